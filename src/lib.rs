@@ -1,0 +1,7 @@
+//! chreode
+pub mod dynamics;
+pub mod error;
+pub mod exec;
+pub mod snapshots;
+pub mod transport;
+pub use error::{Error, Result};
