@@ -1,1 +1,59 @@
-//! (being written)
+//! Couplings: which cells of one snapshot become which cells of the next, with how much mass at either end.
+
+use super::SparsePlan;
+
+/// A matched pair of a semi-coupling: source cell i sends `sent`, target cell j receives `received`.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Pair {
+    /// The source cell.
+    pub source: u32,
+    /// The target cell.
+    pub target: u32,
+    /// γ0_ij, the mass at the start of the interval.
+    pub sent: f64,
+    /// γ1_ij, the mass at its end.
+    pub received: f64,
+}
+
+/// A semi-coupling (Chizat et al., FoCM 2018): pairs, and the cells that have no partner.
+///
+/// The masses sent by a source cell add up to its weight, the masses received by a target cell to its weight;
+/// cells without a partner die or are born, and are listed, never dropped.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Coupling {
+    /// The matched pairs.
+    pub pairs: Vec<Pair>,
+    /// Source cells without a partner, with their weights.
+    pub dying: Vec<(u32, f64)>,
+    /// Target cells without a partner, with their weights.
+    pub born: Vec<(u32, f64)>,
+}
+
+impl Coupling {
+    /// The semi-coupling of an unbalanced plan between measures with weights `a` and `b`:
+    /// γ0_ij = γ_ij/(Σ_j γ_ij)·a_i and γ1_ij = γ_ij/(Σ_i γ_ij)·b_j.
+    pub fn from_plan(plan: &SparsePlan, a: &[f64], b: &[f64]) -> Self {
+        let (row_mass, column_mass) = (plan.row_mass(), plan.column_mass(b.len()));
+        let pair = |(i, j, mass): (usize, usize, f64)| Pair {
+            source: i as u32,
+            target: j as u32,
+            sent: mass / row_mass[i] * a[i],
+            received: mass / column_mass[j] * b[j],
+        };
+        let alone = |weights: &[f64], mass: &[f64]| {
+            let cells = weights.iter().zip(mass).enumerate();
+            cells.filter(|(_, (w, m))| **w > 0.0 && **m == 0.0).map(|(i, (w, _))| (i as u32, *w)).collect()
+        };
+        Self {
+            // A pair whose share underflows at either end carries nothing that could be learned.
+            pairs: plan.entries().map(pair).filter(|p| p.sent > 0.0 && p.received > 0.0).collect(),
+            dying: alone(a, &row_mass),
+            born: alone(b, &column_mass),
+        }
+    }
+
+    /// The total weight of the cells without a partner, (dying, born).
+    pub fn unmatched_mass(&self) -> (f64, f64) {
+        (self.dying.iter().map(|d| d.1).sum(), self.born.iter().map(|b| b.1).sum())
+    }
+}

@@ -1,1 +1,96 @@
-//! (being written)
+//! Couplings of large snapshots, block by block.
+
+use rayon::prelude::*;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use super::coupling::{Coupling, Pair};
+use super::{PointCloud, Report, SparsePlan};
+use crate::error::{Error, Result};
+use crate::exec::rng::{Purpose, stream};
+use rand::seq::SliceRandom;
+
+/// Cuts both clouds into random blocks of at most about `chunk` points, couples block with block by `solve`, and
+/// joins the couplings: memory O(chunk²) a thread while it runs and a few pairs a point after.
+///
+/// Without `chunk`, or when both clouds fit into one, it is one solve over all points. A block's weights are scaled
+/// so that its shares of both masses are equal: a random block must not look like growth. Blocks are independent and
+/// run in parallel; the cut depends on `seed` and `interval` only. `done` counts finished blocks and may ask to stop.
+///
+/// # Errors
+/// Those of `solve`, of the first block in order; [`Error::Cancelled`] if `stop` became true.
+pub fn couple(
+    source: &PointCloud,
+    target: &PointCloud,
+    chunk: Option<usize>,
+    (seed, interval): (u64, u64),
+    solve: &(dyn Fn(&PointCloud, &PointCloud) -> Result<(SparsePlan, Report)> + Sync),
+    finished: &AtomicUsize,
+    stop: &(dyn Fn() -> bool + Sync),
+) -> Result<(Coupling, Vec<Report>)> {
+    let (rows, columns) = (weighted_points(source), weighted_points(target));
+    let blocks = block_count(rows.len(), columns.len(), chunk);
+    let rows = random_blocks(rows, blocks, stream(seed, Purpose::Minibatch, interval, 0));
+    let columns = random_blocks(columns, blocks, stream(seed, Purpose::Minibatch, interval, 1));
+    let solved: Vec<Result<(Coupling, Report)>> = (0..blocks)
+        .into_par_iter()
+        .map(|block| {
+            if stop() {
+                return Err(Error::Cancelled);
+            }
+            let (rows, columns) = (&rows[block], &columns[block]);
+            let (a, b) = (source.subset(rows), target.subset(columns));
+            let (a_share, b_share) = (a.mass() / source.mass(), b.mass() / target.mass());
+            let b = if blocks == 1 { b } else { b.scaled(a_share / b_share) };
+            let (plan, report) = solve(&a, &b)?;
+            let mut coupling = Coupling::from_plan(&plan, a.weights(), b.weights());
+            coupling.relabel(rows, columns);
+            finished.fetch_add(1, Ordering::Relaxed);
+            Ok((coupling, report))
+        })
+        .collect();
+    let mut all = Coupling::default();
+    let mut reports = Vec::with_capacity(blocks);
+    for block in solved {
+        let (coupling, report) = block?;
+        all.pairs.extend(coupling.pairs);
+        all.dying.extend(coupling.dying);
+        all.born.extend(coupling.born);
+        reports.push(report);
+    }
+    Ok((all, reports))
+}
+
+/// How many pairs of blocks a problem is cut into: enough that neither side of a block exceeds `chunk`, and never
+/// so many that a block is empty.
+pub fn block_count(source: usize, target: usize, chunk: Option<usize>) -> usize {
+    chunk.map_or(1, |chunk| source.max(target).div_ceil(chunk).min(source).min(target))
+}
+
+fn weighted_points(cloud: &PointCloud) -> Vec<usize> {
+    (0..cloud.len()).filter(|&i| cloud.weights()[i] > 0.0).collect()
+}
+
+/// A random partition into blocks of nearly equal size, in increasing order within.
+fn random_blocks(mut points: Vec<usize>, blocks: usize, mut rng: impl rand::Rng) -> Vec<Vec<usize>> {
+    if blocks > 1 {
+        points.shuffle(&mut rng);
+    }
+    let bound = |block: usize| block * points.len() / blocks;
+    let block = |block: usize| {
+        let mut rows = points[bound(block)..bound(block + 1)].to_vec();
+        rows.sort_unstable();
+        rows
+    };
+    (0..blocks).map(block).collect()
+}
+
+impl Coupling {
+    fn relabel(&mut self, rows: &[usize], columns: &[usize]) {
+        for Pair { source, target, .. } in &mut self.pairs {
+            *source = rows[*source as usize] as u32;
+            *target = columns[*target as usize] as u32;
+        }
+        self.dying.iter_mut().for_each(|(i, _)| *i = rows[*i as usize] as u32);
+        self.born.iter_mut().for_each(|(j, _)| *j = columns[*j as usize] as u32);
+    }
+}

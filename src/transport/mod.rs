@@ -82,9 +82,14 @@ impl PointCloud {
     }
 
     /// The same points with weights divided by their sum.
-    pub fn normalised(mut self) -> Self {
+    pub fn normalised(self) -> Self {
         let mass = self.mass();
-        self.weights.iter_mut().for_each(|w| *w /= mass);
+        self.scaled(1.0 / mass)
+    }
+
+    /// The same points with weights times `factor`.
+    pub(crate) fn scaled(mut self, factor: f64) -> Self {
+        self.weights.iter_mut().for_each(|w| *w *= factor);
         self
     }
 
