@@ -103,6 +103,40 @@ pub fn exp_f32(x: f32) -> f32 {
     if x < -87.0 { 0.0 } else { p * scale }
 }
 
+/// ln(1 + x) in single precision to 2 ulp, for 0 ≤ x ≤ 1.
+#[inline(always)]
+pub fn ln_1p_f32(x: f32) -> f32 {
+    // 2 artanh(s) with s = x/(2+x) ≤ 1/3: no cancellation at small x, and the remainder is below 3e-9.
+    let s = x / (2.0 + x);
+    let z = s * s;
+    let mut p = 1.0 / 15.0;
+    p = z.mul_add(p, 1.0 / 13.0);
+    p = z.mul_add(p, 1.0 / 11.0);
+    p = z.mul_add(p, 1.0 / 9.0);
+    p = z.mul_add(p, 1.0 / 7.0);
+    p = z.mul_add(p, 1.0 / 5.0);
+    p = z.mul_add(p, 1.0 / 3.0);
+    let twice = 2.0 * s;
+    (twice * z).mul_add(p, twice)
+}
+
+/// tanh x in single precision to 2 ulp.
+#[inline(always)]
+pub fn tanh_f32(x: f32) -> f32 {
+    let magnitude = x.abs();
+    // Near zero 1 − e^{−2|x|} cancels, so an odd polynomial takes over (S. L. Moshier, Cephes library, 1992).
+    let z = x * x;
+    let mut p = -5.704_988_7e-3;
+    p = z.mul_add(p, 2.063_908_9e-2);
+    p = z.mul_add(p, -5.373_971_5e-2);
+    p = z.mul_add(p, 1.333_144_2e-1);
+    p = z.mul_add(p, -3.333_328_2e-1);
+    let near = (magnitude * z).mul_add(p, magnitude);
+    let e = exp_f32(-2.0 * magnitude);
+    let far = (1.0 - e) / (1.0 + e);
+    (if magnitude < 0.625 { near } else { far }).copysign(x)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -126,5 +160,27 @@ mod tests {
         assert_eq!(exp(f64::NEG_INFINITY), 0.0);
         assert_eq!(ln(0.0), f64::NEG_INFINITY);
         assert_eq!(ln(1.0), 0.0);
+    }
+
+    #[test]
+    fn single_precision_functions_agree_with_libm() {
+        for i in 0..=400_000u32 {
+            // From 1e-30 to 1, evenly in the logarithm.
+            let x = libm::expf(-69.0 * (1.0 - i as f32 / 400_000.0));
+            let (got, want) = (ln_1p_f32(x), libm::log1p(f64::from(x)) as f32);
+            assert!((got - want).abs() <= 2.0 * f32::EPSILON * want, "ln_1p({x}) = {got}, libm {want}");
+            for x in [x, -x, 20.0 * x, -20.0 * x] {
+                let (got, want) = (tanh_f32(x), libm::tanh(f64::from(x)) as f32);
+                assert!(
+                    (got - want).abs() <= 2.0 * f32::EPSILON * want.abs(),
+                    "tanh({x}) = {got}, libm {want}"
+                );
+            }
+        }
+        assert_eq!(ln_1p_f32(0.0), 0.0);
+        assert_eq!(tanh_f32(0.0), 0.0);
+        assert_eq!(tanh_f32(f32::INFINITY), 1.0);
+        assert_eq!(tanh_f32(f32::NEG_INFINITY), -1.0);
+        assert!(tanh_f32(f32::NAN).is_nan() && ln_1p_f32(f32::NAN).is_nan() && exp_f32(f32::NAN).is_nan());
     }
 }
