@@ -1,7 +1,11 @@
 //! chreode
+pub mod bridge;
 pub mod dynamics;
 pub mod error;
 pub mod exec;
+pub mod matching;
+pub mod method;
+pub mod model_file;
 pub mod nn;
 pub mod snapshots;
 pub mod transport;

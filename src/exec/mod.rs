@@ -1,5 +1,6 @@
 //! How work is run: threads, random numbers, vector loops, progress. Nothing here knows about transport or cells.
 
+pub mod files;
 pub mod progress;
 pub mod rng;
 pub mod simd;

@@ -1,6 +1,7 @@
 //! Progress reports and cancellation of long computations.
 
 use std::ops::ControlFlow;
+use std::time::{Duration, Instant};
 
 /// Where a long computation stands.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -15,10 +16,32 @@ pub struct Progress {
     pub loss: Option<f64>,
 }
 
-/// A caller's progress function: called on the caller's thread, and [`ControlFlow::Break`] cancels.
+/// A caller's progress function: called on the caller's thread, at most every twentieth of a second within a
+/// stage; [`ControlFlow::Break`] cancels.
 pub type ProgressFn<'a> = dyn FnMut(&Progress) -> ControlFlow<()> + 'a;
 
 /// The progress function that ignores every report and never cancels.
 pub fn silent(_: &Progress) -> ControlFlow<()> {
     ControlFlow::Continue(())
+}
+
+/// Calls a progress function at a bounded rate, but always for a stage's first and last step.
+pub(crate) struct Reporter<'a, 'f> {
+    function: &'a mut ProgressFn<'f>,
+    last: Option<Instant>,
+}
+
+impl<'a, 'f> Reporter<'a, 'f> {
+    pub(crate) fn new(function: &'a mut ProgressFn<'f>) -> Self {
+        Self { function, last: None }
+    }
+
+    pub(crate) fn report(&mut self, progress: &Progress) -> ControlFlow<()> {
+        let edge = progress.done == 0 || progress.done == progress.total;
+        if !edge && self.last.is_some_and(|last| last.elapsed() < Duration::from_millis(50)) {
+            return ControlFlow::Continue(());
+        }
+        self.last = Some(Instant::now());
+        (self.function)(progress)
+    }
 }

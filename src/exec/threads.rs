@@ -1,17 +1,40 @@
 //! Threads. Every parallel loop of the crate runs in the ambient rayon pool, over chunks whose size does not
 //! depend on the number of threads; partial results are combined in chunk order. So results are the same bits
-//! at any thread count, and a caller chooses the count by wrapping a call in [`with_threads`].
+//! at any thread count.
 
 use crate::error::{Error, Result};
 
-/// Runs `work` with at most `threads` threads (0: all cores of the machine).
+/// A pool of threads, or the ambient one.
+#[derive(Debug)]
+pub struct Threads(Option<rayon::ThreadPool>);
+
+impl Threads {
+    /// A pool of `count` threads; 0 is the ambient rayon pool (all cores, unless the host has set it up otherwise).
+    ///
+    /// # Errors
+    /// [`Error::InvalidArgument`] if the system cannot start that many threads.
+    pub fn new(count: usize) -> Result<Self> {
+        if count == 0 {
+            return Ok(Self(None));
+        }
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(count).build();
+        pool.map(|pool| Self(Some(pool)))
+            .map_err(|e| Error::argument("threads", count, &format!("a number this system can start ({e})")))
+    }
+
+    /// Runs `work`, whose parallel loops use these threads.
+    pub fn run<R: Send>(&self, work: impl FnOnce() -> R + Send) -> R {
+        match &self.0 {
+            Some(pool) => pool.install(work),
+            None => work(),
+        }
+    }
+}
+
+/// Runs `work` with at most `count` threads (0: the ambient pool).
 ///
 /// # Errors
-/// [`Error::InvalidArgument`] if the system cannot start that many threads.
-pub fn with_threads<R: Send>(threads: usize, work: impl FnOnce() -> R + Send) -> Result<R> {
-    let pool = rayon::ThreadPoolBuilder::new()
-        .num_threads(threads)
-        .build()
-        .map_err(|e| Error::argument("threads", threads, &format!("a number this system can start ({e})")))?;
-    Ok(pool.install(work))
+/// As [`Threads::new`].
+pub fn with_threads<R: Send>(count: usize, work: impl FnOnce() -> R + Send) -> Result<R> {
+    Ok(Threads::new(count)?.run(work))
 }

@@ -1,61 +1,70 @@
 //! Couplings of large snapshots, block by block.
 
+use std::ops::ControlFlow;
+
+use rand::seq::SliceRandom;
 use rayon::prelude::*;
-use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::coupling::{Coupling, Pair};
 use super::{PointCloud, Report, SparsePlan};
 use crate::error::{Error, Result};
 use crate::exec::rng::{Purpose, stream};
-use rand::seq::SliceRandom;
+use crate::exec::threads::Threads;
 
-/// Cuts both clouds into random blocks of at most about `chunk` points, couples block with block by `solve`, and
-/// joins the couplings: memory O(chunk²) a thread while it runs and a few pairs a point after.
+/// A static solver, as a function from two point clouds to a plan and its report.
+pub type Solver<'a> = dyn Fn(&PointCloud, &PointCloud) -> Result<(SparsePlan, Report)> + Sync + 'a;
+
+/// How many blocks run between two looks at the caller's wish to stop.
+const BLOCKS_AT_ONCE: usize = 16;
+
+/// Cuts both clouds into random blocks of at most `chunk` points, couples block with block by `solve`, and joins the
+/// couplings: memory O(chunk²) a thread while it runs and a few pairs a point after.
 ///
-/// Without `chunk`, or when both clouds fit into one, it is one solve over all points. A block's weights are scaled
+/// Without `chunk`, or when both clouds fit into one, it is one solve over all points. A block's targets are scaled
 /// so that its shares of both masses are equal: a random block must not look like growth. Blocks are independent and
-/// run in parallel; the cut depends on `seed` and `interval` only. `done` counts finished blocks and may ask to stop.
+/// run in parallel; the cut depends on `seed` and `interval` only. `progress(done, total)` is called on this thread
+/// between groups of blocks and may cancel.
 ///
 /// # Errors
-/// Those of `solve`, of the first block in order; [`Error::Cancelled`] if `stop` became true.
+/// Those of `solve`, of the first block in order; [`Error::Cancelled`].
 pub fn couple(
-    source: &PointCloud,
-    target: &PointCloud,
+    (source, target): (&PointCloud, &PointCloud),
     chunk: Option<usize>,
     (seed, interval): (u64, u64),
-    solve: &(dyn Fn(&PointCloud, &PointCloud) -> Result<(SparsePlan, Report)> + Sync),
-    finished: &AtomicUsize,
-    stop: &(dyn Fn() -> bool + Sync),
+    solve: &Solver<'_>,
+    threads: &Threads,
+    progress: &mut dyn FnMut(usize, usize) -> ControlFlow<()>,
 ) -> Result<(Coupling, Vec<Report>)> {
     let (rows, columns) = (weighted_points(source), weighted_points(target));
     let blocks = block_count(rows.len(), columns.len(), chunk);
     let rows = random_blocks(rows, blocks, stream(seed, Purpose::Minibatch, interval, 0));
     let columns = random_blocks(columns, blocks, stream(seed, Purpose::Minibatch, interval, 1));
-    let solved: Vec<Result<(Coupling, Report)>> = (0..blocks)
-        .into_par_iter()
-        .map(|block| {
-            if stop() {
-                return Err(Error::Cancelled);
-            }
-            let (rows, columns) = (&rows[block], &columns[block]);
-            let (a, b) = (source.subset(rows), target.subset(columns));
-            let (a_share, b_share) = (a.mass() / source.mass(), b.mass() / target.mass());
-            let b = if blocks == 1 { b } else { b.scaled(a_share / b_share) };
-            let (plan, report) = solve(&a, &b)?;
-            let mut coupling = Coupling::from_plan(&plan, a.weights(), b.weights());
-            coupling.relabel(rows, columns);
-            finished.fetch_add(1, Ordering::Relaxed);
-            Ok((coupling, report))
-        })
-        .collect();
+    let solve_block = |block: usize| -> Result<(Coupling, Report)> {
+        let (rows, columns) = (&rows[block], &columns[block]);
+        let (a, b) = (source.subset(rows), target.subset(columns));
+        let (a_share, b_share) = (a.mass() / source.mass(), b.mass() / target.mass());
+        let b = if blocks == 1 { b } else { b.scaled(a_share / b_share) };
+        let (plan, report) = solve(&a, &b)?;
+        let mut coupling = Coupling::from_plan(&plan, a.weights(), b.weights());
+        coupling.relabel(rows, columns);
+        Ok((coupling, report))
+    };
     let mut all = Coupling::default();
     let mut reports = Vec::with_capacity(blocks);
-    for block in solved {
-        let (coupling, report) = block?;
-        all.pairs.extend(coupling.pairs);
-        all.dying.extend(coupling.dying);
-        all.born.extend(coupling.born);
-        reports.push(report);
+    for first in (0..blocks).step_by(BLOCKS_AT_ONCE) {
+        if progress(first, blocks).is_break() {
+            return Err(Error::Cancelled);
+        }
+        let group = first..blocks.min(first + BLOCKS_AT_ONCE);
+        let solved: Vec<Result<(Coupling, Report)>> =
+            threads.run(|| group.into_par_iter().map(solve_block).collect());
+        for block in solved {
+            let (coupling, report) = block?;
+            all.pairs.extend(coupling.pairs);
+            all.dying.extend(coupling.dying);
+            all.born.extend(coupling.born);
+            reports.push(report);
+        }
     }
     Ok((all, reports))
 }

@@ -1,0 +1,508 @@
+//! The published methods by name, and the fit that all of them share: couple consecutive snapshots, then regress
+//! networks on the bridges between coupled cells.
+//!
+//! A method is a [`Recipe`]: which coupling and which bridge. Any coupling goes with any bridge.
+
+use std::time::Instant;
+
+use rayon::prelude::*;
+
+use crate::bridge::Bridge;
+use crate::dynamics::{Dynamics, ModelInfo, Scaling};
+use crate::error::{Error, Result, positive};
+use crate::exec::progress::{Progress, ProgressFn, Reporter};
+use crate::exec::rng::{Purpose, stream};
+use crate::exec::threads::Threads;
+use crate::matching::{Interval, IntervalWeighting, TrainingOptions, train};
+use crate::snapshots::{MatrixView, Snapshots};
+use crate::transport::entropy_transport::{EntropyTransportOptions, entropy_transport};
+use crate::transport::minibatch::couple;
+use crate::transport::network_simplex::network_simplex;
+use crate::transport::sampling::PairSampler;
+use crate::transport::sinkhorn::{SinkhornOptions, sinkhorn};
+use crate::transport::{Cost, PointCloud, Problem, Report, Solution};
+
+/// A published method.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Method {
+    /// OT-CFM: exact optimal transport, straight lines (Tong et al., TMLR 2024).
+    OtCfm,
+    /// SF2M: entropic optimal transport, Brownian bridges, score (Tong et al., AISTATS 2024).
+    Sf2m,
+    /// UOT-FM: unbalanced optimal transport, straight lines, growth (Eyring et al., ICLR 2024).
+    UotFm,
+    /// VGFM's matching stage: semi-relaxed optimal transport, straight lines, growth (Wang et al., NeurIPS 2025).
+    Vgfm,
+    /// WFR-FM: Wasserstein–Fisher–Rao semi-coupling, travelling Diracs, growth (Peng et al., ICLR 2026).
+    WfrFm,
+    /// USB: Wasserstein–Fisher–Rao semi-coupling, Poisson–Brownian bridges, growth and score (Ying et al. 2026).
+    Usb,
+}
+
+/// Which static problem couples the cells of consecutive snapshots.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CouplingKind {
+    /// Exact optimal transport of the normalised snapshots, cost ½‖x−y‖².
+    ExactOt,
+    /// Entropic optimal transport of the normalised snapshots, cost ½‖x−y‖², ε = σ²h.
+    EntropicOt,
+    /// Unregularised transport, cost ½‖x−y‖², both marginals relaxed by ρ KL.
+    UnbalancedOt,
+    /// Unregularised transport, cost ½‖x−y‖², the source marginal relaxed by ρ KL, the target's hard.
+    SemiRelaxedOt,
+    /// The Wasserstein–Fisher–Rao optimum of length δ.
+    Wfr,
+}
+
+/// Which bridge joins a coupled pair; see [`Bridge`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum BridgeKind {
+    /// [`Bridge::Straight`]
+    Straight,
+    /// [`Bridge::StraightLogLinear`]
+    StraightLogLinear,
+    /// [`Bridge::Brownian`]
+    Brownian,
+    /// [`Bridge::TravellingDirac`]
+    TravellingDirac,
+    /// [`Bridge::PoissonBrownian`]
+    PoissonBrownian,
+}
+
+/// A method as what it is made of.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Recipe {
+    /// The published name, or `custom`.
+    pub name: String,
+    /// Which cells belong together.
+    pub coupling: CouplingKind,
+    /// How they get from one to the other.
+    pub bridge: BridgeKind,
+}
+
+/// The name of each value of an enum, and the value of each name.
+macro_rules! named {
+    ($type:ident, $what:literal, $($value:ident = $name:literal),+ $(,)?) => {
+        impl $type {
+            /// All values.
+            pub const ALL: &'static [$type] = &[$($type::$value),+];
+
+            /// The name, as the command line and the C interface spell it.
+            pub fn as_str(self) -> &'static str {
+                match self { $($type::$value => $name),+ }
+            }
+        }
+
+        impl std::str::FromStr for $type {
+            type Err = Error;
+
+            fn from_str(name: &str) -> Result<Self> {
+                let found = Self::ALL.iter().copied().find(|value| value.as_str() == name);
+                found.ok_or_else(|| Error::argument($what, name, concat!("one of", $(" ", $name),+)))
+            }
+        }
+
+        impl std::fmt::Display for $type {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str(self.as_str())
+            }
+        }
+    };
+}
+
+named!(Method, "method", OtCfm = "ot-cfm", Sf2m = "sf2m", UotFm = "uot-fm", Vgfm = "vgfm", WfrFm = "wfr-fm", Usb = "usb");
+named!(
+    CouplingKind,
+    "coupling",
+    ExactOt = "exact-ot",
+    EntropicOt = "entropic-ot",
+    UnbalancedOt = "unbalanced-ot",
+    SemiRelaxedOt = "semi-relaxed-ot",
+    Wfr = "wfr"
+);
+named!(
+    BridgeKind,
+    "bridge",
+    Straight = "straight",
+    StraightLogLinear = "straight-log-linear",
+    Brownian = "brownian",
+    TravellingDirac = "travelling-dirac",
+    PoissonBrownian = "poisson-brownian"
+);
+
+impl From<Method> for Recipe {
+    fn from(method: Method) -> Self {
+        use BridgeKind::{Brownian, PoissonBrownian, Straight, StraightLogLinear, TravellingDirac};
+        use CouplingKind::{EntropicOt, ExactOt, SemiRelaxedOt, UnbalancedOt, Wfr};
+        let (coupling, bridge) = match method {
+            Method::OtCfm => (ExactOt, Straight),
+            Method::Sf2m => (EntropicOt, Brownian),
+            Method::UotFm => (UnbalancedOt, StraightLogLinear),
+            Method::Vgfm => (SemiRelaxedOt, StraightLogLinear),
+            Method::WfrFm => (Wfr, TravellingDirac),
+            Method::Usb => (Wfr, PoissonBrownian),
+        };
+        Self { name: method.as_str().into(), coupling, bridge }
+    }
+}
+
+impl Recipe {
+    /// A free combination.
+    pub fn custom(coupling: CouplingKind, bridge: BridgeKind) -> Self {
+        Self { name: "custom".into(), coupling, bridge }
+    }
+
+    fn needs_sigma(&self) -> bool {
+        self.coupling == CouplingKind::EntropicOt
+            || matches!(self.bridge, BridgeKind::Brownian | BridgeKind::PoissonBrownian)
+    }
+
+    fn needs_delta(&self) -> bool {
+        self.coupling == CouplingKind::Wfr || self.bridge == BridgeKind::TravellingDirac
+    }
+
+    fn needs_penalty(&self) -> bool {
+        matches!(self.coupling, CouplingKind::UnbalancedOt | CouplingKind::SemiRelaxedOt)
+    }
+}
+
+/// What a fit is to do.
+///
+/// δ, σ and the branching rate λ of USB's reference process are tied by δ² = σ²/λ: any two give the third. What is
+/// absent is chosen from the data by a rule, and the report says what was chosen:
+///
+/// * δ: the largest, over intervals and both directions, of the 99 % quantiles of the distance from a cell to
+///   the nearest cell of the neighbouring snapshot. Cells then reach their neighbours at half a radian of the cone,
+///   well inside πδ, where mass would rather die and be born.
+/// * σ: the noise of a mean interval, σ√h̄, is 3 % of the root mean square deviation of a coordinate for growing
+///   bridges (branching particles), and 10 % for SF2M, whose entropic plan it also sets.
+/// * ρ (UOT-FM, VGFM): 2δ², which makes small displacements cost what they do in WFR_δ.
+#[derive(Debug, Clone, PartialEq)]
+pub struct FitOptions {
+    /// Coupling and bridge.
+    pub recipe: Recipe,
+    /// δ of the Wasserstein–Fisher–Rao metric, a length in the data's units.
+    pub delta: Option<f64>,
+    /// Diffusion σ, length per square root of time.
+    pub sigma: Option<f64>,
+    /// λ of branching Brownian motion, per unit of time.
+    pub branching_rate: Option<f64>,
+    /// ρ of UOT-FM and VGFM, a squared length.
+    pub penalty: Option<f64>,
+    /// Couple in random blocks of at most this many cells a side.
+    pub chunk_size: Option<usize>,
+    /// Seed of all random numbers.
+    pub seed: u64,
+    /// Threads; 0 for the ambient rayon pool.
+    pub threads: usize,
+    /// Networks and optimiser.
+    pub training: TrainingOptions,
+}
+
+impl FitOptions {
+    /// The published settings of a method.
+    pub fn new(method: Method) -> Self {
+        let mut training = TrainingOptions::default();
+        if method == Method::Usb {
+            training.growth_hidden = None; // five layers, as its velocity
+        }
+        Self {
+            recipe: method.into(),
+            delta: None,
+            sigma: None,
+            branching_rate: None,
+            penalty: None,
+            chunk_size: None,
+            seed: 0,
+            threads: 0,
+            training,
+        }
+    }
+}
+
+/// What was chosen, and how the fit went.
+#[derive(Debug, Clone, PartialEq)]
+pub struct FitReport {
+    /// δ, where the recipe has one.
+    pub delta: Option<f64>,
+    /// σ, where the recipe has one.
+    pub sigma: Option<f64>,
+    /// λ = σ²/δ², where the recipe has both.
+    pub branching_rate: Option<f64>,
+    /// ρ, where the recipe has one.
+    pub penalty: Option<f64>,
+    /// For each interval, the mass of source cells and of target cells out of everyone's reach.
+    pub unmatched_mass: Vec<(f64, f64)>,
+    /// For each interval, the reports of its static problems, one a block.
+    pub couplings: Vec<Vec<Report>>,
+    /// The number of matched pairs of each interval.
+    pub pairs: Vec<usize>,
+    /// The loss of every training step.
+    pub losses: Vec<f64>,
+    /// Seconds spent coupling.
+    pub coupling_seconds: f64,
+    /// Seconds spent training.
+    pub training_seconds: f64,
+}
+
+/// A fitted model and the report of its making.
+#[derive(Debug, Clone)]
+pub struct Fit {
+    /// The learned fields.
+    pub dynamics: Dynamics,
+    /// What was chosen, and how it went.
+    pub report: FitReport,
+    /// Why training ended early, if it did: [`Error::Cancelled`] or [`Error::NonFinite`]. The fields are then those of
+    /// the last good step.
+    pub stopped: Option<Error>,
+}
+
+/// Learns the dynamics of a population from snapshots.
+///
+/// ```
+/// use chreode::datasets::{GeneNetworkOptions, gene_network};
+/// use chreode::method::{FitOptions, Method, fit};
+///
+/// let snapshots = gene_network(&GeneNetworkOptions::default(), 1)?;
+/// let mut options = FitOptions::new(Method::WfrFm);
+/// options.training.epochs = 20; // 3000 for a real fit
+/// let fitted = fit(&snapshots, &options, &mut chreode::exec::progress::silent)?;
+/// assert!(fitted.report.losses.iter().all(|loss| loss.is_finite()));
+/// # Ok::<(), chreode::Error>(())
+/// ```
+///
+/// # Errors
+/// [`Error::InvalidData`] for fewer than two snapshots, [`Error::InvalidArgument`] for an option outside its domain,
+/// [`Error::Infeasible`] if a hard marginal cannot be met, [`Error::NonFinite`] if a static problem did not reach its
+/// tolerance, [`Error::Cancelled`] if `progress` breaks during the coupling. A break, or a loss that is not
+/// finite, during training ends with a usable model: see [`Fit::stopped`].
+pub fn fit(snapshots: &Snapshots, options: &FitOptions, progress: &mut ProgressFn<'_>) -> Result<Fit> {
+    options.training.validate()?;
+    if options.chunk_size == Some(0) {
+        return Err(Error::argument("chunk_size", 0, "at least 1"));
+    }
+    if snapshots.len() < 2 {
+        let message = format!("a fit needs cells at two times or more; there is one, {}", snapshots.times()[0]);
+        return Err(Error::InvalidData(message));
+    }
+    let threads = Threads::new(options.threads)?;
+    let scaling = Scaling::of(snapshots);
+    let parameters = threads.run(|| Parameters::resolve(snapshots, &scaling, options))?;
+    let mut reporter = Reporter::new(progress);
+
+    let started = Instant::now();
+    let mut report = FitReport {
+        delta: parameters.delta,
+        sigma: parameters.sigma,
+        branching_rate: parameters.delta.zip(parameters.sigma).map(|(delta, sigma)| (sigma / delta).powi(2)),
+        penalty: parameters.penalty,
+        unmatched_mass: vec![],
+        couplings: vec![],
+        pairs: vec![],
+        losses: vec![],
+        coupling_seconds: 0.0,
+        training_seconds: 0.0,
+    };
+    let mut intervals = Vec::with_capacity(snapshots.len() - 1);
+    for index in 0..snapshots.len() - 1 {
+        intervals.push(couple_interval(snapshots, index, options, &parameters, &threads, &mut reporter, &mut report)?);
+    }
+    let mean_weight = intervals.iter().map(|interval| interval.weight).sum::<f64>() / intervals.len() as f64;
+    intervals.iter_mut().for_each(|interval| interval.weight /= mean_weight);
+    report.coupling_seconds = started.elapsed().as_secs_f64();
+
+    let bridge = parameters.bridge(options.recipe.bridge)?;
+    let trained =
+        train(snapshots, &intervals, (bridge, &scaling), &options.training, options.seed, &threads, &mut reporter)?;
+    let info = ModelInfo {
+        method: options.recipe.name.clone(),
+        sigma: bridge.sigma(),
+        delta: parameters.delta,
+        times: snapshots.times().to_vec(),
+        seed: options.seed,
+        epochs: trained.losses.len(),
+    };
+    report.losses = trained.losses;
+    report.training_seconds = trained.seconds;
+    let dynamics = Dynamics::new(info, scaling, trained.velocity, trained.growth, trained.score)?;
+    Ok(Fit { dynamics, report, stopped: trained.stopped })
+}
+
+/// Couples the cells of snapshots `index` and `index + 1`.
+fn couple_interval(
+    snapshots: &Snapshots,
+    index: usize,
+    options: &FitOptions,
+    parameters: &Parameters,
+    threads: &Threads,
+    reporter: &mut Reporter<'_, '_>,
+    report: &mut FitReport,
+) -> Result<Interval> {
+    let (start, end) = (snapshots.times()[index], snapshots.times()[index + 1]);
+    let kind = options.recipe.coupling;
+    let balanced = matches!(kind, CouplingKind::ExactOt | CouplingKind::EntropicOt);
+    let cloud = |k: usize| -> Result<PointCloud> {
+        let view = MatrixView::from_f32(snapshots.points(k), snapshots.count(k), snapshots.dims())?;
+        let cloud = PointCloud::new(view, Some(snapshots.weights(k)))?;
+        Ok(if balanced { cloud.normalised() } else { cloud })
+    };
+    let (source, target) = (cloud(index)?, cloud(index + 1)?);
+    let solve = |source: &PointCloud, target: &PointCloud| {
+        let solution = parameters.solve(kind, source, target, end - start)?;
+        if solution.report.converged {
+            Ok((solution.plan, solution.report))
+        } else {
+            Err(Error::NonFinite(format!(
+                "the coupling from time {start} to {end} did not converge: relative gap {:.1e} after {} iterations; \
+                 raise sigma, which sets its regularisation, or use smaller chunks",
+                solution.report.gap / solution.report.primal,
+                solution.report.iterations
+            )))
+        }
+    };
+    let intervals = snapshots.len() - 1;
+    let mut on_block = |done: usize, total: usize| {
+        // Blocks of all intervals are counted as if each had as many as this one.
+        let progress =
+            Progress { stage: "coupling", done: index * total + done, total: intervals * total, loss: None };
+        reporter.report(&progress)
+    };
+    let key = (options.seed, index as u64);
+    let (coupling, reports) = couple((&source, &target), options.chunk_size, key, &solve, threads, &mut on_block)?;
+    report.unmatched_mass.push(coupling.unmatched_mass());
+    report.pairs.push(coupling.pairs.len());
+    report.couplings.push(reports);
+    let weight = match options.training.interval_weighting {
+        IntervalWeighting::Uniform => 1.0,
+        IntervalWeighting::Mass => snapshots.mass(index),
+    };
+    Ok(Interval { index, start, length: end - start, sampler: PairSampler::new(coupling)?, weight })
+}
+
+/// The numbers of a recipe, given or chosen.
+#[derive(Debug, Clone, Copy)]
+struct Parameters {
+    delta: Option<f64>,
+    sigma: Option<f64>,
+    penalty: Option<f64>,
+}
+
+/// Relative duality gap of the couplings of a fit: far below what sampling a few hundred pairs a step can see.
+const COUPLING_TOLERANCE: f64 = 1e-6;
+
+impl Parameters {
+    fn resolve(snapshots: &Snapshots, scaling: &Scaling, options: &FitOptions) -> Result<Self> {
+        let recipe = &options.recipe;
+        for (name, value) in [
+            ("delta", options.delta),
+            ("sigma", options.sigma),
+            ("branching_rate", options.branching_rate),
+            ("penalty", options.penalty),
+        ] {
+            value.map(|value| positive(name, value)).transpose()?;
+        }
+        let (mut delta, mut sigma) = (options.delta, options.sigma);
+        if let Some(rate) = options.branching_rate {
+            match (delta, sigma) {
+                (Some(delta), Some(sigma)) if (delta * delta * rate / (sigma * sigma) - 1.0).abs() > 1e-6 => {
+                    let allowed = format!("sigma²/delta² = {} (give two of the three)", (sigma / delta).powi(2));
+                    return Err(Error::argument("branching_rate", rate, &allowed));
+                }
+                (None, Some(sigma)) => delta = Some(sigma / rate.sqrt()),
+                (Some(delta), None) => sigma = Some(delta * rate.sqrt()),
+                (None, None) if !recipe.needs_sigma() => {
+                    let allowed = "given with sigma or delta: delta² = sigma²/branching_rate";
+                    return Err(Error::argument("branching_rate", rate, allowed));
+                }
+                _ => {}
+            }
+        }
+        if recipe.needs_sigma() && sigma.is_none() {
+            let fraction = if recipe.bridge == BridgeKind::PoissonBrownian { 0.03 } else { 0.1 };
+            sigma = Some(fraction * scaling.length / scaling.duration.sqrt());
+        }
+        if let (None, Some(rate), Some(sigma)) = (delta, options.branching_rate, sigma) {
+            delta = Some(sigma / rate.sqrt());
+        }
+        if (recipe.needs_delta() || recipe.needs_penalty() && options.penalty.is_none()) && delta.is_none() {
+            delta = Some(automatic_delta(snapshots, scaling, options.seed));
+        }
+        let penalty = options.penalty.or(delta.map(|delta| 2.0 * delta * delta));
+        Ok(Self {
+            delta: delta.filter(|_| recipe.needs_delta()),
+            sigma: sigma.filter(|_| recipe.needs_sigma()),
+            penalty: penalty.filter(|_| recipe.needs_penalty()),
+        })
+    }
+
+    fn bridge(&self, kind: BridgeKind) -> Result<Bridge> {
+        // `resolve` gave every kind what it needs.
+        let (sigma, delta) = (self.sigma.unwrap_or(f64::NAN), self.delta.unwrap_or(f64::NAN));
+        let bridge = match kind {
+            BridgeKind::Straight => Bridge::Straight,
+            BridgeKind::StraightLogLinear => Bridge::StraightLogLinear,
+            BridgeKind::Brownian => Bridge::Brownian { sigma },
+            BridgeKind::TravellingDirac => Bridge::TravellingDirac { delta },
+            BridgeKind::PoissonBrownian => Bridge::PoissonBrownian { sigma },
+        };
+        bridge.validate()?;
+        Ok(bridge)
+    }
+
+    /// The static problem of an interval of length `h`.
+    fn solve(&self, kind: CouplingKind, source: &PointCloud, target: &PointCloud, h: f64) -> Result<Solution> {
+        const HARD: f64 = f64::INFINITY;
+        let rho = self.penalty.unwrap_or(f64::NAN);
+        let (cost, source_penalty, target_penalty) = match kind {
+            CouplingKind::ExactOt | CouplingKind::EntropicOt => (Cost::HalfSquaredEuclidean, HARD, HARD),
+            CouplingKind::UnbalancedOt => (Cost::HalfSquaredEuclidean, rho, rho),
+            CouplingKind::SemiRelaxedOt => (Cost::HalfSquaredEuclidean, rho, HARD),
+            CouplingKind::Wfr => (Cost::Wfr { delta: self.delta.unwrap_or(f64::NAN) }, 1.0, 1.0),
+        };
+        let problem = Problem { source, target, cost, source_penalty, target_penalty };
+        match kind {
+            CouplingKind::ExactOt => network_simplex(&problem),
+            CouplingKind::EntropicOt => {
+                let epsilon = self.sigma.unwrap_or(f64::NAN).powi(2) * h;
+                let options = SinkhornOptions { tolerance: COUPLING_TOLERANCE, drop_below: 1e-6, ..SinkhornOptions::new(epsilon) };
+                sinkhorn(&problem, &options)
+            }
+            CouplingKind::UnbalancedOt | CouplingKind::SemiRelaxedOt | CouplingKind::Wfr => {
+                let options = EntropyTransportOptions { tolerance: COUPLING_TOLERANCE, ..Default::default() };
+                entropy_transport(&problem, &options)
+            }
+        }
+    }
+}
+
+/// Cells whose nearest neighbours are looked up for the automatic δ, for each interval and direction.
+const NEIGHBOUR_SAMPLE: usize = 1000;
+
+/// The rule of [`FitOptions`]: the largest 99 % quantile of nearest-neighbour distances between neighbouring
+/// snapshots, or the data's length where all of them are zero.
+fn automatic_delta(snapshots: &Snapshots, scaling: &Scaling, seed: u64) -> f64 {
+    let quantile = |from: usize, to: usize| {
+        let count = snapshots.count(from);
+        let mut cells: Vec<usize> = (0..count).collect();
+        if count > NEIGHBOUR_SAMPLE {
+            use rand::seq::SliceRandom;
+            let (chosen, _) = cells
+                .partial_shuffle(&mut stream(seed, Purpose::Minibatch, from as u64, 2 + to as u64), NEIGHBOUR_SAMPLE);
+            cells = chosen.to_vec();
+        }
+        let dims = snapshots.dims();
+        let nearest = |&cell: &usize| {
+            let x = &snapshots.points(from)[cell * dims..(cell + 1) * dims];
+            let squared = |y: &[f32]| -> f64 {
+                x.iter().zip(y).map(|(&x, &y)| (f64::from(x) - f64::from(y)).powi(2)).sum()
+            };
+            snapshots.points(to).chunks_exact(dims).map(squared).fold(f64::INFINITY, f64::min).sqrt()
+        };
+        let mut distances: Vec<f64> = cells.par_iter().map(nearest).collect();
+        distances.sort_by(f64::total_cmp);
+        distances[((distances.len() - 1) as f64 * 0.99).round() as usize]
+    };
+    let largest =
+        (0..snapshots.len() - 1).flat_map(|k| [quantile(k, k + 1), quantile(k + 1, k)]).fold(0.0, f64::max);
+    if largest > 0.0 { largest } else { scaling.length }
+}

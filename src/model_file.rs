@@ -1,0 +1,216 @@
+//! Models as bytes and as files: safetensors, with what is not a tensor as JSON in the metadata.
+//!
+//! Tensors are `<network>.<layer>.weight` (inputs × outputs, row-major: a row of inputs times it) and
+//! `<network>.<layer>.bias`, for the networks `velocity`, `growth` and `score`, in single precision. The metadata key
+//! `chreode` holds the format's version, the recipe, the times, the change of units and the networks' shapes.
+
+use std::collections::HashMap;
+use std::path::Path;
+
+use safetensors::tensor::{Dtype, SafeTensors, TensorView, serialize};
+use serde_json::{Value, json};
+
+use crate::dynamics::{Dynamics, ModelInfo, Scaling};
+use crate::error::{Error, Result};
+use crate::exec::files::write_atomically;
+use crate::nn::{Activation, Architecture, Mlp};
+
+/// The version of the format that this library writes, and the newest that it reads.
+pub const FORMAT_VERSION: u64 = 1;
+
+/// The key of our JSON in the safetensors metadata.
+const KEY: &str = "chreode";
+
+impl Dynamics {
+    /// The model as bytes; the same model gives the same bytes.
+    pub fn to_bytes(&self) -> Vec<u8> {
+        let mut buffers: Vec<(String, Vec<usize>, Vec<u8>)> = vec![];
+        let mut shapes = serde_json::Map::new();
+        for (name, network) in self.networks() {
+            let shape = network.architecture();
+            shapes.insert(
+                name.into(),
+                json!({ "hidden": shape.hidden, "outputs": shape.outputs, "activation": shape.activation.as_str() }),
+            );
+            let bytes = |range: std::ops::Range<usize>| -> Vec<u8> {
+                network.parameters()[range].iter().flat_map(|p| p.to_le_bytes()).collect()
+            };
+            for (i, layer) in shape.layers().enumerate() {
+                let weight = vec![layer.inputs, layer.outputs];
+                buffers.push((format!("{name}.{i}.weight"), weight, bytes(layer.weights())));
+                buffers.push((format!("{name}.{i}.bias"), vec![layer.outputs], bytes(layer.bias())));
+            }
+        }
+        let ModelInfo { method, sigma, delta, times, seed, epochs } = &self.info;
+        let Scaling { centre, length, start, duration } = &self.scaling;
+        let metadata = json!({
+            "format_version": FORMAT_VERSION,
+            "library_version": env!("CARGO_PKG_VERSION"),
+            "method": method,
+            "sigma": sigma,
+            "delta": delta,
+            "times": times,
+            // As text: JSON readers take numbers beyond 2⁵³ for floating point.
+            "seed": seed.to_string(),
+            "epochs": epochs,
+            "scaling": { "centre": centre, "length": length, "start": start, "duration": duration },
+            "networks": shapes,
+        });
+        // One key only: the order of several would change from run to run.
+        let metadata = HashMap::from([(KEY.to_string(), metadata.to_string())]);
+        let views = buffers.iter().map(|(name, shape, bytes)| {
+            let view = TensorView::new(Dtype::F32, shape.clone(), bytes).expect("the buffer was made for the shape");
+            (name.as_str(), view)
+        });
+        serialize(views, Some(metadata)).expect("tensors of distinct names in memory always serialise")
+    }
+
+    /// The model that [`to_bytes`](Self::to_bytes) wrote, with the same bits in every field.
+    ///
+    /// # Errors
+    /// [`Error::ModelFile`] for bytes that are damaged, not a chreode model, or of a newer format.
+    pub fn from_bytes(bytes: &[u8]) -> Result<Self> {
+        let bad = |what: String| Error::ModelFile(format!("not a usable chreode model: {what}"));
+        let (_, header) = SafeTensors::read_metadata(bytes).map_err(|e| bad(e.to_string()))?;
+        let text = header
+            .metadata()
+            .as_ref()
+            .and_then(|metadata| metadata.get(KEY))
+            .ok_or_else(|| bad(format!("a safetensors file without the metadata key `{KEY}`")))?;
+        let metadata: Value = serde_json::from_str(text).map_err(|e| bad(format!("its metadata: {e}")))?;
+        let fields = Metadata(&metadata);
+        let version = fields.unsigned("format_version")?;
+        if version != FORMAT_VERSION {
+            return Err(Error::ModelFile(format!(
+                "the model is of format version {version}; this library ({}) reads version {FORMAT_VERSION}",
+                env!("CARGO_PKG_VERSION")
+            )));
+        }
+        let tensors = SafeTensors::deserialize(bytes).map_err(|e| bad(e.to_string()))?;
+        let scaling = Metadata(fields.get("scaling")?);
+        let scaling = Scaling {
+            centre: scaling.numbers("centre")?,
+            length: scaling.positive("length")?,
+            start: scaling.number("start")?,
+            duration: scaling.positive("duration")?,
+        };
+        let sigma = fields.number("sigma")?;
+        if sigma < 0.0 {
+            return Err(bad(format!("sigma is {sigma}")));
+        }
+        let info = ModelInfo {
+            method: fields.text("method")?.into(),
+            sigma,
+            delta: if fields.get("delta")?.is_null() { None } else { Some(fields.positive("delta")?) },
+            times: fields.numbers("times")?,
+            seed: fields.text("seed")?.parse().map_err(|_| bad("its seed is not a number".into()))?,
+            epochs: fields.unsigned("epochs")? as usize,
+        };
+        if info.times.is_empty() || info.times.windows(2).any(|pair| pair[0] >= pair[1]) {
+            return Err(bad("its times do not increase".into()));
+        }
+        let shapes = Metadata(fields.get("networks")?);
+        let inputs = scaling.centre.len() + 1;
+        let network = |name: &str| -> Result<Option<Mlp>> {
+            let Ok(shape) = shapes.get(name) else { return Ok(None) };
+            read_network(&tensors, name, inputs, &Metadata(shape)).map(Some)
+        };
+        let velocity = network("velocity")?.ok_or_else(|| bad("it has no velocity network".into()))?;
+        let (growth, score) = (network("growth")?, network("score")?);
+        Dynamics::new(info, scaling, velocity, growth, score).map_err(|e| bad(e.to_string()))
+    }
+
+    /// Writes the model to a file, which is whole or not there.
+    ///
+    /// # Errors
+    /// [`Error::Io`] naming the file.
+    pub fn save(&self, path: impl AsRef<Path>) -> Result<()> {
+        write_atomically(path.as_ref(), &self.to_bytes())
+    }
+
+    /// Reads a model from a file.
+    ///
+    /// # Errors
+    /// [`Error::Io`] if the file cannot be read, [`Error::ModelFile`] naming it as [`from_bytes`](Self::from_bytes).
+    pub fn load(path: impl AsRef<Path>) -> Result<Self> {
+        let path = path.as_ref();
+        let bytes = std::fs::read(path).map_err(|error| Error::io(path, &error))?;
+        Self::from_bytes(&bytes).map_err(|error| Error::ModelFile(format!("{}: {error}", path.display())))
+    }
+
+    fn networks(&self) -> impl Iterator<Item = (&'static str, &Mlp)> {
+        let all = [("velocity", Some(&self.velocity)), ("growth", self.growth.as_ref()), ("score", self.score.as_ref())];
+        all.into_iter().filter_map(|(name, network)| network.map(|network| (name, network)))
+    }
+}
+
+/// A network from its tensors; every shape is checked before anything is allocated for it.
+fn read_network(tensors: &SafeTensors<'_>, name: &str, inputs: usize, shape: &Metadata<'_>) -> Result<Mlp> {
+    let bad = |what: String| Error::ModelFile(format!("not a usable chreode model: the {name} network {what}"));
+    let activation: Activation = shape.text("activation")?.parse().map_err(|e: Error| bad(format!("has {e}")))?;
+    let width = |value: &Value| value.as_u64().and_then(|width| usize::try_from(width).ok());
+    let hidden: Option<Vec<usize>> = shape.get("hidden")?.as_array().and_then(|all| all.iter().map(width).collect());
+    let architecture = Architecture {
+        inputs,
+        hidden: hidden.ok_or_else(|| bad("has no list of hidden widths".into()))?,
+        outputs: shape.unsigned("outputs")? as usize,
+        activation,
+    };
+    architecture.validate().map_err(|e| bad(format!("has {e}")))?;
+    let mut parameters = Vec::new();
+    for (i, layer) in architecture.layers().enumerate() {
+        for (part, want) in [("weight", vec![layer.inputs, layer.outputs]), ("bias", vec![layer.outputs])] {
+            let tensor = tensors.tensor(&format!("{name}.{i}.{part}")).map_err(|e| bad(format!("lacks a tensor: {e}")))?;
+            if tensor.dtype() != Dtype::F32 || tensor.shape() != want {
+                return Err(bad(format!(
+                    "has a tensor {i}.{part} of type {:?} and shape {:?} instead of F32 and {want:?}",
+                    tensor.dtype(),
+                    tensor.shape()
+                )));
+            }
+            let (numbers, _) = tensor.data().as_chunks::<4>();
+            parameters.extend(numbers.iter().map(|bytes| f32::from_le_bytes(*bytes)));
+        }
+    }
+    if parameters.iter().any(|p| !p.is_finite()) {
+        return Err(bad("has parameters that are not finite".into()));
+    }
+    Mlp::from_parameters(architecture, parameters).map_err(|e| bad(e.to_string()))
+}
+
+/// Typed access to a JSON object, with errors that name the field.
+struct Metadata<'a>(&'a Value);
+
+impl<'a> Metadata<'a> {
+    fn get(&self, name: &str) -> Result<&'a Value> {
+        self.0.get(name).ok_or_else(|| self.wrong(name, "missing"))
+    }
+
+    fn number(&self, name: &str) -> Result<f64> {
+        let number = self.get(name)?.as_f64().filter(|x| x.is_finite());
+        number.ok_or_else(|| self.wrong(name, "not a finite number"))
+    }
+
+    fn positive(&self, name: &str) -> Result<f64> {
+        let number = self.number(name)?;
+        if number > 0.0 { Ok(number) } else { Err(self.wrong(name, "not positive")) }
+    }
+
+    fn unsigned(&self, name: &str) -> Result<u64> {
+        self.get(name)?.as_u64().ok_or_else(|| self.wrong(name, "not a count"))
+    }
+
+    fn text(&self, name: &str) -> Result<&'a str> {
+        self.get(name)?.as_str().ok_or_else(|| self.wrong(name, "not a text"))
+    }
+
+    fn numbers(&self, name: &str) -> Result<Vec<f64>> {
+        let list = self.get(name)?.as_array();
+        let numbers = list.and_then(|list| list.iter().map(|x| x.as_f64().filter(|x| x.is_finite())).collect());
+        numbers.ok_or_else(|| self.wrong(name, "not a list of finite numbers"))
+    }
+
+    fn wrong(&self, name: &str, what: &str) -> Error {
+        Error::ModelFile(format!("not a usable chreode model: the metadata field `{name}` is {what}"))
+    }
+}
