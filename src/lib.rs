@@ -1,6 +1,7 @@
 //! chreode
 pub mod dynamics;
 pub mod error;
+pub mod evaluate;
 pub mod exec;
 pub mod snapshots;
 pub mod transport;
