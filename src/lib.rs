@@ -2,6 +2,7 @@
 pub mod bridge;
 pub mod dynamics;
 pub mod error;
+pub mod evaluate;
 pub mod exec;
 pub mod matching;
 pub mod method;

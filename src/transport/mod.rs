@@ -15,6 +15,7 @@ pub mod entropy_transport;
 pub mod minibatch;
 pub mod network_simplex;
 pub mod plan;
+pub(crate) mod pricing;
 pub mod sampling;
 pub mod sinkhorn;
 

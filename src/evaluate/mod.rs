@@ -1,0 +1,3 @@
+//! Measures of quality: how close simulated snapshots are to observed ones.
+
+pub mod wasserstein;
