@@ -1,0 +1,4 @@
+//! How good a fit is: the measures of quality by which methods are compared.
+
+pub mod action;
+pub mod mass;
