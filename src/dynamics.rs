@@ -142,7 +142,7 @@ pub struct ModelInfo {
     pub method: String,
     /// The diffusion σ, 0 for a method without noise.
     pub sigma: f64,
-    /// The Wasserstein–Fisher–Rao length δ, where the method has one.
+    /// The Wasserstein–Fisher–Rao length δ (of a method with a penalty ρ instead, √(ρ/2)), where there is growth.
     pub delta: Option<f64>,
     /// The times of the snapshots that it was fitted to.
     pub times: Vec<f64>,
@@ -175,7 +175,11 @@ impl Dynamics {
         score: Option<Mlp>,
     ) -> Result<Self> {
         let dims = scaling.centre.len();
-        let networks = [("velocity", Some(&velocity), dims), ("growth", growth.as_ref(), 1), ("score", score.as_ref(), dims)];
+        let networks = [
+            ("velocity", Some(&velocity), dims),
+            ("growth", growth.as_ref(), 1),
+            ("score", score.as_ref(), dims),
+        ];
         for (name, network, outputs) in networks {
             let Some(network) = network else { continue };
             let shape = network.architecture();
@@ -238,7 +242,8 @@ impl Fields for Dynamics {
         for (point, row) in points.chunks_exact(dims).zip(input.chunks_exact_mut(dims + 1)) {
             self.scaling.write_row(time, point, row);
         }
-        let mut apply = |network: Option<&Mlp>, unit: f64, values: Option<&mut [f32]>| match (network, values) {
+        let mut apply = |network: Option<&Mlp>, unit: f64, values: Option<&mut [f32]>| match (network, values)
+        {
             (Some(network), Some(values)) => {
                 network.forward(rows, input, values, layers);
                 let unit = unit as f32;

@@ -1,5 +1,6 @@
 //! chreode
 pub mod bridge;
+pub mod datasets;
 pub mod dynamics;
 pub mod error;
 pub mod evaluate;
@@ -8,6 +9,7 @@ pub mod matching;
 pub mod method;
 pub mod model_file;
 pub mod nn;
+pub mod simulate;
 pub mod snapshots;
 pub mod transport;
 pub use error::{Error, Result};

@@ -110,7 +110,16 @@ macro_rules! named {
     };
 }
 
-named!(Method, "method", OtCfm = "ot-cfm", Sf2m = "sf2m", UotFm = "uot-fm", Vgfm = "vgfm", WfrFm = "wfr-fm", Usb = "usb");
+named!(
+    Method,
+    "method",
+    OtCfm = "ot-cfm",
+    Sf2m = "sf2m",
+    UotFm = "uot-fm",
+    Vgfm = "vgfm",
+    WfrFm = "wfr-fm",
+    Usb = "usb"
+);
 named!(
     CouplingKind,
     "coupling",
@@ -282,7 +291,8 @@ pub fn fit(snapshots: &Snapshots, options: &FitOptions, progress: &mut ProgressF
         return Err(Error::argument("chunk_size", 0, "at least 1"));
     }
     if snapshots.len() < 2 {
-        let message = format!("a fit needs cells at two times or more; there is one, {}", snapshots.times()[0]);
+        let message =
+            format!("a fit needs cells at two times or more; there is one, {}", snapshots.times()[0]);
         return Err(Error::InvalidData(message));
     }
     let threads = Threads::new(options.threads)?;
@@ -305,19 +315,34 @@ pub fn fit(snapshots: &Snapshots, options: &FitOptions, progress: &mut ProgressF
     };
     let mut intervals = Vec::with_capacity(snapshots.len() - 1);
     for index in 0..snapshots.len() - 1 {
-        intervals.push(couple_interval(snapshots, index, options, &parameters, &threads, &mut reporter, &mut report)?);
+        intervals.push(couple_interval(
+            snapshots,
+            index,
+            options,
+            &parameters,
+            &threads,
+            &mut reporter,
+            &mut report,
+        )?);
     }
     let mean_weight = intervals.iter().map(|interval| interval.weight).sum::<f64>() / intervals.len() as f64;
     intervals.iter_mut().for_each(|interval| interval.weight /= mean_weight);
     report.coupling_seconds = started.elapsed().as_secs_f64();
 
     let bridge = parameters.bridge(options.recipe.bridge)?;
-    let trained =
-        train(snapshots, &intervals, (bridge, &scaling), &options.training, options.seed, &threads, &mut reporter)?;
+    let trained = train(
+        snapshots,
+        &intervals,
+        (bridge, &scaling),
+        &options.training,
+        options.seed,
+        &threads,
+        &mut reporter,
+    )?;
     let info = ModelInfo {
         method: options.recipe.name.clone(),
         sigma: bridge.sigma(),
-        delta: parameters.delta,
+        delta: parameters.length(),
         times: snapshots.times().to_vec(),
         seed: options.seed,
         epochs: trained.losses.len(),
@@ -368,7 +393,8 @@ fn couple_interval(
         reporter.report(&progress)
     };
     let key = (options.seed, index as u64);
-    let (coupling, reports) = couple((&source, &target), options.chunk_size, key, &solve, threads, &mut on_block)?;
+    let (coupling, reports) =
+        couple((&source, &target), options.chunk_size, key, &solve, threads, &mut on_block)?;
     report.unmatched_mass.push(coupling.unmatched_mass());
     report.pairs.push(coupling.pairs.len());
     report.couplings.push(reports);
@@ -405,7 +431,8 @@ impl Parameters {
         if let Some(rate) = options.branching_rate {
             match (delta, sigma) {
                 (Some(delta), Some(sigma)) if (delta * delta * rate / (sigma * sigma) - 1.0).abs() > 1e-6 => {
-                    let allowed = format!("sigma²/delta² = {} (give two of the three)", (sigma / delta).powi(2));
+                    let allowed =
+                        format!("sigma²/delta² = {} (give two of the three)", (sigma / delta).powi(2));
                     return Err(Error::argument("branching_rate", rate, &allowed));
                 }
                 (None, Some(sigma)) => delta = Some(sigma / rate.sqrt()),
@@ -435,6 +462,11 @@ impl Parameters {
         })
     }
 
+    /// δ, or what it corresponds to where a penalty ρ = 2δ² stands in its place.
+    fn length(&self) -> Option<f64> {
+        self.delta.or(self.penalty.map(|penalty| (penalty / 2.0).sqrt()))
+    }
+
     fn bridge(&self, kind: BridgeKind) -> Result<Bridge> {
         // `resolve` gave every kind what it needs.
         let (sigma, delta) = (self.sigma.unwrap_or(f64::NAN), self.delta.unwrap_or(f64::NAN));
@@ -450,7 +482,13 @@ impl Parameters {
     }
 
     /// The static problem of an interval of length `h`.
-    fn solve(&self, kind: CouplingKind, source: &PointCloud, target: &PointCloud, h: f64) -> Result<Solution> {
+    fn solve(
+        &self,
+        kind: CouplingKind,
+        source: &PointCloud,
+        target: &PointCloud,
+        h: f64,
+    ) -> Result<Solution> {
         const HARD: f64 = f64::INFINITY;
         let rho = self.penalty.unwrap_or(f64::NAN);
         let (cost, source_penalty, target_penalty) = match kind {
@@ -464,7 +502,11 @@ impl Parameters {
             CouplingKind::ExactOt => network_simplex(&problem),
             CouplingKind::EntropicOt => {
                 let epsilon = self.sigma.unwrap_or(f64::NAN).powi(2) * h;
-                let options = SinkhornOptions { tolerance: COUPLING_TOLERANCE, drop_below: 1e-6, ..SinkhornOptions::new(epsilon) };
+                let options = SinkhornOptions {
+                    tolerance: COUPLING_TOLERANCE,
+                    drop_below: 1e-6,
+                    ..SinkhornOptions::new(epsilon)
+                };
                 sinkhorn(&problem, &options)
             }
             CouplingKind::UnbalancedOt | CouplingKind::SemiRelaxedOt | CouplingKind::Wfr => {
@@ -486,8 +528,10 @@ fn automatic_delta(snapshots: &Snapshots, scaling: &Scaling, seed: u64) -> f64 {
         let mut cells: Vec<usize> = (0..count).collect();
         if count > NEIGHBOUR_SAMPLE {
             use rand::seq::SliceRandom;
-            let (chosen, _) = cells
-                .partial_shuffle(&mut stream(seed, Purpose::Minibatch, from as u64, 2 + to as u64), NEIGHBOUR_SAMPLE);
+            let (chosen, _) = cells.partial_shuffle(
+                &mut stream(seed, Purpose::Minibatch, from as u64, 2 + to as u64),
+                NEIGHBOUR_SAMPLE,
+            );
             cells = chosen.to_vec();
         }
         let dims = snapshots.dims();

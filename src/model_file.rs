@@ -59,7 +59,8 @@ impl Dynamics {
         // One key only: the order of several would change from run to run.
         let metadata = HashMap::from([(KEY.to_string(), metadata.to_string())]);
         let views = buffers.iter().map(|(name, shape, bytes)| {
-            let view = TensorView::new(Dtype::F32, shape.clone(), bytes).expect("the buffer was made for the shape");
+            let view =
+                TensorView::new(Dtype::F32, shape.clone(), bytes).expect("the buffer was made for the shape");
             (name.as_str(), view)
         });
         serialize(views, Some(metadata)).expect("tensors of distinct names in memory always serialise")
@@ -139,17 +140,24 @@ impl Dynamics {
     }
 
     fn networks(&self) -> impl Iterator<Item = (&'static str, &Mlp)> {
-        let all = [("velocity", Some(&self.velocity)), ("growth", self.growth.as_ref()), ("score", self.score.as_ref())];
+        let all = [
+            ("velocity", Some(&self.velocity)),
+            ("growth", self.growth.as_ref()),
+            ("score", self.score.as_ref()),
+        ];
         all.into_iter().filter_map(|(name, network)| network.map(|network| (name, network)))
     }
 }
 
 /// A network from its tensors; every shape is checked before anything is allocated for it.
 fn read_network(tensors: &SafeTensors<'_>, name: &str, inputs: usize, shape: &Metadata<'_>) -> Result<Mlp> {
-    let bad = |what: String| Error::ModelFile(format!("not a usable chreode model: the {name} network {what}"));
-    let activation: Activation = shape.text("activation")?.parse().map_err(|e: Error| bad(format!("has {e}")))?;
+    let bad =
+        |what: String| Error::ModelFile(format!("not a usable chreode model: the {name} network {what}"));
+    let activation: Activation =
+        shape.text("activation")?.parse().map_err(|e: Error| bad(format!("has {e}")))?;
     let width = |value: &Value| value.as_u64().and_then(|width| usize::try_from(width).ok());
-    let hidden: Option<Vec<usize>> = shape.get("hidden")?.as_array().and_then(|all| all.iter().map(width).collect());
+    let hidden: Option<Vec<usize>> =
+        shape.get("hidden")?.as_array().and_then(|all| all.iter().map(width).collect());
     let architecture = Architecture {
         inputs,
         hidden: hidden.ok_or_else(|| bad("has no list of hidden widths".into()))?,
@@ -160,7 +168,9 @@ fn read_network(tensors: &SafeTensors<'_>, name: &str, inputs: usize, shape: &Me
     let mut parameters = Vec::new();
     for (i, layer) in architecture.layers().enumerate() {
         for (part, want) in [("weight", vec![layer.inputs, layer.outputs]), ("bias", vec![layer.outputs])] {
-            let tensor = tensors.tensor(&format!("{name}.{i}.{part}")).map_err(|e| bad(format!("lacks a tensor: {e}")))?;
+            let tensor = tensors
+                .tensor(&format!("{name}.{i}.{part}"))
+                .map_err(|e| bad(format!("lacks a tensor: {e}")))?;
             if tensor.dtype() != Dtype::F32 || tensor.shape() != want {
                 return Err(bad(format!(
                     "has a tensor {i}.{part} of type {:?} and shape {:?} instead of F32 and {want:?}",
@@ -206,7 +216,8 @@ impl<'a> Metadata<'a> {
 
     fn numbers(&self, name: &str) -> Result<Vec<f64>> {
         let list = self.get(name)?.as_array();
-        let numbers = list.and_then(|list| list.iter().map(|x| x.as_f64().filter(|x| x.is_finite())).collect());
+        let numbers =
+            list.and_then(|list| list.iter().map(|x| x.as_f64().filter(|x| x.is_finite())).collect());
         numbers.ok_or_else(|| self.wrong(name, "not a list of finite numbers"))
     }
 

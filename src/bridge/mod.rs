@@ -66,7 +66,9 @@ impl Bridge {
     pub fn validate(self) -> Result<()> {
         match self {
             Bridge::Straight | Bridge::StraightLogLinear => Ok(()),
-            Bridge::Brownian { sigma } | Bridge::PoissonBrownian { sigma } => positive("sigma", sigma).map(drop),
+            Bridge::Brownian { sigma } | Bridge::PoissonBrownian { sigma } => {
+                positive("sigma", sigma).map(drop)
+            }
             Bridge::TravellingDirac { delta } => positive("delta", delta).map(drop),
         }
     }

@@ -12,7 +12,8 @@ use crate::error::{Error, Result};
 /// # Errors
 /// [`Error::Io`] naming `path`; nothing is left behind.
 pub fn write_atomically(path: &Path, contents: &[u8]) -> Result<()> {
-    let name = path.file_name().ok_or_else(|| Error::argument("path", path.display(), "the name of a file"))?;
+    let name =
+        path.file_name().ok_or_else(|| Error::argument("path", path.display(), "the name of a file"))?;
     let mut beside = name.to_os_string();
     beside.push(format!(".{}.partial", std::process::id()));
     let beside = path.with_file_name(beside);

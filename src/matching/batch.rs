@@ -130,8 +130,8 @@ impl Source<'_> {
         };
         self.place(interval.start + r * h, (start, end), &state, noise, input, velocity);
         Row {
-            weight: (interval.weight * state.relative_mass / (self.intervals.len() * self.rows_per_interval) as f64)
-                as f32,
+            weight: (interval.weight * state.relative_mass
+                / (self.intervals.len() * self.rows_per_interval) as f64) as f32,
             growth: (state.growth * self.scaling.duration) as f32,
             score_weight: (state.score_weight * self.score_unit) as f32,
         }

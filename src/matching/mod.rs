@@ -3,5 +3,5 @@
 mod batch;
 mod train;
 
+pub(crate) use train::{Interval, train};
 pub use train::{IntervalWeighting, TrainingOptions};
-pub(crate) use train::{Interval, Trained, train};

@@ -8,7 +8,9 @@ use crate::dynamics::{Dynamics, Scaling};
 use crate::error::{Error, Result, positive};
 use crate::exec::progress::{Progress, Reporter};
 use crate::exec::threads::Threads;
-use crate::nn::{Activation, Adam, Architecture, BatchGradient, Mlp, MovingAverage, Schedule, clip_gradients};
+use crate::nn::{
+    Activation, Adam, Architecture, BatchGradient, Mlp, MovingAverage, Schedule, clip_gradients,
+};
 use crate::snapshots::Snapshots;
 use crate::transport::sampling::PairSampler;
 
@@ -182,7 +184,8 @@ pub(crate) fn train(
         let shape = options.architecture(hidden.unwrap_or(&options.hidden), dims, outputs);
         wanted.then(|| Learner::new(shape, rows, seed, index, options.ema)).transpose()
     };
-    let mut velocity = Learner::new(options.architecture(&options.hidden, dims, dims), rows, seed, 0, options.ema)?;
+    let mut velocity =
+        Learner::new(options.architecture(&options.hidden, dims, dims), rows, seed, 0, options.ema)?;
     let mut growth = learner(bridge.grows(), options.growth_hidden.as_ref(), 1, 1)?;
     let mut score = learner(bridge.sigma() > 0.0, options.score_hidden.as_ref(), dims, 2)?;
 
@@ -254,7 +257,9 @@ fn evaluate_velocity(learner: &mut Learner, batch: &Batch, dims: usize) -> f64 {
 /// Σ weight |g − g*|².
 fn evaluate_growth(learner: &mut Learner, batch: &Batch) -> f64 {
     learner.gradient.evaluate(&learner.network, &batch.input, |first, output, d_output| {
-        squared_error(1, &batch.rows[first..], output, d_output, |row, _, value| (value - row.growth, row.weight, 1.0))
+        squared_error(1, &batch.rows[first..], output, d_output, |row, _, value| {
+            (value - row.growth, row.weight, 1.0)
+        })
     })
 }
 

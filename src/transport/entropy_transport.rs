@@ -72,7 +72,8 @@ pub fn entropy_transport(problem: &Problem<'_>, options: &EntropyTransportOption
         let (f, g) = forest.feasible_potentials();
         reach.rows.iter().zip(f).for_each(|(&i, f)| source_potential[i] = f);
         reach.columns.iter().zip(g).for_each(|(&j, g)| target_potential[j] = g);
-        let original = |e: &Edge| (reach.rows[e.row as usize] as u32, reach.columns[e.column as usize] as u32, e.flow);
+        let original =
+            |e: &Edge| (reach.rows[e.row as usize] as u32, reach.columns[e.column as usize] as u32, e.flow);
         entries = forest.live_edges().map(original).collect();
     }
     let plan = SparsePlan::from_entries(problem.source.len(), entries);
@@ -287,7 +288,8 @@ impl<'a> Forest<'a> {
             edges
         };
         let path = path(&self.walk);
-        let amount = path.iter().step_by(2).map(|&e| self.edges[e as usize].flow).fold(f64::INFINITY, f64::min);
+        let amount =
+            path.iter().step_by(2).map(|&e| self.edges[e as usize].flow).fold(f64::INFINITY, f64::min);
         for (k, &e) in path.iter().enumerate() {
             let edge = &mut self.edges[e as usize];
             edge.flow += if k % 2 == 0 { -amount } else { amount };
@@ -493,10 +495,13 @@ impl<'a> Forest<'a> {
             candidates.extend(found);
             self.slack.extend(slack);
         }
-        candidates.sort_by(|a, b| b.violation.total_cmp(&a.violation).then((a.row, a.column).cmp(&(b.row, b.column))));
+        candidates.sort_by(|a, b| {
+            b.violation.total_cmp(&a.violation).then((a.row, a.column).cmp(&(b.row, b.column)))
+        });
         let (mut gap, mut primal) = (0.0, 0.0);
         for (node, (&w, &p)) in self.weight.iter().zip(&self.potential).enumerate() {
-            let rho = if node < self.rows { self.problem.source_penalty } else { self.problem.target_penalty };
+            let rho =
+                if node < self.rows { self.problem.source_penalty } else { self.problem.target_penalty };
             let slack = self.slack.get(node).copied().unwrap_or(0.0);
             if rho.is_infinite() {
                 primal += w * p;
@@ -528,7 +533,14 @@ const PRICED_ROWS: usize = 32;
 const PER_ROW: usize = 3;
 
 /// Adds the most violated entries of a row to `found`; returns by how much the worst of all is violated, or 0.
-fn most_violated(row: usize, f: f64, g: &[f64], costs: &[f64], noise: f64, found: &mut Vec<Candidate>) -> f64 {
+fn most_violated(
+    row: usize,
+    f: f64,
+    g: &[f64],
+    costs: &[f64],
+    noise: f64,
+    found: &mut Vec<Candidate>,
+) -> f64 {
     let worst = simd::vectorised(
         #[inline(always)]
         || {

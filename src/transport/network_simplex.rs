@@ -336,7 +336,8 @@ fn report(problem: &Problem<'_>, f: &[f64], g: &[f64], plan: &SparsePlan, optimu
     let a = problem.source.weights();
     let b: Vec<f64> = problem.target.weights().iter().map(|w| w * (mass / problem.target.mass())).collect();
     let unit = mass / TOTAL as f64;
-    let primal = optimum.tree.arcs().filter(|arc| arc.flow > 0).map(|arc| arc.flow as f64 * unit * arc.cost).sum();
+    let primal =
+        optimum.tree.arcs().filter(|arc| arc.flow > 0).map(|arc| arc.flow as f64 * unit * arc.cost).sum();
     // A weightless point may have an infinite potential and counts for nothing.
     let terms = || a.iter().zip(f).chain(b.iter().zip(g)).filter(|(w, _)| **w > 0.0).map(|(w, u)| w * u);
     let dual: f64 = terms().sum();

@@ -40,8 +40,9 @@ impl PairSampler {
         let mut weights: Vec<f64> = sent.chain(alone).collect();
         let total: f64 = weights.iter().sum();
         weights.iter_mut().for_each(|w| *w /= total);
-        let alias = WeightedAliasIndex::new(weights)
-            .map_err(|e| Error::InvalidData(format!("a coupling of total mass {total} cannot be sampled: {e}")))?;
+        let alias = WeightedAliasIndex::new(weights).map_err(|e| {
+            Error::InvalidData(format!("a coupling of total mass {total} cannot be sampled: {e}"))
+        })?;
         Ok(Self { coupling, alias })
     }
 
@@ -85,7 +86,10 @@ mod tests {
         }
         for (count, want) in counts.iter().zip([0.1, 0.3, 0.2, 0.4]) {
             // Six standard errors of a binomial share.
-            assert!((count - want).abs() < 6.0 * (want * (1.0 - want) / f64::from(draws)).sqrt(), "{counts:?}");
+            assert!(
+                (count - want).abs() < 6.0 * (want * (1.0 - want) / f64::from(draws)).sqrt(),
+                "{counts:?}"
+            );
         }
     }
 }

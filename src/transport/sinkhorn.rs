@@ -49,7 +49,8 @@ pub fn sinkhorn(problem: &Problem<'_>, options: &SinkhornOptions) -> Result<Solu
     let reach = Reach::of(problem)?;
     let mut iterations = 0;
     let mut converged = true;
-    let mut potentials = (vec![f64::INFINITY; problem.source.len()], vec![f64::INFINITY; problem.target.len()]);
+    let mut potentials =
+        (vec![f64::INFINITY; problem.source.len()], vec![f64::INFINITY; problem.target.len()]);
     let mut entries = Vec::new();
     let mut values = Values::of_unreachable(problem, &reach, options.epsilon);
     if !reach.rows.is_empty() {
@@ -145,7 +146,8 @@ pub(super) struct Values {
 impl Values {
     /// What points outside reach add: they are destroyed or created at the price of their penalty.
     fn of_unreachable(problem: &Problem<'_>, reach: &Reach, epsilon: f64) -> Self {
-        let sum = |cloud: &PointCloud, kept: &[usize]| -> f64 { kept.iter().map(|&i| cloud.weights()[i]).sum() };
+        let sum =
+            |cloud: &PointCloud, kept: &[usize]| -> f64 { kept.iter().map(|&i| cloud.weights()[i]).sum() };
         let (a, b) = (problem.source.mass(), problem.target.mass());
         let (kept_a, kept_b) = (sum(problem.source, &reach.rows), sum(problem.target, &reach.columns));
         let lost = |all: f64, kept: f64, n: usize, of: usize, rho: f64| {
@@ -386,7 +388,11 @@ impl<'a> Sweeper<'a> {
         let source = Side::of(a, &self.f, &self.row_mass, self.problem.source_penalty);
         let target = Side::of(b, &self.g, &self.column_mass, self.problem.target_penalty);
         Values {
-            primal: source.linear + target.linear + source.penalty + target.penalty + epsilon * (total - mass),
+            primal: source.linear
+                + target.linear
+                + source.penalty
+                + target.penalty
+                + epsilon * (total - mass),
             dual: source.dual + target.dual + epsilon * (total - mass),
             mass,
             source_error: source.error,
@@ -424,7 +430,9 @@ impl<'a> Sweeper<'a> {
                         }
                     }
                 }
-                kept.extend(best.iter().enumerate().filter(|(_, b)| b.1 > 0.0).map(|(j, b)| (b.0, j as u32, b.1)));
+                kept.extend(
+                    best.iter().enumerate().filter(|(_, b)| b.1 > 0.0).map(|(j, b)| (b.0, j as u32, b.1)),
+                );
                 kept
             })
             .collect();
@@ -450,7 +458,8 @@ impl<'a> Sweeper<'a> {
                 let mut kept = Vec::new();
                 for i in c * chunk_rows..f.len().min((c + 1) * chunk_rows) {
                     costs.row(i, 0, &mut chunk.costs);
-                    let sum = exponentials(f[i] / epsilon, 1.0 / epsilon, &chunk.costs, &u, &mut chunk.entries);
+                    let sum =
+                        exponentials(f[i] / epsilon, 1.0 / epsilon, &chunk.costs, &u, &mut chunk.entries);
                     let threshold = drop_below * sum;
                     let kept_sum: f64 = chunk.entries.iter().filter(|p| **p > threshold).sum();
                     let rescale = a[i] * sum / kept_sum;

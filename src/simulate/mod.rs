@@ -1,0 +1,400 @@
+//! Simulation of a population under given fields: particles start from points at one time and are reported at
+//! the times that the caller asks for.
+//!
+//! | module | what moves | equations |
+//! | --- | --- | --- |
+//! | [`ode`] | weighted particles, without noise | dX = v dt, d ln w = g dt |
+//! | [`sde`] | weighted particles, with noise | dX = (v + s) dt + σ dW, d ln w = g dt |
+//! | [`branching`] | unweighted particles that divide and die | either motion, births and deaths at rates b − e = g |
+//!
+//! All three integrate in double precision (the fields themselves are evaluated in single precision), over blocks
+//! of [`BLOCK`] particles in parallel. A result is the same bits at any number of threads.
+
+pub mod branching;
+pub mod lineage;
+pub mod ode;
+pub mod resampling;
+pub mod sde;
+
+use rayon::prelude::*;
+
+use crate::dynamics::{FieldValues, Fields, Scratch};
+use crate::error::{Error, Result, positive};
+use crate::snapshots::Snapshots;
+
+/// The number of particles that are integrated together. Fixed, so that the fields are evaluated over the same
+/// rows at any number of threads.
+pub const BLOCK: usize = 256;
+
+/// The most fixed steps between two output times: more means that the step is a mistake.
+const MOST_SUBSTEPS: f64 = 1e9;
+
+/// Weighted particles at one time: where a simulation starts, and what it reports.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Particles {
+    /// The time.
+    pub time: f64,
+    /// The dimension d of the space.
+    pub dims: usize,
+    /// The positions, row-major, n × d.
+    pub points: Vec<f32>,
+    /// ln w of each particle; −∞ for a particle without mass.
+    pub log_weights: Vec<f64>,
+    /// Who each particle is. Of weighted simulation: the starting particle's id, kept. Of [`branching`]: the index
+    /// of its node in the lineage.
+    pub ids: Vec<u64>,
+    /// For each particle, the row of the previously reported frame (for the first frame: of the start) that it
+    /// comes from.
+    pub ancestors: Vec<usize>,
+}
+
+impl Particles {
+    /// Particles numbered from 0 at the rows of `points` (row-major, n × d), of weight 1 unless `weights` are given.
+    ///
+    /// # Errors
+    /// [`Error::InvalidArgument`] for lengths that disagree or d = 0, [`Error::InvalidData`] naming the row of a
+    /// coordinate that is not finite or a weight that is negative or not finite.
+    pub fn new(time: f64, dims: usize, points: Vec<f32>, weights: Option<&[f64]>) -> Result<Self> {
+        if dims == 0 || !points.len().is_multiple_of(dims) {
+            let allowed =
+                format!("a whole number of rows of {dims} coordinates, at least one coordinate each");
+            return Err(Error::argument("points", format!("{} numbers", points.len()), &allowed));
+        }
+        let rows = points.len() / dims;
+        let log_weights = match weights {
+            None => vec![0.0; rows],
+            Some(weights) => weights.iter().map(|&w| libm::log(w)).collect(),
+        };
+        let particles = Self {
+            time,
+            dims,
+            points,
+            log_weights,
+            ids: (0..rows as u64).collect(),
+            ancestors: (0..rows).collect(),
+        };
+        particles.check()?;
+        Ok(particles)
+    }
+
+    /// The cells of snapshot `k`, with their weights.
+    pub fn of_snapshot(snapshots: &Snapshots, k: usize) -> Self {
+        let rows = snapshots.count(k);
+        Self {
+            time: snapshots.times()[k],
+            dims: snapshots.dims(),
+            points: snapshots.points(k).to_vec(),
+            log_weights: snapshots.weights(k).iter().map(|&w| libm::log(w)).collect(),
+            ids: (0..rows as u64).collect(),
+            ancestors: (0..rows).collect(),
+        }
+    }
+
+    /// The number of particles n.
+    pub fn len(&self) -> usize {
+        self.log_weights.len()
+    }
+
+    /// Whether there are no particles (a branching population can die out).
+    pub fn is_empty(&self) -> bool {
+        self.log_weights.is_empty()
+    }
+
+    /// The position of particle `row`.
+    pub fn point(&self, row: usize) -> &[f32] {
+        &self.points[row * self.dims..(row + 1) * self.dims]
+    }
+
+    /// The weights w.
+    pub fn weights(&self) -> Vec<f64> {
+        self.log_weights.iter().map(|&l| libm::exp(l)).collect()
+    }
+
+    /// The total weight Σ w.
+    pub fn mass(&self) -> f64 {
+        self.log_weights.iter().map(|&l| libm::exp(l)).sum()
+    }
+
+    /// The fields are public, so every simulation checks what it starts from.
+    fn check(&self) -> Result<()> {
+        if !self.time.is_finite() {
+            return Err(Error::argument("time", self.time, "finite"));
+        }
+        if self.dims == 0 {
+            return Err(Error::argument("dimension of the particles", 0, "at least 1"));
+        }
+        let rows = self.ids.len();
+        if self.points.len() != rows * self.dims || self.log_weights.len() != rows {
+            return Err(Error::argument(
+                "particles",
+                format!(
+                    "{} ids, {} coordinates, {} weights",
+                    rows,
+                    self.points.len(),
+                    self.log_weights.len()
+                ),
+                &format!("as many ids and weights as rows of {} coordinates", self.dims),
+            ));
+        }
+        if let Some(at) = self.points.iter().position(|x| !x.is_finite()) {
+            let (row, col) = (at / self.dims + 1, at % self.dims + 1);
+            return Err(Error::InvalidData(format!(
+                "row {row}, coordinate {col}: {} is not finite",
+                self.points[at]
+            )));
+        }
+        if let Some(row) = self.log_weights.iter().position(|l| l.is_nan() || *l == f64::INFINITY) {
+            let message = format!("row {}: a weight must be finite and not negative", row + 1);
+            return Err(Error::InvalidData(message));
+        }
+        Ok(())
+    }
+}
+
+/// What a simulation reports: one frame for every output time, in the order asked for.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Trajectory {
+    /// The particles at each output time.
+    pub frames: Vec<Particles>,
+}
+
+impl Trajectory {
+    /// The output times.
+    pub fn times(&self) -> Vec<f64> {
+        self.frames.iter().map(|f| f.time).collect()
+    }
+}
+
+/// Whether time runs backward in `times`, after checking that they can be output times of a simulation of
+/// `fields` from `start`.
+fn runs_backward(fields: &dyn Fields, start: &Particles, times: &[f64]) -> Result<bool> {
+    start.check()?;
+    if fields.dims() != start.dims {
+        let allowed = format!("{}, the dimension of the fields", fields.dims());
+        return Err(Error::argument("dimension of the particles", start.dims, &allowed));
+    }
+    let Some(&last) = times.last() else {
+        return Err(Error::argument("output times", "none", "at least one time"));
+    };
+    let backward = last < start.time;
+    let mut previous = start.time;
+    for (k, &time) in times.iter().enumerate() {
+        let follows = if backward { time < previous } else { time > previous };
+        if !time.is_finite() || !(follows || k == 0 && time == previous) {
+            let order = if backward { "decreasing" } else { "increasing" };
+            let allowed = format!("finite and strictly {order} from the start time {} on", start.time);
+            return Err(Error::argument("output times", format!("{previous} followed by {time}"), &allowed));
+        }
+        previous = time;
+    }
+    Ok(backward)
+}
+
+/// One of the equal steps between two output times.
+#[derive(Debug, Clone, Copy)]
+struct Step {
+    /// Where it begins.
+    time: f64,
+    /// How long it is; negative when time runs backward.
+    length: f64,
+    /// Its number, counted from the start of the simulation.
+    index: u64,
+}
+
+/// The stretch between two output times, cut into equal steps.
+#[derive(Debug, Clone, Copy)]
+struct Interval {
+    from: f64,
+    to: f64,
+    /// How many steps; none if the ends coincide.
+    count: usize,
+    /// The number of the first step.
+    first_index: u64,
+}
+
+impl Interval {
+    /// The intervals that end at `times`, in steps no longer than `step`.
+    fn all(start: f64, times: &[f64], step: f64) -> Result<Vec<Self>> {
+        let (mut from, mut first_index, mut intervals) = (start, 0, Vec::with_capacity(times.len()));
+        for &to in times {
+            // The tolerance keeps an interval of 0.3 at three steps of 0.1.
+            let count = ((to - from).abs() / positive("step", step)? - 1e-9).ceil();
+            let count = if to == from { 0.0 } else { count.max(1.0) };
+            if count > MOST_SUBSTEPS {
+                let shortest = (to - from).abs() / MOST_SUBSTEPS;
+                let allowed = format!("at least {shortest:e} for the interval from {from} to {to}");
+                return Err(Error::argument("step", step, &allowed));
+            }
+            intervals.push(Self { from, to, count: count as usize, first_index });
+            first_index += count as u64;
+            from = to;
+        }
+        Ok(intervals)
+    }
+
+    fn step(&self, j: usize) -> Step {
+        let length = (self.to - self.from) / self.count as f64;
+        Step { time: self.from + j as f64 * length, length, index: self.first_index + j as u64 }
+    }
+}
+
+/// The *state* of n particles: n rows of d + 1 doubles, a particle's coordinates and then its accumulated growth
+/// ∫ g dt = ln(w / w_start). Keeping the two side by side makes a block of particles one slice.
+fn fill_state(state: &mut Vec<f64>, points: &[f32], dims: usize) {
+    state.clear();
+    state.reserve(points.len() / dims * (dims + 1));
+    for point in points.chunks_exact(dims) {
+        state.extend(point.iter().map(|&x| f64::from(x)));
+        state.push(0.0);
+    }
+}
+
+/// Evaluates fields at the rows of a block's state, in buffers of its own that are kept from call to call.
+struct BlockFields<'a> {
+    fields: &'a dyn Fields,
+    points: Vec<f32>,
+    velocity: Vec<f32>,
+    growth: Vec<f32>,
+    score_drift: Vec<f32>,
+    scratch: Scratch,
+}
+
+impl<'a> BlockFields<'a> {
+    fn new(fields: &'a dyn Fields) -> Self {
+        let coordinates = || vec![0.0; BLOCK * fields.dims()];
+        Self {
+            fields,
+            points: coordinates(),
+            velocity: coordinates(),
+            growth: vec![0.0; BLOCK],
+            score_drift: coordinates(),
+            scratch: Scratch::default(),
+        }
+    }
+
+    /// Leaves v and g, and s where `with_score`, of the state's rows in the buffers.
+    fn evaluate(&mut self, time: f64, state: &[f64], with_score: bool) {
+        let dims = self.fields.dims();
+        let rows = state.len() / (dims + 1);
+        for (point, row) in self.points.chunks_exact_mut(dims).zip(state.chunks_exact(dims + 1)) {
+            point.iter_mut().zip(row).for_each(|(p, &x)| *p = x as f32);
+        }
+        let values = FieldValues {
+            velocity: Some(&mut self.velocity[..rows * dims]),
+            growth: Some(&mut self.growth[..rows]),
+            score_drift: with_score.then_some(&mut self.score_drift[..rows * dims]),
+        };
+        self.fields.evaluate(time, &self.points[..rows * dims], values, &mut self.scratch);
+    }
+
+    /// The rates of change (v, g) of the probability flow, laid out as the state.
+    fn rates(&mut self, time: f64, state: &[f64], rates: &mut [f64]) {
+        self.evaluate(time, state, false);
+        let dims = self.fields.dims();
+        for (i, rate) in rates.chunks_exact_mut(dims + 1).enumerate() {
+            let velocity = &self.velocity[i * dims..(i + 1) * dims];
+            rate[..dims].iter_mut().zip(velocity).for_each(|(r, &v)| *r = f64::from(v));
+            rate[dims] = f64::from(self.growth[i]);
+        }
+    }
+}
+
+/// The error that a state is not finite, naming the first particle at fault; `ids` are those of the state's rows.
+fn check_finite(time: f64, state: &[f64], ids: &[u64]) -> Result<()> {
+    // A sum is not finite if a term is not; that it may overflow by itself is seen by the search.
+    if ids.is_empty() || state.iter().sum::<f64>().is_finite() {
+        return Ok(());
+    }
+    let width = state.len() / ids.len();
+    match state.chunks_exact(width).position(|row| !row.iter().all(|x| x.is_finite())) {
+        None => Ok(()),
+        Some(row) => Err(Error::NonFinite(format!(
+            "particle {}: its state is not finite at time {time}; the fields blow up there, or the step is too long",
+            ids[row]
+        ))),
+    }
+}
+
+/// Writes a state's rows into a reported frame's rows: positions in single precision, ln w from the growth.
+fn record(
+    time: f64,
+    state: &[f64],
+    ids: &[u64],
+    start_log_weights: &[f64],
+    points: &mut [f32],
+    log_weights: &mut [f64],
+) -> Result<()> {
+    let dims = points.len() / ids.len().max(1);
+    for (i, row) in state.chunks_exact(dims + 1).enumerate() {
+        for (p, &x) in points[i * dims..(i + 1) * dims].iter_mut().zip(row) {
+            *p = x as f32;
+            if !p.is_finite() {
+                return Err(Error::NonFinite(format!(
+                    "particle {}: its position at time {time} is {x}, beyond single precision",
+                    ids[i]
+                )));
+            }
+        }
+        log_weights[i] = start_log_weights[i] + row[dims];
+    }
+    Ok(())
+}
+
+/// The frame of a state's rows at `time`.
+fn report(
+    time: f64,
+    dims: usize,
+    state: &[f64],
+    ids: &[u64],
+    start_log_weights: &[f64],
+    ancestors: &[usize],
+) -> Result<Particles> {
+    let (rows, width) = (ids.len(), dims + 1);
+    let (mut points, mut log_weights) = (vec![0.0; rows * dims], vec![0.0; rows]);
+    let outcomes: Vec<Result<()>> = points
+        .par_chunks_mut(BLOCK * dims)
+        .zip(log_weights.par_chunks_mut(BLOCK))
+        .enumerate()
+        .map(|(b, (points, log_weights))| {
+            let of_block = b * BLOCK..b * BLOCK + log_weights.len();
+            let state = &state[of_block.start * width..of_block.end * width];
+            record(time, state, &ids[of_block.clone()], &start_log_weights[of_block], points, log_weights)
+        })
+        .collect();
+    outcomes.into_iter().collect::<Result<()>>()?;
+    Ok(Particles { time, dims, points, log_weights, ids: ids.to_vec(), ancestors: ancestors.to_vec() })
+}
+
+/// Calls `work(scratch, first row, rows)` for every block of a state whose rows are `width` long.
+///
+/// Each of the `lanes` owns one scratch and takes a run of consecutive blocks, so that a step allocates nothing; which
+/// lane works on a block cannot change its result. Of several errors, that of the first block is returned.
+fn for_each_block<S: Send>(
+    lanes: &mut [Lane<S>],
+    state: &mut [f64],
+    width: usize,
+    work: impl Fn(&mut S, usize, &mut [f64]) -> Result<()> + Sync,
+) -> Result<()> {
+    let blocks = (state.len() / width).div_ceil(BLOCK);
+    let rows_per_lane = blocks.div_ceil(lanes.len()).max(1) * BLOCK;
+    state.par_chunks_mut(rows_per_lane * width).zip(lanes.par_iter_mut()).enumerate().for_each(
+        |(l, (run, lane))| {
+            lane.outcome = run
+                .chunks_mut(BLOCK * width)
+                .enumerate()
+                .try_for_each(|(b, rows)| work(&mut lane.scratch, l * rows_per_lane + b * BLOCK, rows));
+        },
+    );
+    lanes.iter_mut().try_for_each(|lane| std::mem::replace(&mut lane.outcome, Ok(())))
+}
+
+/// A worker's buffers, and how its last run of blocks ended.
+struct Lane<S> {
+    scratch: S,
+    outcome: Result<()>,
+}
+
+/// One lane a thread.
+fn lanes<S>(scratch: impl Fn() -> S) -> Vec<Lane<S>> {
+    (0..rayon::current_num_threads()).map(|_| Lane { scratch: scratch(), outcome: Ok(()) }).collect()
+}

@@ -1,0 +1,455 @@
+//! The probability flow: dX = v dt, d ln w = g dt.
+
+use rayon::prelude::*;
+
+use super::{
+    BLOCK, BlockFields, Interval, Particles, Step, Trajectory, check_finite, fill_state, record,
+    runs_backward,
+};
+use crate::dynamics::Fields;
+use crate::error::{Error, Result, positive};
+
+/// How the probability flow is integrated.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Solver {
+    /// Euler's rule, first order: equal steps, none longer than `step`, between output times.
+    Euler {
+        /// The longest step, in units of time.
+        step: f64,
+    },
+    /// The classical fourth-order Runge–Kutta rule: equal steps, none longer than `step`, between output times.
+    RungeKutta4 {
+        /// The longest step, in units of time.
+        step: f64,
+    },
+    /// The adaptive rule of Dormand and Prince, order 5(4), with output by its dense fourth-order interpolant.
+    DormandPrince(Tolerance),
+}
+
+impl Default for Solver {
+    fn default() -> Self {
+        Solver::DormandPrince(Tolerance::default())
+    }
+}
+
+/// The error that an adaptive step may make.
+///
+/// The estimated error of a step must be at most `relative · |x| + absolute · L` in each coordinate x, where L is
+/// the root-mean-square distance of the starting particles from their centre per coordinate, and at most
+/// `relative · |a| + absolute` in a = ln(w / w_start); root-mean-square over one particle's coordinates, for the
+/// worst particle of a block.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Tolerance {
+    /// Relative to the state. Default 1e-5: learned fields are evaluated in single precision, with rounding
+    /// errors around 1e-6, and are only piecewise smooth. A tighter tolerance costs steps and gains nothing
+    /// beyond about 1e-7, where it is rounding that is measured.
+    pub relative: f64,
+    /// Relative to the spread of the starting particles. Default 1e-5.
+    pub absolute: f64,
+    /// The most steps, accepted and rejected, for one block of particles. Default 100 000.
+    pub max_steps: usize,
+}
+
+impl Default for Tolerance {
+    fn default() -> Self {
+        Self { relative: 1e-5, absolute: 1e-5, max_steps: 100_000 }
+    }
+}
+
+/// Moves weighted particles along the probability flow of `fields`, from `start` to each of the output `times`.
+///
+/// `times` increase from the start time on (the first may equal it), or decrease from it: then the flow is
+/// integrated backward.
+///
+/// Sources: Dormand and Prince, J. Comput. Appl. Math. 1980; step control and dense output as in Hairer, Nørsett and
+/// Wanner, Solving Ordinary Differential Equations I, 1993, II.4–II.6.
+///
+/// # Errors
+/// [`Error::InvalidArgument`] for times, steps or tolerances out of range, or too few steps allowed for the
+/// tolerance; [`Error::InvalidData`] for a start that is not finite; [`Error::NonFinite`] naming time and particle when
+/// the solution leaves the finite numbers.
+///
+/// # Example
+/// ```
+/// use chreode::dynamics::ClosedForm;
+/// use chreode::simulate::{Particles, ode};
+/// // Cells flow towards 0 at rate 1 and double in unit time.
+/// let fields = ClosedForm {
+///     dims: 1,
+///     sigma: 0.0,
+///     velocity: Box::new(|_, x, v| v[0] = -x[0]),
+///     growth: Box::new(|_, _| std::f32::consts::LN_2),
+///     score_drift: Box::new(|_, _, s| s[0] = 0.0),
+/// };
+/// let start = Particles::new(0.0, 1, vec![1.0, 2.0], None)?;
+/// let end = &ode::integrate(&fields, &start, &[0.5, 1.0], &ode::Solver::default())?.frames[1];
+/// assert!((end.points[1] - 2.0 / 1f32.exp()).abs() < 1e-4);
+/// assert!((end.mass() - 4.0).abs() < 1e-4);
+/// # Ok::<(), chreode::Error>(())
+/// ```
+pub fn integrate(
+    fields: &dyn Fields,
+    start: &Particles,
+    times: &[f64],
+    solver: &Solver,
+) -> Result<Trajectory> {
+    runs_backward(fields, start, times)?;
+    let plan = Plan::new(start, times, solver)?;
+    let mut frames: Vec<Particles> = times.iter().map(|&time| Particles { time, ..start.clone() }).collect();
+    frames.iter_mut().for_each(|frame| frame.ancestors = (0..start.len()).collect());
+
+    let outcomes: Vec<Result<()>> = blocks_of(&mut frames)
+        .into_par_iter()
+        .enumerate()
+        .map_init(|| Scratch::new(fields), |scratch, (b, output)| integrate_block(scratch, &plan, b, output))
+        .collect();
+    outcomes.into_iter().collect::<Result<()>>()?;
+    Ok(Trajectory { frames })
+}
+
+/// What all blocks have in common.
+struct Plan<'a> {
+    start: &'a Particles,
+    times: &'a [f64],
+    method: Method,
+}
+
+enum Method {
+    /// One rule for every step.
+    Fixed(Rule, Vec<Interval>),
+    /// The tolerance, and the scale L of the coordinates.
+    Adaptive(Tolerance, f64),
+}
+
+type Rule = fn(&mut Scratch<'_>, Step, &mut [f64]);
+
+impl<'a> Plan<'a> {
+    fn new(start: &'a Particles, times: &'a [f64], solver: &Solver) -> Result<Self> {
+        let intervals = |step| Interval::all(start.time, times, step);
+        let method = match *solver {
+            Solver::Euler { step } => Method::Fixed(euler_step, intervals(step)?),
+            Solver::RungeKutta4 { step } => Method::Fixed(runge_kutta_step, intervals(step)?),
+            Solver::DormandPrince(tolerance) => {
+                positive("relative tolerance", tolerance.relative)?;
+                positive("absolute tolerance", tolerance.absolute)?;
+                Method::Adaptive(tolerance, spread(start))
+            }
+        };
+        Ok(Self { start, times, method })
+    }
+}
+
+/// The root-mean-square distance of particles from their centre, per coordinate; where they coincide, their
+/// distance from the origin; 1 where that is 0 too.
+fn spread(particles: &Particles) -> f64 {
+    let dims = particles.dims;
+    let rows = particles.len().max(1) as f64;
+    let mean_square = |centre: &[f64]| {
+        let squares = |p: &[f32]| p.iter().zip(centre).map(|(&x, c)| (f64::from(x) - c).powi(2)).sum::<f64>();
+        particles.points.chunks_exact(dims).map(squares).sum::<f64>() / (rows * dims as f64)
+    };
+    let mut centre = vec![0.0; dims];
+    for point in particles.points.chunks_exact(dims) {
+        centre.iter_mut().zip(point).for_each(|(c, &x)| *c += f64::from(x) / rows);
+    }
+    let candidates = [mean_square(&centre), mean_square(&vec![0.0; dims])];
+    candidates.into_iter().find(|&m| m > 0.0).map_or(1.0, f64::sqrt)
+}
+
+/// One block's rows of every frame: positions and ln w.
+type BlockOutput<'a> = Vec<(&'a mut [f32], &'a mut [f64])>;
+
+/// Deals the frames' rows out to the blocks, so that each block writes its results in place.
+fn blocks_of(frames: &mut [Particles]) -> Vec<BlockOutput<'_>> {
+    let mut blocks: Vec<BlockOutput<'_>> = Vec::new();
+    for frame in frames {
+        let rows = frame.points.chunks_mut(BLOCK * frame.dims).zip(frame.log_weights.chunks_mut(BLOCK));
+        for (b, rows) in rows.enumerate() {
+            if b == blocks.len() {
+                blocks.push(Vec::new());
+            }
+            blocks[b].push(rows);
+        }
+    }
+    blocks
+}
+
+fn integrate_block(
+    scratch: &mut Scratch<'_>,
+    plan: &Plan<'_>,
+    block: usize,
+    mut output: BlockOutput<'_>,
+) -> Result<()> {
+    let (start, rows) = (plan.start, output[0].1.len());
+    let first = block * BLOCK;
+    let ids = &start.ids[first..first + rows];
+    let mut emit = |k: usize, state: &[f64]| {
+        let (points, log_weights) = &mut output[k];
+        record(plan.times[k], state, ids, &start.log_weights[first..first + rows], points, log_weights)
+    };
+    let mut state = std::mem::take(&mut scratch.state);
+    fill_state(&mut state, &start.points[first * start.dims..(first + rows) * start.dims], start.dims);
+    let outcome = match &plan.method {
+        Method::Fixed(rule, intervals) => fixed_steps(scratch, *rule, intervals, ids, &mut state, &mut emit),
+        Method::Adaptive(tolerance, scale) => {
+            adaptive_steps(scratch, plan, tolerance, *scale, ids, &mut state, &mut emit)
+        }
+    };
+    scratch.state = state;
+    outcome
+}
+
+/// A block's buffers: its state, the rates at up to seven stages, and two states in the making.
+pub(super) struct Scratch<'a> {
+    pub(super) fields: BlockFields<'a>,
+    state: Vec<f64>,
+    rates: [Vec<f64>; 7],
+    stage: Vec<f64>,
+    next: Vec<f64>,
+}
+
+impl<'a> Scratch<'a> {
+    pub(super) fn new(fields: &'a dyn Fields) -> Self {
+        let state = || vec![0.0; BLOCK * (fields.dims() + 1)];
+        Self {
+            fields: BlockFields::new(fields),
+            state: state(),
+            rates: std::array::from_fn(|_| state()),
+            stage: state(),
+            next: state(),
+        }
+    }
+
+    /// Evaluates the rates of stage `k` at `time` and `state + h Σ_j coefficients[j] rates[j]`.
+    fn evaluate_stage(&mut self, k: usize, time: f64, state: &[f64], h: f64, coefficients: &[f64]) {
+        let n = state.len();
+        combine(&mut self.stage[..n], state, h, coefficients, &self.rates);
+        self.fields.rates(time, &self.stage[..n], &mut self.rates[k][..n]);
+    }
+}
+
+/// `out = state + h Σ_j coefficients[j] rates[j]`.
+fn combine(out: &mut [f64], state: &[f64], h: f64, coefficients: &[f64], rates: &[Vec<f64>; 7]) {
+    out.copy_from_slice(state);
+    for (&c, rate) in coefficients.iter().zip(rates).filter(|(c, _)| **c != 0.0) {
+        out.iter_mut().zip(rate).for_each(|(o, r)| *o += h * c * r);
+    }
+}
+
+fn fixed_steps(
+    scratch: &mut Scratch<'_>,
+    rule: Rule,
+    intervals: &[Interval],
+    ids: &[u64],
+    state: &mut [f64],
+    emit: &mut dyn FnMut(usize, &[f64]) -> Result<()>,
+) -> Result<()> {
+    for (k, interval) in intervals.iter().enumerate() {
+        for step in (0..interval.count).map(|j| interval.step(j)) {
+            rule(scratch, step, state);
+            check_finite(step.time + step.length, state, ids)?;
+        }
+        emit(k, state)?;
+    }
+    Ok(())
+}
+
+fn euler_step(scratch: &mut Scratch<'_>, step: Step, state: &mut [f64]) {
+    let rates = &mut scratch.rates[0][..state.len()];
+    scratch.fields.rates(step.time, state, rates);
+    state.iter_mut().zip(rates).for_each(|(x, r)| *x += step.length * *r);
+}
+
+/// One step of the classical Runge–Kutta rule for a block's state.
+pub(super) fn runge_kutta_step(scratch: &mut Scratch<'_>, step: Step, state: &mut [f64]) {
+    let (t, h, n) = (step.time, step.length, state.len());
+    scratch.evaluate_stage(0, t, state, h, &[]);
+    scratch.evaluate_stage(1, t + h / 2.0, state, h, &[0.5]);
+    scratch.evaluate_stage(2, t + h / 2.0, state, h, &[0.0, 0.5]);
+    scratch.evaluate_stage(3, t + h, state, h, &[0.0, 0.0, 1.0]);
+    scratch.stage[..n].copy_from_slice(state);
+    combine(state, &scratch.stage[..n], h, &[1.0 / 6.0, 1.0 / 3.0, 1.0 / 3.0, 1.0 / 6.0], &scratch.rates);
+}
+
+/// Dormand and Prince's nodes, stage coefficients, error weights (fifth minus fourth order) and dense output.
+const NODES: [f64; 7] = [0.0, 1.0 / 5.0, 3.0 / 10.0, 4.0 / 5.0, 8.0 / 9.0, 1.0, 1.0];
+const STAGES: [&[f64]; 7] = [
+    &[],
+    &[1.0 / 5.0],
+    &[3.0 / 40.0, 9.0 / 40.0],
+    &[44.0 / 45.0, -56.0 / 15.0, 32.0 / 9.0],
+    &[19372.0 / 6561.0, -25360.0 / 2187.0, 64448.0 / 6561.0, -212.0 / 729.0],
+    &[9017.0 / 3168.0, -355.0 / 33.0, 46732.0 / 5247.0, 49.0 / 176.0, -5103.0 / 18656.0],
+    &[35.0 / 384.0, 0.0, 500.0 / 1113.0, 125.0 / 192.0, -2187.0 / 6784.0, 11.0 / 84.0],
+];
+const ERROR: [f64; 7] =
+    [71.0 / 57600.0, 0.0, -71.0 / 16695.0, 71.0 / 1920.0, -17253.0 / 339200.0, 22.0 / 525.0, -1.0 / 40.0];
+const DENSE: [f64; 7] = [
+    -12715105075.0 / 11282082432.0,
+    0.0,
+    87487479700.0 / 32700410799.0,
+    -10690763975.0 / 1880347072.0,
+    701980252875.0 / 199316789632.0,
+    -1453857185.0 / 822651844.0,
+    69997945.0 / 29380423.0,
+];
+
+/// A step shorter than this fraction of the whole span cannot be meant.
+const SHORTEST_STEP: f64 = 1e-12;
+
+fn adaptive_steps(
+    scratch: &mut Scratch<'_>,
+    plan: &Plan<'_>,
+    tolerance: &Tolerance,
+    scale: f64,
+    ids: &[u64],
+    state: &mut [f64],
+    emit: &mut dyn FnMut(usize, &[f64]) -> Result<()>,
+) -> Result<()> {
+    let norm = ErrorNorm { tolerance, scale, width: plan.start.dims + 1 };
+    let (t0, end, n) = (plan.start.time, plan.times[plan.times.len() - 1], state.len());
+    let mut next_output = 0;
+    if plan.times[0] == t0 {
+        emit(0, state)?;
+        next_output = 1;
+    }
+    if next_output == plan.times.len() {
+        return Ok(());
+    }
+    let mut t = t0;
+    scratch.fields.rates(t, state, &mut scratch.rates[0][..n]);
+    check_finite(t, &scratch.rates[0][..n], ids)?;
+    let mut h = first_step(scratch, &norm, t, end, state);
+    let mut controller = Controller { previous: 1e-4, rejected: false };
+    for _ in 0..tolerance.max_steps {
+        // A last step a little longer than planned beats a tiny one after it.
+        if (t + 1.01 * h - end) * (end - t0).signum() >= 0.0 {
+            h = end - t;
+        }
+        for k in 1..7 {
+            scratch.evaluate_stage(k, t + NODES[k] * h, state, h, STAGES[k]);
+        }
+        // The seventh stage is the new state itself.
+        scratch.next[..n].copy_from_slice(&scratch.stage[..n]);
+        let error = norm.of_step(state, &scratch.next[..n], h, &scratch.rates);
+        let factor = controller.factor(error);
+        if error <= 1.0 {
+            let arrived = if h == end - t { end } else { t + h };
+            check_finite(arrived, &scratch.next[..n], ids)?;
+            while next_output < plan.times.len() && (plan.times[next_output] - arrived) * h.signum() <= 0.0 {
+                let theta = (plan.times[next_output] - t) / (arrived - t);
+                interpolate(&mut scratch.stage[..n], theta, h, state, &scratch.next[..n], &scratch.rates);
+                emit(next_output, &scratch.stage[..n])?;
+                next_output += 1;
+            }
+            if next_output == plan.times.len() {
+                return Ok(());
+            }
+            t = arrived;
+            state.copy_from_slice(&scratch.next[..n]);
+            scratch.rates.swap(0, 6);
+        } else if h.abs() < SHORTEST_STEP * (end - t0).abs() {
+            check_finite(t + h, &scratch.next[..n], ids)?;
+            return Err(unreachable_tolerance(tolerance, t, h));
+        }
+        h *= factor;
+    }
+    let allowed =
+        format!("larger for this tolerance: {} steps reached time {t} of {end}", tolerance.max_steps);
+    Err(Error::argument("max_steps", tolerance.max_steps, &allowed))
+}
+
+fn unreachable_tolerance(tolerance: &Tolerance, time: f64, h: f64) -> Error {
+    let allowed =
+        format!("looser: at time {time} even a step of {h:e} misses it, so the fields jump or blow up there");
+    Error::argument("relative tolerance", tolerance.relative, &allowed)
+}
+
+/// Measures errors against the tolerance: 1 is what is allowed.
+struct ErrorNorm<'a> {
+    tolerance: &'a Tolerance,
+    scale: f64,
+    width: usize,
+}
+
+impl ErrorNorm<'_> {
+    /// The estimated error of a step from `state` to `next`; infinite if it cannot be told.
+    fn of_step(&self, state: &[f64], next: &[f64], h: f64, rates: &[Vec<f64>; 7]) -> f64 {
+        self.worst(state, next, |i| h * ERROR.iter().zip(rates).map(|(e, k)| e * k[i]).sum::<f64>())
+    }
+
+    /// The largest over particles of the root-mean-square of `value(i)` over the particle's entries, each in units
+    /// of what is allowed there; infinite if one is not a number.
+    fn worst(&self, state: &[f64], next: &[f64], value: impl Fn(usize) -> f64) -> f64 {
+        let mut worst = 0.0f64;
+        for first in (0..state.len()).step_by(self.width) {
+            let mut sum = 0.0;
+            for i in first..first + self.width {
+                let scale = if i + 1 == first + self.width { 1.0 } else { self.scale };
+                let size = state[i].abs().max(next[i].abs());
+                let allowed = self.tolerance.relative * size + self.tolerance.absolute * scale;
+                sum += (value(i) / allowed).powi(2);
+            }
+            worst = if sum.is_finite() { worst.max(sum) } else { f64::INFINITY };
+        }
+        (worst / self.width as f64).sqrt()
+    }
+}
+
+/// The first step: such that both an Euler step and the second derivative stay within a hundredth of the tolerance
+/// (Hairer, Nørsett, Wanner 1993, II.4). Needs `rates[0]` at the start.
+fn first_step(scratch: &mut Scratch<'_>, norm: &ErrorNorm<'_>, t: f64, end: f64, state: &[f64]) -> f64 {
+    let (n, span) = (state.len(), (end - t).abs());
+    let size = norm.worst(state, state, |i| state[i]);
+    let slope = norm.worst(state, state, |i| scratch.rates[0][i]);
+    let trial = if size < 1e-5 || slope < 1e-5 { 1e-6 * span } else { (0.01 * size / slope).min(span) };
+    let h = trial.copysign(end - t);
+    scratch.evaluate_stage(1, t + h, state, h, &[1.0]);
+    let (first, second) = (&scratch.rates[0][..n], &scratch.rates[1][..n]);
+    let bend = norm.worst(state, state, |i| second[i] - first[i]) / trial;
+    let steepest = slope.max(bend);
+    let balanced = if steepest <= 1e-15 { span } else { (0.01 / steepest).powf(0.2) };
+    let longest = if steepest <= 1e-15 { span } else { (100.0 * trial).min(span) };
+    // A start next to a singularity: leave it to the controller, from the smallest step that it accepts.
+    let chosen = balanced.min(longest);
+    if chosen.is_finite() && chosen > 0.0 { chosen.copysign(end - t) } else { SHORTEST_STEP * (end - t) }
+}
+
+/// The proportional-integral step controller of Hairer, Nørsett and Wanner's DOPRI5.
+struct Controller {
+    /// The error of the last accepted step.
+    previous: f64,
+    rejected: bool,
+}
+
+impl Controller {
+    /// By what to multiply the step after one that made `error`, which is accepted up to 1.
+    fn factor(&mut self, error: f64) -> f64 {
+        const INTEGRAL: f64 = 0.04;
+        if !error.is_finite() {
+            self.rejected = true;
+            return 0.1;
+        }
+        let proportional = error.max(1e-10).powf(0.2 - 0.75 * INTEGRAL);
+        if error > 1.0 {
+            self.rejected = true;
+            return (0.9 / proportional).max(0.2);
+        }
+        let factor = (0.9 * self.previous.powf(INTEGRAL) / proportional).clamp(0.2, 10.0);
+        self.previous = error.max(1e-4);
+        // Not longer right after a rejection.
+        if std::mem::take(&mut self.rejected) { factor.min(1.0) } else { factor }
+    }
+}
+
+/// The fourth-order interpolant of a step of length `h` at the fraction `theta` of it.
+fn interpolate(out: &mut [f64], theta: f64, h: f64, state: &[f64], next: &[f64], rates: &[Vec<f64>; 7]) {
+    for (i, out) in out.iter_mut().enumerate() {
+        let difference = next[i] - state[i];
+        let start = h * rates[0][i] - difference;
+        let end = difference - h * rates[6][i] - start;
+        let curve = h * DENSE.iter().zip(rates).map(|(d, k)| d * k[i]).sum::<f64>();
+        let rest = 1.0 - theta;
+        *out = state[i] + theta * (difference + rest * (start + theta * (end + rest * curve)));
+    }
+}

@@ -1,0 +1,77 @@
+//! Resampling: weighted particles are replaced by equally weighted ones when a few carry most of the weight.
+
+use super::Particles;
+use crate::error::{Error, Result};
+use crate::exec::rng::{Purpose, stream, uniform};
+
+/// The effective sample size (Σ w)² / Σ w² of particles with these ln w (Kish 1965): n for equal weights, 1 when one
+/// particle carries all, 0 when there is no mass.
+pub fn effective_sample_size(log_weights: impl Iterator<Item = f64> + Clone) -> f64 {
+    let largest = log_weights.clone().fold(f64::NEG_INFINITY, f64::max);
+    let (mut sum, mut squares) = (0.0, 0.0);
+    for weight in log_weights.map(|l| relative_weight(l, largest)) {
+        sum += weight;
+        squares += weight * weight;
+    }
+    if sum > 0.0 { sum * sum / squares } else { 0.0 }
+}
+
+/// Draws `count` rows in proportion to `weights` by systematic resampling: row i is drawn ⌊count·p_i⌋ or ⌈count·p_i⌉
+/// times, p_i being its share of the weight, and count·p_i times on average over `offset` uniform in (0, 1).
+///
+/// Source: Kitagawa, J. Comput. Graph. Stat. 1996.
+///
+/// # Errors
+/// [`Error::InvalidData`] unless weights are finite and not negative, and one is positive.
+pub fn systematic(weights: &[f64], count: usize, offset: f64) -> Result<Vec<usize>> {
+    let total: f64 = weights.iter().sum();
+    if weights.iter().any(|w| w.is_nan() || *w < 0.0) || !(total > 0.0 && total.is_finite()) {
+        let message =
+            format!("resampling needs finite weights, none negative and one positive; their sum is {total}");
+        return Err(Error::InvalidData(message));
+    }
+    let last = weights.iter().rposition(|&w| w > 0.0).unwrap_or(0);
+    let (mut row, mut reached) = (0, weights[0]);
+    let draw = |i: usize| {
+        let target = (i as f64 + offset) / count as f64 * total;
+        // Rounding in the running sum must not push the last draw past the last particle that has weight.
+        while reached <= target && row < last {
+            row += 1;
+            reached += weights[row];
+        }
+        row
+    };
+    Ok((0..count).map(draw).collect())
+}
+
+/// As many particles of equal weight and the same total mass, drawn in proportion to the weights of `particles`.
+/// They are numbered anew, and `ancestors` holds the row that each was drawn from.
+///
+/// # Errors
+/// [`Error::InvalidData`] if there is no mass.
+pub fn resample(particles: &Particles, seed: u64) -> Result<Particles> {
+    let (log_weight, ancestors) = equalise(&particles.log_weights, seed, 0)?;
+    let points = ancestors.iter().flat_map(|&row| particles.point(row)).copied().collect();
+    Ok(Particles {
+        points,
+        log_weights: vec![log_weight; ancestors.len()],
+        ids: (0..ancestors.len() as u64).collect(),
+        ancestors,
+        ..*particles
+    })
+}
+
+/// The common ln w after resampling, and the row that each particle is drawn from.
+pub(super) fn equalise(log_weights: &[f64], seed: u64, step: u64) -> Result<(f64, Vec<usize>)> {
+    let largest = log_weights.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+    let weights: Vec<f64> = log_weights.iter().map(|&l| relative_weight(l, largest)).collect();
+    let offset = uniform(&mut stream(seed, Purpose::Resampling, 0, step));
+    let rows = systematic(&weights, weights.len(), offset)?;
+    let mean = weights.iter().sum::<f64>() / weights.len() as f64;
+    Ok((largest + libm::log(mean), rows))
+}
+
+/// A weight in units of the largest, so that no exponential overflows.
+fn relative_weight(log_weight: f64, largest: f64) -> f64 {
+    if log_weight == f64::NEG_INFINITY { 0.0 } else { libm::exp(log_weight - largest) }
+}

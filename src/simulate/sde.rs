@@ -1,0 +1,174 @@
+//! The diffusion: dX = (v + s) dt + σ dW, d ln w = g dt, by the rule of Euler and Maruyama.
+
+use super::{
+    BlockFields, Interval, Particles, Step, Trajectory, check_finite, fill_state, for_each_block, lanes,
+    report, resampling, runs_backward,
+};
+use crate::dynamics::Fields;
+use crate::error::{Error, Result};
+use crate::exec::rng::{Purpose, normals, stream};
+
+/// How the diffusion is simulated.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Options {
+    /// The longest step, in units of time: the interval between two output times is cut into equal steps.
+    pub step: f64,
+    /// The seed of the noise.
+    pub seed: u64,
+    /// Resample after a step that leaves the effective sample size under this fraction of the particles (0, 1];
+    /// never if absent.
+    pub resample_below: Option<f64>,
+}
+
+impl Options {
+    /// Steps of at most `step`, noise of `seed`, no resampling.
+    pub fn new(step: f64, seed: u64) -> Self {
+        Self { step, seed, resample_below: None }
+    }
+}
+
+/// Moves weighted particles along the diffusion of `fields`, from `start` to each of the output `times`.
+///
+/// `times` increase from the start time on (the first may equal it), or decrease from it: then the diffusion runs
+/// backward, with drift −v + s, and carries the population at the start time to that at the earlier ones.
+///
+/// The noise of particle `i` (its [`Particles::ids`]), step and coordinate is a pure function of the seed. A simulation
+/// continued from a reported frame counts its steps anew, so it needs another seed. With resampling, a particle
+/// keeps its row and id (hence its noise), takes over the position of the particle that it was drawn from, and
+/// [`Particles::ancestors`] tells which row of the previous frame that came from; the total mass is kept.
+///
+/// Source of the rule: Maruyama, Rend. Circ. Mat. Palermo 1955; it is of strong order 1 here, since σ is constant, and
+/// weak order 1.
+///
+/// # Errors
+/// [`Error::InvalidArgument`] for times, steps or fractions out of range, [`Error::InvalidData`] for a start that is not
+/// finite, [`Error::NonFinite`] naming time and particle when a state leaves the finite numbers.
+pub fn simulate(
+    fields: &dyn Fields,
+    start: &Particles,
+    times: &[f64],
+    options: &Options,
+) -> Result<Trajectory> {
+    let backward = runs_backward(fields, start, times)?;
+    if let Some(fraction) = options.resample_below.filter(|f| !(*f > 0.0 && *f <= 1.0)) {
+        return Err(Error::argument("resampling threshold", fraction, "in (0, 1]"));
+    }
+    let noise = Noise { seed: options.seed, backward };
+    let mut lanes = lanes(|| Scratch::new(fields));
+    let mut cloud = Cloud::new(start);
+    let mut frames = Vec::with_capacity(times.len());
+    for interval in Interval::all(start.time, times, options.step)? {
+        // Without resampling the blocks do not need each other, and each goes through the whole interval at once.
+        let stride = if options.resample_below.is_some() { 1 } else { interval.count.max(1) };
+        for first in (0..interval.count).step_by(stride) {
+            for_each_block(&mut lanes, &mut cloud.state, start.dims + 1, |scratch, row, state| {
+                let ids = &start.ids[row..row + state.len() / (start.dims + 1)];
+                (first..first + stride)
+                    .try_for_each(|j| diffusion_step(scratch, noise, interval.step(j), ids, state))
+            })?;
+            if let Some(fraction) = options.resample_below {
+                cloud.resample_if_below(fraction, options.seed, interval.step(first).index)?;
+            }
+        }
+        frames.push(report(
+            interval.to,
+            start.dims,
+            &cloud.state,
+            &start.ids,
+            &cloud.log_weights,
+            &cloud.ancestors,
+        )?);
+        cloud.ancestors = (0..start.len()).collect();
+    }
+    Ok(Trajectory { frames })
+}
+
+/// Which noise a simulation uses.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Noise {
+    pub(super) seed: u64,
+    /// The way back has noise of its own.
+    pub(super) backward: bool,
+}
+
+/// A block's buffers.
+pub(super) struct Scratch<'a> {
+    fields: BlockFields<'a>,
+    normals: Vec<f64>,
+}
+
+impl<'a> Scratch<'a> {
+    pub(super) fn new(fields: &'a dyn Fields) -> Self {
+        Self { fields: BlockFields::new(fields), normals: vec![0.0; fields.dims()] }
+    }
+}
+
+/// One step of a block of particles with these `ids`.
+pub(super) fn diffusion_step(
+    scratch: &mut Scratch<'_>,
+    noise: Noise,
+    step: Step,
+    ids: &[u64],
+    state: &mut [f64],
+) -> Result<()> {
+    let (dims, sigma) = (scratch.fields.fields.dims(), scratch.fields.fields.sigma());
+    // Without diffusion the score drift (σ²/2) ∇ log p is zero.
+    let noisy = sigma > 0.0;
+    scratch.fields.evaluate(step.time, state, noisy);
+    let (h, duration) = (step.length, step.length.abs());
+    let amplitude = sigma * duration.sqrt();
+    let stream_of_step = step.index | u64::from(noise.backward) << 63;
+    for (i, row) in state.chunks_exact_mut(dims + 1).enumerate() {
+        let of_row = i * dims..(i + 1) * dims;
+        for (x, &v) in row.iter_mut().zip(&scratch.fields.velocity[of_row.clone()]) {
+            *x += h * f64::from(v);
+        }
+        if noisy {
+            normals(
+                &mut stream(noise.seed, Purpose::Diffusion, ids[i], stream_of_step),
+                &mut scratch.normals,
+            );
+            let score_drift = &scratch.fields.score_drift[of_row];
+            for ((x, &s), normal) in row.iter_mut().zip(score_drift).zip(&scratch.normals) {
+                *x += duration * f64::from(s) + amplitude * normal;
+            }
+        }
+        row[dims] += h * f64::from(scratch.fields.growth[i]);
+    }
+    check_finite(step.time + h, state, ids)
+}
+
+/// All particles between two steps.
+struct Cloud {
+    state: Vec<f64>,
+    /// ln w of each particle when its accumulated growth was 0.
+    log_weights: Vec<f64>,
+    /// The row of the last reported frame that each comes from.
+    ancestors: Vec<usize>,
+}
+
+impl Cloud {
+    fn new(start: &Particles) -> Self {
+        let mut state = Vec::new();
+        fill_state(&mut state, &start.points, start.dims);
+        Self { state, log_weights: start.log_weights.clone(), ancestors: (0..start.len()).collect() }
+    }
+
+    fn resample_if_below(&mut self, fraction: f64, seed: u64, step: u64) -> Result<()> {
+        let rows = self.log_weights.len();
+        let width = self.state.len() / rows.max(1);
+        let growth = self.state.chunks_exact(width.max(1)).map(|row| row[width - 1]);
+        let current = self.log_weights.iter().zip(growth).map(|(l, a)| l + a);
+        if rows == 0 || resampling::effective_sample_size(current.clone()) >= fraction * rows as f64 {
+            return Ok(());
+        }
+        let current: Vec<f64> = current.collect();
+        let (log_weight, drawn) = resampling::equalise(&current, seed, step)?;
+        self.state =
+            drawn.iter().flat_map(|&row| &self.state[row * width..(row + 1) * width]).copied().collect();
+        self.state.chunks_exact_mut(width).for_each(|row| row[width - 1] = 0.0);
+        self.ancestors = drawn.iter().map(|&row| self.ancestors[row]).collect();
+        self.log_weights = vec![log_weight; rows];
+        Ok(())
+    }
+}
