@@ -127,10 +127,10 @@ pub fn tanh_f32(x: f32) -> f32 {
     // Near zero 1 − e^{−2|x|} cancels, so an odd polynomial takes over (S. L. Moshier, Cephes library, 1992).
     let z = x * x;
     let mut p = -5.704_988_7e-3;
-    p = z.mul_add(p, 2.063_908_9e-2);
+    p = z.mul_add(p, 2.063_909e-2);
     p = z.mul_add(p, -5.373_971_5e-2);
     p = z.mul_add(p, 1.333_144_2e-1);
-    p = z.mul_add(p, -3.333_328_2e-1);
+    p = z.mul_add(p, -0.333_332_8);
     let near = (magnitude * z).mul_add(p, magnitude);
     let e = exp_f32(-2.0 * magnitude);
     let far = (1.0 - e) / (1.0 + e);
