@@ -9,12 +9,13 @@ use crate::snapshots::{MatrixView, Snapshots};
 
 /// Snapshots of a population that branches, again and again, until it has its fates.
 ///
-/// Fates are numbered 0 … k−1. All cells begin on one branch; a branch that leads to several fates splits in two, the
-/// lower and the upper half of its fates, at times that are the same for all branches of a level and cut the time span into
-/// equal parts. Each branch has a direction of its own (uniform on the sphere), along which its cells move at speed 1,
-/// and a growth rate proportional to the mean number of the fates it leads to, from 0 for fate 0 to `growth` for fate
-/// k−1. Around its branch's path every coordinate of a cell is normal with standard deviation `spread`. The times are
-/// 0, 1, …, T−1, and the `cells` are shared among them in proportion to the true masses.
+/// Fates are numbered 0 … k−1. All cells begin on one branch; a branch that leads to several fates splits in
+/// two, the lower and the upper half of its fates, at times that are the same for all branches of a level and
+/// cut the time span into equal parts. Each branch has a direction of its own (uniform on the sphere), along
+/// which its cells move at speed 1, and a growth rate proportional to the mean number of the fates it leads
+/// to, from 0 for fate 0 to `growth` for fate k−1. Around its branch's path every coordinate of a cell is
+/// normal with standard deviation `spread`. The times are 0, 1, …, T−1, and the `cells` are shared among them
+/// in proportion to the true masses.
 ///
 /// ```
 /// use chreode::datasets::BranchingTree;
@@ -75,7 +76,11 @@ impl BranchingTree {
 
     fn check(&self) -> Result<()> {
         let at_least = |name: &str, value: usize, least: usize| {
-            if value >= least { Ok(()) } else { Err(Error::argument(name, value, &format!("at least {least}"))) }
+            if value >= least {
+                Ok(())
+            } else {
+                Err(Error::argument(name, value, &format!("at least {least}")))
+            }
         };
         at_least("dimension", self.dims, 1)?;
         at_least("fates", self.fates, 1)?;
@@ -86,7 +91,11 @@ impl BranchingTree {
             return Err(Error::argument("growth", self.growth, "finite and not negative"));
         }
         if self.cells.checked_mul(self.dims).is_none() {
-            return Err(Error::argument("cells", self.cells, "few enough that cells × dimension fits in memory"));
+            return Err(Error::argument(
+                "cells",
+                self.cells,
+                "few enough that cells × dimension fits in memory",
+            ));
         }
         Ok(())
     }
@@ -96,7 +105,8 @@ impl BranchingTree {
         let span = (self.time_points - 1) as f64;
         let levels = self.fates.next_power_of_two().trailing_zeros() as usize + 1;
         let duration = span / levels as f64;
-        let mut stage = Stage { centres: vec![0.0; self.fates * self.dims], log_masses: vec![0.0; self.fates] };
+        let mut stage =
+            Stage { centres: vec![0.0; self.fates * self.dims], log_masses: vec![0.0; self.fates] };
         for fate in 0..self.fates {
             let centre = &mut stage.centres[fate * self.dims..(fate + 1) * self.dims];
             let (mut first, mut end) = (0, self.fates);
@@ -119,7 +129,10 @@ impl BranchingTree {
     fn direction(&self, first: usize, end: usize) -> Vec<f64> {
         let mut direction = vec![0.0; self.dims];
         let branch = (first as u64) << 32 | end as u64;
-        normals(&mut stream(self.seed, Purpose::Dataset, Generator::Directions as u64, branch), &mut direction);
+        normals(
+            &mut stream(self.seed, Purpose::Dataset, Generator::Directions as u64, branch),
+            &mut direction,
+        );
         let length = direction.iter().map(|x| x * x).sum::<f64>().sqrt();
         direction.iter_mut().for_each(|x| *x /= length);
         direction

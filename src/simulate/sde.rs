@@ -1,8 +1,8 @@
 //! The diffusion: dX = (v + s) dt + σ dW, d ln w = g dt, by the rule of Euler and Maruyama.
 
 use super::{
-    BlockFields, Interval, Particles, Step, Trajectory, check_finite, fill_state, for_each_block, lanes, report,
-    resampling, runs_backward,
+    BlockFields, Interval, Particles, Step, Trajectory, check_finite, fill_state, for_each_block, lanes,
+    report, resampling, runs_backward,
 };
 use crate::dynamics::Fields;
 use crate::error::{Error, Result};
@@ -15,8 +15,8 @@ pub struct Options {
     pub step: f64,
     /// The seed of the noise.
     pub seed: u64,
-    /// Resample after a step that leaves the effective sample size under this fraction of the particles (0, 1];
-    /// never if absent.
+    /// Resample after a step that leaves the effective sample size under this fraction of the particles (0,
+    /// 1]; never if absent.
     pub resample_below: Option<f64>,
 }
 
@@ -29,21 +29,28 @@ impl Options {
 
 /// Moves weighted particles along the diffusion of `fields`, from `start` to each of the output `times`.
 ///
-/// `times` increase from the start time on (the first may equal it), or decrease from it: then the diffusion runs
-/// backward, with drift −v + s, and carries the population at the start time to that at the earlier ones.
+/// `times` increase from the start time on (the first may equal it), or decrease from it: then the diffusion
+/// runs backward, with drift −v + s, and carries the population at the start time to that at the earlier
+/// ones.
 ///
-/// The noise of particle `i` (its [`Particles::ids`]), step and coordinate is a pure function of the seed. A simulation
-/// continued from a reported frame counts its steps anew, so it needs another seed. With resampling, a particle
-/// keeps its row and id (hence its noise), takes over the position of the particle that it was drawn from, and
-/// [`Particles::ancestors`] tells which row of the previous frame that came from; the total mass is kept.
+/// The noise of particle `i` (its [`Particles::ids`]), step and coordinate is a pure function of the seed. A
+/// simulation continued from a reported frame counts its steps anew, so it needs another seed. With
+/// resampling, a particle keeps its row and id (hence its noise), takes over the position of the particle
+/// that it was drawn from, and [`Particles::ancestors`] tells which row of the previous frame that came from;
+/// the total mass is kept.
 ///
-/// Source of the rule: Maruyama, Rend. Circ. Mat. Palermo 1955; it is of strong order 1 here, since σ is constant, and
-/// weak order 1.
+/// Source of the rule: Maruyama, Rend. Circ. Mat. Palermo 1955; it is of strong order 1 here, since σ is
+/// constant, and weak order 1.
 ///
 /// # Errors
-/// [`Error::InvalidArgument`] for times, steps or fractions out of range, [`Error::InvalidData`] for a start that is not
-/// finite, [`Error::NonFinite`] naming time and particle when a state leaves the finite numbers.
-pub fn simulate(fields: &dyn Fields, start: &Particles, times: &[f64], options: &Options) -> Result<Trajectory> {
+/// [`Error::InvalidArgument`] for times, steps or fractions out of range, [`Error::InvalidData`] for a start
+/// that is not finite, [`Error::NonFinite`] naming time and particle when a state leaves the finite numbers.
+pub fn simulate(
+    fields: &dyn Fields,
+    start: &Particles,
+    times: &[f64],
+    options: &Options,
+) -> Result<Trajectory> {
     let backward = runs_backward(fields, start, times)?;
     if let Some(fraction) = options.resample_below.filter(|f| !(*f > 0.0 && *f <= 1.0)) {
         return Err(Error::argument("resampling threshold", fraction, "in (0, 1]"));
@@ -53,18 +60,27 @@ pub fn simulate(fields: &dyn Fields, start: &Particles, times: &[f64], options: 
     let mut cloud = Cloud::new(start);
     let mut frames = Vec::with_capacity(times.len());
     for interval in Interval::all(start.time, times, options.step)? {
-        // Without resampling the blocks do not need each other, and each goes through the whole interval at once.
+        // Without resampling the blocks do not need each other, and each goes through the whole interval at
+        // once.
         let stride = if options.resample_below.is_some() { 1 } else { interval.count.max(1) };
         for first in (0..interval.count).step_by(stride) {
             for_each_block(&mut lanes, &mut cloud.state, start.dims + 1, |scratch, row, state| {
                 let ids = &start.ids[row..row + state.len() / (start.dims + 1)];
-                (first..first + stride).try_for_each(|j| diffusion_step(scratch, noise, interval.step(j), ids, state))
+                (first..first + stride)
+                    .try_for_each(|j| diffusion_step(scratch, noise, interval.step(j), ids, state))
             })?;
             if let Some(fraction) = options.resample_below {
                 cloud.resample_if_below(fraction, options.seed, interval.step(first).index)?;
             }
         }
-        frames.push(report(interval.to, start.dims, &cloud.state, &start.ids, &cloud.log_weights, &cloud.ancestors)?);
+        frames.push(report(
+            interval.to,
+            start.dims,
+            &cloud.state,
+            &start.ids,
+            &cloud.log_weights,
+            &cloud.ancestors,
+        )?);
         cloud.ancestors = (0..start.len()).collect();
     }
     Ok(Trajectory { frames })
@@ -98,7 +114,7 @@ pub(super) fn diffusion_step(
     ids: &[u64],
     state: &mut [f64],
 ) -> Result<()> {
-    let (dims, sigma) = (scratch.fields.fields.dims(), scratch.fields.fields.sigma());
+    let (dims, sigma) = (scratch.fields.model.dims(), scratch.fields.model.sigma());
     // Without diffusion the score drift (σ²/2) ∇ log p is zero.
     let noisy = sigma > 0.0;
     scratch.fields.evaluate(step.time, state, noisy);
@@ -111,7 +127,10 @@ pub(super) fn diffusion_step(
             *x += h * f64::from(v);
         }
         if noisy {
-            normals(&mut stream(noise.seed, Purpose::Diffusion, ids[i], stream_of_step), &mut scratch.normals);
+            normals(
+                &mut stream(noise.seed, Purpose::Diffusion, ids[i], stream_of_step),
+                &mut scratch.normals,
+            );
             let score_drift = &scratch.fields.score_drift[of_row];
             for ((x, &s), normal) in row.iter_mut().zip(score_drift).zip(&scratch.normals) {
                 *x += duration * f64::from(s) + amplitude * normal;
@@ -148,7 +167,8 @@ impl Cloud {
         }
         let current: Vec<f64> = current.collect();
         let (log_weight, drawn) = resampling::equalise(&current, seed, step)?;
-        self.state = drawn.iter().flat_map(|&row| &self.state[row * width..(row + 1) * width]).copied().collect();
+        self.state =
+            drawn.iter().flat_map(|&row| &self.state[row * width..(row + 1) * width]).copied().collect();
         self.state.chunks_exact_mut(width).for_each(|row| row[width - 1] = 0.0);
         self.ancestors = drawn.iter().map(|&row| self.ancestors[row]).collect();
         self.log_weights = vec![log_weight; rows];
