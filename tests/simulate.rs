@@ -171,7 +171,7 @@ fn fields_that_vanish_and_points_that_coincide_are_integrated() {
 
 #[test]
 fn ornstein_uhlenbeck_has_its_mean_and_variance() {
-    let (count, sigma, step) = (100_000, 0.7, 0.01);
+    let (count, sigma, step) = (40_000, 0.7, 0.01);
     let ou = fields(1, sigma, |_, x, v| v[0] = -x[0], |_, _| 0.3);
     let start = Particles::new(0.0, 1, vec![2.0; count], None).unwrap();
     let result = sde::simulate(&ou, &start, &[0.5, 1.5], &sde::Options::new(step, 3)).unwrap();
@@ -213,7 +213,7 @@ fn moving_gaussian(sigma: f64) -> (ClosedForm, impl Fn(f64) -> (f64, f64)) {
 #[test]
 fn flow_diffusion_and_backward_diffusion_agree_on_a_moving_gaussian() {
     let (fields, law) = moving_gaussian(0.8);
-    let count = 100_000;
+    let count = 40_000;
     let normal_sample = |(mean, variance): (f64, f64), seed| {
         let mut noise = vec![0.0; count];
         chreode::exec::rng::normals(&mut stream(seed, Purpose::Dataset, 0, 0), &mut noise);
@@ -222,18 +222,18 @@ fn flow_diffusion_and_backward_diffusion_agree_on_a_moving_gaussian() {
     let check = |frame: &Particles, what: &str| {
         let (mean, variance) = mean_and_variance(frame.points.iter().map(|&x| f64::from(x)));
         let (want_mean, want_variance) = law(frame.time);
-        // Start and noise are random, twice the variance of one sample; the step adds O(h) = 0.005.
+        // Start and noise are random, twice the variance of one sample; the step adds O(h) = 0.01.
         let error = (2.0 * want_variance / count as f64).sqrt();
-        assert!((mean - want_mean).abs() < 5.0 * error + 0.005, "{what}: mean {mean}, not {want_mean}");
+        assert!((mean - want_mean).abs() < 5.0 * error + 0.01, "{what}: mean {mean}, not {want_mean}");
         let error = want_variance * (4.0 / count as f64).sqrt();
         assert!(
-            (variance - want_variance).abs() < 5.0 * error + 0.005,
+            (variance - want_variance).abs() < 5.0 * error + 0.01,
             "{what}: variance {variance}, not {want_variance}"
         );
     };
     let early = Particles::new(0.0, 1, normal_sample(law(0.0), 1), None).unwrap();
     let late = Particles::new(1.0, 1, normal_sample(law(1.0), 2), None).unwrap();
-    let options = sde::Options::new(0.005, 9);
+    let options = sde::Options::new(0.01, 9);
     check(&ode::integrate(&fields, &early, &[1.0], &Solver::default()).unwrap().frames[0], "flow");
     check(&sde::simulate(&fields, &early, &[1.0], &options).unwrap().frames[0], "diffusion");
     let back = sde::simulate(&fields, &late, &[0.5, 0.0], &options).unwrap();
@@ -247,17 +247,17 @@ fn a_backward_brownian_bridge_starts_where_it_began() {
     // the end.
     let mut fields = fields(1, 1.0, |t, x, v| v[0] = x[0] / (2.0 * (0.04 + t as f32)), |_, _| 0.0);
     fields.score_drift = Box::new(|t, x, s| s[0] = -x[0] / (2.0 * (0.04 + t as f32)));
-    let count = 50_000;
+    let count = 20_000;
     let end = Particles::new(1.0, 1, vec![1.5; count], None).unwrap();
-    let back = sde::simulate(&fields, &end, &[0.0], &sde::Options::new(0.001, 4)).unwrap();
+    let back = sde::simulate(&fields, &end, &[0.0], &sde::Options::new(0.002, 4)).unwrap();
     let (mean, variance) = mean_and_variance(back.frames[0].points.iter().map(|&x| f64::from(x)));
-    // Gaussian conditioning: mean 1.5·0.04/1.04, variance 0.04·1/1.04. The step leaves O(h/0.04) = 2.5 % of
+    // Gaussian conditioning: mean 1.5·0.04/1.04, variance 0.04·1/1.04. The step leaves O(h/0.04) = 5 % of
     // the variance.
     let want = 0.04 / 1.04;
     let error = (want / f64::from(count as u32)).sqrt();
-    assert!((mean - 1.5 * want).abs() < 5.0 * error + 0.025 * 1.5 * want, "mean {mean}, not {}", 1.5 * want);
+    assert!((mean - 1.5 * want).abs() < 5.0 * error + 0.05 * 1.5 * want, "mean {mean}, not {}", 1.5 * want);
     assert!(
-        (variance / want - 1.0).abs() < 5.0 * (2.0 / count as f64).sqrt() + 0.025,
+        (variance / want - 1.0).abs() < 5.0 * (2.0 / count as f64).sqrt() + 0.05,
         "variance {variance}, not {want}"
     );
 }
