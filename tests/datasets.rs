@@ -54,9 +54,9 @@ fn the_published_gene_network_is_a_typical_one() {
     let Some(file) = published("simulation_gene.csv") else { return };
     let runs: Vec<Snapshots> =
         (0..40).map(|seed| GeneNetwork { seed, ..Default::default() }.generate().unwrap()).collect();
-    // Each statistic of the file must lie within four standard deviations of where forty runs put it: daughters are
-    // correlated, so the spread between runs, not the number of cells, is the scale. (A normal number is outside
-    // with probability 6e-5, and there are 25 of them.)
+    // Each statistic of the file must lie within four standard deviations of where forty runs put it:
+    // daughters are correlated, so the spread between runs, not the number of cells, is the scale. (A normal
+    // number is outside with probability 6e-5, and there are 25 of them.)
     for k in 0..5 {
         let statistics = |s: &Snapshots| {
             let moments = moments(s, k);
@@ -85,8 +85,9 @@ fn gaussian_mixtures_match_the_published_one() {
     for k in 0..2 {
         let (ours, theirs) = (moments(&generated, k), moments(&file, k));
         for (c, ((m1, s1), (m2, s2))) in ours.into_iter().zip(theirs).enumerate() {
-            // Cluster sizes are fixed, so means differ by the clusters' spread alone: five standard errors of a
-            // difference of two means; and of two standard deviations, wider where they are between clusters.
+            // Cluster sizes are fixed, so means differ by the clusters' spread alone: five standard errors of
+            // a difference of two means; and of two standard deviations, wider where they are between
+            // clusters.
             let n = generated.count(k) as f64;
             let error = 0.0707 * (2.0 / n).sqrt();
             assert!((m1 - m2).abs() < 5.0 * error, "time {k}, coordinate {c}: means {m1}, {m2}");
@@ -97,23 +98,32 @@ fn gaussian_mixtures_match_the_published_one() {
 
 #[test]
 fn a_branching_tree_separates_its_fates_and_grows_as_told() {
-    let tree =
-        BranchingTree { cells: 60_000, dims: 20, fates: 5, time_points: 4, seed: 3, ..Default::default() };
+    let tree = BranchingTree {
+        cells: 60_000,
+        dims: 20,
+        fates: 5,
+        time_points: 4,
+        spread: 0.05,
+        seed: 3,
+        ..Default::default()
+    };
     let data = tree.generate().unwrap();
     assert_eq!((0..4).map(|k| data.count(k)).sum::<usize>(), 60_000);
     assert_eq!(data.times(), [0.0, 1.0, 2.0, 3.0]);
     // At first a single cloud of the given spread, within five standard errors.
     let n = data.count(0) as f64;
     for (mean, sd) in moments(&data, 0) {
-        assert!(mean.abs() < 5.0 * 0.1 / n.sqrt() && (sd - 0.1).abs() < 5.0 * 0.1 / (2.0 * n).sqrt());
+        assert!(mean.abs() < 5.0 * 0.05 / n.sqrt() && (sd - 0.05).abs() < 5.0 * 0.05 / (2.0 * n).sqrt());
     }
-    // The common branch has the mean growth rate 0.25, for three quarters of a time unit; later the faster fates win.
+    // The common branch has the mean growth rate 0.25, for three quarters of a time unit; later the faster
+    // fates win.
     let ratio = data.count(1) as f64 / n;
     assert!(ratio > 0.25f64.exp() * 0.98 && ratio < 0.5f64.exp(), "growth by {ratio}");
-    // At last as many well separated clusters as fates: a cell's own cloud is within 0.1·√20·2 ≈ 0.9 of its centre.
+    // At last as many clusters as fates: cells of a fate are 0.05·√40 ≈ 0.32 apart, with a standard deviation
+    // of 0.05, and the last fates to part are about √2·0.75 ≈ 1.06 apart.
     let mut centres: Vec<&[f32]> = Vec::new();
     for cell in data.points(3).chunks_exact(20) {
-        let near = |c: &&[f32]| c.iter().zip(cell).map(|(a, b)| (a - b).powi(2)).sum::<f32>() < 1.0;
+        let near = |c: &&[f32]| c.iter().zip(cell).map(|(a, b)| (a - b).powi(2)).sum::<f32>() < 0.4;
         if !centres.iter().any(near) {
             centres.push(cell);
         }

@@ -1,7 +1,8 @@
-//! What simulation promises: the orders of its rules, the laws of its noise and of its births and deaths, lineages
-//! that hold together, and the same bits at any number of threads.
+//! What simulation promises: the orders of its rules, the laws of its noise and of its births and deaths,
+//! lineages that hold together, and the same bits at any number of threads.
 //!
-//! Monte-Carlo bounds are five standard errors: with fixed seeds they hold forever, and a wrong law fails them.
+//! Monte-Carlo bounds are five standard errors: with fixed seeds they hold forever, and a wrong law fails
+//! them.
 
 use chreode::Error;
 use chreode::dynamics::ClosedForm;
@@ -28,10 +29,10 @@ fn fields(
     }
 }
 
-/// A rotation at angular speed `speed` whose growth cos(2t) integrates to sin(2t)/2.
+/// A rotation at angular speed `speed` whose growth 6 cos(6t) integrates to sin(6t).
 fn rotation(speed: f32) -> ClosedForm {
     let velocity = move |_: f64, x: &[f32], v: &mut [f32]| (v[0], v[1]) = (-speed * x[1], speed * x[0]);
-    fields(2, 0.0, velocity, |t, _| (2.0 * t).cos() as f32)
+    fields(2, 0.0, velocity, |t, _| (6.0 * (6.0 * t).cos()) as f32)
 }
 
 /// Growth everywhere alike, no motion.
@@ -56,7 +57,7 @@ fn rotation_errors(times: &[f64], solver: &Solver) -> (f64, f64) {
     result.frames.iter().fold((0.0, 0.0), |(position, weight), frame| {
         let (sine, cosine) = (3.0 * frame.time).sin_cos();
         let distance = (f64::from(frame.points[0]) - cosine).hypot(f64::from(frame.points[1]) - sine);
-        let error = (frame.log_weights[0] - (2.0 * frame.time).sin() / 2.0).abs();
+        let error = (frame.log_weights[0] - (6.0 * frame.time).sin()).abs();
         (f64::max(position, distance), f64::max(weight, error))
     })
 }
@@ -87,8 +88,8 @@ fn dormand_prince_keeps_its_tolerance_at_every_output_time() {
     for (tolerance, allowed) in [(1e-3, 3e-2), (1e-4, 3e-3), (1e-5, 3e-4), (1e-6, 3e-5)] {
         let solver =
             Solver::DormandPrince(Tolerance { relative: tolerance, absolute: tolerance, max_steps: 10_000 });
-        // A local tolerance: the global error is it times the number of steps, below 30 here; between the steps
-        // the interpolant must not add to it.
+        // A local tolerance: the global error is it times the number of steps, below 30 here; between the
+        // steps the interpolant must not add to it.
         let (position, weight) = rotation_errors(&times, &solver);
         assert!(position < allowed, "tolerance {tolerance:e}: position off by {position:e}");
         assert!(weight < allowed, "tolerance {tolerance:e}: ln w off by {weight:e}");
@@ -170,7 +171,7 @@ fn fields_that_vanish_and_points_that_coincide_are_integrated() {
 
 #[test]
 fn ornstein_uhlenbeck_has_its_mean_and_variance() {
-    let (count, sigma, step) = (100_000, 0.7, 0.01);
+    let (count, sigma, step) = (40_000, 0.7, 0.01);
     let ou = fields(1, sigma, |_, x, v| v[0] = -x[0], |_, _| 0.3);
     let start = Particles::new(0.0, 1, vec![2.0; count], None).unwrap();
     let result = sde::simulate(&ou, &start, &[0.5, 1.5], &sde::Options::new(step, 3)).unwrap();
@@ -212,7 +213,7 @@ fn moving_gaussian(sigma: f64) -> (ClosedForm, impl Fn(f64) -> (f64, f64)) {
 #[test]
 fn flow_diffusion_and_backward_diffusion_agree_on_a_moving_gaussian() {
     let (fields, law) = moving_gaussian(0.8);
-    let count = 100_000;
+    let count = 40_000;
     let normal_sample = |(mean, variance): (f64, f64), seed| {
         let mut noise = vec![0.0; count];
         chreode::exec::rng::normals(&mut stream(seed, Purpose::Dataset, 0, 0), &mut noise);
@@ -221,18 +222,18 @@ fn flow_diffusion_and_backward_diffusion_agree_on_a_moving_gaussian() {
     let check = |frame: &Particles, what: &str| {
         let (mean, variance) = mean_and_variance(frame.points.iter().map(|&x| f64::from(x)));
         let (want_mean, want_variance) = law(frame.time);
-        // Start and noise are random, twice the variance of one sample; the step adds O(h) = 0.005.
+        // Start and noise are random, twice the variance of one sample; the step adds O(h) = 0.01.
         let error = (2.0 * want_variance / count as f64).sqrt();
-        assert!((mean - want_mean).abs() < 5.0 * error + 0.005, "{what}: mean {mean}, not {want_mean}");
+        assert!((mean - want_mean).abs() < 5.0 * error + 0.01, "{what}: mean {mean}, not {want_mean}");
         let error = want_variance * (4.0 / count as f64).sqrt();
         assert!(
-            (variance - want_variance).abs() < 5.0 * error + 0.005,
+            (variance - want_variance).abs() < 5.0 * error + 0.01,
             "{what}: variance {variance}, not {want_variance}"
         );
     };
     let early = Particles::new(0.0, 1, normal_sample(law(0.0), 1), None).unwrap();
     let late = Particles::new(1.0, 1, normal_sample(law(1.0), 2), None).unwrap();
-    let options = sde::Options::new(0.005, 9);
+    let options = sde::Options::new(0.01, 9);
     check(&ode::integrate(&fields, &early, &[1.0], &Solver::default()).unwrap().frames[0], "flow");
     check(&sde::simulate(&fields, &early, &[1.0], &options).unwrap().frames[0], "diffusion");
     let back = sde::simulate(&fields, &late, &[0.5, 0.0], &options).unwrap();
@@ -241,20 +242,22 @@ fn flow_diffusion_and_backward_diffusion_agree_on_a_moving_gaussian() {
 
 #[test]
 fn a_backward_brownian_bridge_starts_where_it_began() {
-    // Brownian motion from N(0, 0.04), σ = 1: at time t it is N(0, 0.04 + t), and s = −x / (2 (0.04 + t)), v = −s. Every
-    // particle of the backward diffusion is a bridge from its end to the start's law, whatever the end.
+    // Brownian motion from N(0, 0.04), σ = 1: at time t it is N(0, 0.04 + t), and s = −x / (2 (0.04 + t)), v
+    // = −s. Every particle of the backward diffusion is a bridge from its end to the start's law, whatever
+    // the end.
     let mut fields = fields(1, 1.0, |t, x, v| v[0] = x[0] / (2.0 * (0.04 + t as f32)), |_, _| 0.0);
     fields.score_drift = Box::new(|t, x, s| s[0] = -x[0] / (2.0 * (0.04 + t as f32)));
-    let count = 50_000;
+    let count = 20_000;
     let end = Particles::new(1.0, 1, vec![1.5; count], None).unwrap();
-    let back = sde::simulate(&fields, &end, &[0.0], &sde::Options::new(0.001, 4)).unwrap();
+    let back = sde::simulate(&fields, &end, &[0.0], &sde::Options::new(0.002, 4)).unwrap();
     let (mean, variance) = mean_and_variance(back.frames[0].points.iter().map(|&x| f64::from(x)));
-    // Gaussian conditioning: mean 1.5·0.04/1.04, variance 0.04·1/1.04. The step leaves O(h/0.04) = 2.5 % of the variance.
+    // Gaussian conditioning: mean 1.5·0.04/1.04, variance 0.04·1/1.04. The step leaves O(h/0.04) = 5 % of
+    // the variance.
     let want = 0.04 / 1.04;
     let error = (want / f64::from(count as u32)).sqrt();
-    assert!((mean - 1.5 * want).abs() < 5.0 * error + 0.025 * 1.5 * want, "mean {mean}, not {}", 1.5 * want);
+    assert!((mean - 1.5 * want).abs() < 5.0 * error + 0.05 * 1.5 * want, "mean {mean}, not {}", 1.5 * want);
     assert!(
-        (variance / want - 1.0).abs() < 5.0 * (2.0 / count as f64).sqrt() + 0.025,
+        (variance / want - 1.0).abs() < 5.0 * (2.0 / count as f64).sqrt() + 0.05,
         "variance {variance}, not {want}"
     );
 }
@@ -273,7 +276,7 @@ fn family_sizes_follow_the_linear_birth_death_law_at_every_step_size() {
     let founders = 20_000;
     for (growth, turnover) in [(0.8, 0.0), (-0.6, 0.0), (0.0, 1.0), (0.5, 0.7), (-0.9, 0.4), (1e-9, 0.5)] {
         let law = BirthDeath::of_growth(growth, turnover);
-        for (seed, step) in [(1, 2.0), (2, 0.5), (3, 0.03)] {
+        for (seed, step) in [(1, 2.0), (2, 0.5), (3, 0.1)] {
             for motion in [Motion::Flow, Motion::Diffusion] {
                 let options = branching::Options { turnover, motion, ..branching::Options::new(step, seed) };
                 let result =
@@ -303,9 +306,9 @@ fn family_sizes_follow_the_linear_birth_death_law_at_every_step_size() {
 
 #[test]
 fn the_law_agrees_with_the_textbook_formula_and_survives_its_limits() {
-    for (b, e, t) in [(0.7, 0.3, 2.0), (0.3, 0.7, 2.0), (2.0, 0.1, 0.01), (1.0, 1.0 + 1e-6, 3.0)] {
+    for (b, e, t) in [(0.7f64, 0.3, 2.0), (0.3, 0.7, 2.0), (2.0, 0.1, 0.01), (1.0, 1.0 + 1e-6, 3.0)] {
         let law = BirthDeath { birth: b, death: e };
-        let growth: f64 = ((b - e) * t as f64).exp();
+        let growth: f64 = f64::exp((b - e) * t);
         let alpha = e * (growth - 1.0) / (b * growth - e);
         let beta = b * (growth - 1.0) / (b * growth - e);
         // The textbook form itself loses digits where b ≈ e.
@@ -328,8 +331,8 @@ fn the_law_agrees_with_the_textbook_formula_and_survives_its_limits() {
 
 #[test]
 fn event_times_within_a_step_follow_the_process() {
-    // One step of length 2 against the expected number of divisions of a Yule process before t, n (e^{bt} − 1), and of
-    // deaths of a death process, n (1 − e^{−et}).
+    // One step of length 2 against the expected number of divisions of a Yule process before t, n (e^{bt} −
+    // 1), and of deaths of a death process, n (1 − e^{−et}).
     let (rate, n) = (0.8, 50_000);
     for (growth, fate) in [(rate, Fate::Divided), (-rate, Fate::Died)] {
         let options = branching::Options { motion: Motion::Flow, ..branching::Options::new(2.0, 5) };
@@ -414,7 +417,8 @@ fn lineages_hold_together_and_their_newick_trees_parse() {
         let trees: Vec<Vec<f64>> =
             newick.lines().map(|t| parse_newick(t).unwrap_or_else(|e| panic!("{e}: {t}"))).collect();
         assert_eq!(trees.len(), 100);
-        // Leaves are the cells that live or died; those that live are as far from the root as the run was long.
+        // Leaves are the cells that live or died; those that live are as far from the root as the run was
+        // long.
         let leaves: Vec<f64> = trees.concat();
         let ended = lineage.nodes.iter().filter(|n| n.fate != Fate::Divided).count();
         assert_eq!(leaves.len(), ended);
@@ -436,7 +440,8 @@ fn branching_counts_agree_with_the_weights_of_the_flow() {
     let options = branching::Options { motion: Motion::Flow, ..branching::Options::new(0.25, 21) };
     let branched = branching::simulate(&fields, &start, &times, &options).unwrap();
     for (w, b) in weighted.frames.iter().zip(&branched.trajectory.frames) {
-        // A family's size has variance below 2 e^{2·1.4} here; five standard errors of the mean of 40 000 families.
+        // A family's size has variance below 2 e^{2·1.4} here; five standard errors of the mean of 40 000
+        // families.
         let error = 5.0 * (2.0 * 2.8f64.exp() / count as f64).sqrt();
         let ratio = b.mass() / w.mass();
         assert!((ratio - 1.0).abs() < error, "at {}: mass {} against {}", w.time, b.mass(), w.mass());
@@ -538,7 +543,8 @@ fn resampling_keeps_the_mass_and_is_unbiased() {
     // Offsets on a grid of 20 000: the means are exact to a grid cell's share.
     (0..6).for_each(|row| assert!((seen[row] - 6.0 * weights[row] / 7.0).abs() < 1e-3));
 
-    // g = x grows the far particles; with and without resampling the same mass and mean position are estimated.
+    // g = x grows the far particles; with and without resampling the same mass and mean position are
+    // estimated.
     let count = 20_000;
     let tilt = fields(1, 1.0, |_, _, v| v.fill(0.0), |_, x| x[0]);
     let plain = sde::simulate(&tilt, &at_origin(count), &[1.0], &sde::Options::new(0.02, 3)).unwrap();

@@ -9,12 +9,13 @@ use crate::snapshots::{MatrixView, Snapshots};
 
 /// Snapshots of a population that branches, again and again, until it has its fates.
 ///
-/// Fates are numbered 0 … k−1. All cells begin on one branch; a branch that leads to several fates splits in two, the
-/// lower and the upper half of its fates, at times that are the same for all branches of a level and cut the time span into
-/// equal parts. Each branch has a direction of its own (uniform on the sphere), along which its cells move at speed 1,
-/// and a growth rate proportional to the mean number of the fates it leads to, from 0 for fate 0 to `growth` for fate
-/// k−1. Around its branch's path every coordinate of a cell is normal with standard deviation `spread`. The times are
-/// 0, 1, …, T−1, and the `cells` are shared among them in proportion to the true masses.
+/// Fates are numbered 0 … k−1. All cells begin on one branch; a branch that leads to several fates splits in
+/// two, the lower and the upper half of its fates, at times that are the same for all branches of a level and
+/// cut the time span into equal parts. Each branch has a direction of its own (uniform on the sphere), along
+/// which its cells move at speed 1, and a growth rate proportional to the mean number of the fates it leads
+/// to, from 0 for fate 0 to `growth` for fate k−1. Around its branch's path every coordinate of a cell is
+/// normal with standard deviation `spread`. The times are 0, 1, …, T−1, and the `cells` are shared among them
+/// in proportion to the true masses.
 ///
 /// ```
 /// use chreode::datasets::BranchingTree;

@@ -5,15 +5,15 @@ use crate::error::{Error, Result};
 use crate::exec::rng::{Purpose, normals, stream};
 use crate::snapshots::{MatrixView, Snapshots};
 
-/// Growth and transport side by side, in any dimension: at t = 0, 100 cells in an upper cloud and 400 in a lower one; at
-/// t = 1 the upper cloud has grown to 1000 cells without moving, and the lower one has split into 200 cells on its left
-/// and 200 on its right.
+/// Growth and transport side by side, in any dimension: at t = 0, 100 cells in an upper cloud and 400 in a
+/// lower one; at t = 1 the upper cloud has grown to 1000 cells without moving, and the lower one has split
+/// into 200 cells on its left and 200 on its right.
 ///
-/// The centres are (0, 2.5), (0, 0), (−1, 0) and (1, 0) in the first two coordinates and 0 in the others; every
-/// coordinate of every cloud has variance 0.005 (standard deviation 0.0707).
+/// The centres are (0, 2.5), (0, 0), (−1, 0) and (1, 0) in the first two coordinates and 0 in the others;
+/// every coordinate of every cloud has variance 0.005 (standard deviation 0.0707).
 ///
-/// Source: the Gaussian mixture of DeepRUOT (Zhang, Li and Zhou, ICLR 2025) and its successors; centres and variance as measured
-/// in the published 100-dimensional file.
+/// Source: the Gaussian mixture of DeepRUOT (Zhang, Li and Zhou, ICLR 2025) and its successors; centres and
+/// variance as measured in the published 100-dimensional file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct GaussianMixture {
     /// The dimension d ≥ 2. Default 100.

@@ -5,8 +5,8 @@ use crate::error::{Error, Result};
 use crate::exec::rng::{ChaCha8Rng, Purpose, normals, stream, uniform};
 use crate::snapshots::{MatrixView, Snapshots};
 
-/// Three genes, of which the first two are recorded: X1 and X2 repress each other, X3 represses both, and cells rich in
-/// X2 divide.
+/// Three genes, of which the first two are recorded: X1 and X2 repress each other, X3 represses both, and
+/// cells rich in X2 divide.
 ///
 /// ```text
 /// f1 = (α1 x1² + β)/(1 + α1 x1² + γ2 x2² + γ3 x3² + β) − δ x1      α = (0.5, 1, 1), β = 1
@@ -14,10 +14,11 @@ use crate::snapshots::{MatrixView, Snapshots};
 /// f3 =  α3 x3²     /(1 + α3 x3²)                       − δ x3
 /// ```
 ///
-/// Thirty-two Euler–Maruyama steps of length 1 with noise 0.05, clipped at 0; after each step a cell divides with
-/// probability 0.065·x2²/(1+x2²) and its daughters are displaced by N(0, 0.014²) a gene (clipped likewise). Half of the cells
-/// start around (2, 0.2, 0), half around (0, 0, 2), with standard deviation 0.1. Steps 0, 8, 16, 24, 32 are recorded as
-/// times 0 … 4, as (x1, x2). With the default 400 cells the expected counts are about 400, 440, 540, 717 and 968.
+/// Thirty-two Euler–Maruyama steps of length 1 with noise 0.05, clipped at 0; after each step a cell divides
+/// with probability 0.065·x2²/(1+x2²) and its daughters are displaced by N(0, 0.014²) a gene (clipped
+/// likewise). Half of the cells start around (2, 0.2, 0), half around (0, 0, 2), with standard deviation 0.1.
+/// Steps 0, 8, 16, 24, 32 are recorded as times 0 … 4, as (x1, x2). With the default 400 cells the expected
+/// counts are about 400, 440, 540, 717 and 968.
 ///
 /// Source: the simulation of Zhang, Li and Zhou (DeepRUOT, ICLR 2025).
 ///
@@ -54,8 +55,8 @@ const STEPS: usize = 32;
 const STEPS_PER_SNAPSHOT: usize = 8;
 
 impl GeneNetwork {
-    /// The shape x2²/(1 + x2²) of the true growth rate at a recorded `point` (x1, x2). The rate itself is proportional
-    /// to it: 8·0.065 times as much per unit of recorded time, to first order.
+    /// The shape x2²/(1 + x2²) of the true growth rate at a recorded `point` (x1, x2). The rate itself is
+    /// proportional to it: 8·0.065 times as much per unit of recorded time, to first order.
     pub fn growth_shape(point: &[f32]) -> f64 {
         hill(f64::from(point[1]))
     }

@@ -13,16 +13,16 @@ const GRID: usize = 100;
 /// Cells that are integrated together: their paths on the grid are held in memory.
 const CELLS: usize = 16 * BLOCK;
 
-/// The Wasserstein–Fisher–Rao action ∫ ½(‖v‖² + δ² g²) w dt along the probability flow from all cells of the first
-/// snapshot, each of weight 1 there, averaged over these cells.
+/// The Wasserstein–Fisher–Rao action ∫ ½(‖v‖² + δ² g²) w dt along the probability flow from all cells of the
+/// first snapshot, each of weight 1 there, averaged over these cells.
 ///
-/// The integral is the left rectangle sum on 100 equally spaced times from the first to the last snapshot: each of
-/// the first 99 with Δt = (t_K − t_0)/99. This is the quadrature by which methods are compared (Peng et al., WFR-FM, ICLR 2026); it is
-/// within O(Δt) of the integral.
+/// The integral is the left rectangle sum on 100 equally spaced times from the first to the last snapshot:
+/// the field's values at each of the first 99, times Δt = (t_K − t_0)/99. That is the quadrature of the
+/// published comparisons, within O(Δt) of the integral.
 ///
 /// # Errors
-/// [`Error::InvalidArgument`] if `delta` is not positive and finite, [`Error::InvalidData`] for a single snapshot, and
-/// those of [`ode::integrate`].
+/// [`Error::InvalidArgument`] if `delta` is not positive and finite, [`Error::InvalidData`] for a single
+/// snapshot, and those of [`ode::integrate`].
 pub fn path_action(
     fields: &dyn Fields,
     snapshots: &Snapshots,
@@ -62,4 +62,40 @@ fn weighted_cost(fields: &dyn Fields, particles: &Particles, delta: f64) -> f64 
     };
     let blocks = particles.points.par_chunks(BLOCK * dims).zip(particles.log_weights.par_chunks(BLOCK));
     blocks.map_init(Scratch::default, of_block).collect::<Vec<f64>>().into_iter().sum()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::dynamics::ClosedForm;
+    use crate::snapshots::MatrixView;
+
+    #[test]
+    fn constant_fields_have_their_action_in_closed_form() {
+        // ‖v‖ = 5 and g = 0.4 over T = 3: ½(25 + δ² 0.16) (e^{1.2} − 1)/0.4, less what the left sum misses.
+        let fields = ClosedForm {
+            dims: 2,
+            sigma: 0.0,
+            velocity: Box::new(|_, _, v| v.copy_from_slice(&[3.0, 4.0])),
+            growth: Box::new(|_, _| 0.4),
+            score_drift: Box::new(|_, _, s| s.fill(0.0)),
+        };
+        // More cells than are integrated together.
+        let cells = CELLS + 100;
+        let points: Vec<f32> = (0..2 * cells + 2).map(|i| (i as f32).sin()).collect();
+        let labels: Vec<f64> = (0..=cells).map(|i| if i < cells { 1.0 } else { 4.0 }).collect();
+        let view = MatrixView::from_f32(&points, cells + 1, 2).unwrap();
+        let snapshots = Snapshots::new(view, &labels, None).unwrap();
+        let got = path_action(&fields, &snapshots, 1.5, &ode::Solver::default()).unwrap();
+        let rate = 0.5 * (25.0 + 2.25 * 0.16);
+        let step: f64 = 3.0 / 99.0;
+        let left_sum = rate * step * (1.2f64.exp() - 1.0) / ((0.4 * step).exp() - 1.0);
+        assert!((got / left_sum - 1.0).abs() < 1e-5, "{got} against {left_sum}");
+        let integral = rate * (1.2f64.exp() - 1.0) / 0.4;
+        assert!((got / integral - 1.0).abs() < 0.01, "{got} against {integral}");
+        assert!(path_action(&fields, &snapshots, -1.0, &ode::Solver::default()).is_err());
+        assert!(
+            path_action(&fields, &snapshots.without(&[4.0]).unwrap(), 1.0, &ode::Solver::default()).is_err()
+        );
+    }
 }

@@ -7,8 +7,8 @@ use crate::error::{Error, Result, positive};
 use crate::simulate::BLOCK;
 use crate::snapshots::Snapshots;
 
-/// The relative mass error (RME) at snapshot `k` of a prediction whose mass went from `start` at the first snapshot to
-/// `predicted`: |predicted/start − M_k/M_0| / (M_k/M_0), M being the masses of the snapshots.
+/// The relative mass error (RME) at snapshot `k` of a prediction whose mass went from `start` at the first
+/// snapshot to `predicted`: |predicted/start − M_k/M_0| / (M_k/M_0), M being the masses of the snapshots.
 ///
 /// # Errors
 /// [`Error::InvalidArgument`] if `start` is not positive and finite, or `predicted` negative or not finite.
@@ -21,8 +21,8 @@ pub fn relative_mass_error(start: f64, predicted: f64, snapshots: &Snapshots, k:
     Ok((predicted / start - observed).abs() / observed)
 }
 
-/// The growth correlation: Pearson's correlation between the learned g(x, t) and a given growth rate, over all cells of
-/// all snapshots, each at its own time. `truth` takes (time, point).
+/// The growth correlation: Pearson's correlation between the learned g(x, t) and a given growth rate, over
+/// all cells of all snapshots, each at its own time. `truth` takes (time, point).
 ///
 /// # Errors
 /// [`Error::InvalidData`] if either takes one value only, since the correlation is not defined then.
@@ -67,4 +67,46 @@ fn correlation(a: &[f64], b: &[f64]) -> Option<f64> {
     }
     let value = ab / (aa * bb).sqrt();
     value.is_finite().then_some(value)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::dynamics::ClosedForm;
+    use crate::snapshots::MatrixView;
+
+    fn snapshots() -> Snapshots {
+        let points = [1.0, 2.0, 0.0, 3.0, 5.0, 4.0];
+        let labels = [0.0, 0.0, 1.0, 1.0, 1.0, 1.0];
+        Snapshots::new(MatrixView::from_f64(&points, 6, 1).unwrap(), &labels, None).unwrap()
+    }
+
+    fn growing(growth: impl Fn(f64, &[f32]) -> f32 + Sync + Send + 'static) -> ClosedForm {
+        ClosedForm {
+            dims: 1,
+            sigma: 0.0,
+            velocity: Box::new(|_, _, v| v.fill(0.0)),
+            growth: Box::new(growth),
+            score_drift: Box::new(|_, _, s| s.fill(0.0)),
+        }
+    }
+
+    #[test]
+    fn mass_errors_are_relative_to_the_growth_of_the_data() {
+        // The data double; a prediction that grows from 10 to 15 is a quarter short.
+        assert_eq!(relative_mass_error(10.0, 15.0, &snapshots(), 1), Ok(0.25));
+        assert_eq!(relative_mass_error(10.0, 0.0, &snapshots(), 1), Ok(1.0));
+        assert!(relative_mass_error(0.0, 1.0, &snapshots(), 1).is_err());
+        assert!(relative_mass_error(1.0, f64::NAN, &snapshots(), 1).is_err());
+    }
+
+    #[test]
+    fn growth_correlation_is_one_for_the_truth_and_undefined_for_a_constant() {
+        let fields = growing(|t, x| 2.0 * x[0] + t as f32 - 7.0);
+        let truth = |t: f64, x: &[f32]| f64::from(x[0]) + t / 2.0;
+        assert!((growth_correlation(&fields, &snapshots(), truth).unwrap() - 1.0).abs() < 1e-12);
+        let opposite = growth_correlation(&fields, &snapshots(), |t, x| -truth(t, x)).unwrap();
+        assert!((opposite + 1.0).abs() < 1e-12);
+        assert!(growth_correlation(&growing(|_, _| 1.0), &snapshots(), truth).is_err());
+    }
 }

@@ -41,17 +41,19 @@ pub fn stream(seed: u64, purpose: Purpose, index: u64, sub_index: u64) -> ChaCha
     rng
 }
 
-/// The next number of `rng`, uniform on the open interval (0, 1): one 64-bit word, of which 52 bits are used, so
-/// that neither 0 nor 1 can come out.
+/// The next number of `rng`, uniform on the open interval (0, 1): one 64-bit word, of which 52 bits are used,
+/// so that neither 0 nor 1 can come out.
 pub fn uniform(rng: &mut ChaCha8Rng) -> f64 {
     ((rng.next_u64() >> 12) as f64 + 0.5) * (-52f64).exp2()
 }
 
-/// Fills `out` with independent standard normal numbers by the transform of Box and Muller (Ann. Math. Stat. 1958).
+/// Fills `out` with independent standard normal numbers by the transform of Box and Muller (Ann. Math. Stat.
+/// 1958).
 ///
 /// Numbers 2j and 2j+1 come from the stream's 32-bit words 2j and 2j+1, whatever those are: nothing is
 /// rejected, so each number is a function of its place in the stream alone, which any device can compute by
-/// itself. (An odd last number uses up both words of its pair.) Thirty-two bits reach 6.6 standard deviations.
+/// itself. (An odd last number uses up both words of its pair.) Thirty-two bits reach 6.6 standard
+/// deviations.
 pub fn normals(rng: &mut ChaCha8Rng, out: &mut [f64]) {
     let unit = |word: u32| (f64::from(word) + 0.5) * (-32f64).exp2();
     for pair in out.chunks_mut(2) {
@@ -89,7 +91,8 @@ mod tests {
         normals(&mut stream(5, Purpose::Diffusion, 7, 1), &mut long);
         normals(&mut stream(5, Purpose::Diffusion, 7, 1), &mut short);
         assert_eq!(long[..3], short);
-        // Standard errors of the k-th moments at n = 1e5: 0.0032, 0.0045, 0.012, 0.031; five of each are allowed.
+        // Standard errors of the k-th moments at n = 1e5: 0.0032, 0.0045, 0.012, 0.031; five of each are
+        // allowed.
         let moment = |k: i32| long.iter().map(|x| x.powi(k)).sum::<f64>() / long.len() as f64;
         for (k, want, allowed) in [(1, 0.0, 0.016), (2, 1.0, 0.023), (3, 0.0, 0.062), (4, 3.0, 0.16)] {
             assert!((moment(k) - want).abs() < allowed, "moment {k} is {}, not {want}", moment(k));

@@ -1,4 +1,5 @@
-//! Branching particles: each moves on its own, divides at a birth rate b and dies at a death rate e, with b − e = g.
+//! Branching particles: each moves on its own, divides at a birth rate b and dies at a death rate e, with b −
+//! e = g.
 
 use rayon::prelude::*;
 
@@ -16,7 +17,8 @@ use crate::exec::rng::{ChaCha8Rng, Purpose, stream, uniform};
 pub enum Motion {
     /// dX = (v + s) dt + σ dW, by Euler and Maruyama's rule; growth rates are those at a step's beginning.
     Diffusion,
-    /// dX = v dt by the classical Runge–Kutta rule; growth rates are their means over a step, by the same rule.
+    /// dX = v dt by the classical Runge–Kutta rule; growth rates are their means over a step, by the same
+    /// rule.
     Flow,
 }
 
@@ -29,8 +31,8 @@ pub struct Options {
     pub seed: u64,
     /// How particles move. Default: [`Motion::Diffusion`].
     pub motion: Motion,
-    /// Turnover c ≥ 0, per unit time, added to both birth and death rate: b = g⁺ + c, e = g⁻ + c. The expected
-    /// population stays, its variance grows. Default 0.
+    /// Turnover c ≥ 0, per unit time, added to both birth and death rate: b = g⁺ + c, e = g⁻ + c. The
+    /// expected population stays, its variance grows. Default 0.
     pub turnover: f64,
     /// The most particles that may live at once. Default 1 000 000.
     pub max_population: usize,
@@ -52,25 +54,28 @@ pub struct Population {
     pub lineage: Lineage,
 }
 
-/// Lets a population of equal particles move, divide and die, from `start` to each of the increasing output `times`.
+/// Lets a population of equal particles move, divide and die, from `start` to each of the increasing output
+/// `times`.
 ///
-/// Each particle stands for the same mass, the common weight of `start` (1 by default; particles of different weight
-/// are made equal by [`resampling::resample`](super::resampling::resample)).
+/// Each particle stands for the same mass, the common weight of `start` (1 by default; particles of different
+/// weight are made equal by [`resampling::resample`](super::resampling::resample)).
 ///
-/// Over a step the rates are frozen and the number of offspring follows the exact law of the linear birth–death
-/// process, [`BirthDeath`]; the expected mass is therefore that of the weighted particles of [`ode`] or [`sde`] at every
-/// step size. A family's tree within a step has the exact law of the reconstructed tree (lines that die out within
-/// the step they arose in are not recorded): see [`BirthDeath`]. Daughters start where their mother's motion ended the step.
+/// Over a step the rates are frozen and the number of offspring follows the exact law of the linear
+/// birth–death process, [`BirthDeath`]; the expected mass is therefore that of the weighted particles of
+/// [`ode`] or [`sde`] at every step size. A family's tree within a step has the exact law of the
+/// reconstructed tree (lines that die out within the step they arose in are not recorded): see
+/// [`BirthDeath`]. Daughters start where their mother's motion ended the step.
 ///
 /// A division ends a cell and starts two. Cells are numbered in the order of the living particles when their
-/// families are looked at one after another, at the end of each step, so the numbers do not depend on threads. All
-/// randomness of a cell is a pure function of (seed, its number, step): motion as in [`sde`], so that without growth the two
-/// give the same paths.
+/// families are looked at one after another, at the end of each step, so the numbers do not depend on
+/// threads. All randomness of a cell is a pure function of (seed, its number, step): motion as in [`sde`], so
+/// that without growth the two give the same paths.
 ///
 /// # Errors
-/// [`Error::PopulationLimit`] when more than [`Options::max_population`] particles live; [`Error::InvalidArgument`] for times,
-/// steps, turnover or unequal weights; [`Error::InvalidData`] for a start that is not finite; [`Error::NonFinite`] naming
-/// time and particle when a state leaves the finite numbers.
+/// [`Error::PopulationLimit`] when more than [`Options::max_population`] particles live;
+/// [`Error::InvalidArgument`] for times, steps, turnover or unequal weights; [`Error::InvalidData`] for a
+/// start that is not finite; [`Error::NonFinite`] naming time and particle when a state leaves the finite
+/// numbers.
 pub fn simulate(
     fields: &dyn Fields,
     start: &Particles,
@@ -171,10 +176,11 @@ impl Living {
         }
     }
 
-    /// Replaces every particle by its descendants after a step that left its growth over the step in its state.
+    /// Replaces every particle by its descendants after a step that left its growth over the step in its
+    /// state.
     ///
-    /// Numbers of offspring are drawn in parallel. Few particles leave other than one, so the trees of those few are
-    /// drawn (again, from the same streams) in a scan that also numbers the newborn.
+    /// Numbers of offspring are drawn in parallel. Few particles leave other than one, so the trees of those
+    /// few are drawn (again, from the same streams) in a scan that also numbers the newborn.
     fn branch(&mut self, step: Step, options: &Options, lineage: &mut Lineage) -> Result<()> {
         let end = step.time + step.length;
         self.draw_offspring(step, options);
@@ -224,7 +230,8 @@ impl Living {
         self.offspring = offspring;
     }
 
-    /// The birth–death process of the particle in `row` during the step, and the random numbers that decide it.
+    /// The birth–death process of the particle in `row` during the step, and the random numbers that decide
+    /// it.
     fn law_and_stream(&self, row: usize, step: Step, options: &Options) -> (BirthDeath, ChaCha8Rng) {
         let growth = self.state[(row + 1) * self.width - 1] / step.length;
         let law = BirthDeath::of_growth(growth, options.turnover);
@@ -234,17 +241,18 @@ impl Living {
 
 /// The linear birth–death process: each particle divides in two at rate b and dies at rate e, per unit time.
 ///
-/// Started from one particle, with g = b − e and q(t) = g / (e^{gt} − 1) (1/t for g = 0), the number at time t is
+/// Started from one particle, with g = b − e and q(t) = g / (e^{gt} − 1) (1/t for g = 0), the number at time
+/// t is
 ///
 /// ```text
 /// P(0) = α = e / (q + b),    P(n) = (1 − α)(1 − β) βⁿ⁻¹ for n ≥ 1,  β = b / (q + b)
 /// ```
 ///
-/// (Kendall, Ann. Math. Stat. 1948, in a form without cancellation for any rates). Seen from the end, the lines of
-/// neighbouring survivors parted independently of each other, at a depth H before the end with P(H ≤ s) = β(s): the
-/// survivors' tree is a coalescent point process (Popovic, Ann. Appl. Probab. 2004; Lambert and Stadler, Theor.
-/// Popul. Biol. 2013). So one inversion draws number and times at once: depths are drawn until one exceeds t. Likewise
-/// the time at which a family dies out is below s with probability α(s).
+/// (Kendall, Ann. Math. Stat. 1948, in a form without cancellation for any rates). Seen from the end, the
+/// lines of neighbouring survivors parted independently of each other, at a depth H before the end with P(H ≤
+/// s) = β(s): the survivors' tree is a coalescent point process (Popovic, Ann. Appl. Probab. 2004; Lambert
+/// and Stadler, Theor. Popul. Biol. 2013). So one inversion draws number and times at once: depths are drawn
+/// until one exceeds t. Likewise the time at which a family dies out is below s with probability α(s).
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct BirthDeath {
     /// The birth rate b ≥ 0, per unit time.
@@ -264,7 +272,8 @@ impl BirthDeath {
         self.death / (self.pace(t) + self.birth)
     }
 
-    /// β(t): the probability that there is one more survivor at time `t`, given that there is another before it.
+    /// β(t): the probability that there is one more survivor at time `t`, given that there is another before
+    /// it.
     pub fn continuation(&self, t: f64) -> f64 {
         self.birth / (self.pace(t) + self.birth)
     }
@@ -279,8 +288,8 @@ impl BirthDeath {
         self.mean(t) * (self.birth + self.death) / self.pace(t)
     }
 
-    /// Draws the number of particles at time `t`, counting no further than one past `most`. Uses one random number for
-    /// extinction and one for each survivor.
+    /// Draws the number of particles at time `t`, counting no further than one past `most`. Uses one random
+    /// number for extinction and one for each survivor.
     pub fn offspring(&self, t: f64, most: usize, rng: &mut ChaCha8Rng) -> usize {
         if self.birth == 0.0 && self.death == 0.0 {
             return 1;

@@ -26,7 +26,8 @@ pub struct Node {
     pub fate: Fate,
 }
 
-/// A forest of cells: a cell's id is its index, parents come before their daughters, and sisters are neighbours.
+/// A forest of cells: a cell's id is its index, parents come before their daughters, and sisters are
+/// neighbours.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Lineage {
     /// The cells. The first ones are the founders, in the order of the simulation's start.
@@ -65,8 +66,9 @@ impl Lineage {
         self.nodes.iter().filter(move |node| node.fate == fate).map(|node| node.end)
     }
 
-    /// The forest in the Newick format, one tree a line for each founder: cells are called `c` and their id, and a
-    /// branch is as long as its cell lived. Cells that died end before those that are alive at the last time.
+    /// The forest in the Newick format, one tree a line for each founder: cells are called `c` and their id,
+    /// and a branch is as long as its cell lived. Cells that died end before those that are alive at the last
+    /// time.
     pub fn newick(&self) -> String {
         let daughters = self.first_daughters();
         let mut text = String::new();

@@ -8,6 +8,7 @@ use super::{
 };
 use crate::dynamics::Fields;
 use crate::error::{Error, Result, positive};
+use crate::exec::simd::vectorised;
 
 /// How the probability flow is integrated.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -17,12 +18,14 @@ pub enum Solver {
         /// The longest step, in units of time.
         step: f64,
     },
-    /// The classical fourth-order Runge–Kutta rule: equal steps, none longer than `step`, between output times.
+    /// The classical fourth-order Runge–Kutta rule: equal steps, none longer than `step`, between output
+    /// times.
     RungeKutta4 {
         /// The longest step, in units of time.
         step: f64,
     },
-    /// The adaptive rule of Dormand and Prince, order 5(4), with output by its dense fourth-order interpolant.
+    /// The adaptive rule of Dormand and Prince, order 5(4), with output by its dense fourth-order
+    /// interpolant.
     DormandPrince(Tolerance),
 }
 
@@ -34,10 +37,10 @@ impl Default for Solver {
 
 /// The error that an adaptive step may make.
 ///
-/// The estimated error of a step must be at most `relative · |x| + absolute · L` in each coordinate x, where L is
-/// the root-mean-square distance of the starting particles from their centre per coordinate, and at most
-/// `relative · |a| + absolute` in a = ln(w / w_start); root-mean-square over one particle's coordinates, for the
-/// worst particle of a block.
+/// The estimated error of a step must be at most `relative · |x| + absolute · L` in each coordinate x, where
+/// L is the root-mean-square distance of the starting particles from their centre per coordinate, and at most
+/// `relative · |a| + absolute` in a = ln(w / w_start); root-mean-square over one particle's coordinates, for
+/// the worst particle of a block.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Tolerance {
     /// Relative to the state. Default 1e-5: learned fields are evaluated in single precision, with rounding
@@ -56,18 +59,19 @@ impl Default for Tolerance {
     }
 }
 
-/// Moves weighted particles along the probability flow of `fields`, from `start` to each of the output `times`.
+/// Moves weighted particles along the probability flow of `fields`, from `start` to each of the output
+/// `times`.
 ///
 /// `times` increase from the start time on (the first may equal it), or decrease from it: then the flow is
 /// integrated backward.
 ///
-/// Sources: Dormand and Prince, J. Comput. Appl. Math. 1980; step control and dense output as in Hairer, Nørsett and
-/// Wanner, Solving Ordinary Differential Equations I, 1993, II.4–II.6.
+/// Sources: Dormand and Prince, J. Comput. Appl. Math. 1980; step control and dense output as in Hairer,
+/// Nørsett and Wanner, Solving Ordinary Differential Equations I, 1993, II.4–II.6.
 ///
 /// # Errors
 /// [`Error::InvalidArgument`] for times, steps or tolerances out of range, or too few steps allowed for the
-/// tolerance; [`Error::InvalidData`] for a start that is not finite; [`Error::NonFinite`] naming time and particle when
-/// the solution leaves the finite numbers.
+/// tolerance; [`Error::InvalidData`] for a start that is not finite; [`Error::NonFinite`] naming time and
+/// particle when the solution leaves the finite numbers.
 ///
 /// # Example
 /// ```
@@ -231,9 +235,23 @@ impl<'a> Scratch<'a> {
 /// `out = state + h Σ_j coefficients[j] rates[j]`.
 fn combine(out: &mut [f64], state: &[f64], h: f64, coefficients: &[f64], rates: &[Vec<f64>; 7]) {
     out.copy_from_slice(state);
-    for (&c, rate) in coefficients.iter().zip(rates).filter(|(c, _)| **c != 0.0) {
-        out.iter_mut().zip(rate).for_each(|(o, r)| *o += h * c * r);
-    }
+    add_rates(out, h, coefficients, rates);
+}
+
+/// `out += h Σ_j coefficients[j] rates[j]`, in pieces that stay in the first-level cache.
+fn add_rates(out: &mut [f64], h: f64, coefficients: &[f64], rates: &[Vec<f64>; 7]) {
+    const PIECE: usize = 1024;
+    vectorised(
+        #[inline(always)]
+        || {
+            for (p, out) in out.chunks_mut(PIECE).enumerate() {
+                for (&c, rate) in coefficients.iter().zip(rates).filter(|(c, _)| **c != 0.0) {
+                    let factor = h * c;
+                    out.iter_mut().zip(&rate[p * PIECE..]).for_each(|(o, r)| *o += factor * r);
+                }
+            }
+        },
+    );
 }
 
 fn fixed_steps(
@@ -330,8 +348,8 @@ fn adaptive_steps(
             scratch.evaluate_stage(k, t + NODES[k] * h, state, h, STAGES[k]);
         }
         // The seventh stage is the new state itself.
-        scratch.next[..n].copy_from_slice(&scratch.stage[..n]);
-        let error = norm.of_step(state, &scratch.next[..n], h, &scratch.rates);
+        std::mem::swap(&mut scratch.next, &mut scratch.stage);
+        let error = norm.of_step(state, &scratch.next[..n], h, &scratch.rates, &mut scratch.stage[..n]);
         let factor = controller.factor(error);
         if error <= 1.0 {
             let arrived = if h == end - t { end } else { t + h };
@@ -373,13 +391,16 @@ struct ErrorNorm<'a> {
 }
 
 impl ErrorNorm<'_> {
-    /// The estimated error of a step from `state` to `next`; infinite if it cannot be told.
-    fn of_step(&self, state: &[f64], next: &[f64], h: f64, rates: &[Vec<f64>; 7]) -> f64 {
-        self.worst(state, next, |i| h * ERROR.iter().zip(rates).map(|(e, k)| e * k[i]).sum::<f64>())
+    /// The estimated error of a step from `state` to `next`, which is left in `error`; infinite if it cannot
+    /// be told.
+    fn of_step(&self, state: &[f64], next: &[f64], h: f64, rates: &[Vec<f64>; 7], error: &mut [f64]) -> f64 {
+        error.fill(0.0);
+        add_rates(error, h, &ERROR, rates);
+        self.worst(state, next, |i| error[i])
     }
 
-    /// The largest over particles of the root-mean-square of `value(i)` over the particle's entries, each in units
-    /// of what is allowed there; infinite if one is not a number.
+    /// The largest over particles of the root-mean-square of `value(i)` over the particle's entries, each in
+    /// units of what is allowed there; infinite if one is not a number.
     fn worst(&self, state: &[f64], next: &[f64], value: impl Fn(usize) -> f64) -> f64 {
         let mut worst = 0.0f64;
         for first in (0..state.len()).step_by(self.width) {
@@ -396,8 +417,8 @@ impl ErrorNorm<'_> {
     }
 }
 
-/// The first step: such that both an Euler step and the second derivative stay within a hundredth of the tolerance
-/// (Hairer, Nørsett, Wanner 1993, II.4). Needs `rates[0]` at the start.
+/// The first step: such that both an Euler step and the second derivative stay within a hundredth of the
+/// tolerance (Hairer, Nørsett, Wanner 1993, II.4). Needs `rates[0]` at the start.
 fn first_step(scratch: &mut Scratch<'_>, norm: &ErrorNorm<'_>, t: f64, end: f64, state: &[f64]) -> f64 {
     let (n, span) = (state.len(), (end - t).abs());
     let size = norm.worst(state, state, |i| state[i]);

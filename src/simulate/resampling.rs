@@ -4,8 +4,8 @@ use super::Particles;
 use crate::error::{Error, Result};
 use crate::exec::rng::{Purpose, stream, uniform};
 
-/// The effective sample size (Σ w)² / Σ w² of particles with these ln w (Kish 1965): n for equal weights, 1 when one
-/// particle carries all, 0 when there is no mass.
+/// The effective sample size (Σ w)² / Σ w² of particles with these ln w (Kish 1965): n for equal weights, 1
+/// when one particle carries all, 0 when there is no mass.
 pub fn effective_sample_size(log_weights: impl Iterator<Item = f64> + Clone) -> f64 {
     let largest = log_weights.clone().fold(f64::NEG_INFINITY, f64::max);
     let (mut sum, mut squares) = (0.0, 0.0);
@@ -16,8 +16,9 @@ pub fn effective_sample_size(log_weights: impl Iterator<Item = f64> + Clone) -> 
     if sum > 0.0 { sum * sum / squares } else { 0.0 }
 }
 
-/// Draws `count` rows in proportion to `weights` by systematic resampling: row i is drawn ⌊count·p_i⌋ or ⌈count·p_i⌉
-/// times, p_i being its share of the weight, and count·p_i times on average over `offset` uniform in (0, 1).
+/// Draws `count` rows in proportion to `weights` by systematic resampling: row i is drawn ⌊count·p_i⌋ or
+/// ⌈count·p_i⌉ times, p_i being its share of the weight, and count·p_i times on average over `offset` uniform
+/// in (0, 1).
 ///
 /// Source: Kitagawa, J. Comput. Graph. Stat. 1996.
 ///
@@ -44,8 +45,8 @@ pub fn systematic(weights: &[f64], count: usize, offset: f64) -> Result<Vec<usiz
     Ok((0..count).map(draw).collect())
 }
 
-/// As many particles of equal weight and the same total mass, drawn in proportion to the weights of `particles`.
-/// They are numbered anew, and `ancestors` holds the row that each was drawn from.
+/// As many particles of equal weight and the same total mass, drawn in proportion to the weights of
+/// `particles`. They are numbered anew, and `ancestors` holds the row that each was drawn from.
 ///
 /// # Errors
 /// [`Error::InvalidData`] if there is no mass.

@@ -15,8 +15,8 @@ pub struct Options {
     pub step: f64,
     /// The seed of the noise.
     pub seed: u64,
-    /// Resample after a step that leaves the effective sample size under this fraction of the particles (0, 1];
-    /// never if absent.
+    /// Resample after a step that leaves the effective sample size under this fraction of the particles (0,
+    /// 1]; never if absent.
     pub resample_below: Option<f64>,
 }
 
@@ -29,20 +29,22 @@ impl Options {
 
 /// Moves weighted particles along the diffusion of `fields`, from `start` to each of the output `times`.
 ///
-/// `times` increase from the start time on (the first may equal it), or decrease from it: then the diffusion runs
-/// backward, with drift −v + s, and carries the population at the start time to that at the earlier ones.
+/// `times` increase from the start time on (the first may equal it), or decrease from it: then the diffusion
+/// runs backward, with drift −v + s, and carries the population at the start time to that at the earlier
+/// ones.
 ///
-/// The noise of particle `i` (its [`Particles::ids`]), step and coordinate is a pure function of the seed. A simulation
-/// continued from a reported frame counts its steps anew, so it needs another seed. With resampling, a particle
-/// keeps its row and id (hence its noise), takes over the position of the particle that it was drawn from, and
-/// [`Particles::ancestors`] tells which row of the previous frame that came from; the total mass is kept.
+/// The noise of particle `i` (its [`Particles::ids`]), step and coordinate is a pure function of the seed. A
+/// simulation continued from a reported frame counts its steps anew, so it needs another seed. With
+/// resampling, a particle keeps its row and id (hence its noise), takes over the position of the particle
+/// that it was drawn from, and [`Particles::ancestors`] tells which row of the previous frame that came from;
+/// the total mass is kept.
 ///
-/// Source of the rule: Maruyama, Rend. Circ. Mat. Palermo 1955; it is of strong order 1 here, since σ is constant, and
-/// weak order 1.
+/// Source of the rule: Maruyama, Rend. Circ. Mat. Palermo 1955; it is of strong order 1 here, since σ is
+/// constant, and weak order 1.
 ///
 /// # Errors
-/// [`Error::InvalidArgument`] for times, steps or fractions out of range, [`Error::InvalidData`] for a start that is not
-/// finite, [`Error::NonFinite`] naming time and particle when a state leaves the finite numbers.
+/// [`Error::InvalidArgument`] for times, steps or fractions out of range, [`Error::InvalidData`] for a start
+/// that is not finite, [`Error::NonFinite`] naming time and particle when a state leaves the finite numbers.
 pub fn simulate(
     fields: &dyn Fields,
     start: &Particles,
@@ -58,7 +60,8 @@ pub fn simulate(
     let mut cloud = Cloud::new(start);
     let mut frames = Vec::with_capacity(times.len());
     for interval in Interval::all(start.time, times, options.step)? {
-        // Without resampling the blocks do not need each other, and each goes through the whole interval at once.
+        // Without resampling the blocks do not need each other, and each goes through the whole interval at
+        // once.
         let stride = if options.resample_below.is_some() { 1 } else { interval.count.max(1) };
         for first in (0..interval.count).step_by(stride) {
             for_each_block(&mut lanes, &mut cloud.state, start.dims + 1, |scratch, row, state| {
@@ -111,7 +114,7 @@ pub(super) fn diffusion_step(
     ids: &[u64],
     state: &mut [f64],
 ) -> Result<()> {
-    let (dims, sigma) = (scratch.fields.fields.dims(), scratch.fields.fields.sigma());
+    let (dims, sigma) = (scratch.fields.model.dims(), scratch.fields.model.sigma());
     // Without diffusion the score drift (σ²/2) ∇ log p is zero.
     let noisy = sigma > 0.0;
     scratch.fields.evaluate(step.time, state, noisy);
