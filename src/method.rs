@@ -269,10 +269,10 @@ pub struct Fit {
 /// Learns the dynamics of a population from snapshots.
 ///
 /// ```
-/// use chreode::datasets::{GeneNetworkOptions, gene_network};
+/// use chreode::datasets::GeneNetwork;
 /// use chreode::method::{FitOptions, Method, fit};
 ///
-/// let snapshots = gene_network(&GeneNetworkOptions::default(), 1)?;
+/// let snapshots = GeneNetwork::default().generate()?;
 /// let mut options = FitOptions::new(Method::WfrFm);
 /// options.training.epochs = 20; // 3000 for a real fit
 /// let fitted = fit(&snapshots, &options, &mut chreode::exec::progress::silent)?;

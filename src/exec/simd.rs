@@ -18,7 +18,7 @@ const ROUND: f64 = 6_755_399_441_055_744.0;
 /// e^x to 1 ulp; 0 below −708, and above 709 the largest power.
 #[inline(always)]
 pub fn exp(x: f64) -> f64 {
-    let clamped = x.max(-708.0).min(709.0);
+    let clamped = x.clamp(-708.0, 709.0);
     let shifted = clamped.mul_add(std::f64::consts::LOG2_E, ROUND);
     let n = shifted - ROUND;
     let r = n.mul_add(-LN2_LO, n.mul_add(-LN2_HI, clamped));
@@ -87,7 +87,7 @@ pub fn sum(values: &[f64]) -> f64 {
 #[inline(always)]
 pub fn exp_f32(x: f32) -> f32 {
     const ROUND: f32 = 12_582_912.0; // 1.5·2^23
-    let clamped = x.max(-87.0).min(88.0);
+    let clamped = x.clamp(-87.0, 88.0);
     let shifted = clamped.mul_add(std::f32::consts::LOG2_E, ROUND);
     let n = shifted - ROUND;
     let r = n.mul_add(2.121_944_4e-4, n.mul_add(-0.693_359_4, clamped));
@@ -158,6 +158,7 @@ mod tests {
             assert!((got - want).abs() <= 4.0 * f32::EPSILON * want, "expf({x}) = {got}, libm {want}");
         }
         assert_eq!(exp(f64::NEG_INFINITY), 0.0);
+        assert!(exp(f64::NAN).is_nan());
         assert_eq!(ln(0.0), f64::NEG_INFINITY);
         assert_eq!(ln(1.0), 0.0);
     }
