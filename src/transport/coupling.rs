@@ -54,6 +54,7 @@ impl Coupling {
 
     /// The total weight of the cells without a partner, (dying, born).
     pub fn unmatched_mass(&self) -> (f64, f64) {
-        (self.dying.iter().map(|d| d.1).sum(), self.born.iter().map(|b| b.1).sum())
+        let total = |cells: &[(u32, f64)]| cells.iter().fold(0.0, |sum, (_, weight)| sum + weight);
+        (total(&self.dying), total(&self.born))
     }
 }

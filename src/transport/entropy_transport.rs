@@ -47,7 +47,8 @@ impl Default for EntropyTransportOptions {
 ///
 /// # Errors
 /// [`Error::InvalidArgument`] for parameters outside their domain or two infinite penalties (that is
-/// [`network_simplex`](super::network_simplex)), [`Error::Infeasible`] if a point of a hard marginal is out of reach.
+/// [`network_simplex`](super::network_simplex)), [`Error::Infeasible`] if a point of a hard marginal is out
+/// of reach, [`Error::NonFinite`] if one side is hard and costs exceed the other's penalty by some 13 orders of magnitude.
 pub fn entropy_transport(problem: &Problem<'_>, options: &EntropyTransportOptions) -> Result<Solution> {
     problem.validate()?;
     crate::error::positive("tolerance", options.tolerance)?;
@@ -78,6 +79,13 @@ pub fn entropy_transport(problem: &Problem<'_>, options: &EntropyTransportOption
     }
     let plan = SparsePlan::from_entries(problem.source.len(), entries);
     let report = report(problem, &plan, &source_potential, &target_potential, iterations, converged);
+    if !(report.primal.is_finite() && report.dual.is_finite()) {
+        return Err(Error::NonFinite(format!(
+            "the transport problem is beyond double precision (objective {}, dual {}): its costs exceed the penalties \
+             ({}, {}) too far; raise the finite penalty towards the scale of the costs",
+            report.primal, report.dual, problem.source_penalty, problem.target_penalty
+        )));
+    }
     Ok(Solution { source_potential, target_potential, plan, report })
 }
 
@@ -362,10 +370,15 @@ impl<'a> Forest<'a> {
             walk.mass.push(mass);
         }
         // The shift f + λ, g − λ that balances the tree.
-        let (rho_a, rho_b) = (problem.source_penalty, problem.target_penalty);
-        let log = |side: usize| max[side] + libm::log(sum[side]);
-        let shift = (log(0) - log(1)) / (1.0 / rho_a + 1.0 / rho_b);
-        let factor = [libm::exp(max[0] - shift / rho_a), libm::exp(max[1] + shift / rho_b)];
+        let (inverse_a, inverse_b) = (1.0 / problem.source_penalty, 1.0 / problem.target_penalty);
+        let log = [libm::log(sum[0]), libm::log(sum[1])];
+        let shift = (max[0] + log[0] - max[1] - log[1]) / (inverse_a + inverse_b);
+        // exp(max_0 − λ/ρ_a) and exp(max_1 + λ/ρ_b), arranged so that large potentials cancel exactly: the share of a
+        // hard side is 0.
+        let (share_a, share_b) = (inverse_a / (inverse_a + inverse_b), inverse_b / (inverse_a + inverse_b));
+        let common = share_b * max[0] + share_a * max[1];
+        let ratio = log[1] - log[0];
+        let factor = [libm::exp(common + share_a * ratio), libm::exp(common - share_b * ratio)];
         for at in 0..len {
             let side = usize::from(!is_row(walk.nodes[at]));
             walk.potential[at] += if side == 0 { shift } else { -shift };
