@@ -3,7 +3,7 @@
 //! The primal network simplex on the bipartite graph (Bonneel, van de Panne, Paris, Heidrich, ACM Transactions on
 //! Graphics 2011) with three additions that keep both memory and time low:
 //!
-//! * *Column generation*: pivots look at a few pairs a point, and [`pricing`](super::pricing) finds from the points the
+//! * *Column generation*: pivots look at a few pairs a point, and pricing (`pricing.rs`) finds from the points the
 //!   pairs that were overlooked, until there are none. The cost matrix is never stored.
 //! * *A coarse start*: the potentials of a problem with a quarter of the points, each carrying the mass of its
 //!   neighbourhood, solved the same way first, say which pairs matter (Mérigot, Computer Graphics Forum 2011; Schmitzer,
