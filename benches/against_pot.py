@@ -21,7 +21,7 @@ from pathlib import Path
 POT = "pot==0.9.7.post1"
 THREADS = "2"
 REPEATS = 3
-BENCHES = ["wasserstein"]
+BENCHES = ["wasserstein", "coupling"]
 ROOT = Path(__file__).resolve().parent.parent
 VENV = ROOT / "target" / "pot"
 
@@ -41,7 +41,7 @@ def enter_environment():
     sys.exit(subprocess.run([python, __file__], env=environment).returncode)
 
 
-def wasserstein1(x, y, a, b):
+def wasserstein1(_name, x, y, a, b):
     """W1 by POT: the cost matrix, then exact optimal transport."""
     import ot
 
@@ -52,7 +52,26 @@ def wasserstein1(x, y, a, b):
     return value, between - start, time.perf_counter() - between
 
 
-SOLVERS = {"w1": wasserstein1}
+def wfr(name, x, y, a, b):
+    """The unregularised entropy-transport plan by POT: majorise-minimise, at most its default 1000 steps. The value is the
+    objective at that plan, which POT does not report."""
+    import numpy
+    import ot
+
+    delta = float(name.split("-")[-1])
+    start = time.perf_counter()
+    cost = -2 * numpy.log(numpy.cos(ot.dist(x, y, metric="euclidean") / (2 * delta)))
+    between = time.perf_counter()
+    plan = ot.unbalanced.mm_unbalanced(a, b, cost, reg_m=1, div="kl")
+    end = time.perf_counter()
+
+    def kl(mass, weight):
+        return numpy.sum(mass * numpy.log(mass / weight) - mass + weight)
+
+    return numpy.sum(cost * plan) + kl(plan.sum(1), a) + kl(plan.sum(0), b), between - start, end - between
+
+
+SOLVERS = {"w1": wasserstein1, "wfr": wfr}
 
 
 def run_bench(bench, folder):
@@ -75,7 +94,11 @@ def run_pot(name, dims, folder):
 
     x, y = (read(side, "points").reshape(-1, dims) for side in ["source", "target"])
     a, b = (read(side, "weights") for side in ["source", "target"])
-    runs = [SOLVERS[name.split("-")[0]](x, y, a, b) for _ in range(REPEATS)]
+    solve = SOLVERS[name.split("-")[0]]
+    runs = [solve(name, x, y, a, b)]
+    # What takes a minute is not noise.
+    while len(runs) < REPEATS and runs[0][2] < 10:
+        runs.append(solve(name, x, y, a, b))
     return runs[0][0], min(run[1] for run in runs), min(run[2] for run in runs)
 
 

@@ -14,9 +14,8 @@
 //! cycling, and an end after finitely many steps at the optimum itself. It starts from the forest of the heaviest
 //! entries of a coarse entropic plan ([`sinkhorn`](super::sinkhorn)), which leaves it few steps to make.
 
-use rayon::prelude::*;
-
 use super::cost::CostRows;
+use super::pricing::{self, Candidate};
 use super::sinkhorn::{Reach, Sweeper, kl_term};
 use super::{Problem, Report, Solution, SparsePlan};
 use crate::error::{Error, Result};
@@ -143,15 +142,6 @@ struct Edge {
     flow: f64,
 }
 
-/// A pair that would lower the objective, by how much f_i + g_j exceeds C_ij.
-#[derive(Debug, Clone, Copy)]
-struct Candidate {
-    row: u32,
-    column: u32,
-    cost: f64,
-    violation: f64,
-}
-
 /// The support forest. Nodes are the rows 0..n, then the columns n..n+m.
 #[derive(Debug)]
 struct Forest<'a> {
@@ -268,7 +258,7 @@ impl<'a> Forest<'a> {
     /// Lets an entry with f_i + g_j > C_ij carry mass.
     fn enter(&mut self, candidate: &Candidate) {
         let (i, j) = (candidate.row, self.rows as u32 + candidate.column);
-        if self.potential[i as usize] + self.potential[j as usize] - candidate.cost <= self.noise() {
+        if self.violation(candidate) <= self.noise() {
             return; // settled by an earlier pivot
         }
         self.pivots += 1;
@@ -482,35 +472,25 @@ impl<'a> Forest<'a> {
         1e-14 * self.largest
     }
 
-    /// Scans all pairs: the most violated of every row (worst first), the certified gap, and the objective.
+    /// Scans all pairs: those worth a pivot (worst first), the certified gap, and the objective.
     fn price(&mut self) -> (Vec<Candidate>, f64, f64) {
         let (f, g) = self.potential.split_at(self.rows);
         self.largest = self.potential.iter().filter(|p| p.is_finite()).fold(0.0, |m: f64, p| m.max(p.abs()));
-        let noise = self.noise();
-        let blocks: Vec<(Vec<Candidate>, Vec<f64>)> = f
-            .par_chunks(PRICED_ROWS)
-            .enumerate()
-            .map(|(block, f)| {
-                let mut costs = vec![0.0; g.len()];
-                let mut found = Vec::new();
-                let slack = f.iter().enumerate().map(|(r, &f)| {
-                    let row = block * PRICED_ROWS + r;
-                    self.costs.row(row, 0, &mut costs);
-                    most_violated(row, f, g, &costs, noise, &mut found)
-                });
-                let slack = slack.collect();
-                (found, slack)
-            })
+        let pairs = pricing::all_violated(&self.costs, f, g, PER_ROW);
+        let mut feasible = f.to_vec();
+        pricing::lower(&mut feasible, g, &pairs);
+        self.slack = f
+            .iter()
+            .zip(feasible)
+            .map(|(f, lowered)| if f == &lowered { 0.0 } else { f - lowered })
             .collect();
-        self.slack.clear();
-        let mut candidates = Vec::new();
-        for (found, slack) in blocks {
-            candidates.extend(found);
-            self.slack.extend(slack);
-        }
-        candidates.sort_by(|a, b| {
-            b.violation.total_cmp(&a.violation).then((a.row, a.column).cmp(&(b.row, b.column)))
-        });
+        // Of a row only what is near its worst is worth a pivot: the others often vanish with it.
+        let violation = |pair: &Candidate| self.violation(pair);
+        let mut candidates: Vec<(f64, Candidate)> =
+            pairs.into_iter().map(|pair| (violation(&pair), pair)).collect();
+        let least = |row: u32| self.noise().max(0.3 * self.slack[row as usize]);
+        candidates.retain(|(violation, pair)| *violation > self.noise() && *violation >= least(pair.row));
+        candidates.sort_by(|(u, a), (v, b)| v.total_cmp(u).then((a.row, a.column).cmp(&(b.row, b.column))));
         let (mut gap, mut primal) = (0.0, 0.0);
         for (node, (&w, &p)) in self.weight.iter().zip(&self.potential).enumerate() {
             let rho =
@@ -524,7 +504,12 @@ impl<'a> Forest<'a> {
                 gap += rho * w * (libm::exp(-(p - slack) / rho) - libm::exp(-p / rho));
             }
         }
-        (candidates, gap, primal)
+        (candidates.into_iter().map(|(_, pair)| pair).collect(), gap, primal)
+    }
+
+    /// f_i + g_j − C_ij.
+    fn violation(&self, pair: &Candidate) -> f64 {
+        self.potential[pair.row as usize] + self.potential[self.rows + pair.column as usize] - pair.cost
     }
 
     /// The potentials lowered on the rows until no pair violates its cost.
@@ -540,49 +525,8 @@ impl Walk {
     }
 }
 
-/// Rows priced by one task, whatever the thread count.
-const PRICED_ROWS: usize = 32;
-/// Candidates kept of one row in one pass.
+/// Candidates looked at of one row in one pass.
 const PER_ROW: usize = 3;
-
-/// Adds the most violated entries of a row to `found`; returns by how much the worst of all is violated, or 0.
-fn most_violated(
-    row: usize,
-    f: f64,
-    g: &[f64],
-    costs: &[f64],
-    noise: f64,
-    found: &mut Vec<Candidate>,
-) -> f64 {
-    let worst = simd::vectorised(
-        #[inline(always)]
-        || {
-            let mut lanes = [0.0f64; 8];
-            let (g_tiles, g_rest) = g.as_chunks::<8>();
-            let (cost_tiles, cost_rest) = costs.as_chunks::<8>();
-            for (g, c) in g_tiles.iter().zip(cost_tiles) {
-                for l in 0..8 {
-                    let v = f + g[l] - c[l];
-                    lanes[l] = if v > lanes[l] { v } else { lanes[l] };
-                }
-            }
-            g_rest.iter().zip(cost_rest).map(|(g, c)| f + g - c).chain(lanes).fold(0.0, f64::max)
-        },
-    );
-    if worst > noise {
-        let first = found.len();
-        for (column, (g, &cost)) in g.iter().zip(costs).enumerate() {
-            let violation = f + g - cost;
-            // Only what is near the row's worst is worth a pivot: the others often vanish with it.
-            if violation > noise && violation >= 0.3 * worst {
-                found.push(Candidate { row: row as u32, column: column as u32, cost, violation });
-            }
-        }
-        found[first..].sort_by(|a, b| b.violation.total_cmp(&a.violation).then(a.column.cmp(&b.column)));
-        found.truncate(first + PER_ROW);
-    }
-    worst
-}
 
 /// The entries of a coarse entropic plan that matter to their row or their column, heaviest first.
 fn heaviest_entries(problem: &Problem<'_>) -> Vec<(u32, u32)> {
