@@ -54,3 +54,16 @@ pub fn normal(seed: u64, n: usize) -> Vec<f64> {
     let mut rng = stream(seed, Purpose::Dataset, 0, 0);
     (0..n).map(|_| StandardNormal.sample(&mut rng)).collect()
 }
+
+/// Snapshots of a CSV in `shared/data`: a time label, then the coordinates. None where absent, as [`shared`].
+pub fn shared_snapshots(name: &str) -> Option<chreode::snapshots::Snapshots> {
+    let text = std::fs::read_to_string(shared(&format!("data/{name}.csv"))?).unwrap();
+    let number = |x: &str| -> f64 { x.parse().unwrap() };
+    let rows: Vec<Vec<f64>> =
+        text.lines().skip(1).map(|line| line.split(',').map(number).collect()).collect();
+    let dims = rows[0].len() - 1;
+    let labels: Vec<f64> = rows.iter().map(|row| row[0]).collect();
+    let points: Vec<f64> = rows.iter().flat_map(|row| row[1..].iter().copied()).collect();
+    let view = MatrixView::from_f64(&points, rows.len(), dims).unwrap();
+    Some(chreode::snapshots::Snapshots::new(view, &labels, None).unwrap())
+}
