@@ -43,12 +43,10 @@ fn assert_certified(solution: &Solution, source: &PointCloud, target: &PointClou
         source.point(i).iter().zip(target.point(j)).map(|(x, y)| (x - y) * (x - y)).sum()
     };
     let scale = f.iter().chain(g).filter(|p| p.is_finite()).fold(1.0f64, |m, p| m.max(p.abs()));
-    for i in 0..source.len() {
-        for j in 0..target.len() {
-            if source.weights()[i] > 0.0 && target.weights()[j] > 0.0 {
-                let c = cost.of_squared_distance(squared(i, j));
-                assert!(c == f64::INFINITY || f[i] + g[j] <= c + 1e-11 * scale, "infeasible at {i}, {j}");
-            }
+    for (i, f) in f.iter().enumerate().filter(|(i, _)| source.weights()[*i] > 0.0) {
+        for (j, g) in g.iter().enumerate().filter(|(j, _)| target.weights()[*j] > 0.0) {
+            let c = cost.of_squared_distance(squared(i, j));
+            assert!(c == f64::INFINITY || f + g <= c + 1e-11 * scale, "infeasible at {i}, {j}");
         }
     }
     assert!(solution.plan.values.iter().all(|&v| v > 0.0 && v.is_finite()));
