@@ -479,9 +479,8 @@ impl<'a> Sweeper<'a> {
             .map(|(c, chunk)| {
                 let mut kept = Vec::new();
                 for i in c * chunk_rows..f.len().min((c + 1) * chunk_rows) {
-                    costs.row(i, 0, &mut chunk.costs);
-                    let sum =
-                        exponentials(f[i] / epsilon, 1.0 / epsilon, &chunk.costs, &u, &mut chunk.entries);
+                    let cost_row = cost_row(costs, cached.as_deref(), i, &mut chunk.costs);
+                    let sum = exponentials(f[i] / epsilon, 1.0 / epsilon, cost_row, &u, &mut chunk.entries);
                     let threshold = drop_below * sum;
                     let kept_sum: f64 = chunk.entries.iter().filter(|p| **p > threshold).sum();
                     let rescale = a[i] * sum / kept_sum;
