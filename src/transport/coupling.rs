@@ -54,6 +54,8 @@ impl Coupling {
 
     /// The total weight of the cells without a partner, (dying, born).
     pub fn unmatched_mass(&self) -> (f64, f64) {
-        (self.dying.iter().map(|d| d.1).sum(), self.born.iter().map(|b| b.1).sum())
+        // From 0: the sum of no numbers is −0.
+        let total = |cells: &[(u32, f64)]| cells.iter().fold(0.0, |sum, cell| sum + cell.1);
+        (total(&self.dying), total(&self.born))
     }
 }
