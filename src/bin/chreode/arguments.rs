@@ -60,6 +60,12 @@ impl DataArgs {
         Ok(Data { snapshots, names: table.names })
     }
 
+    /// The file's name without its folder.
+    pub fn name(&self) -> String {
+        let name = self.data.file_name().unwrap_or(self.data.as_os_str());
+        name.to_string_lossy().into_owned()
+    }
+
     fn roles(&self, header: &[String]) -> Result<Vec<Role>> {
         let time = match &self.time_column {
             Some(name) => column(header, name)?,

@@ -210,7 +210,7 @@ impl Fit {
     fn write_report(&self, path: &std::path::Path, data: &Data, options: &FitOptions, fitted: &method::Fit) -> Result<()> {
         let section = ModelSection::new(&data.snapshots, options, fitted, &self.hold_out)?;
         let page = Page {
-            title: format!("{} on {}", options.recipe.name, self.data.data.display()),
+            title: format!("{} on {}", options.recipe.name, self.data.name()),
             notes: vec![],
             comparison: None,
             data,

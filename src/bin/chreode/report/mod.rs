@@ -70,7 +70,7 @@ fn data_line(data: &Data) -> String {
 fn model(section: &ModelSection<'_>, view: &View) -> String {
     let recipe = &section.options.recipe;
     let mut text = format!(
-        "<section>\n<h2>{}</h2>\n<p>Coupling <b>{}</b>, bridge <b>{}</b>; {} parameters, {} steps, coupling {}, training {}.{}</p>\n<div class=\"grid-of-cards\">\n",
+        "<section>\n<h2>{}</h2>\n<p>Coupling <b>{}</b>, bridge <b>{}</b>; {} parameters, {} steps, coupling {}, training {}.{}</p>\n<div class=\"cards\">\n",
         escape(&recipe.name),
         recipe.coupling,
         recipe.bridge,
@@ -78,16 +78,16 @@ fn model(section: &ModelSection<'_>, view: &View) -> String {
         section.report.losses.len(),
         seconds(section.report.coupling_seconds),
         seconds(section.report.training_seconds),
-        if section.sampled { " Predictions and pictures use at most 1500 cells a time point, with weights that keep its mass." } else { "" }
+        if section.sampled { " Predictions and pictures use a sample of the cells, with weights that keep the mass of every snapshot." } else { "" }
     );
     let mut figures = vec![pictures::trajectories(section, view)];
-    figures.extend(pictures::prediction(section, view));
     figures.extend(pictures::growth(section, view));
-    figures.push(pictures::mass(section));
     figures.extend(pictures::lineages(section));
-    figures.push(pictures::loss(section));
     text.extend(figures.iter().map(figure));
     text += &card("Measures", &measures(section));
+    text.extend(pictures::prediction(section, view).iter().map(figure));
+    text += &figure(&pictures::mass(section));
+    text += &figure(&pictures::loss(section));
     text += &card("What was chosen", &chosen(section));
     text + "</div>\n</section>\n"
 }

@@ -1,5 +1,7 @@
 //! The pictures of a report.
 
+use std::collections::HashMap;
+
 use chreode::simulate::lineage::{Fate, Lineage};
 use chreode::snapshots::Snapshots;
 
@@ -59,23 +61,26 @@ pub fn trajectories(section: &ModelSection<'_>, view: &View) -> Figure {
     Figure { title: "Snapshots and trajectories".into(), svg: plot.finish("Cells coloured by time, with predicted paths"), legend, caption }
 }
 
-/// The predicted particles beside the observed cells, at the last time.
+/// The predicted particles beside the observed cells, at all times but the first.
 pub fn prediction(section: &ModelSection<'_>, view: &View) -> Option<Figure> {
     let frames = section.flow.as_ref().ok()?;
     let snapshots = &section.shown;
-    let (last, frame) = (snapshots.len() - 1, frames.last()?);
     let mut plot = plane(section, view);
-    plot.dots(cells(snapshots, view, last), 3.2, OBSERVED, 0.35);
-    plot.dots((0..frame.len()).map(|row| view.place(frame.point(row))), 3.2, PREDICTED, 0.5);
+    for k in 1..snapshots.len() {
+        plot.dots(cells(snapshots, view, k), 3.2, OBSERVED, 0.3);
+    }
+    for frame in frames.iter().filter(|frame| snapshots.times()[1..].contains(&frame.time)) {
+        plot.dots((0..frame.len()).map(|row| view.place(frame.point(row))), 2.6, PREDICTED, 0.5);
+    }
     Some(Figure {
-        title: format!("Prediction of time {}", snapshots.times()[last]),
-        svg: plot.finish("Predicted and observed cells at the last time"),
+        title: "Predicted beside observed".into(),
+        svg: plot.finish("Predicted and observed cells at all times but the first"),
         legend: vec![
             (OBSERVED.into(), Mark::Dot, "observed".into()),
             (PREDICTED.into(), Mark::Dot, "predicted from the first snapshot".into()),
         ],
-        caption: "Particles that started as the cells of the first snapshot and followed the learned velocity. They also \
-                  carry weights, which the picture does not show."
+        caption: "At every time but the first: the observed cells, and particles that started as the cells of the first \
+                  snapshot and followed the learned velocity. Particles also carry weights, which the picture does not show."
             .into(),
     })
 }
@@ -209,8 +214,8 @@ pub fn lineages(section: &ModelSection<'_>) -> Option<Figure> {
             (OBSERVED.into(), Mark::Dot, "alive at the end".into()),
         ],
         caption: format!(
-            "Families of {} of the {} founders of a branching simulation, from small to large. In all of them there were {} \
-             divisions and {} deaths.",
+            "Families of different sizes: {} of the {} founders of a branching simulation. Divisions in all families: {}, deaths: \
+             {}.",
             forest.founders,
             population.lineage.founders(),
             count(Fate::Divided),
@@ -246,27 +251,24 @@ impl Trees {
         for id in (0..daughters.len()).rev() {
             leaves[id] = daughters[id].iter().map(|&d| leaves[d]).sum::<usize>().max(1);
         }
-        let mut founders: Vec<usize> = (0..lineage.founders()).filter(|&id| leaves[id] <= MOST_LEAVES).collect();
-        founders.sort_by_key(|&id| (leaves[id], id));
-        let chosen = (0..WANTED.min(founders.len())).map(|i| {
-            let quantile = (i + 1) as f64 / WANTED.min(founders.len()) as f64;
-            founders[((founders.len() as f64 * quantile) as usize).max(1) - 1]
-        });
+        // One founder of each size, since most are alike; then sizes evenly from the smallest to the largest.
+        let mut sizes: Vec<usize> = (0..lineage.founders()).filter(|&id| leaves[id] <= MOST_LEAVES).collect();
+        sizes.sort_by_key(|&id| (leaves[id], id));
+        sizes.dedup_by_key(|id| leaves[*id]);
+        let wanted = WANTED.min(sizes.len());
         let mut trees = Self::default();
-        for founder in chosen {
-            trees.add(founder, lineage, &daughters);
+        for i in 0..wanted {
+            trees.add(sizes[i * (sizes.len() - 1) / (wanted - 1).max(1)], lineage, &daughters);
         }
         trees
     }
 
     fn add(&mut self, founder: usize, lineage: &Lineage, daughters: &[Vec<usize>]) {
         self.founders += 1;
-        let mut order = vec![founder];
         let mut next = 0;
-        let mut rows = std::collections::HashMap::new();
+        let mut rows = HashMap::new();
         // Depth first, so that a family's leaves are neighbours; then mothers between their daughters.
-        let mut pending = vec![founder];
-        order.clear();
+        let (mut order, mut pending) = (vec![], vec![founder]);
         while let Some(id) = pending.pop() {
             order.push(id);
             if daughters[id].is_empty() {

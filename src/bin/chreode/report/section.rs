@@ -22,7 +22,7 @@ pub struct ModelSection<'a> {
     pub shown: Snapshots,
     /// Whether `shown` is a sample.
     pub sampled: bool,
-    /// The probability flow from the first snapshot at [`FINE`] times; or why there is none.
+    /// The probability flow from the first snapshot at the fine times; or why there is none.
     pub flow: std::result::Result<Vec<Particles>, String>,
     /// The measures; or why there are none.
     pub evaluation: std::result::Result<Evaluation, String>,
@@ -38,8 +38,10 @@ const CELLS: usize = 1500;
 const FOUNDERS: usize = 400;
 /// The population at which it is given up.
 const MAX_POPULATION: usize = 50_000;
-/// The times of curves.
-const FINE: usize = 61;
+/// The times of curves, about.
+const FINE: usize = 60;
+/// Coordinates that are kept of all cells at all fine times, at most.
+const KEPT: usize = 20_000_000;
 
 impl<'a> ModelSection<'a> {
     /// Predicts `snapshots` by a fitted model. What cannot be predicted is told in the report instead of failing it:
@@ -50,13 +52,11 @@ impl<'a> ModelSection<'a> {
         fitted: &'a method::Fit,
         held_out: &[f64],
     ) -> Result<Self> {
-        let shown = sample(snapshots, options.seed)?;
+        let fine = fine_times(snapshots.times());
+        let shown = sample(snapshots, fine.len(), options.seed)?;
         let sampled = (0..snapshots.len()).any(|k| shown.count(k) < snapshots.count(k));
         let model = &fitted.dynamics;
         let times = shown.times();
-        let (first, last) = (times[0], times[times.len() - 1]);
-        let fine: Vec<f64> =
-            (0..FINE).map(|i| first + (last - first) * i as f64 / (FINE - 1) as f64).collect();
         let start = Particles::of_snapshot(&shown, 0);
         let flow = ode::integrate(model, &start, &fine, &ode::Solver::default());
         let evaluation = evaluate(
@@ -89,12 +89,26 @@ impl<'a> ModelSection<'a> {
     }
 }
 
-/// At most [`CELLS`] cells of each snapshot, with weights that keep its mass.
-fn sample(snapshots: &Snapshots, seed: u64) -> Result<Snapshots> {
+/// Times of smooth curves, the snapshots' own among them.
+fn fine_times(times: &[f64]) -> Vec<f64> {
+    let pieces = FINE.div_ceil((times.len() - 1).max(1));
+    let within = |pair: &[f64]| {
+        let (from, to) = (pair[0], pair[1]);
+        (0..pieces).map(move |i| from + (to - from) * i as f64 / pieces as f64).collect::<Vec<f64>>()
+    };
+    let mut fine: Vec<f64> = times.windows(2).flat_map(within).chain(times.last().copied()).collect();
+    // Times so near each other that nothing lies between them.
+    fine.dedup();
+    fine
+}
+
+/// Some cells of each snapshot, with weights that keep its mass; so few that `frames` of them fit in memory.
+fn sample(snapshots: &Snapshots, frames: usize, seed: u64) -> Result<Snapshots> {
     let dims = snapshots.dims();
+    let most = (KEPT / (frames * dims)).clamp(100, CELLS);
     let (mut points, mut labels, mut weights) = (vec![], vec![], vec![]);
     for (k, &time) in snapshots.times().iter().enumerate() {
-        let rows = choose(snapshots.count(k), snapshots.count(k).min(CELLS), seed);
+        let rows = choose(snapshots.count(k), snapshots.count(k).min(most), seed);
         let kept: f64 = rows.iter().map(|&row| snapshots.weights(k)[row]).sum();
         // A sample without any mass cannot stand for its snapshot.
         let rows = if kept > 0.0 { rows } else { (0..snapshots.count(k)).collect() };

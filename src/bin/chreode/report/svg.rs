@@ -70,10 +70,10 @@ impl Axis {
     }
 }
 
-/// 1, 2 or 5 times a power of ten, at least `step`.
+/// 1, 2 or 5 times a power of ten, near `step`.
 fn nice_step(step: f64) -> f64 {
     let power = 10f64.powf(step.log10().floor());
-    let nice = [1.0, 2.0, 5.0, 10.0].into_iter().find(|n| n * power >= step * 0.999).unwrap_or(10.0);
+    let nice = [1.0, 2.0, 5.0, 10.0].into_iter().find(|n| n * power >= step * 0.75).unwrap_or(10.0);
     nice * power
 }
 
