@@ -80,6 +80,18 @@ impl Error {
     }
 }
 
+/// Refuses a `value` that asks for more `numbers` (of four bytes) than the system can give, so that a slip of the hand
+/// is an error and not the end of the process.
+pub(crate) fn fits_in_memory(name: &str, value: impl fmt::Display, numbers: Option<usize>) -> Result<()> {
+    // Reserving address space touches no memory, and is refused for what could never be had.
+    let reserved = numbers.map(|numbers| Vec::<f32>::new().try_reserve_exact(numbers).is_ok());
+    if reserved == Some(true) {
+        Ok(())
+    } else {
+        Err(Error::argument(name, value, "less: it does not fit in memory"))
+    }
+}
+
 /// `value` if it is positive and finite.
 pub(crate) fn positive(name: &str, value: f64) -> Result<f64> {
     if value > 0.0 && value.is_finite() {

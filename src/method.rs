@@ -415,6 +415,10 @@ struct Parameters {
 
 /// Relative duality gap of the couplings of a fit: far below what sampling a few hundred pairs a step can see.
 const COUPLING_TOLERANCE: f64 = 1e-6;
+/// The same of entropic couplings, whose sweeps converge slowly where clusters lie far apart in units of σ: the automatic σ
+/// must not fail there, and no step sees an error of this size either.
+const ENTROPIC_TOLERANCE: f64 = 1e-4;
+const ENTROPIC_SWEEPS: usize = 100_000;
 
 impl Parameters {
     fn resolve(snapshots: &Snapshots, scaling: &Scaling, options: &FitOptions) -> Result<Self> {
@@ -503,7 +507,8 @@ impl Parameters {
             CouplingKind::EntropicOt => {
                 let epsilon = self.sigma.unwrap_or(f64::NAN).powi(2) * h;
                 let options = SinkhornOptions {
-                    tolerance: COUPLING_TOLERANCE,
+                    tolerance: ENTROPIC_TOLERANCE,
+                    max_iterations: ENTROPIC_SWEEPS,
                     drop_below: 1e-6,
                     ..SinkhornOptions::new(epsilon)
                 };

@@ -3,7 +3,7 @@
 use rayon::prelude::*;
 
 use super::Generator;
-use crate::error::{Error, Result, positive};
+use crate::error::{Error, Result, fits_in_memory, positive};
 use crate::exec::rng::{Purpose, normals, stream, uniform};
 use crate::snapshots::{MatrixView, Snapshots};
 
@@ -90,14 +90,10 @@ impl BranchingTree {
         if !(self.growth >= 0.0 && self.growth.is_finite()) {
             return Err(Error::argument("growth", self.growth, "finite and not negative"));
         }
-        if self.cells.checked_mul(self.dims).is_none() {
-            return Err(Error::argument(
-                "cells",
-                self.cells,
-                "few enough that cells × dimension fits in memory",
-            ));
-        }
-        Ok(())
+        // The points, and the centre of every fate at every time.
+        fits_in_memory("cells", self.cells, self.cells.checked_mul(self.dims))?;
+        let centres = self.fates.checked_mul(self.dims).and_then(|n| n.checked_mul(2 * self.time_points));
+        fits_in_memory("fates", self.fates, centres)
     }
 
     /// Where each fate's path is at `time`, and its mass.

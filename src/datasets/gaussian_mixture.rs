@@ -1,7 +1,7 @@
 //! Gaussian clouds of which one grows without moving and one splits without growing.
 
 use super::Generator;
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, fits_in_memory};
 use crate::exec::rng::{Purpose, normals, stream};
 use crate::snapshots::{MatrixView, Snapshots};
 
@@ -47,6 +47,8 @@ impl GaussianMixture {
         if self.dims < 2 {
             return Err(Error::argument("dimension", self.dims, "at least 2"));
         }
+        let cells: usize = CLOUDS.iter().map(|cloud| cloud.1).sum();
+        fits_in_memory("dimension", self.dims, self.dims.checked_mul(2 * cells))?;
         let (mut points, mut labels, mut cell) = (Vec::new(), Vec::new(), vec![0.0; self.dims]);
         for (time, count, centre) in CLOUDS {
             for _ in 0..count {

@@ -1,7 +1,7 @@
 //! A gene network of three genes whose cells divide at a rate set by the second gene.
 
 use super::Generator;
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, fits_in_memory};
 use crate::exec::rng::{ChaCha8Rng, Purpose, normals, stream, uniform};
 use crate::snapshots::{MatrixView, Snapshots};
 
@@ -70,6 +70,8 @@ impl GeneNetwork {
         if self.cells_per_state == 0 {
             return Err(Error::argument("cells per state", 0, "at least 1"));
         }
+        // Two states, three genes, twice four bytes, and three times as many cells in the end.
+        fits_in_memory("cells per state", self.cells_per_state, self.cells_per_state.checked_mul(36))?;
         let mut rng = stream(self.seed, Purpose::Dataset, Generator::GeneNetwork as u64, 0);
         let mut cells: Vec<[f64; 3]> = Vec::new();
         for mean in START_MEANS {

@@ -112,7 +112,7 @@ pub fn evaluate(
     let later = &snapshots.times()[1..];
     let start = Particles::of_snapshot(snapshots, 0);
     let runs = if matches!(options.mode, Mode::Ode(_)) { 1 } else { options.runs };
-    let mut measured: Vec<Vec<[f64; 3]>> = Vec::with_capacity(runs);
+    let mut measured: Vec<Vec<[f64; 3]>> = vec![];
     for run in 0..runs as u64 {
         let frames = predict(fields, &start, later, options, options.seed.wrapping_add(run))?;
         let compare = |(k, frame): (usize, &Particles)| compare(&start, frame, snapshots, k + 1);

@@ -5,7 +5,7 @@ use std::time::Instant;
 use super::batch::{Batch, Row, Source};
 use crate::bridge::Bridge;
 use crate::dynamics::{Dynamics, Scaling};
-use crate::error::{Error, Result, positive};
+use crate::error::{Error, Result, fits_in_memory, positive};
 use crate::exec::progress::{Progress, Reporter};
 use crate::exec::threads::Threads;
 use crate::nn::{
@@ -82,6 +82,8 @@ impl TrainingOptions {
                 return Err(Error::argument(name, value, "at least 1"));
             }
         }
+        // One loss a step is kept.
+        fits_in_memory("epochs", self.epochs, self.epochs.checked_mul(2))?;
         self.schedule().validate()?;
         if !(0.0..1.0).contains(&self.ema) {
             return Err(Error::argument("ema", self.ema, "at least 0 and below 1"));
@@ -139,6 +141,9 @@ struct Learner {
 
 impl Learner {
     fn new(architecture: Architecture, rows: usize, seed: u64, index: u64, ema: f64) -> Result<Self> {
+        architecture.validate()?;
+        let parameters = architecture.parameter_count();
+        fits_in_memory("hidden", parameters, BatchGradient::numbers(&architecture, rows))?;
         let gradient = BatchGradient::new(&architecture, rows);
         let adam = Adam::new(architecture.parameter_count());
         let network = Mlp::new(architecture, seed, index)?;
@@ -178,6 +183,9 @@ pub(crate) fn train(
         rows_per_interval: options.batch_size,
         seed,
     };
+    let numbers =
+        options.batch_size.checked_mul(intervals.len()).and_then(|rows| rows.checked_mul(3 * dims + 4));
+    fits_in_memory("batch_size", options.batch_size, numbers)?;
     let mut batch = Batch::new(&source);
     let rows = batch.rows.len();
     let learner = |wanted: bool, hidden: Option<&Vec<usize>>, outputs: usize, index: u64| {

@@ -83,6 +83,11 @@ impl BatchGradient {
         }
     }
 
+    /// How many numbers [`new`](Self::new) makes room for, if they can be counted.
+    pub(crate) fn numbers(architecture: &Architecture, max_rows: usize) -> Option<usize> {
+        architecture.parameter_count().checked_mul(part_count(max_rows) + 1)
+    }
+
     /// Evaluates the network at the rows of `input` (row-major, rows × inputs) and differentiates the loss.
     ///
     /// `loss(first_row, output, d_output)` is given the network's values at some consecutive rows, of which

@@ -54,7 +54,8 @@ impl Coupling {
 
     /// The total weight of the cells without a partner, (dying, born).
     pub fn unmatched_mass(&self) -> (f64, f64) {
-        let total = |cells: &[(u32, f64)]| cells.iter().fold(0.0, |sum, (_, weight)| sum + weight);
+        // From 0: the sum of no numbers is −0.
+        let total = |cells: &[(u32, f64)]| cells.iter().fold(0.0, |sum, cell| sum + cell.1);
         (total(&self.dying), total(&self.born))
     }
 }

@@ -1,1 +1,102 @@
-fn main() {}
+//! The `chreode` command: cell dynamics from a CSV of time-stamped cells, without writing a program.
+//!
+//! One file a subcommand; what several of them need is in [`arguments`], [`table`], [`output`], [`progress`] and
+//! [`report`]. Results go to stdout, progress and errors to stderr; the exit code is 0 for success, 1 for a failure and 2
+//! for a usage error.
+
+mod arguments;
+mod demo;
+mod evaluate;
+mod failure;
+mod fit;
+mod generate;
+mod methods;
+mod options;
+mod output;
+mod progress;
+mod report;
+mod simulate;
+mod table;
+mod transport;
+
+use std::io::Write;
+use std::process::ExitCode;
+
+use chreode::exec::threads::Threads;
+use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand};
+
+use failure::{Failure, Result};
+
+#[derive(Debug, Parser)]
+#[command(name = "chreode", version, about)]
+struct Cli {
+    #[command(flatten)]
+    common: Common,
+    #[command(subcommand)]
+    command: Command,
+}
+
+/// What every subcommand takes.
+#[derive(Debug, Args)]
+struct Common {
+    /// Threads to compute with; the results are the same bits at any number
+    ///
+    /// Range: 0 (all cores) to 1024.
+    #[arg(long, global = true, value_name = "COUNT", default_value_t = 0, value_parser = clap::value_parser!(u16).range(..=1024))]
+    threads: u16,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Show it all on built-in data: generate, fit, evaluate, simulate, report
+    Demo(demo::Demo),
+    /// Learn the dynamics of a population from a CSV of time-stamped cells
+    Fit(Box<fit::Fit>),
+    /// Measure how well a model predicts the snapshots of a data set
+    Evaluate(evaluate::Evaluate),
+    /// Let a population move, grow, divide and die by a model
+    Simulate(simulate::Simulate),
+    /// Solve one static transport problem between two clouds of points
+    Transport(transport::Transport),
+    /// Write one of the built-in data sets
+    Generate(generate::Generate),
+    /// List the published methods and what they are made of
+    Methods(methods::Methods),
+    /// List every option of a fit with its type, default, range and meaning
+    Options(options::Options),
+}
+
+fn main() -> ExitCode {
+    let Err(failure) = command().and_then(run) else { return ExitCode::SUCCESS };
+    // Nobody can be told that stderr is closed.
+    let _ = writeln!(std::io::stderr(), "chreode: {failure}");
+    failure.exit_code()
+}
+
+/// Parses the arguments; help and version are printed and end the process.
+fn command() -> Result<Cli> {
+    let matches = with_negative_numbers(Cli::command()).try_get_matches();
+    match matches.and_then(|matches| Cli::from_arg_matches(&matches)) {
+        Ok(cli) => Ok(cli),
+        Err(error) if !error.use_stderr() => error.exit(),
+        Err(error) => Err(Failure::of_arguments(&error)),
+    }
+}
+
+/// `--delta -1` shall be refused as a bad δ, not as an unknown option.
+fn with_negative_numbers(command: clap::Command) -> clap::Command {
+    command.allow_negative_numbers(true).mut_subcommands(with_negative_numbers)
+}
+
+fn run(Cli { common, command }: Cli) -> Result<()> {
+    Threads::new(common.threads.into())?.run(|| match command {
+        Command::Demo(command) => command.run(),
+        Command::Fit(command) => command.run(),
+        Command::Evaluate(command) => command.run(),
+        Command::Simulate(command) => command.run(),
+        Command::Transport(command) => command.run(),
+        Command::Generate(command) => command.run(),
+        Command::Methods(command) => command.run(),
+        Command::Options(command) => command.run(),
+    })
+}

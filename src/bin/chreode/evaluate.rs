@@ -1,0 +1,156 @@
+//! `chreode evaluate`: how well a model predicts every later snapshot from the first.
+
+use std::path::PathBuf;
+
+use chreode::datasets::GeneNetwork;
+use chreode::dynamics::Dynamics;
+use chreode::evaluate::mass::growth_correlation;
+use chreode::evaluate::{Evaluation, EvaluationOptions, Mode, Statistic, TimePoint, evaluate};
+use chreode::simulate::ode;
+use chreode::snapshots::Snapshots;
+use clap::{Args, ValueEnum};
+use serde_json::{Value, json};
+
+use crate::arguments::{DataArgs, ModeArgs, ModeName};
+use crate::failure::{Failure, Result};
+use crate::output::{columns, print, print_json, short};
+
+#[derive(Debug, Args)]
+pub struct Evaluate {
+    /// The model
+    model: PathBuf,
+    #[command(flatten)]
+    data: DataArgs,
+    #[command(flatten)]
+    mode: ModeArgs,
+    /// Independent runs of sde and branching, with consecutive seeds
+    ///
+    /// Range: at least 1.
+    #[arg(long, value_name = "COUNT", default_value_t = 5)]
+    runs: usize,
+    /// δ of the action
+    ///
+    /// Range: positive.
+    ///
+    /// Default: the model's, else 1.
+    #[arg(long, value_name = "REAL")]
+    delta: Option<f64>,
+    /// Correlate the growth rate with the true one of a built-in data set
+    #[arg(long, value_enum)]
+    growth_correlation: Option<Truth>,
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+}
+
+/// Data sets with a known growth rate.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Truth {
+    /// x2²/(1 + x2²)
+    GeneNetwork,
+}
+
+impl Evaluate {
+    pub fn run(self) -> Result<()> {
+        let model = Dynamics::load(&self.model)?;
+        let data = self.data.read()?;
+        self.data.check_model(&data, &self.model, &model)?;
+        let snapshots = &data.snapshots;
+        let options = EvaluationOptions {
+            mode: self.mode_of(&model, snapshots),
+            runs: self.runs,
+            seed: self.mode.seed,
+            delta: self.delta.or(model.info().delta).unwrap_or(1.0),
+        };
+        let correlation =
+            self.growth_correlation.map(|truth| correlation(truth, &model, snapshots)).transpose()?;
+        let evaluation = evaluate(&model, snapshots, &options)?;
+        if self.json {
+            print_json(&self.as_json(&evaluation, correlation))
+        } else {
+            print(&self.as_text(&evaluation, &options, correlation))
+        }
+    }
+
+    fn mode_of(&self, model: &Dynamics, snapshots: &Snapshots) -> Mode {
+        let step = self.mode.step(snapshots.times());
+        match self.mode.mode {
+            ModeName::Ode => Mode::Ode(ode::Solver::default()),
+            ModeName::Sde => Mode::Sde { step },
+            ModeName::Branching => Mode::Branching {
+                step,
+                motion: self.mode.motion(model),
+                turnover: self.mode.turnover,
+                max_population: self.mode.max_population,
+            },
+        }
+    }
+
+    fn is_stochastic(&self) -> bool {
+        self.mode.mode != ModeName::Ode
+    }
+
+    fn as_json(&self, evaluation: &Evaluation, correlation: Option<f64>) -> Value {
+        let time_point = |point: &TimePoint| {
+            let mut value = json!({
+                "time": point.time, "w1": point.w1.mean, "w2": point.w2.mean, "rme": point.rme.mean,
+            });
+            if self.is_stochastic() {
+                value["w1_sd"] = json!(point.w1.sd);
+                value["w2_sd"] = json!(point.w2.sd);
+                value["rme_sd"] = json!(point.rme.sd);
+            }
+            value
+        };
+        let mut value = json!({
+            "time_points": evaluation.time_points.iter().map(time_point).collect::<Vec<_>>(),
+            "mean_w1": evaluation.mean_w1.mean,
+            "mean_rme": evaluation.mean_rme.mean,
+            "action": evaluation.action,
+        });
+        if self.is_stochastic() {
+            value["w1_sd"] = json!(evaluation.mean_w1.sd);
+            value["rme_sd"] = json!(evaluation.mean_rme.sd);
+            value["runs"] = json!(self.runs);
+        }
+        if let Some(correlation) = correlation {
+            value["growth_correlation"] = json!(correlation);
+        }
+        value
+    }
+
+    fn as_text(
+        &self,
+        evaluation: &Evaluation,
+        options: &EvaluationOptions,
+        correlation: Option<f64>,
+    ) -> String {
+        let mut text = measures(evaluation, self.is_stochastic());
+        text += &format!("action {} (δ = {})\n", short(evaluation.action), short(options.delta));
+        if let Some(correlation) = correlation {
+            text += &format!("growth correlation {correlation:.4}\n");
+        }
+        text
+    }
+}
+
+/// The measures of every time point as a table.
+pub fn measures(evaluation: &Evaluation, stochastic: bool) -> String {
+    let show = |s: Statistic| {
+        if stochastic { format!("{} ± {}", short(s.mean), short(s.sd)) } else { short(s.mean) }
+    };
+    let row =
+        |point: &TimePoint| vec![point.time.to_string(), show(point.w1), show(point.w2), show(point.rme)];
+    let mut rows: Vec<Vec<String>> = evaluation.time_points.iter().map(row).collect();
+    rows.push(vec!["mean".into(), show(evaluation.mean_w1), String::new(), show(evaluation.mean_rme)]);
+    columns(&["time", "W1", "W2", "RME"], &rows)
+}
+
+fn correlation(truth: Truth, model: &Dynamics, snapshots: &Snapshots) -> Result<f64> {
+    let Truth::GeneNetwork = truth;
+    if snapshots.dims() != 2 {
+        let dims = snapshots.dims();
+        return Err(Failure::Failed(format!("the gene network has 2 coordinates, the data {dims}")));
+    }
+    Ok(growth_correlation(model, snapshots, |_, point| GeneNetwork::growth_shape(point))?)
+}

@@ -1,0 +1,118 @@
+//! What a command gives back: text and JSON on stdout, files that are whole or not there.
+
+use std::fs::{self, OpenOptions};
+use std::io::{ErrorKind, Write};
+use std::path::Path;
+
+use chreode::exec::files::write_atomically;
+use chreode::snapshots::Snapshots;
+use serde_json::Value;
+
+use crate::failure::{Failure, Result};
+
+/// Prints to stdout; a reader that has seen enough (`| head`) is no failure.
+pub fn print(text: &str) -> Result<()> {
+    match writeln!(std::io::stdout(), "{}", text.trim_end()) {
+        Err(error) if error.kind() != ErrorKind::BrokenPipe => {
+            Err(Failure::Failed(format!("stdout: {error}")))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Prints one line of JSON.
+pub fn print_json(value: &Value) -> Result<()> {
+    print(&value.to_string())
+}
+
+/// Refuses an output file that could not be written, before hours are spent on what it is to hold.
+pub fn check_writable(path: &Path) -> Result<()> {
+    let failed = |what: &str| Failure::Failed(format!("{}: cannot be written: {what}", path.display()));
+    let Some(name) = path.file_name() else { return Err(failed("not the name of a file")) };
+    if path.is_dir() {
+        return Err(failed("it is a folder"));
+    }
+    let mut probe = name.to_os_string();
+    probe.push(format!(".{}.probe", std::process::id()));
+    let probe = path.with_file_name(probe);
+    OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .open(&probe)
+        .map_err(|error| failed(&error.to_string()))?;
+    fs::remove_file(&probe).map_err(|error| failed(&error.to_string()))
+}
+
+/// Writes a CSV file.
+pub fn write_csv<R>(path: &Path, header: &[String], rows: impl Iterator<Item = R>) -> Result<()>
+where
+    R: IntoIterator<Item = String>,
+{
+    let mut writer = csv::Writer::from_writer(Vec::new());
+    let failed = |error: String| Failure::Failed(format!("{}: {error}", path.display()));
+    writer.write_record(header).map_err(|e| failed(e.to_string()))?;
+    for row in rows {
+        writer.write_record(row).map_err(|e| failed(e.to_string()))?;
+    }
+    let contents = writer.into_inner().map_err(|e| failed(e.to_string()))?;
+    Ok(write_atomically(path, &contents)?)
+}
+
+/// Writes snapshots as the commands read them: `samples`, then the coordinates x1 … xd.
+pub fn write_snapshots(path: &Path, snapshots: &Snapshots) -> Result<()> {
+    let names = (1..=snapshots.dims()).map(|i| format!("x{i}"));
+    let header: Vec<String> = std::iter::once("samples".into()).chain(names).collect();
+    let rows = snapshots.times().iter().enumerate().flat_map(|(k, time)| {
+        let cells = snapshots.points(k).chunks_exact(snapshots.dims());
+        cells.map(move |cell| std::iter::once(time.to_string()).chain(cell.iter().map(f32::to_string)))
+    });
+    write_csv(path, &header, rows)
+}
+
+/// Columns of text: numbers aligned to the right, words to the left.
+pub fn columns(header: &[&str], rows: &[Vec<String>]) -> String {
+    let width = |i: usize| {
+        let cells = rows.iter().filter_map(|row| row.get(i)).map(|cell| cell.chars().count());
+        cells.chain([header[i].chars().count()]).max().unwrap_or(0)
+    };
+    let is_number = |i: usize| {
+        let mut cells = rows.iter().filter_map(|row| row.get(i)).filter(|cell| !cell.is_empty());
+        cells.all(|cell| cell.starts_with(|c: char| c.is_ascii_digit() || c == '-') || cell == "mean")
+    };
+    let layout: Vec<(usize, bool)> = (0..header.len()).map(|i| (width(i), is_number(i))).collect();
+    let line = |cells: &mut dyn Iterator<Item = &str>| {
+        let cells = cells.zip(&layout).map(|(cell, &(width, is_number))| {
+            if is_number { format!("{cell:>width$}") } else { format!("{cell:<width$}") }
+        });
+        cells.collect::<Vec<_>>().join("  ").trim_end().to_string() + "\n"
+    };
+    let mut text = line(&mut header.iter().copied());
+    text.extend(rows.iter().map(|row| line(&mut row.iter().map(String::as_str))));
+    text
+}
+
+/// A number to four significant figures.
+pub fn short(x: f64) -> String {
+    if x == 0.0 || !x.is_finite() {
+        return x.to_string();
+    }
+    let magnitude = x.abs().log10().floor() as i32;
+    if !(-4..7).contains(&magnitude) {
+        return format!("{x:.3e}");
+    }
+    let decimals = (3 - magnitude).max(0) as usize;
+    let text = format!("{x:.decimals$}");
+    if text.contains('.') { text.trim_end_matches('0').trim_end_matches('.').into() } else { text }
+}
+
+/// A duration in seconds, to be read.
+pub fn seconds(s: f64) -> String {
+    if s < 60.0 { format!("{s:.1} s") } else { format!("{:.0} min {:.0} s", (s / 60.0).floor(), s % 60.0) }
+}
+
+/// The most memory that this process has held, in bytes, where the system tells.
+pub fn peak_memory_bytes() -> Option<u64> {
+    let status = fs::read_to_string("/proc/self/status").ok()?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
+    line.trim().strip_suffix("kB")?.trim().parse::<u64>().ok().map(|kibibytes| kibibytes * 1024)
+}

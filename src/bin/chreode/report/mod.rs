@@ -1,0 +1,198 @@
+//! The report: one page of HTML with its pictures inside, that needs nothing else.
+
+mod colours;
+mod pictures;
+mod section;
+mod svg;
+mod view;
+
+use std::path::Path;
+
+use chreode::exec::files::write_atomically;
+
+pub use section::ModelSection;
+
+use crate::arguments::Data;
+use crate::failure::Result;
+use crate::fit::{choices, coupling_gap};
+use crate::output::{seconds, short};
+use pictures::{Figure, Mark};
+use svg::escape;
+use view::View;
+
+/// What a report shows.
+#[derive(Debug)]
+pub struct Page<'a> {
+    pub title: String,
+    /// What a reader has to know first, a paragraph each.
+    pub notes: Vec<String>,
+    /// A table above all models: header and rows.
+    pub comparison: Option<(Vec<&'static str>, Vec<Vec<String>>)>,
+    pub data: &'a Data,
+    pub models: Vec<ModelSection<'a>>,
+}
+
+/// Writes the page.
+pub fn write(path: &Path, page: &Page<'_>) -> Result<()> {
+    Ok(write_atomically(path, html(page).as_bytes())?)
+}
+
+fn html(page: &Page<'_>) -> String {
+    let view = View::of(&page.data.snapshots, &page.data.names);
+    let mut body = format!("<header><h1>{}</h1>{}", escape(&page.title), data_line(page.data));
+    body.extend(page.notes.iter().map(|note| format!("<p>{}</p>", escape(note))));
+    body += "</header>\n";
+    if let Some((header, rows)) = &page.comparison {
+        body += &format!(
+            "<section><div class=\"card\"><h3>Measured beside published</h3>{}</div></section>\n",
+            table(header, rows)
+        );
+    }
+    body.extend(page.models.iter().map(|section| model(section, &view)));
+    format!(
+        "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
+         <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n<title>{}</title>\n\
+         <style>\n{}</style>\n</head>\n<body>\n<main>\n{body}<footer>chreode {}</footer>\n</main>\n</body>\n</html>\n",
+        escape(&page.title),
+        include_str!("style.css"),
+        env!("CARGO_PKG_VERSION")
+    )
+}
+
+fn data_line(data: &Data) -> String {
+    let snapshots = &data.snapshots;
+    let cells: usize = (0..snapshots.len()).map(|k| snapshots.count(k)).sum();
+    format!(
+        "<p class=\"lead\">{cells} cells at {} times, {} coordinate{}</p>",
+        snapshots.len(),
+        snapshots.dims(),
+        if snapshots.dims() == 1 { "" } else { "s" }
+    )
+}
+
+fn model(section: &ModelSection<'_>, view: &View) -> String {
+    let recipe = &section.options.recipe;
+    let mut text = format!(
+        "<section>\n<h2>{}</h2>\n<p>Coupling <b>{}</b>, bridge <b>{}</b>; {} parameters, {} steps, coupling {}, training {}.{}</p>\n<div class=\"cards\">\n",
+        escape(&recipe.name),
+        recipe.coupling,
+        recipe.bridge,
+        section.model.parameter_count(),
+        section.report.losses.len(),
+        seconds(section.report.coupling_seconds),
+        seconds(section.report.training_seconds),
+        if section.sampled {
+            " Predictions and pictures use a sample of the cells, with weights that keep the mass of every snapshot."
+        } else {
+            ""
+        }
+    );
+    let mut figures = vec![pictures::trajectories(section, view)];
+    figures.extend(pictures::growth(section, view));
+    figures.extend(pictures::lineages(section));
+    text.extend(figures.iter().map(figure));
+    text += &card("Measures", &measures(section));
+    text.extend(pictures::prediction(section, view).iter().map(figure));
+    text += &figure(&pictures::mass(section));
+    text += &figure(&pictures::loss(section));
+    text += &card("What was chosen", &chosen(section));
+    text + "</div>\n</section>\n"
+}
+
+fn card(title: &str, inside: &str) -> String {
+    format!("<div class=\"card\"><h3>{}</h3>{inside}</div>\n", escape(title))
+}
+
+fn figure(figure: &Figure) -> String {
+    let entries = figure.legend.iter().map(|(colour, mark, meaning)| {
+        let class = match mark {
+            Mark::Dot => "dot",
+            Mark::Line => "line",
+            Mark::Dashes => "dashes",
+            Mark::Cross => "cross",
+            Mark::Patch => "patch",
+        };
+        format!("<li><i class=\"{class}\" style=\"color:{colour}\"></i>{meaning}</li>")
+    });
+    format!(
+        "<figure class=\"card\"><h3>{}</h3>{}<ul>{}</ul><figcaption>{}</figcaption></figure>\n",
+        escape(&figure.title),
+        figure.svg,
+        entries.collect::<String>(),
+        escape(&figure.caption)
+    )
+}
+
+fn measures(section: &ModelSection<'_>) -> String {
+    let evaluation = match &section.evaluation {
+        Ok(evaluation) => evaluation,
+        Err(why) => return format!("<p>There are none: {}.</p>", escape(why)),
+    };
+    let mut rows: Vec<Vec<String>> = evaluation
+        .time_points
+        .iter()
+        .map(|point| {
+            let held_out = if section.held_out.contains(&point.time) { " (held out)" } else { "" };
+            vec![
+                format!("{}{held_out}", point.time),
+                short(point.w1.mean),
+                short(point.w2.mean),
+                short(point.rme.mean),
+            ]
+        })
+        .collect();
+    rows.push(vec![
+        "mean".into(),
+        short(evaluation.mean_w1.mean),
+        String::new(),
+        short(evaluation.mean_rme.mean),
+    ]);
+    format!(
+        "{}<p class=\"note\">Every snapshot is predicted from the first by the probability flow. W1 and W2: Wasserstein \
+         distances between predicted and observed cells, in the units of the coordinates. RME: relative error of the mass. \
+         Path action {} (δ = {}).</p>",
+        table(&["time", "W1", "W2", "RME"], &rows),
+        short(evaluation.action),
+        short(section.model.info().delta.unwrap_or(1.0))
+    )
+}
+
+fn chosen(section: &ModelSection<'_>) -> String {
+    let report = section.report;
+    let choices: Vec<Vec<String>> = choices(section.options, report)
+        .into_iter()
+        .map(|(name, value, rule)| vec![name.to_string(), short(value), rule])
+        .collect();
+    let times = &section.model.info().times;
+    let intervals: Vec<Vec<String>> = (0..report.pairs.len())
+        .map(|k| {
+            let (dying, born) = report.unmatched_mass[k];
+            vec![
+                format!("{} → {}", times[k], times[k + 1]),
+                report.pairs[k].to_string(),
+                format!("{:.0e}", coupling_gap(report, k)),
+                short(dying),
+                short(born),
+            ]
+        })
+        .collect();
+    let mut text = String::new();
+    if !choices.is_empty() {
+        text += &table(&["parameter", "value", "rule"], &choices);
+    }
+    text + &table(&["interval", "pairs", "gap", "dying", "born"], &intervals)
+        + "<p class=\"note\">Pairs: coupled pairs of cells. Gap: certified duality gap of the coupling, relative to its value. \
+           Dying and born: mass of cells that have no partner within reach.</p>"
+}
+
+fn table(header: &[&str], rows: &[Vec<String>]) -> String {
+    let cells = |tag: &str, cells: &mut dyn Iterator<Item = &str>| {
+        cells.map(|cell| format!("<{tag}>{}</{tag}>", escape(cell))).collect::<String>()
+    };
+    let head = cells("th", &mut header.iter().copied());
+    let body: String = rows
+        .iter()
+        .map(|row| format!("<tr>{}</tr>", cells("td", &mut row.iter().map(String::as_str))))
+        .collect();
+    format!("<div class=\"scroll\"><table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>")
+}

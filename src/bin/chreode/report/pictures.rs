@@ -1,0 +1,333 @@
+//! The pictures of a report.
+
+use std::collections::HashMap;
+
+use chreode::simulate::lineage::{Fate, Lineage};
+use chreode::snapshots::Snapshots;
+
+use super::colours;
+use super::section::ModelSection;
+use super::svg::{Axis, Plot, Stroke, escape};
+use super::view::View;
+use crate::output::short;
+
+/// A picture, what it shows and what its colours mean.
+#[derive(Debug)]
+pub struct Figure {
+    pub title: String,
+    pub svg: String,
+    /// Colour, kind of mark and meaning.
+    pub legend: Vec<(String, Mark, String)>,
+    pub caption: String,
+}
+
+/// How a legend shows a colour.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Mark {
+    Dot,
+    Line,
+    Dashes,
+    Cross,
+    /// A patch of a continuous scale.
+    Patch,
+}
+
+const INK: &str = "#1f2933";
+const PREDICTED: &str = "#c2410c";
+const OBSERVED: &str = "#1d4ed8";
+/// Trajectories drawn, at most.
+const PATHS: usize = 70;
+/// Growth rates are drawn in so many colours.
+const SHADES: usize = 13;
+
+/// The observed cells, coloured by time, and the probability flow through them.
+pub fn trajectories(section: &ModelSection<'_>, view: &View) -> Figure {
+    let snapshots = &section.shown;
+    let mut plot = plane(section, view);
+    for k in 0..snapshots.len() {
+        plot.dots(cells(snapshots, view, k), 3.2, &colours::of_time(k, snapshots.len()), 0.55);
+    }
+    let mut caption =
+        "Observed cells and paths of the learned velocity from cells of the first snapshot.".to_string();
+    match &section.flow {
+        Ok(frames) => {
+            let rows = (0..frames[0].len()).step_by(frames[0].len().div_ceil(PATHS));
+            let path = |row: usize| frames.iter().map(move |frame| view.place(frame.point(row)));
+            plot.lines(rows.map(path), Stroke::new(INK, 0.9).faint(0.55));
+        }
+        Err(why) => caption = format!("Observed cells. There are no paths: {why}."),
+    }
+    let mut legend = time_legend(snapshots);
+    legend.push((INK.into(), Mark::Line, "predicted path".into()));
+    Figure {
+        title: "Snapshots and trajectories".into(),
+        svg: plot.finish("Cells coloured by time, with predicted paths"),
+        legend,
+        caption,
+    }
+}
+
+/// The predicted particles beside the observed cells, at all times but the first.
+pub fn prediction(section: &ModelSection<'_>, view: &View) -> Option<Figure> {
+    let frames = section.flow.as_ref().ok()?;
+    let snapshots = &section.shown;
+    let mut plot = plane(section, view);
+    for k in 1..snapshots.len() {
+        plot.dots(cells(snapshots, view, k), 3.2, OBSERVED, 0.3);
+    }
+    for frame in frames.iter().filter(|frame| snapshots.times()[1..].contains(&frame.time)) {
+        plot.dots((0..frame.len()).map(|row| view.place(frame.point(row))), 2.6, PREDICTED, 0.5);
+    }
+    Some(Figure {
+        title: "Predicted beside observed".into(),
+        svg: plot.finish("Predicted and observed cells at all times but the first"),
+        legend: vec![
+            (OBSERVED.into(), Mark::Dot, "observed".into()),
+            (PREDICTED.into(), Mark::Dot, "predicted from the first snapshot".into()),
+        ],
+        caption: "At every time but the first: the observed cells, and particles that started as the cells of the first \
+                  snapshot and followed the learned velocity. Particles also carry weights, which the picture does not show."
+            .into(),
+    })
+}
+
+/// The growth rate at the observed cells.
+pub fn growth(section: &ModelSection<'_>, view: &View) -> Option<Figure> {
+    if !section.model.has_growth() {
+        return None;
+    }
+    let all = || section.growth.iter().flatten().map(|&g| f64::from(g));
+    let mut magnitudes: Vec<f64> = all().map(f64::abs).collect();
+    magnitudes.sort_by(f64::total_cmp);
+    // A few extreme cells must not make all others grey.
+    let largest = magnitudes[(magnitudes.len() - 1) * 99 / 100].max(f64::MIN_POSITIVE);
+    let shade = |g: f64| ((g / largest).clamp(-1.0, 1.0) / 2.0 + 0.5) * (SHADES - 1) as f64;
+    let mut plot = plane(section, view);
+    for s in 0..SHADES {
+        let of_shade = (0..section.shown.len()).flat_map(|k| {
+            let growth = section.growth[k].iter().map(move |&g| shade(f64::from(g)).round() as usize);
+            cells(&section.shown, view, k)
+                .zip(growth)
+                .filter(move |(_, shade)| *shade == s)
+                .map(|(place, _)| place)
+        });
+        plot.dots(of_shade, 3.6, &colours::of_growth(2.0 * s as f64 / (SHADES - 1) as f64 - 1.0), 0.8);
+    }
+    let scale = [-1.0, -0.5, 0.0, 0.5, 1.0];
+    let legend = scale.map(|r| (colours::of_growth(r), Mark::Patch, signed(r * largest)));
+    Some(Figure {
+        title: "Growth rate".into(),
+        svg: plot.finish("Cells coloured by the learned growth rate"),
+        legend: legend.to_vec(),
+        caption: format!(
+            "The learned growth rate g (divisions minus deaths per unit of time) at every cell at its own time. Range {} to {}; \
+             colours end at the 99 % quantile of |g|.",
+            signed(all().fold(f64::INFINITY, f64::min)),
+            signed(all().fold(f64::NEG_INFINITY, f64::max))
+        ),
+    })
+}
+
+/// Mass over time: the data's, the weighted particles' and the branching population's.
+pub fn mass(section: &ModelSection<'_>) -> Figure {
+    let snapshots = &section.shown;
+    let start = snapshots.mass(0);
+    let observed: Vec<(f64, f64)> =
+        snapshots.times().iter().enumerate().map(|(k, &t)| (t, snapshots.mass(k) / start)).collect();
+    let of_frames = |frames: &[chreode::simulate::Particles]| -> Vec<(f64, f64)> {
+        let first = frames[0].mass();
+        frames.iter().map(|frame| (frame.time, frame.mass() / first)).collect()
+    };
+    let flow = section.flow.as_ref().map(|frames| of_frames(frames)).unwrap_or_default();
+    let branching = section.population.as_ref().map(|p| of_frames(&p.trajectory.frames)).unwrap_or_default();
+    let times = observed.iter().map(|p| p.0);
+    let masses = observed.iter().chain(&flow).chain(&branching).map(|p| p.1);
+    let mut plot = Plot::new(
+        Axis::around("time", times),
+        Axis::around("mass, relative to the first time", masses).from_zero(),
+        0.62,
+    );
+    plot.lines(std::iter::once(branching.iter().copied()), Stroke::new("#0f766e", 1.6).dashed());
+    plot.lines(std::iter::once(flow.iter().copied()), Stroke::new(PREDICTED, 2.0));
+    plot.dots(observed.iter().copied(), 8.0, OBSERVED, 1.0);
+    let mut legend = vec![
+        (OBSERVED.into(), Mark::Dot, "observed".into()),
+        (PREDICTED.into(), Mark::Line, "weighted particles".into()),
+    ];
+    let mut caption =
+        "Mass of the population as observed and as predicted from the first snapshot.".to_string();
+    match &section.population {
+        Ok(population) => {
+            let founders = population.lineage.founders();
+            legend.push(("#0f766e".into(), Mark::Dashes, format!("branching cells, {founders} founders")));
+        }
+        Err(why) => caption += &format!(" There is no branching simulation: {why}."),
+    }
+    Figure { title: "Mass over time".into(), svg: plot.finish("Mass over time"), legend, caption }
+}
+
+/// The training loss.
+pub fn loss(section: &ModelSection<'_>) -> Figure {
+    let losses = &section.report.losses;
+    let window = (losses.len() / 50).max(1);
+    let smooth: Vec<(f64, f64)> = losses
+        .chunks(window)
+        .enumerate()
+        .map(|(i, chunk)| {
+            ((i * window + chunk.len() / 2) as f64, chunk.iter().sum::<f64>() / chunk.len() as f64)
+        })
+        .collect();
+    let stride = losses.len().div_ceil(1500);
+    let raw =
+        || losses.iter().enumerate().step_by(stride).map(|(i, &loss)| (i as f64, loss)).filter(|p| p.1 > 0.0);
+    let steps = Axis::around("training step", [0.0, losses.len() as f64].into_iter());
+    let mut plot = Plot::new(steps, Axis::logarithmic("loss", raw().map(|p| p.1)), 0.62);
+    plot.lines(std::iter::once(raw()), Stroke::new(PREDICTED, 0.8).faint(0.3));
+    plot.lines(std::iter::once(smooth.into_iter().filter(|p| p.1 > 0.0)), Stroke::new(PREDICTED, 2.0));
+    Figure {
+        title: "Training loss".into(),
+        svg: plot.finish("Training loss over steps"),
+        legend: vec![
+            (PREDICTED.into(), Mark::Line, format!("mean over {window} steps")),
+            ("#f3c3ae".into(), Mark::Line, "every step".into()),
+        ],
+        caption: "The loss is a variance that no field can bring to zero: bridges through one place differ. It need only \
+                  stop falling."
+            .into(),
+    }
+}
+
+/// Family trees of a few founders.
+pub fn lineages(section: &ModelSection<'_>) -> Option<Figure> {
+    let population = section.population.as_ref().ok()?;
+    let forest = Trees::choose(&population.lineage);
+    let nodes = &population.lineage.nodes;
+    let times = section.shown.times();
+    let rows = Axis { label: "lineages".into(), from: -forest.height, to: 1.0, logarithmic: false };
+    let mut plot =
+        Plot::new(Axis::around("time", times.iter().copied()), rows, (0.018 * forest.height).clamp(0.5, 1.0))
+            .without_y_ticks();
+    let lives =
+        forest.cells.iter().map(|&(id, row)| [(nodes[id].birth, row), (nodes[id].end, row)].into_iter());
+    plot.lines(lives, Stroke::new("#475569", 1.4));
+    let forks = forest.forks.iter().map(|&(time, top, bottom)| [(time, top), (time, bottom)].into_iter());
+    plot.lines(forks, Stroke::new("#475569", 1.4));
+    let ends = |fate: Fate| {
+        let met = forest.cells.iter().filter(move |(id, _)| nodes[*id].fate == fate);
+        met.map(|&(id, row)| (nodes[id].end, row))
+    };
+    plot.dots(ends(Fate::Divided), 4.5, "#0f766e", 1.0);
+    plot.dots(ends(Fate::Alive), 4.5, OBSERVED, 1.0);
+    plot.crosses(ends(Fate::Died), Stroke::new("#b91c1c", 1.6));
+    let count = |fate: Fate| population.lineage.times_of(fate).count();
+    Some(Figure {
+        title: "Lineages".into(),
+        svg: plot.finish("Family trees of some founders"),
+        legend: vec![
+            ("#0f766e".into(), Mark::Dot, "division".into()),
+            ("#b91c1c".into(), Mark::Cross, "death".into()),
+            (OBSERVED.into(), Mark::Dot, "alive at the end".into()),
+        ],
+        caption: format!(
+            "Families of different sizes: {} of the {} founders of a branching simulation. Divisions in all families: {}, deaths: \
+             {}.",
+            forest.founders,
+            population.lineage.founders(),
+            count(Fate::Divided),
+            count(Fate::Died)
+        ),
+    })
+}
+
+/// Family trees laid out in rows, downwards from 0.
+#[derive(Debug, Default)]
+struct Trees {
+    founders: usize,
+    height: f64,
+    /// A cell and its row.
+    cells: Vec<(usize, f64)>,
+    /// A division: its time and the rows of the daughters.
+    forks: Vec<(f64, f64, f64)>,
+}
+
+impl Trees {
+    /// The trees of six founders, from small to large, that fit into a picture.
+    fn choose(lineage: &Lineage) -> Self {
+        const WANTED: usize = 6;
+        const MOST_LEAVES: usize = 16;
+        let mut daughters: Vec<Vec<usize>> = vec![vec![]; lineage.nodes.len()];
+        for (id, node) in lineage.nodes.iter().enumerate() {
+            if let Some(parent) = node.parent {
+                daughters[parent as usize].push(id);
+            }
+        }
+        // Daughters come after their mother, so one pass backward counts the leaves below every cell.
+        let mut leaves = vec![0usize; daughters.len()];
+        for id in (0..daughters.len()).rev() {
+            leaves[id] = daughters[id].iter().map(|&d| leaves[d]).sum::<usize>().max(1);
+        }
+        // One founder of each size, since most are alike; then sizes evenly from the smallest to the largest.
+        let mut sizes: Vec<usize> = (0..lineage.founders()).filter(|&id| leaves[id] <= MOST_LEAVES).collect();
+        sizes.sort_by_key(|&id| (leaves[id], id));
+        sizes.dedup_by_key(|id| leaves[*id]);
+        let wanted = WANTED.min(sizes.len());
+        let mut trees = Self::default();
+        for i in 0..wanted {
+            trees.add(sizes[i * (sizes.len() - 1) / (wanted - 1).max(1)], lineage, &daughters);
+        }
+        trees
+    }
+
+    fn add(&mut self, founder: usize, lineage: &Lineage, daughters: &[Vec<usize>]) {
+        self.founders += 1;
+        let mut next = 0;
+        let mut rows = HashMap::new();
+        // Depth first, so that a family's leaves are neighbours; then mothers between their daughters.
+        let (mut order, mut pending) = (vec![], vec![founder]);
+        while let Some(id) = pending.pop() {
+            order.push(id);
+            if daughters[id].is_empty() {
+                rows.insert(id, -(self.height + next as f64));
+                next += 1;
+            }
+            pending.extend(daughters[id].iter().rev());
+        }
+        for &id in order.iter().rev() {
+            if let [first, .., last] = daughters[id][..] {
+                let (top, bottom) = (rows[&first], rows[&last]);
+                rows.insert(id, (top + bottom) / 2.0);
+                self.forks.push((lineage.nodes[id].end, top, bottom));
+            }
+        }
+        self.cells.extend(order.iter().map(|id| (*id, rows[id])));
+        // A gap between families.
+        self.height += next as f64 + 1.0;
+    }
+}
+
+/// A plane that holds the observed cells and the predicted ones.
+fn plane(section: &ModelSection<'_>, view: &View) -> Plot {
+    let snapshots = &section.shown;
+    let observed = (0..snapshots.len()).flat_map(|k| cells(snapshots, view, k));
+    let places: Vec<(f64, f64)> = observed.collect();
+    let [x, y] = &view.labels;
+    let x = Axis::around(x, places.iter().map(|p| p.0));
+    let y = Axis::around(y, places.iter().map(|p| p.1));
+    if snapshots.dims() == 1 { Plot::new(x, y, 0.5).without_y_ticks() } else { Plot::isometric(x, y) }
+}
+
+fn cells<'a>(snapshots: &'a Snapshots, view: &'a View, k: usize) -> impl Iterator<Item = (f64, f64)> + 'a {
+    snapshots.points(k).chunks_exact(snapshots.dims()).map(|cell| view.place(cell))
+}
+
+fn time_legend(snapshots: &Snapshots) -> Vec<(String, Mark, String)> {
+    let entry = |(k, time): (usize, &f64)| {
+        let cells = snapshots.count(k);
+        (colours::of_time(k, snapshots.len()), Mark::Dot, escape(&format!("time {time} ({cells} cells)")))
+    };
+    snapshots.times().iter().enumerate().map(entry).collect()
+}
+
+fn signed(x: f64) -> String {
+    if x > 0.0 { format!("+{}", short(x)) } else { short(x).replace('-', "−") }
+}

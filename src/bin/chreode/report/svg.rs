@@ -1,0 +1,246 @@
+//! A plot as SVG: a frame with axes, and marks in data coordinates.
+
+use std::fmt::Write;
+
+/// An axis: what it measures and from where to where.
+#[derive(Debug, Clone)]
+pub struct Axis {
+    pub label: String,
+    pub from: f64,
+    pub to: f64,
+    pub logarithmic: bool,
+}
+
+impl Axis {
+    /// An axis that holds `values` with a little room at either end.
+    pub fn around(label: &str, values: impl Iterator<Item = f64>) -> Self {
+        let (low, high) = values
+            .filter(|v| v.is_finite())
+            .fold((f64::INFINITY, f64::NEG_INFINITY), |(l, h), v| (l.min(v), h.max(v)));
+        let (low, high) = if low <= high { (low, high) } else { (0.0, 1.0) };
+        // A constant coordinate is shown in the middle of an axis of its own magnitude.
+        let room = if high > low { 0.04 * (high - low) } else { 0.5 * low.abs().max(1.0) };
+        Self { label: label.into(), from: low - room, to: high + room, logarithmic: false }
+    }
+
+    /// The same axis, beginning at zero or below.
+    pub fn from_zero(mut self) -> Self {
+        self.from = self.from.min(0.0);
+        self
+    }
+
+    /// A logarithmic axis that holds the positive ones of `values`.
+    pub fn logarithmic(label: &str, values: impl Iterator<Item = f64>) -> Self {
+        let logs = values.filter(|&v| v > 0.0).map(f64::log10);
+        Self { logarithmic: true, ..Self::around(label, logs) }
+    }
+
+    fn place(&self, value: f64) -> f64 {
+        let value = if self.logarithmic { value.log10() } else { value };
+        (value - self.from) / (self.to - self.from)
+    }
+
+    /// Places along the axis (0 to 1) and what is written there.
+    fn ticks(&self) -> Vec<(f64, String)> {
+        if self.logarithmic { self.logarithmic_ticks() } else { self.linear_ticks() }
+    }
+
+    fn linear_ticks(&self) -> Vec<(f64, String)> {
+        let step = nice_step((self.to - self.from) / 5.0);
+        let (first, last) = ((self.from / step).ceil(), (self.to / step).floor());
+        let large = self.from.abs().max(self.to.abs());
+        let label = |value: f64| {
+            if large >= 1e5 || large < 1e-3 {
+                return if value == 0.0 { "0".into() } else { format!("{value:.1e}").replace(".0e", "e") };
+            }
+            let decimals = (-step.log10().floor()).max(0.0) as usize;
+            format!("{value:.decimals$}").replace('-', "−")
+        };
+        // An axis narrower than the rounding of its values has no ticks to count.
+        let count = if last - first < 20.0 { (last - first) as usize } else { 0 };
+        (0..=count).map(|i| (first + i as f64) * step).map(|v| (self.place(v), label(v))).collect()
+    }
+
+    fn logarithmic_ticks(&self) -> Vec<(f64, String)> {
+        let decades = (self.to - self.from).max(0.0);
+        let factors: &[f64] = if decades < 1.5 { &[1.0, 2.0, 5.0] } else { &[1.0] };
+        let stride = (decades / 6.0).ceil().max(1.0) as usize;
+        let exponents = (self.from.floor() as i32..=self.to.ceil() as i32).step_by(stride);
+        let values = exponents.flat_map(|e| factors.iter().map(move |f| f * 10f64.powi(e)));
+        let visible = values.filter(|v| (self.from..=self.to).contains(&v.log10()));
+        visible.map(|v| (self.place(v), crate::output::short(v))).collect()
+    }
+}
+
+/// 1, 2 or 5 times a power of ten, near `step`.
+fn nice_step(step: f64) -> f64 {
+    let power = 10f64.powf(step.log10().floor());
+    let nice = [1.0, 2.0, 5.0, 10.0].into_iter().find(|n| n * power >= step * 0.75).unwrap_or(10.0);
+    nice * power
+}
+
+/// How a line looks.
+#[derive(Debug, Clone, Copy)]
+pub struct Stroke<'a> {
+    pub colour: &'a str,
+    pub width: f64,
+    pub opacity: f64,
+    pub dashed: bool,
+}
+
+impl<'a> Stroke<'a> {
+    pub fn new(colour: &'a str, width: f64) -> Self {
+        Self { colour, width, opacity: 1.0, dashed: false }
+    }
+
+    pub fn faint(self, opacity: f64) -> Self {
+        Self { opacity, ..self }
+    }
+
+    pub fn dashed(self) -> Self {
+        Self { dashed: true, ..self }
+    }
+
+    fn attributes(&self) -> String {
+        let dashes = if self.dashed { " stroke-dasharray=\"5 4\"" } else { "" };
+        format!(
+            "stroke=\"{}\" stroke-width=\"{}\" stroke-opacity=\"{}\"{dashes}",
+            self.colour, self.width, self.opacity
+        )
+    }
+}
+
+/// The margins around the plotting area, in the picture's units.
+const LEFT: f64 = 52.0;
+const RIGHT: f64 = 12.0;
+const TOP: f64 = 10.0;
+const BOTTOM: f64 = 42.0;
+/// The width of every picture; text is 12 high, so that it can be read on a phone and is not huge on a screen.
+const WIDTH: f64 = 460.0;
+
+/// A picture in the making.
+#[derive(Debug)]
+pub struct Plot {
+    x: Axis,
+    y: Axis,
+    height: f64,
+    body: String,
+    y_ticks: bool,
+}
+
+impl Plot {
+    /// A plot as high as `aspect` times its width, margins aside.
+    pub fn new(x: Axis, y: Axis, aspect: f64) -> Self {
+        let height = TOP + BOTTOM + aspect * (WIDTH - LEFT - RIGHT);
+        Self { x, y, height, body: String::new(), y_ticks: true }
+    }
+
+    /// A plot in which a unit is as long on one axis as on the other: distances are what they look like.
+    pub fn isometric(mut x: Axis, mut y: Axis) -> Self {
+        let aspect = ((y.to - y.from) / (x.to - x.from)).clamp(0.55, 1.0);
+        let (wide, high) = (x.to - x.from, (y.to - y.from) / aspect);
+        let (axis, room) = if high > wide { (&mut x, high - wide) } else { (&mut y, aspect * (wide - high)) };
+        axis.from -= room / 2.0;
+        axis.to += room / 2.0;
+        Self::new(x, y, aspect)
+    }
+
+    /// Without numbers on the vertical axis.
+    pub fn without_y_ticks(mut self) -> Self {
+        self.y_ticks = false;
+        self
+    }
+
+    fn at(&self, x: f64, y: f64) -> (f64, f64) {
+        let across = LEFT + self.x.place(x) * (WIDTH - LEFT - RIGHT);
+        let down = self.height - BOTTOM - self.y.place(y) * (self.height - TOP - BOTTOM);
+        (across, down)
+    }
+
+    /// Round dots: one path of strokes without length, the shortest way to write many.
+    pub fn dots(&mut self, points: impl Iterator<Item = (f64, f64)>, size: f64, colour: &str, opacity: f64) {
+        let mut path = String::new();
+        for (x, y) in points {
+            let (x, y) = self.at(x, y);
+            let _ = write!(path, "M{x:.1} {y:.1}h0");
+        }
+        let _ = writeln!(
+            self.body,
+            "<path d=\"{path}\" fill=\"none\" stroke=\"{colour}\" stroke-width=\"{size}\" stroke-opacity=\"{opacity}\" stroke-linecap=\"round\"/>"
+        );
+    }
+
+    /// Polygonal lines.
+    pub fn lines<L: Iterator<Item = (f64, f64)>>(
+        &mut self,
+        lines: impl Iterator<Item = L>,
+        stroke: Stroke<'_>,
+    ) {
+        let mut path = String::new();
+        for line in lines {
+            for (i, (x, y)) in line.enumerate() {
+                let (x, y) = self.at(x, y);
+                let _ = write!(path, "{}{x:.1} {y:.1}", if i == 0 { 'M' } else { 'L' });
+            }
+        }
+        let _ = writeln!(
+            self.body,
+            "<path d=\"{path}\" fill=\"none\" {} stroke-linejoin=\"round\" stroke-linecap=\"round\"/>",
+            stroke.attributes()
+        );
+    }
+
+    /// Small crosses.
+    pub fn crosses(&mut self, points: impl Iterator<Item = (f64, f64)>, stroke: Stroke<'_>) {
+        let mut path = String::new();
+        for (x, y) in points {
+            let (x, y) = self.at(x, y);
+            let _ = write!(path, "M{:.1} {:.1}l5 5m0 -5l-5 5", x - 2.5, y - 2.5);
+        }
+        let _ = writeln!(self.body, "<path d=\"{path}\" fill=\"none\" {}/>", stroke.attributes());
+    }
+
+    /// The picture; `description` is what a reader who cannot see it is told.
+    pub fn finish(self, description: &str) -> String {
+        let (right, bottom) = (WIDTH - RIGHT, self.height - BOTTOM);
+        let (mut grid, mut text) = (String::new(), String::new());
+        for (place, label) in self.x.ticks() {
+            let x = LEFT + place * (right - LEFT);
+            let _ = write!(grid, "M{x:.1} {TOP}V{bottom:.1}");
+            let _ = writeln!(
+                text,
+                "<text x=\"{x:.1}\" y=\"{:.1}\" text-anchor=\"middle\">{label}</text>",
+                bottom + 17.0
+            );
+        }
+        for (place, label) in self.y.ticks().into_iter().filter(|_| self.y_ticks) {
+            let y = bottom - place * (bottom - TOP);
+            let _ = write!(grid, "M{LEFT} {y:.1}H{right}");
+            let _ = writeln!(
+                text,
+                "<text x=\"{:.1}\" y=\"{:.1}\" text-anchor=\"end\">{label}</text>",
+                LEFT - 6.0,
+                y + 4.0
+            );
+        }
+        let (middle_x, middle_y) = ((LEFT + right) / 2.0, (TOP + bottom) / 2.0);
+        format!(
+            "<svg viewBox=\"0 0 {WIDTH} {height:.0}\" role=\"img\" aria-label=\"{description}\">\n\
+             <path d=\"{grid}\" class=\"grid\"/>\n{body}<path d=\"M{LEFT} {TOP}V{bottom:.1}H{right}\" class=\"axis\"/>\n\
+             {text}<text class=\"label\" x=\"{middle_x:.1}\" y=\"{label_y:.1}\" text-anchor=\"middle\">{x_label}</text>\n\
+             <text class=\"label\" transform=\"translate(12 {middle_y:.1}) rotate(-90)\" text-anchor=\"middle\">{y_label}</text>\n\
+             </svg>",
+            height = self.height,
+            body = self.body,
+            label_y = self.height - 6.0,
+            description = escape(description),
+            x_label = escape(&self.x.label),
+            y_label = escape(&self.y.label),
+        )
+    }
+}
+
+/// Text as it is written into HTML.
+pub fn escape(text: &str) -> String {
+    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
+}

@@ -1,0 +1,104 @@
+//! The plane in which cells are drawn: the first two coordinates, or the first two principal components.
+
+use chreode::snapshots::Snapshots;
+
+/// A linear map of cells to the plane.
+#[derive(Debug)]
+pub struct View {
+    /// What the two axes measure.
+    pub labels: [String; 2],
+    centre: Vec<f64>,
+    axes: [Vec<f64>; 2],
+}
+
+/// Cells that the components are computed from, at most.
+const CELLS: usize = 4000;
+/// Steps of the power iteration: the components need be no more exact than a picture.
+const ITERATIONS: usize = 60;
+
+impl View {
+    /// The view of a data set whose coordinates have `names`.
+    pub fn of(snapshots: &Snapshots, names: &[String]) -> Self {
+        let dims = snapshots.dims();
+        let unit = |i: usize| (0..dims).map(|j| f64::from(u8::from(i == j))).collect::<Vec<f64>>();
+        if dims > 2 {
+            return Self::principal(snapshots);
+        }
+        // A single coordinate is drawn along a line.
+        let second = names.get(1).cloned().unwrap_or_default();
+        Self { labels: [names[0].clone(), second], centre: vec![0.0; dims], axes: [unit(0), unit(1)] }
+    }
+
+    /// Principal components by power iteration with deflation, after dividing by the largest deviation so that
+    /// squares stay finite.
+    fn principal(snapshots: &Snapshots) -> Self {
+        let (dims, points) = (snapshots.dims(), snapshots.all_points());
+        let stride = (points.len() / dims).div_ceil(CELLS);
+        let sample = || points.chunks_exact(dims).step_by(stride);
+        let cells = sample().count() as f64;
+        let mut centre = vec![0.0; dims];
+        sample().for_each(|cell| centre.iter_mut().zip(cell).for_each(|(c, &x)| *c += f64::from(x) / cells));
+        let mut rows: Vec<Vec<f64>> =
+            sample().map(|cell| cell.iter().zip(&centre).map(|(&x, c)| f64::from(x) - c).collect()).collect();
+        let largest = rows.iter().flatten().fold(0.0f64, |m, x| m.max(x.abs()));
+        if largest > 0.0 {
+            rows.iter_mut().flatten().for_each(|x| *x /= largest);
+        }
+        let total: f64 = rows.iter().flatten().map(|x| x * x).sum();
+        let mut labels = [String::new(), String::new()];
+        let mut axes = [vec![], vec![]];
+        for (c, (axis, label)) in axes.iter_mut().zip(&mut labels).enumerate() {
+            *axis = leading_direction(&rows, dims);
+            let mut explained = 0.0;
+            for row in &mut rows {
+                let along = dot(row, axis);
+                explained += along * along;
+                row.iter_mut().zip(axis.iter()).for_each(|(x, a)| *x -= along * a);
+            }
+            let share = if total > 0.0 { 100.0 * explained / total } else { 0.0 };
+            *label = format!("principal component {} ({share:.0} % of variance)", c + 1);
+        }
+        Self { labels, centre, axes }
+    }
+
+    /// Where a cell is drawn.
+    pub fn place(&self, cell: &[f32]) -> (f64, f64) {
+        let along = |axis: &[f64]| {
+            let terms = cell.iter().zip(&self.centre).zip(axis);
+            terms.map(|((&x, c), a)| if *a == 0.0 { 0.0 } else { (f64::from(x) - c) * a }).sum()
+        };
+        (along(&self.axes[0]), along(&self.axes[1]))
+    }
+}
+
+fn leading_direction(rows: &[Vec<f64>], dims: usize) -> Vec<f64> {
+    // Any start that is not orthogonal to the component will do; unequal entries make that unlikely to happen.
+    let mut direction: Vec<f64> = (0..dims).map(|i| 1.0 + (i as f64 * 0.618).fract()).collect();
+    normalise(&mut direction);
+    for _ in 0..ITERATIONS {
+        let mut next = vec![0.0; dims];
+        for row in rows {
+            let along = dot(row, &direction);
+            next.iter_mut().zip(row).for_each(|(n, x)| *n += along * x);
+        }
+        if !normalise(&mut next) {
+            break;
+        }
+        direction = next;
+    }
+    direction
+}
+
+fn dot(a: &[f64], b: &[f64]) -> f64 {
+    a.iter().zip(b).map(|(a, b)| a * b).sum()
+}
+
+/// Whether there was a direction to normalise.
+fn normalise(vector: &mut [f64]) -> bool {
+    let length = dot(vector, vector).sqrt();
+    let usable = length > 1e-150;
+    if usable {
+        vector.iter_mut().for_each(|x| *x /= length);
+    }
+    usable
+}

@@ -1,0 +1,220 @@
+//! `chreode simulate`: particles at the times asked for, as a CSV file.
+
+use std::path::PathBuf;
+
+use chreode::dynamics::Dynamics;
+use chreode::exec::files::write_atomically;
+use chreode::exec::rng::{Purpose, stream, uniform};
+use chreode::simulate::lineage::{Fate, Lineage};
+use chreode::simulate::{Particles, branching, ode, resampling, sde};
+use clap::Args;
+use serde_json::json;
+
+use crate::arguments::{Data, DataArgs, ModeArgs, ModeName};
+use crate::failure::{Failure, Result};
+use crate::output::{check_writable, columns, print, print_json, short, write_csv};
+
+#[derive(Debug, Args)]
+pub struct Simulate {
+    /// The model
+    model: PathBuf,
+    #[command(flatten)]
+    data: DataArgs,
+    #[command(flatten)]
+    mode: ModeArgs,
+    /// Times to report, separated by commas; decreasing for a simulation into the past
+    ///
+    /// Default: the times of the data from the start on.
+    #[arg(long, value_name = "TIMES", value_delimiter = ',', allow_hyphen_values = true)]
+    times: Option<Vec<f64>>,
+    /// The time of the snapshot whose cells start
+    ///
+    /// Default: the first.
+    #[arg(long, value_name = "TIME")]
+    from: Option<f64>,
+    /// Start from so many cells of the snapshot, chosen by the seed
+    ///
+    /// Default: all.
+    #[arg(long, value_name = "COUNT")]
+    founders: Option<usize>,
+    /// Sde: resample when the effective sample size falls under this fraction of the particles
+    ///
+    /// Range: above 0, at most 1.
+    ///
+    /// Default: never.
+    #[arg(long, value_name = "REAL")]
+    resample_below: Option<f64>,
+    /// Where to write the particles: time, particle, parent, weight, coordinates
+    ///
+    /// The parent is the cell that divided into this one, or the particle that a resampled one was drawn from; empty where there is none.
+    #[arg(short, long, value_name = "OUT.csv")]
+    output: PathBuf,
+    /// Branching: also write the lineage forest in the Newick format
+    #[arg(long, value_name = "FILE")]
+    newick: Option<PathBuf>,
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+}
+
+/// The columns of the output before the coordinates.
+const COLUMNS: [&str; 4] = ["time", "particle", "parent", "weight"];
+
+impl Simulate {
+    pub fn run(self) -> Result<()> {
+        self.check_arguments()?;
+        let model = Dynamics::load(&self.model)?;
+        let data = self.data.read()?;
+        self.data.check_model(&data, &self.model, &model)?;
+        if let Some(name) = data.names.iter().find(|name| COLUMNS.contains(&name.as_str())) {
+            return Err(Failure::Failed(format!(
+                "{}: a coordinate is called `{name}`, which is a column of the output; name its role (--time-column, \
+                 --weight-column, --ignore-column) or rename it",
+                self.data.data.display()
+            )));
+        }
+        for path in std::iter::once(&self.output).chain(&self.newick) {
+            check_writable(path)?;
+        }
+        let start = self.start(&data)?;
+        let times = self.output_times(&data, start.time);
+        let (frames, lineage) = self.simulate(&model, &start, &times)?;
+        self.write(&data, &start, &frames, lineage.as_ref())?;
+        if let Some((path, lineage)) = self.newick.as_ref().zip(lineage.as_ref()) {
+            write_atomically(path, lineage.newick().as_bytes())?;
+        }
+        self.tell(&frames, lineage.as_ref())
+    }
+
+    fn check_arguments(&self) -> Result<()> {
+        let usage = |what: &str| Err(Failure::Usage(what.into()));
+        if self.newick.is_some() && self.mode.mode != ModeName::Branching {
+            return usage("--newick: there are lineages with --mode branching only");
+        }
+        if self.resample_below.is_some() && self.mode.mode != ModeName::Sde {
+            return usage("--resample-below: particles are resampled with --mode sde only");
+        }
+        if self.founders == Some(0) {
+            return usage("--founders: at least 1 is needed");
+        }
+        Ok(())
+    }
+
+    fn start(&self, data: &Data) -> Result<Particles> {
+        let snapshots = &data.snapshots;
+        let k = self.from.map_or(Ok(0), |time| snapshots.index_of(time))?;
+        let all = Particles::of_snapshot(snapshots, k);
+        let Some(founders) = self.founders else { return Ok(all) };
+        if founders > all.len() {
+            let (time, cells) = (all.time, all.len());
+            return Err(Failure::Usage(format!(
+                "--founders must be at most {cells}, the cells at time {time}, got {founders}"
+            )));
+        }
+        let rows = choose(all.len(), founders, self.mode.seed);
+        let points = rows.iter().flat_map(|&row| all.point(row)).copied().collect();
+        let weights: Vec<f64> = rows.iter().map(|&row| snapshots.weights(k)[row]).collect();
+        Ok(Particles::new(all.time, all.dims, points, Some(&weights))?)
+    }
+
+    fn output_times(&self, data: &Data, start: f64) -> Vec<f64> {
+        let later = || data.snapshots.times().iter().copied().filter(|&time| time >= start).collect();
+        self.times.clone().unwrap_or_else(later)
+    }
+
+    fn simulate(
+        &self,
+        model: &Dynamics,
+        start: &Particles,
+        times: &[f64],
+    ) -> Result<(Vec<Particles>, Option<Lineage>)> {
+        let mut all_times = vec![start.time];
+        all_times.extend(times);
+        all_times.dedup();
+        let (step, seed) = (self.mode.step(&all_times), self.mode.seed);
+        match self.mode.mode {
+            ModeName::Ode => Ok((ode::integrate(model, start, times, &ode::Solver::default())?.frames, None)),
+            ModeName::Sde => {
+                let options = sde::Options { step, seed, resample_below: self.resample_below };
+                Ok((sde::simulate(model, start, times, &options)?.frames, None))
+            }
+            ModeName::Branching => {
+                let options = branching::Options {
+                    step,
+                    seed,
+                    motion: self.mode.motion(model),
+                    turnover: self.mode.turnover,
+                    max_population: self.mode.max_population,
+                };
+                let equal = start.log_weights.windows(2).all(|pair| pair[0] == pair[1]);
+                // Branching cells all stand for the same mass.
+                let resampled = if equal { None } else { Some(resampling::resample(start, seed)?) };
+                let population =
+                    branching::simulate(model, resampled.as_ref().unwrap_or(start), times, &options)?;
+                Ok((population.trajectory.frames, Some(population.lineage)))
+            }
+        }
+    }
+
+    fn write(
+        &self,
+        data: &Data,
+        start: &Particles,
+        frames: &[Particles],
+        lineage: Option<&Lineage>,
+    ) -> Result<()> {
+        let header: Vec<String> = COLUMNS.iter().map(|c| c.to_string()).chain(data.names.clone()).collect();
+        let rows = frames.iter().enumerate().flat_map(|(f, frame)| {
+            let before = if f == 0 { start } else { &frames[f - 1] };
+            (0..frame.len()).map(move |row| {
+                let id = frame.ids[row];
+                let parent = match lineage {
+                    Some(lineage) => lineage.nodes[id as usize].parent,
+                    None => Some(before.ids[frame.ancestors[row]]).filter(|&ancestor| ancestor != id),
+                };
+                let weight = frame.log_weights[row].exp();
+                let first = [
+                    frame.time.to_string(),
+                    id.to_string(),
+                    parent.map_or(String::new(), |parent| parent.to_string()),
+                    weight.to_string(),
+                ];
+                first.into_iter().chain(frame.point(row).iter().map(f32::to_string)).collect::<Vec<String>>()
+            })
+        });
+        write_csv(&self.output, &header, rows)
+    }
+
+    fn tell(&self, frames: &[Particles], lineage: Option<&Lineage>) -> Result<()> {
+        let count = |fate: Fate| lineage.map(|lineage| lineage.times_of(fate).count());
+        let (divisions, deaths) = (count(Fate::Divided), count(Fate::Died));
+        if self.json {
+            let of_frame = |frame: &Particles| json!({ "time": frame.time, "particles": frame.len(), "mass": frame.mass() });
+            return print_json(&json!({
+                "time_points": frames.iter().map(of_frame).collect::<Vec<_>>(),
+                "divisions": divisions,
+                "deaths": deaths,
+                "output": self.output.display().to_string(),
+            }));
+        }
+        let row =
+            |frame: &Particles| vec![frame.time.to_string(), frame.len().to_string(), short(frame.mass())];
+        let mut text = columns(&["time", "particles", "mass"], &frames.iter().map(row).collect::<Vec<_>>());
+        if let Some((divisions, deaths)) = divisions.zip(deaths) {
+            text += &format!("{divisions} divisions, {deaths} deaths\n");
+        }
+        print(&(text + &format!("particles: {}", self.output.display())))
+    }
+}
+
+/// `count` of the numbers below `all`, in increasing order, each choice as likely as any other (Knuth's algorithm S).
+pub fn choose(all: usize, count: usize, seed: u64) -> Vec<usize> {
+    let mut rng = stream(seed, Purpose::Resampling, 1, 0);
+    let mut chosen = Vec::with_capacity(count);
+    for row in 0..all {
+        if ((all - row) as f64) * uniform(&mut rng) < (count - chosen.len()) as f64 {
+            chosen.push(row);
+        }
+    }
+    chosen
+}
