@@ -322,7 +322,7 @@ impl Forest {
                 (self.edges.len() - 1) as u32
             }
         };
-        ends.map(|node| self.first[node as usize] = e);
+        ends.iter().for_each(|&node| self.first[node as usize] = e);
     }
 
     /// Removes an edge; its ends must be settled again.
