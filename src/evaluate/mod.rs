@@ -1,6 +1,7 @@
 //! How good a fit is: the measures of quality by which methods are compared.
 
 pub mod action;
+pub mod hold_out;
 pub mod mass;
 pub mod wasserstein;
 

@@ -22,7 +22,7 @@ pub(super) struct Batch {
     pub(super) input: Vec<f32>,
     /// v.
     pub(super) velocity: Vec<f32>,
-    /// ξ, where the bridge has noise.
+    /// ξ; 0 where the bridge has no noise.
     pub(super) noise: Vec<f32>,
     /// Numbers of a row.
     pub(super) rows: Vec<Row>,
@@ -55,12 +55,11 @@ impl Batch {
     pub(super) fn new(source: &Source<'_>) -> Self {
         let dims = source.snapshots.dims();
         let rows = source.intervals.len() * source.rows_per_interval;
-        let noisy = source.bridge.sigma() > 0.0;
         Self {
             dims,
             input: vec![0.0; rows * (dims + 1)],
             velocity: vec![0.0; rows * dims],
-            noise: vec![0.0; if noisy { rows * dims } else { 0 }],
+            noise: vec![0.0; rows * dims],
             rows: vec![Row::default(); rows],
         }
     }
@@ -68,32 +67,22 @@ impl Batch {
     /// Draws the batch of training step `step`: `rows_per_interval` rows for every interval in turn.
     pub(super) fn draw(&mut self, source: &Source<'_>, step: usize) {
         let dims = self.dims;
-        // An empty noise buffer gives every task an empty share.
-        let noise_rows = if self.noise.is_empty() { 0 } else { dims };
-        let mut noise_tasks: Vec<&mut [f32]> = vec![];
-        let mut rest = self.noise.as_mut_slice();
-        for rows in self.rows.chunks(TASK_ROWS) {
-            let (head, tail) = rest.split_at_mut(rows.len() * noise_rows);
-            noise_tasks.push(head);
-            rest = tail;
-        }
         self.rows
             .par_chunks_mut(TASK_ROWS)
             .zip(self.input.par_chunks_mut(TASK_ROWS * (dims + 1)))
             .zip(self.velocity.par_chunks_mut(TASK_ROWS * dims))
-            .zip(noise_tasks)
+            .zip(self.noise.par_chunks_mut(TASK_ROWS * dims))
             .enumerate()
             .for_each(|(task, (((rows, inputs), velocities), noises))| {
                 let mut rng = stream(source.seed, Purpose::Training, step as u64, task as u64);
                 for (r, row) in rows.iter_mut().enumerate() {
                     let interval = (task * TASK_ROWS + r) / source.rows_per_interval;
-                    let noise = &mut noises[r * noise_rows..(r + 1) * noise_rows];
                     *row = source.draw_row(
                         &source.intervals[interval],
                         &mut rng,
                         &mut inputs[r * (dims + 1)..(r + 1) * (dims + 1)],
                         &mut velocities[r * dims..(r + 1) * dims],
-                        noise,
+                        &mut noises[r * dims..(r + 1) * dims],
                     );
                 }
             });
@@ -117,7 +106,9 @@ impl Source<'_> {
         let draw = interval.sampler.sample(rng);
         let (low, high) = self.bridge.time_range();
         let r = low + (high - low) * rng.random::<f64>();
-        noise.iter_mut().for_each(|z| *z = StandardNormal.sample(rng));
+        if self.bridge.sigma() > 0.0 {
+            noise.iter_mut().for_each(|z| *z = StandardNormal.sample(rng));
+        }
         let (start, end, state) = match draw {
             Draw::Matched(pair) => {
                 let (start, end) = (point(k, pair.source), point(k + 1, pair.target));
@@ -152,7 +143,7 @@ impl Source<'_> {
         let speed = duration / length;
         for c in 0..start.len() {
             let (x0, x1) = (f64::from(start[c]), f64::from(end[c]));
-            let xi = noise.get(c).map_or(0.0, |&z| f64::from(z));
+            let xi = f64::from(noise[c]);
             let x = x0 + state.along * (x1 - x0) + state.spread * xi;
             input[1 + c] = ((x - centre[c]) / length) as f32;
             velocity[c] = ((state.velocity_along * (x1 - x0) + state.velocity_spread * xi) * speed) as f32;

@@ -1,5 +1,6 @@
 //! The training loop of all simulation-free methods.
 
+use std::iter::once;
 use std::time::Instant;
 
 use super::batch::{Batch, Row, Source};
@@ -151,12 +152,20 @@ impl Learner {
         Ok(Self { network, gradient, adam, average })
     }
 
-    fn step(&mut self, rate: f64) {
+    /// One step after a loss that was finite: only now are the parameters of the last step known to be good, and join
+    /// the average.
+    fn step(&mut self, epoch: usize, rate: f64) {
+        if epoch > 0 {
+            self.average.update(self.network.parameters());
+        }
         self.adam.step(self.network.parameters_mut(), self.gradient.gradient(), rate);
-        self.average.update(self.network.parameters());
     }
 
-    fn into_average(self) -> Result<Mlp> {
+    /// The network of averaged parameters; those of the last step are `good` if no loss has spoken against them.
+    fn into_average(mut self, good: bool) -> Result<Mlp> {
+        if good && self.network.parameters().iter().all(|p| p.is_finite()) {
+            self.average.update(self.network.parameters());
+        }
         Mlp::from_parameters(self.network.architecture().clone(), self.average.parameters().to_vec())
     }
 }
@@ -213,14 +222,13 @@ pub(crate) fn train(
             loss += growth.as_mut().map_or(0.0, |learner| evaluate_growth(learner, &batch));
             loss += score.as_mut().map_or(0.0, |learner| evaluate_score(learner, &batch, dims));
             if loss.is_finite() {
-                let mut learners: Vec<&mut Learner> =
-                    std::iter::once(&mut velocity).chain(&mut growth).chain(&mut score).collect();
                 if let Some(clip) = options.clip {
-                    let mut gradients: Vec<&mut [f32]> =
-                        learners.iter_mut().map(|learner| learner.gradient.gradient_mut()).collect();
+                    let mut gradients =
+                        [Some(&mut velocity), growth.as_mut(), score.as_mut()].map(gradient_mut);
                     clip_gradients(&mut gradients, clip);
                 }
-                learners.iter_mut().for_each(|learner| learner.step(schedule.rate(epoch)));
+                let learners = once(&mut velocity).chain(&mut growth).chain(&mut score);
+                learners.for_each(|learner| learner.step(epoch, schedule.rate(epoch)));
             }
             loss
         });
@@ -243,14 +251,21 @@ pub(crate) fn train(
         // The work is done: there is nothing left to cancel.
         let _ = reporter.report(&done);
     }
+    let good = !losses.is_empty() && !matches!(stopped, Some(Error::NonFinite(_)));
+    let average = |learner: Learner| learner.into_average(good);
     Ok(Trained {
-        velocity: velocity.into_average()?,
-        growth: growth.map(Learner::into_average).transpose()?,
-        score: score.map(Learner::into_average).transpose()?,
+        velocity: average(velocity)?,
+        growth: growth.map(average).transpose()?,
+        score: score.map(average).transpose()?,
         losses,
         seconds: started.elapsed().as_secs_f64(),
         stopped,
     })
+}
+
+/// A network's gradient, to be clipped; nothing for a network that is not there.
+fn gradient_mut(learner: Option<&mut Learner>) -> &mut [f32] {
+    learner.map(|learner| learner.gradient.gradient_mut()).unwrap_or_default()
 }
 
 /// Σ weight ‖v − v*‖²/d.
