@@ -1,7 +1,7 @@
 //! Measured beside published: W1 per time point, RME, action and growth correlation on the shared data, at the published
 //! settings (3000 steps, five hidden layers of 256).
 //!
-//! `cargo bench --bench published -- [DATA] [METHOD] [SEED…]` (all data, all methods, seed 11 without words). A fit takes one to three
+//! `cargo bench --bench published -- [DATA] [METHOD] [SEED…]`, or `-- hold-out [SEED…]` (everything, seed 11, without words). A fit takes one to three
 //! minutes on two cores. Needs the data of ../shared; sources of the published figures: Peng et al. (WFR-FM, ICLR
 //! 2026) and Ying et al. (USB, 2026), tables on the same files.
 
@@ -9,12 +9,14 @@
 mod common;
 
 use chreode::datasets::GeneNetwork;
+use chreode::evaluate::hold_out::hold_out;
 use chreode::evaluate::mass::growth_correlation;
 use chreode::evaluate::{EvaluationOptions, Mode, evaluate};
 use chreode::exec::progress::silent;
 use chreode::exec::threads::with_threads;
 use chreode::method::{FitOptions, Method, fit};
 use chreode::simulate::ode;
+use chreode::snapshots::Snapshots;
 use std::time::Instant;
 
 const THREADS: usize = 2;
@@ -75,14 +77,42 @@ fn main() {
         for case in CASES.iter().filter(|case| wanted(case)) {
             run(case, seed);
         }
+        for method in [Method::WfrFm, Method::Usb] {
+            if words.is_empty() || words.iter().any(|word| word == "hold-out") {
+                run_hold_out(method, seed);
+            }
+        }
+    }
+}
+
+/// Hold-one-out on emt: the mean W1 over its inner time points, each predicted by a model that has not seen it.
+fn run_hold_out(method: Method, seed: u64) {
+    let Some(snapshots) = common::shared_snapshots("emt") else { return };
+    let Some(case) = CASES.iter().find(|case| case.data == "emt" && case.method == method) else { return };
+    let options = case.options(seed);
+    let measure = EvaluationOptions { mode: Mode::Ode(ode::Solver::default()), runs: 1, seed, delta: 1.0 };
+    let learn = |seen: &Snapshots| Ok(fit(seen, &options, &mut silent)?.dynamics);
+    let inner = &snapshots.times()[1..snapshots.len() - 1];
+    let held_out = hold_out(&snapshots, inner, learn, &measure).unwrap();
+    let w1: Vec<String> = held_out.iter().map(|point| format!("{:.4}", point.w1.mean)).collect();
+    let mean = held_out.iter().map(|point| point.w1.mean).sum::<f64>() / held_out.len() as f64;
+    println!("\nemt {method} seed {seed}: hold-one-out\n  published      mean .298");
+    println!("  flow           {} mean {mean:.4}", w1.join(" "));
+}
+
+impl Case {
+    fn options(&self, seed: u64) -> FitOptions {
+        let mut options = FitOptions::new(self.method);
+        (options.delta, options.sigma, options.seed, options.threads) =
+            (self.delta, self.sigma, seed, THREADS);
+        options.training.batch_size = self.batch;
+        options
     }
 }
 
 fn run(case: &Case, seed: u64) {
     let Some(snapshots) = common::shared_snapshots(case.data) else { return };
-    let mut options = FitOptions::new(case.method);
-    (options.delta, options.sigma, options.seed, options.threads) = (case.delta, case.sigma, seed, THREADS);
-    options.training.batch_size = case.batch;
+    let options = case.options(seed);
     let started = Instant::now();
     let fitted = fit(&snapshots, &options, &mut silent).unwrap();
     let (dynamics, report) = (&fitted.dynamics, &fitted.report);
