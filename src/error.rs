@@ -85,7 +85,11 @@ impl Error {
 pub(crate) fn fits_in_memory(name: &str, value: impl fmt::Display, numbers: Option<usize>) -> Result<()> {
     // Reserving address space touches no memory, and is refused for what could never be had.
     let reserved = numbers.map(|numbers| Vec::<f32>::new().try_reserve_exact(numbers).is_ok());
-    if reserved == Some(true) { Ok(()) } else { Err(Error::argument(name, value, "less: it does not fit in memory")) }
+    if reserved == Some(true) {
+        Ok(())
+    } else {
+        Err(Error::argument(name, value, "less: it does not fit in memory"))
+    }
 }
 
 /// `value` if it is positive and finite.

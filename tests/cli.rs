@@ -60,7 +60,10 @@ fn transport_agrees_with_independent_values() {
                 let found = solve(&format!("--cost wfr --delta {delta}"));
                 let (primal, dual) = (number(case, "primal"), number(case, "dual_lower_bound"));
                 let slack = 1e-6 * primal;
-                assert!((dual - slack..=primal + slack).contains(&number(&found, "primal")), "case {i}: {found}");
+                assert!(
+                    (dual - slack..=primal + slack).contains(&number(&found, "primal")),
+                    "case {i}: {found}"
+                );
                 close(&found, "dual", primal);
                 close(&found, "transported_mass", number(case, "transported_mass"));
             }
@@ -100,7 +103,8 @@ fn transport_prints_the_promised_keys_and_a_plan_that_adds_up() {
     assert_eq!(plan.lines().next(), Some("source,target,mass"));
     let mass: f64 = plan.lines().skip(1).map(|l| l.rsplit(',').next().unwrap().parse::<f64>().unwrap()).sum();
     assert!((mass - 3.0).abs() < 1e-12);
-    let complaint = run(&folder, "transport a.csv b.csv --cost euclidean --penalty inf --source-penalty 1 --json");
+    let complaint =
+        run(&folder, "transport a.csv b.csv --cost euclidean --penalty inf --source-penalty 1 --json");
     assert!(complaint.json()["converged"] == true);
 }
 
@@ -146,7 +150,8 @@ fn every_method_and_a_free_combination_can_be_fitted_and_evaluated() {
     let folder = with_cells("methods");
     let methods = run(&folder, "methods --json").json();
     assert_eq!(methods.as_array().unwrap().len(), 6);
-    let names = methods.as_array().unwrap().iter().map(|m| format!("--method {}", m["name"].as_str().unwrap()));
+    let names =
+        methods.as_array().unwrap().iter().map(|m| format!("--method {}", m["name"].as_str().unwrap()));
     for choice in names.chain(["--coupling wfr --bridge straight".into()]) {
         let fitted = run(&folder, &format!("fit cells.csv {choice} {TINY} -o model --json")).json();
         assert_eq!(fitted["unmatched_mass"].as_array().unwrap().len(), 4, "{choice}");
@@ -158,7 +163,9 @@ fn every_method_and_a_free_combination_can_be_fitted_and_evaluated() {
 fn the_same_seed_gives_the_same_model_and_particles_at_any_number_of_threads() {
     let folder = with_cells("threads");
     let files = |threads: usize| {
-        let fit = format!("fit cells.csv --method usb --seed 3 --threads {threads} {TINY} --batch-size 200 -o model");
+        let fit = format!(
+            "fit cells.csv --method usb --seed 3 --threads {threads} {TINY} --batch-size 200 -o model"
+        );
         run(&folder, &fit.replace("--batch-size 8", "")).succeeded();
         let simulate = format!(
             "simulate model cells.csv --mode branching --seed 3 --threads {threads} -o out.csv --newick out.nwk"
@@ -173,7 +180,8 @@ fn the_same_seed_gives_the_same_model_and_particles_at_any_number_of_threads() {
 #[test]
 fn a_held_out_time_is_not_trained_on_and_the_ends_cannot_be_held_out() {
     let folder = with_cells("hold-out");
-    let fitted = run(&folder, &format!("fit cells.csv --hold-out 2 --hold-out 1 {TINY} -o model --json")).json();
+    let fitted =
+        run(&folder, &format!("fit cells.csv --hold-out 2 --hold-out 1 {TINY} -o model --json")).json();
     assert_eq!(fitted["unmatched_mass"].as_array().unwrap().len(), 2);
     let measured = run(&folder, "evaluate model cells.csv --json").json();
     assert_eq!(measured["time_points"].as_array().unwrap().len(), 4, "held-out times are predicted too");
@@ -187,8 +195,11 @@ fn a_held_out_time_is_not_trained_on_and_the_ends_cannot_be_held_out() {
 #[test]
 fn branching_lineages_are_consistent() {
     let folder = with_cells("lineages");
-    run(&folder, &format!("fit cells.csv --delta 1.5 {TINY} --epochs 60 -o model").replace("--epochs 3 ", ""))
-        .succeeded();
+    run(
+        &folder,
+        &format!("fit cells.csv --delta 1.5 {TINY} --epochs 60 -o model").replace("--epochs 3 ", ""),
+    )
+    .succeeded();
     let call = "simulate model cells.csv --mode branching --founders 10 --turnover 0.3 --times 0,2,4 -o out.csv --newick out.nwk";
     run(&folder, call).succeeded();
     let text = fs::read_to_string(folder.join("out.csv")).unwrap();
@@ -257,7 +268,9 @@ fn every_option_of_a_fit_is_listed_with_what_a_user_needs() {
     for option in options.as_array().unwrap() {
         assert_has_keys(option, &["name", "type", "default", "range", "meaning"]);
         assert!(help.contains(&format!("--{} ", option["name"].as_str().unwrap())), "{option}");
-        assert!(!option["meaning"].as_str().unwrap().is_empty() && !option["type"].as_str().unwrap().is_empty());
+        assert!(
+            !option["meaning"].as_str().unwrap().is_empty() && !option["type"].as_str().unwrap().is_empty()
+        );
     }
     let default = |name: &str| {
         let found = options.as_array().unwrap().iter().find(|option| option["name"] == name).unwrap();
@@ -271,7 +284,8 @@ fn the_report_is_one_page_that_needs_nothing_else() {
     let folder = folder("report");
     for dims in [2, 5] {
         run(&folder, &format!("generate branching --cells 300 --dims {dims} -o cells.csv")).succeeded();
-        run(&folder, &format!("fit cells.csv --method usb --hold-out 1 {TINY} -o model --report page.html")).succeeded();
+        run(&folder, &format!("fit cells.csv --method usb --hold-out 1 {TINY} -o model --report page.html"))
+            .succeeded();
         let page = fs::read_to_string(folder.join("page.html")).unwrap();
         for outside in ["http", "<script", "src=", "href=", "@import", "url("] {
             assert!(!page.contains(outside), "{outside}");

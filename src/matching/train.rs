@@ -183,7 +183,8 @@ pub(crate) fn train(
         rows_per_interval: options.batch_size,
         seed,
     };
-    let numbers = options.batch_size.checked_mul(intervals.len()).and_then(|rows| rows.checked_mul(3 * dims + 4));
+    let numbers =
+        options.batch_size.checked_mul(intervals.len()).and_then(|rows| rows.checked_mul(3 * dims + 4));
     fits_in_memory("batch_size", options.batch_size, numbers)?;
     let mut batch = Batch::new(&source);
     let rows = batch.rows.len();

@@ -46,14 +46,18 @@ impl Outcome {
     pub fn one_line(&self) -> &str {
         assert!(matches!(self.code, Some(1 | 2)), "{self:?}");
         let line = self.stderr.strip_suffix('\n').unwrap_or_else(|| panic!("{self:?}"));
-        assert!(line.starts_with("chreode: ") && !line.contains('\n') && !line.contains("panicked"), "{self:?}");
+        assert!(
+            line.starts_with("chreode: ") && !line.contains('\n') && !line.contains("panicked"),
+            "{self:?}"
+        );
         line
     }
 }
 
 /// Runs `chreode` in `folder`.
 pub fn chreode(folder: &Path, arguments: &[&str]) -> Outcome {
-    let output = Command::new(env!("CARGO_BIN_EXE_chreode")).current_dir(folder).args(arguments).output().unwrap();
+    let output =
+        Command::new(env!("CARGO_BIN_EXE_chreode")).current_dir(folder).args(arguments).output().unwrap();
     let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
     Outcome { code: output.status.code(), stdout: text(output.stdout), stderr: text(output.stderr) }
 }

@@ -194,7 +194,8 @@ impl FromStr for Widths {
     type Err = String;
 
     fn from_str(text: &str) -> std::result::Result<Self, String> {
-        let wrong = || "a width and a number of layers (256x5) or a list of widths (256,128) is needed".to_string();
+        let wrong =
+            || "a width and a number of layers (256x5) or a list of widths (256,128) is needed".to_string();
         let number = |text: &str| text.trim().parse::<usize>().ok().filter(|&n| n > 0).ok_or_else(wrong);
         match text.split_once('x') {
             // Deeper networks than this are a slip of the hand, and would not fit in memory.

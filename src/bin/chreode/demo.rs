@@ -71,7 +71,8 @@ impl Demo {
             rows.push(self.row(published, &data.snapshots, fitted)?);
             models.push(ModelSection::new(&data.snapshots, options, fitted, &[])?);
         }
-        let header = vec!["method", "W1", "published", "RME", "published", "growth correlation", "action", "fit"];
+        let header =
+            vec!["method", "W1", "published", "RME", "published", "growth correlation", "action", "fit"];
         let births = births(&models[0]);
         print(&format!("\n{}\n{births}\n{SHORTENED}", columns(&header, &rows)))?;
         let page = Page {

@@ -62,7 +62,8 @@ impl Evaluate {
             seed: self.mode.seed,
             delta: self.delta.or(model.info().delta).unwrap_or(1.0),
         };
-        let correlation = self.growth_correlation.map(|truth| correlation(truth, &model, snapshots)).transpose()?;
+        let correlation =
+            self.growth_correlation.map(|truth| correlation(truth, &model, snapshots)).transpose()?;
         let evaluation = evaluate(&model, snapshots, &options)?;
         if self.json {
             print_json(&self.as_json(&evaluation, correlation))
@@ -118,7 +119,12 @@ impl Evaluate {
         value
     }
 
-    fn as_text(&self, evaluation: &Evaluation, options: &EvaluationOptions, correlation: Option<f64>) -> String {
+    fn as_text(
+        &self,
+        evaluation: &Evaluation,
+        options: &EvaluationOptions,
+        correlation: Option<f64>,
+    ) -> String {
         let mut text = measures(evaluation, self.is_stochastic());
         text += &format!("action {} (δ = {})\n", short(evaluation.action), short(options.delta));
         if let Some(correlation) = correlation {
@@ -133,7 +139,8 @@ pub fn measures(evaluation: &Evaluation, stochastic: bool) -> String {
     let show = |s: Statistic| {
         if stochastic { format!("{} ± {}", short(s.mean), short(s.sd)) } else { short(s.mean) }
     };
-    let row = |point: &TimePoint| vec![point.time.to_string(), show(point.w1), show(point.w2), show(point.rme)];
+    let row =
+        |point: &TimePoint| vec![point.time.to_string(), show(point.w1), show(point.w2), show(point.rme)];
     let mut rows: Vec<Vec<String>> = evaluation.time_points.iter().map(row).collect();
     rows.push(vec!["mean".into(), show(evaluation.mean_w1), String::new(), show(evaluation.mean_rme)]);
     columns(&["time", "W1", "W2", "RME"], &rows)

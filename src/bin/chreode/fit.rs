@@ -203,11 +203,21 @@ impl Fit {
             print_json(&json(&options, &fitted.report, total, &self))
         } else {
             let parameters = fitted.dynamics.parameter_count();
-            print(&format!("{}model: {}, {parameters} parameters", summary(&options, &fitted.report), self.output.display()))
+            print(&format!(
+                "{}model: {}, {parameters} parameters",
+                summary(&options, &fitted.report),
+                self.output.display()
+            ))
         }
     }
 
-    fn write_report(&self, path: &std::path::Path, data: &Data, options: &FitOptions, fitted: &method::Fit) -> Result<()> {
+    fn write_report(
+        &self,
+        path: &std::path::Path,
+        data: &Data,
+        options: &FitOptions,
+        fitted: &method::Fit,
+    ) -> Result<()> {
         let section = ModelSection::new(&data.snapshots, options, fitted, &self.hold_out)?;
         let page = Page {
             title: format!("{} on {}", options.recipe.name, self.data.name()),
@@ -224,7 +234,8 @@ impl Fit {
 fn hold_out(snapshots: &Snapshots, times: &[f64]) -> Result<Snapshots> {
     let all = snapshots.times();
     for &time in times {
-        let index = snapshots.index_of(time).map_err(|error| Failure::Usage(format!("--hold-out: {error}")))?;
+        let index =
+            snapshots.index_of(time).map_err(|error| Failure::Usage(format!("--hold-out: {error}")))?;
         if index == 0 || index == all.len() - 1 {
             let which = if index == 0 { "first" } else { "last" };
             return Err(Failure::Usage(format!(
@@ -278,8 +289,10 @@ pub fn coupling_gap(report: &FitReport, interval: usize) -> f64 {
 
 /// What was chosen: (name, value, by which rule).
 pub fn choices(options: &FitOptions, report: &FitReport) -> Vec<(&'static str, f64, String)> {
-    let given = |given: Option<f64>, rule: &str| if given.is_some() { "given".to_string() } else { rule.to_string() };
-    let from_rate = |rule: &'static str| if options.branching_rate.is_some() { "from δ² = σ²/λ" } else { rule };
+    let given =
+        |given: Option<f64>, rule: &str| if given.is_some() { "given".to_string() } else { rule.to_string() };
+    let from_rate =
+        |rule: &'static str| if options.branching_rate.is_some() { "from δ² = σ²/λ" } else { rule };
     let sigma_rule = if options.recipe.bridge == BridgeKind::PoissonBrownian {
         "σ√h is 3 % of the spread of a coordinate, h the mean interval"
     } else {

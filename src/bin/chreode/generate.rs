@@ -71,11 +71,17 @@ struct To {
 
 impl Generate {
     pub fn run(self) -> Result<()> {
-        let (What::GeneNetwork { to, .. } | What::GaussianMixture { to, .. } | What::Branching { to, .. }) = &self.what;
+        let (What::GeneNetwork { to, .. } | What::GaussianMixture { to, .. } | What::Branching { to, .. }) =
+            &self.what;
         check_writable(&to.output)?;
         let snapshots = self.what.generate(to.seed)?;
         write_snapshots(&to.output, &snapshots)?;
-        print(&format!("{}cells: {}, {} coordinates", counts(&snapshots), to.output.display(), snapshots.dims()))
+        print(&format!(
+            "{}cells: {}, {} coordinates",
+            counts(&snapshots),
+            to.output.display(),
+            snapshots.dims()
+        ))
     }
 }
 

@@ -48,7 +48,8 @@ impl Described {
             let found = rest.iter().find_map(|paragraph| paragraph.strip_prefix(what));
             found.map(|text| text.trim().trim_end_matches('.').to_string())
         };
-        let values: Vec<String> = arg.get_possible_values().iter().map(|v| v.get_name().to_string()).collect();
+        let values: Vec<String> =
+            arg.get_possible_values().iter().map(|v| v.get_name().to_string()).collect();
         let default = arg.get_default_values().first().map(|value| value.to_string_lossy().into_owned());
         let kind = arg.get_value_names().and_then(|names| names.first()).map(|name| name.to_lowercase());
         Self {

@@ -13,7 +13,9 @@ use crate::failure::{Failure, Result};
 /// Prints to stdout; a reader that has seen enough (`| head`) is no failure.
 pub fn print(text: &str) -> Result<()> {
     match writeln!(std::io::stdout(), "{}", text.trim_end()) {
-        Err(error) if error.kind() != ErrorKind::BrokenPipe => Err(Failure::Failed(format!("stdout: {error}"))),
+        Err(error) if error.kind() != ErrorKind::BrokenPipe => {
+            Err(Failure::Failed(format!("stdout: {error}")))
+        }
         _ => Ok(()),
     }
 }
@@ -33,7 +35,11 @@ pub fn check_writable(path: &Path) -> Result<()> {
     let mut probe = name.to_os_string();
     probe.push(format!(".{}.probe", std::process::id()));
     let probe = path.with_file_name(probe);
-    OpenOptions::new().write(true).create_new(true).open(&probe).map_err(|error| failed(&error.to_string()))?;
+    OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .open(&probe)
+        .map_err(|error| failed(&error.to_string()))?;
     fs::remove_file(&probe).map_err(|error| failed(&error.to_string()))
 }
 

@@ -16,7 +16,9 @@ impl Bar {
     pub fn new(what: &str) -> Self {
         let bar = ProgressBar::no_length().with_prefix(what.to_string());
         let template = "{prefix} {msg} {wide_bar} {pos}/{len} {eta}";
-        bar.set_style(ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar()));
+        bar.set_style(
+            ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar()),
+        );
         Self { bar, stage: "" }
     }
 

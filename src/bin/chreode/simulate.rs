@@ -122,7 +122,12 @@ impl Simulate {
         self.times.clone().unwrap_or_else(later)
     }
 
-    fn simulate(&self, model: &Dynamics, start: &Particles, times: &[f64]) -> Result<(Vec<Particles>, Option<Lineage>)> {
+    fn simulate(
+        &self,
+        model: &Dynamics,
+        start: &Particles,
+        times: &[f64],
+    ) -> Result<(Vec<Particles>, Option<Lineage>)> {
         let mut all_times = vec![start.time];
         all_times.extend(times);
         all_times.dedup();
@@ -144,13 +149,20 @@ impl Simulate {
                 let equal = start.log_weights.windows(2).all(|pair| pair[0] == pair[1]);
                 // Branching cells all stand for the same mass.
                 let resampled = if equal { None } else { Some(resampling::resample(start, seed)?) };
-                let population = branching::simulate(model, resampled.as_ref().unwrap_or(start), times, &options)?;
+                let population =
+                    branching::simulate(model, resampled.as_ref().unwrap_or(start), times, &options)?;
                 Ok((population.trajectory.frames, Some(population.lineage)))
             }
         }
     }
 
-    fn write(&self, data: &Data, start: &Particles, frames: &[Particles], lineage: Option<&Lineage>) -> Result<()> {
+    fn write(
+        &self,
+        data: &Data,
+        start: &Particles,
+        frames: &[Particles],
+        lineage: Option<&Lineage>,
+    ) -> Result<()> {
         let header: Vec<String> = COLUMNS.iter().map(|c| c.to_string()).chain(data.names.clone()).collect();
         let rows = frames.iter().enumerate().flat_map(|(f, frame)| {
             let before = if f == 0 { start } else { &frames[f - 1] };
@@ -185,7 +197,8 @@ impl Simulate {
                 "output": self.output.display().to_string(),
             }));
         }
-        let row = |frame: &Particles| vec![frame.time.to_string(), frame.len().to_string(), short(frame.mass())];
+        let row =
+            |frame: &Particles| vec![frame.time.to_string(), frame.len().to_string(), short(frame.mass())];
         let mut text = columns(&["time", "particles", "mass"], &frames.iter().map(row).collect::<Vec<_>>());
         if let Some((divisions, deaths)) = divisions.zip(deaths) {
             text += &format!("{divisions} divisions, {deaths} deaths\n");
@@ -205,4 +218,3 @@ pub fn choose(all: usize, count: usize, seed: u64) -> Vec<usize> {
     }
     chosen
 }
-

@@ -70,7 +70,10 @@ const LARGEST: f64 = 1e150;
 impl Transport {
     pub fn run(self) -> Result<()> {
         if !(self.epsilon >= 0.0 && self.epsilon.is_finite()) {
-            return Err(Failure::Usage(format!("epsilon must be finite and not negative, got {}", self.epsilon)));
+            return Err(Failure::Usage(format!(
+                "epsilon must be finite and not negative, got {}",
+                self.epsilon
+            )));
         }
         let (source, target) = (self.cloud(&self.source)?, self.cloud(&self.target)?);
         if source.dims() != target.dims() {
@@ -86,7 +89,8 @@ impl Transport {
         let solution = self.solve(&source, &target)?;
         if let Some(path) = &self.plan {
             let header = ["source", "target", "mass"].map(String::from);
-            let entries = solution.plan.entries().map(|(i, j, m)| [i.to_string(), j.to_string(), m.to_string()]);
+            let entries =
+                solution.plan.entries().map(|(i, j, m)| [i.to_string(), j.to_string(), m.to_string()]);
             write_csv(path, &header, entries)?;
         }
         self.tell(&solution)

@@ -3,7 +3,8 @@
 /// Dark violet over teal to a green that is still seen on white.
 const TIMES: [[u8; 3]; 5] = [[68, 1, 84], [62, 74, 137], [38, 130, 142], [53, 183, 121], [160, 200, 40]];
 /// Blue for decline, grey for none, red for growth.
-const GROWTH: [[u8; 3]; 5] = [[33, 102, 172], [120, 170, 210], [205, 205, 205], [235, 140, 110], [178, 24, 43]];
+const GROWTH: [[u8; 3]; 5] =
+    [[33, 102, 172], [120, 170, 210], [205, 205, 205], [235, 140, 110], [178, 24, 43]];
 
 /// The colour of the `k`-th of `count` times.
 pub fn of_time(k: usize, count: usize) -> String {
@@ -19,6 +20,8 @@ fn interpolate(scale: &[[u8; 3]; 5], place: f64) -> String {
     let place = place.clamp(0.0, 1.0) * (scale.len() - 1) as f64;
     let i = (place as usize).min(scale.len() - 2);
     let share = place - i as f64;
-    let mix = |c: usize| (f64::from(scale[i][c]) * (1.0 - share) + f64::from(scale[i + 1][c]) * share).round() as u8;
+    let mix = |c: usize| {
+        (f64::from(scale[i][c]) * (1.0 - share) + f64::from(scale[i + 1][c]) * share).round() as u8
+    };
     format!("#{:02x}{:02x}{:02x}", mix(0), mix(1), mix(2))
 }

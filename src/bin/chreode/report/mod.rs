@@ -43,7 +43,10 @@ fn html(page: &Page<'_>) -> String {
     body.extend(page.notes.iter().map(|note| format!("<p>{}</p>", escape(note))));
     body += "</header>\n";
     if let Some((header, rows)) = &page.comparison {
-        body += &format!("<section><div class=\"card\"><h3>Measured beside published</h3>{}</div></section>\n", table(header, rows));
+        body += &format!(
+            "<section><div class=\"card\"><h3>Measured beside published</h3>{}</div></section>\n",
+            table(header, rows)
+        );
     }
     body.extend(page.models.iter().map(|section| model(section, &view)));
     format!(
@@ -78,7 +81,11 @@ fn model(section: &ModelSection<'_>, view: &View) -> String {
         section.report.losses.len(),
         seconds(section.report.coupling_seconds),
         seconds(section.report.training_seconds),
-        if section.sampled { " Predictions and pictures use a sample of the cells, with weights that keep the mass of every snapshot." } else { "" }
+        if section.sampled {
+            " Predictions and pictures use a sample of the cells, with weights that keep the mass of every snapshot."
+        } else {
+            ""
+        }
     );
     let mut figures = vec![pictures::trajectories(section, view)];
     figures.extend(pictures::growth(section, view));
@@ -126,10 +133,20 @@ fn measures(section: &ModelSection<'_>) -> String {
         .iter()
         .map(|point| {
             let held_out = if section.held_out.contains(&point.time) { " (held out)" } else { "" };
-            vec![format!("{}{held_out}", point.time), short(point.w1.mean), short(point.w2.mean), short(point.rme.mean)]
+            vec![
+                format!("{}{held_out}", point.time),
+                short(point.w1.mean),
+                short(point.w2.mean),
+                short(point.rme.mean),
+            ]
         })
         .collect();
-    rows.push(vec!["mean".into(), short(evaluation.mean_w1.mean), String::new(), short(evaluation.mean_rme.mean)]);
+    rows.push(vec![
+        "mean".into(),
+        short(evaluation.mean_w1.mean),
+        String::new(),
+        short(evaluation.mean_rme.mean),
+    ]);
     format!(
         "{}<p class=\"note\">Every snapshot is predicted from the first by the probability flow. W1 and W2: Wasserstein \
          distances between predicted and observed cells, in the units of the coordinates. RME: relative error of the mass. \
@@ -173,7 +190,9 @@ fn table(header: &[&str], rows: &[Vec<String>]) -> String {
         cells.map(|cell| format!("<{tag}>{}</{tag}>", escape(cell))).collect::<String>()
     };
     let head = cells("th", &mut header.iter().copied());
-    let body: String =
-        rows.iter().map(|row| format!("<tr>{}</tr>", cells("td", &mut row.iter().map(String::as_str)))).collect();
+    let body: String = rows
+        .iter()
+        .map(|row| format!("<tr>{}</tr>", cells("td", &mut row.iter().map(String::as_str))))
+        .collect();
     format!("<div class=\"scroll\"><table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>")
 }

@@ -47,7 +47,8 @@ pub fn trajectories(section: &ModelSection<'_>, view: &View) -> Figure {
     for k in 0..snapshots.len() {
         plot.dots(cells(snapshots, view, k), 3.2, &colours::of_time(k, snapshots.len()), 0.55);
     }
-    let mut caption = "Observed cells and paths of the learned velocity from cells of the first snapshot.".to_string();
+    let mut caption =
+        "Observed cells and paths of the learned velocity from cells of the first snapshot.".to_string();
     match &section.flow {
         Ok(frames) => {
             let rows = (0..frames[0].len()).step_by(frames[0].len().div_ceil(PATHS));
@@ -58,7 +59,12 @@ pub fn trajectories(section: &ModelSection<'_>, view: &View) -> Figure {
     }
     let mut legend = time_legend(snapshots);
     legend.push((INK.into(), Mark::Line, "predicted path".into()));
-    Figure { title: "Snapshots and trajectories".into(), svg: plot.finish("Cells coloured by time, with predicted paths"), legend, caption }
+    Figure {
+        title: "Snapshots and trajectories".into(),
+        svg: plot.finish("Cells coloured by time, with predicted paths"),
+        legend,
+        caption,
+    }
 }
 
 /// The predicted particles beside the observed cells, at all times but the first.
@@ -100,7 +106,10 @@ pub fn growth(section: &ModelSection<'_>, view: &View) -> Option<Figure> {
     for s in 0..SHADES {
         let of_shade = (0..section.shown.len()).flat_map(|k| {
             let growth = section.growth[k].iter().map(move |&g| shade(f64::from(g)).round() as usize);
-            cells(&section.shown, view, k).zip(growth).filter(move |(_, shade)| *shade == s).map(|(place, _)| place)
+            cells(&section.shown, view, k)
+                .zip(growth)
+                .filter(move |(_, shade)| *shade == s)
+                .map(|(place, _)| place)
         });
         plot.dots(of_shade, 3.6, &colours::of_growth(2.0 * s as f64 / (SHADES - 1) as f64 - 1.0), 0.8);
     }
@@ -145,7 +154,8 @@ pub fn mass(section: &ModelSection<'_>) -> Figure {
         (OBSERVED.into(), Mark::Dot, "observed".into()),
         (PREDICTED.into(), Mark::Line, "weighted particles".into()),
     ];
-    let mut caption = "Mass of the population as observed and as predicted from the first snapshot.".to_string();
+    let mut caption =
+        "Mass of the population as observed and as predicted from the first snapshot.".to_string();
     match &section.population {
         Ok(population) => {
             let founders = population.lineage.founders();
@@ -163,10 +173,13 @@ pub fn loss(section: &ModelSection<'_>) -> Figure {
     let smooth: Vec<(f64, f64)> = losses
         .chunks(window)
         .enumerate()
-        .map(|(i, chunk)| ((i * window + chunk.len() / 2) as f64, chunk.iter().sum::<f64>() / chunk.len() as f64))
+        .map(|(i, chunk)| {
+            ((i * window + chunk.len() / 2) as f64, chunk.iter().sum::<f64>() / chunk.len() as f64)
+        })
         .collect();
     let stride = losses.len().div_ceil(1500);
-    let raw = || losses.iter().enumerate().step_by(stride).map(|(i, &loss)| (i as f64, loss)).filter(|p| p.1 > 0.0);
+    let raw =
+        || losses.iter().enumerate().step_by(stride).map(|(i, &loss)| (i as f64, loss)).filter(|p| p.1 > 0.0);
     let steps = Axis::around("training step", [0.0, losses.len() as f64].into_iter());
     let mut plot = Plot::new(steps, Axis::logarithmic("loss", raw().map(|p| p.1)), 0.62);
     plot.lines(std::iter::once(raw()), Stroke::new(PREDICTED, 0.8).faint(0.3));
@@ -191,9 +204,11 @@ pub fn lineages(section: &ModelSection<'_>) -> Option<Figure> {
     let nodes = &population.lineage.nodes;
     let times = section.shown.times();
     let rows = Axis { label: "lineages".into(), from: -forest.height, to: 1.0, logarithmic: false };
-    let mut plot = Plot::new(Axis::around("time", times.iter().copied()), rows, (0.018 * forest.height).clamp(0.5, 1.0))
-        .without_y_ticks();
-    let lives = forest.cells.iter().map(|&(id, row)| [(nodes[id].birth, row), (nodes[id].end, row)].into_iter());
+    let mut plot =
+        Plot::new(Axis::around("time", times.iter().copied()), rows, (0.018 * forest.height).clamp(0.5, 1.0))
+            .without_y_ticks();
+    let lives =
+        forest.cells.iter().map(|&(id, row)| [(nodes[id].birth, row), (nodes[id].end, row)].into_iter());
     plot.lines(lives, Stroke::new("#475569", 1.4));
     let forks = forest.forks.iter().map(|&(time, top, bottom)| [(time, top), (time, bottom)].into_iter());
     plot.lines(forks, Stroke::new("#475569", 1.4));

@@ -123,7 +123,13 @@ fn sample(snapshots: &Snapshots, frames: usize, seed: u64) -> Result<Snapshots> 
 }
 
 /// A branching population from some of the `start`ing cells, each of weight 1.
-fn branch(model: &Dynamics, start: &Particles, fine: &[f64], times: &[f64], seed: u64) -> chreode::Result<Population> {
+fn branch(
+    model: &Dynamics,
+    start: &Particles,
+    fine: &[f64],
+    times: &[f64],
+    seed: u64,
+) -> chreode::Result<Population> {
     let rows = choose(start.len(), start.len().min(FOUNDERS), seed);
     let points = rows.iter().flat_map(|&row| start.point(row)).copied().collect();
     let founders = Particles::new(start.time, start.dims, points, None)?;

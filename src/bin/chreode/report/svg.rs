@@ -14,7 +14,9 @@ pub struct Axis {
 impl Axis {
     /// An axis that holds `values` with a little room at either end.
     pub fn around(label: &str, values: impl Iterator<Item = f64>) -> Self {
-        let (low, high) = values.filter(|v| v.is_finite()).fold((f64::INFINITY, f64::NEG_INFINITY), |(l, h), v| (l.min(v), h.max(v)));
+        let (low, high) = values
+            .filter(|v| v.is_finite())
+            .fold((f64::INFINITY, f64::NEG_INFINITY), |(l, h), v| (l.min(v), h.max(v)));
         let (low, high) = if low <= high { (low, high) } else { (0.0, 1.0) };
         // A constant coordinate is shown in the middle of an axis of its own magnitude.
         let room = if high > low { 0.04 * (high - low) } else { 0.5 * low.abs().max(1.0) };
@@ -101,7 +103,10 @@ impl<'a> Stroke<'a> {
 
     fn attributes(&self) -> String {
         let dashes = if self.dashed { " stroke-dasharray=\"5 4\"" } else { "" };
-        format!("stroke=\"{}\" stroke-width=\"{}\" stroke-opacity=\"{}\"{dashes}", self.colour, self.width, self.opacity)
+        format!(
+            "stroke=\"{}\" stroke-width=\"{}\" stroke-opacity=\"{}\"{dashes}",
+            self.colour, self.width, self.opacity
+        )
     }
 }
 
@@ -166,7 +171,11 @@ impl Plot {
     }
 
     /// Polygonal lines.
-    pub fn lines<L: Iterator<Item = (f64, f64)>>(&mut self, lines: impl Iterator<Item = L>, stroke: Stroke<'_>) {
+    pub fn lines<L: Iterator<Item = (f64, f64)>>(
+        &mut self,
+        lines: impl Iterator<Item = L>,
+        stroke: Stroke<'_>,
+    ) {
         let mut path = String::new();
         for line in lines {
             for (i, (x, y)) in line.enumerate() {
@@ -198,12 +207,21 @@ impl Plot {
         for (place, label) in self.x.ticks() {
             let x = LEFT + place * (right - LEFT);
             let _ = write!(grid, "M{x:.1} {TOP}V{bottom:.1}");
-            let _ = writeln!(text, "<text x=\"{x:.1}\" y=\"{:.1}\" text-anchor=\"middle\">{label}</text>", bottom + 17.0);
+            let _ = writeln!(
+                text,
+                "<text x=\"{x:.1}\" y=\"{:.1}\" text-anchor=\"middle\">{label}</text>",
+                bottom + 17.0
+            );
         }
         for (place, label) in self.y.ticks().into_iter().filter(|_| self.y_ticks) {
             let y = bottom - place * (bottom - TOP);
             let _ = write!(grid, "M{LEFT} {y:.1}H{right}");
-            let _ = writeln!(text, "<text x=\"{:.1}\" y=\"{:.1}\" text-anchor=\"end\">{label}</text>", LEFT - 6.0, y + 4.0);
+            let _ = writeln!(
+                text,
+                "<text x=\"{:.1}\" y=\"{:.1}\" text-anchor=\"end\">{label}</text>",
+                LEFT - 6.0,
+                y + 4.0
+            );
         }
         let (middle_x, middle_y) = ((LEFT + right) / 2.0, (TOP + bottom) / 2.0);
         format!(
