@@ -11,7 +11,7 @@ use std::hint::black_box;
 use std::time::Instant;
 
 use chreode::datasets::BranchingTree;
-use chreode::dynamics::{ClosedForm, FieldValues, Fields};
+use chreode::dynamics::{ClosedForm, FieldValues, Fields, Scratch};
 use chreode::exec::rng::{Purpose, normals, stream, uniform};
 use chreode::simulate::branching;
 use chreode::simulate::ode::{self, Solver};
@@ -62,7 +62,7 @@ fn evaluate(fields: &ClosedForm, points: &[f32], with_score: bool, times: usize)
         for step in 0..times {
             let score_drift = with_score.then_some(&mut s[..]);
             let values = FieldValues { velocity: Some(&mut v), growth: Some(&mut g), score_drift };
-            fields.evaluate(step as f64, black_box(points), values, &mut Vec::new());
+            fields.evaluate(step as f64, black_box(points), values, &mut Scratch::default());
         }
         black_box((v, s, g));
     });

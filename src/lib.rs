@@ -1,4 +1,45 @@
-//! chreode
+//! Learn how a cell population moves, spreads, divides and dies from time-stamped snapshots, and simulate it.
+//!
+//! Measuring a single cell kills it, so an experiment yields snapshots of a population at a few times. *chreode* (Waddington's
+//! word for a canalised path of development) learns the fields that carry one snapshot into the next,
+//!
+//! ```text
+//! probability flow:  dX = v dt,                d ln w = g dt
+//! diffusion:         dX = (v + s) dt + σ dW,   d ln w = g dt,   s = (σ²/2) ∇ log p
+//! ```
+//!
+//! and simulates the population, as weighted particles or as cells that divide and die. Data flow one way:
+//!
+//! ```text
+//! Snapshots ─transport─▶ Coupling ─bridge─▶ regression targets ─matching─▶ Dynamics
+//!                                                                            │
+//!             evaluate ◀─── particles, weights, lineages ◀─── simulate ◀─────┘
+//! ```
+//!
+//! A method is a recipe, which coupling and which bridge ([`method`]): OT-CFM, SF2M, UOT-FM, VGFM (its matching stage),
+//! WFR-FM and USB, and any other combination.
+//!
+//! ```
+//! use chreode::exec::progress::silent;
+//! use chreode::method::{FitOptions, Method, fit};
+//! use chreode::simulate::{Particles, branching};
+//!
+//! let snapshots = chreode::datasets::GeneNetwork::default().generate()?; // or Snapshots::new(points, times, weights)
+//! let mut options = FitOptions::new(Method::Usb);
+//! options.training.epochs = 10; // 3000 for a real fit
+//! let fitted = fit(&snapshots, &options, &mut silent)?;
+//!
+//! let founders = Particles::of_snapshot(&snapshots, 0);
+//! let steps = branching::Options::new(0.05, 1); // the longest step, and a seed
+//! let population = branching::simulate(&fitted.dynamics, &founders, snapshots.times(), &steps)?;
+//! println!("{} cells at the end, from {}", population.trajectory.frames[4].len(), founders.len());
+//! println!("their trees: {}", population.lineage.newick());
+//! # Ok::<(), chreode::Error>(())
+//! ```
+//!
+//! The same seed gives the same bits at any number of threads. Points and networks are single precision, everything
+//! that is summed or reported is double.
+
 pub mod bridge;
 pub mod datasets;
 pub mod dynamics;
@@ -12,4 +53,8 @@ pub mod nn;
 pub mod simulate;
 pub mod snapshots;
 pub mod transport;
+
+pub use dynamics::{Dynamics, Fields};
 pub use error::{Error, Result};
+pub use method::{FitOptions, Method, fit};
+pub use snapshots::Snapshots;

@@ -1,6 +1,6 @@
 //! Conditional bridges: how a matched pair of cells travels from one snapshot to the next.
 //!
-//! Between cells x0 of mass m0 and x1 of mass m1 over an interval of length h, at relative time r ∈ [0,1], every
+//! Between cells x0 of mass m0 and x1 of mass m1 over an interval of length h, at relative time 0 ≤ r ≤ 1, every
 //! bridge here puts the cell at x0 + α(x1 − x0) + βξ with ξ ~ N(0, I), with velocity α'(x1 − x0) + β'ξ. So a
 //! bridge is a handful of scalars, a [`BridgeState`], computed from ‖x1 − x0‖², the masses, h and r.
 

@@ -10,7 +10,7 @@ pub fn vectorised<R>(work: impl FnOnce() -> R) -> R {
     pulp::Arch::new().dispatch(work)
 }
 
-const LN2_HI: f64 = 6.931_471_803_691_238_16e-1;
+const LN2_HI: f64 = 6.931_471_803_691_238e-1;
 const LN2_LO: f64 = 1.908_214_929_270_587_7e-10;
 /// 1.5·2^52: adding it to a number rounds that to an integer, held in the low bits of the sum.
 const ROUND: f64 = 6_755_399_441_055_744.0;

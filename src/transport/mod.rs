@@ -49,7 +49,7 @@ impl PointCloud {
         for row in 0..rows {
             for col in 0..dims {
                 let x = points.get(row, col);
-                if !(x.abs() <= 1e150) {
+                if x.is_nan() || x.abs() > 1e150 {
                     let message =
                         format!("row {}, coordinate {}: {x} is not finite or beyond 1e150", row + 1, col + 1);
                     return Err(Error::InvalidData(message));
@@ -159,7 +159,7 @@ impl Problem<'_> {
         }
         for (name, rho) in [("source_penalty", self.source_penalty), ("target_penalty", self.target_penalty)]
         {
-            if !(rho > 0.0) {
+            if rho.is_nan() || rho <= 0.0 {
                 return Err(Error::argument(name, rho, "positive (infinite for a hard marginal)"));
             }
         }

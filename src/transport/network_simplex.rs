@@ -3,7 +3,7 @@
 //! The primal network simplex on the bipartite graph (Bonneel, van de Panne, Paris, Heidrich, ACM Transactions on
 //! Graphics 2011) with three additions that keep both memory and time low:
 //!
-//! * *Column generation*: pivots look at a few pairs a point, and [`pricing`](super::pricing) finds from the points the
+//! * *Column generation*: pivots look at a few pairs a point, and pricing (`pricing.rs`) finds from the points the
 //!   pairs that were overlooked, until there are none. The cost matrix is never stored.
 //! * *A coarse start*: the potentials of a problem with a quarter of the points, each carrying the mass of its
 //!   neighbourhood, solved the same way first, say which pairs matter (Mérigot, Computer Graphics Forum 2011; Schmitzer,
@@ -17,10 +17,8 @@ use super::cost::CostRows;
 use super::pricing::{self, Candidate};
 use super::{Cost, PointCloud, Problem, Report, Solution, SparsePlan};
 use crate::error::{Error, Result};
-use tree::Tree;
+use tree::{Tree, TreeArc};
 
-/// The integer that stands for the whole mass: flows are exact, in units of 2e-19 of it.
-const TOTAL: i64 = 1 << 62;
 /// A pair enters only if it violates f_i + g_j ≤ C_ij by more than this, relative to |f_i| + |g_j|: above the rounding of
 /// potentials, which are sums of costs along the tree, and far below the promised gap.
 const TOLERANCE: f64 = 1e-13;
@@ -76,19 +74,29 @@ pub fn network_simplex(problem: &Problem<'_>) -> Result<Solution> {
             return Err(Error::argument(name, penalty, "infinite: the network simplex takes hard marginals"));
         }
     }
-    let (rows, source) = weighty(problem.source);
-    let (columns, target) = weighty(problem.target);
-    let optimum = optimise(&Problem { source: &source, target: &target, ..*problem });
+    let (rows, source) = with_weight(problem.source);
+    let (columns, target) = with_weight(problem.target);
+    let weighty = Problem { source: &source, target: &target, ..*problem };
+    let optimum = optimise(&weighty);
+    let (units, mass) = (units(&weighty) as f64, exact_sum(source.weights()));
     if optimum.finished && optimum.tree.unrouted() > 0 {
         return Err(Error::Infeasible(format!(
             "every plan has infinite cost: {:.3} of the mass lies out of reach of the other cloud; raise delta or give \
              a finite penalty",
-            optimum.tree.unrouted() as f64 / TOTAL as f64
+            optimum.tree.unrouted() as f64 / units
         )));
     }
     let (f, g) = extend(problem, (&rows, &optimum.f), (&columns, optimum.tree.g()));
-    let plan = plan(problem, &rows, &columns, &optimum.tree);
-    let report = report(problem, &f, &g, &plan, &optimum);
+    // Fractions first: mass / units may be too small for a normal number.
+    let flow = |arc: &TreeArc| arc.flow as f64 / units * mass;
+    let primal = optimum.tree.arcs().filter(|arc| arc.flow > 0).map(|arc| flow(&arc) * arc.cost).sum();
+    let entries = optimum
+        .tree
+        .arcs()
+        .filter(|arc| arc.flow > 0)
+        .map(|arc| (rows[arc.source] as u32, columns[arc.target] as u32, flow(&arc)));
+    let plan = SparsePlan::from_entries(problem.source.len(), entries.collect());
+    let report = report(problem, &f, &g, &plan, primal, &optimum);
     if !(report.primal.is_finite() && report.dual.is_finite()) {
         return Err(Error::NonFinite(format!(
             "the optimal transport cost is {}, beyond double precision; rescale the coordinates",
@@ -117,7 +125,8 @@ fn optimise(problem: &Problem<'_>) -> Optimum {
         mean if mean > 0.0 => mean.min(highest),
         _ => highest,
     };
-    let mut tree = Tree::new(&masses(problem.source), &masses(problem.target), &f, &g);
+    let units = units(problem);
+    let mut tree = Tree::new(&masses(problem.source, units), &masses(problem.target, units), &f, &g);
     tree.set_price(&f, &g, price);
     let mut pivots = 0;
     // Rounding could, with costs of extremely different magnitudes, undo its own pivots forever.
@@ -234,8 +243,11 @@ fn start(problem: &Problem<'_>, costs: &CostRows<'_>) -> Start {
     if n.min(m) > COARSEST {
         let (source, target) = (coarsened(problem, problem.source), coarsened(problem, problem.target));
         let coarse = optimise(&Problem { source: &source, target: &target, ..*problem });
-        let backward = CostRows::new(&Problem { source: problem.target, target: &source, ..*problem });
-        g = potentials(m, &coarse.f, &pricing::cheapest(&backward, m, &coarse.f, 1));
+        // A coarse problem without a finite plan says little about the fine one, which may have one.
+        if coarse.tree.unrouted() == 0 {
+            let backward = CostRows::new(&Problem { source: problem.target, target: &source, ..*problem });
+            g = potentials(m, &coarse.f, &pricing::cheapest(&backward, m, &coarse.f, 1));
+        }
     }
     let mut arcs = pricing::cheapest(costs, n, &g, INITIAL_PAIRS);
     let f = potentials(n, &g, &arcs);
@@ -266,26 +278,45 @@ fn coarsened(problem: &Problem<'_>, cloud: &PointCloud) -> PointCloud {
         weights[nearest.column as usize] += cloud.weights()[nearest.row as usize];
     }
     coarse.weights = weights;
-    weighty(&coarse).1
+    with_weight(&coarse).1
 }
 
 /// The rows with positive weight, and the cloud of them.
-fn weighty(cloud: &PointCloud) -> (Vec<usize>, PointCloud) {
+fn with_weight(cloud: &PointCloud) -> (Vec<usize>, PointCloud) {
     let rows: Vec<usize> = (0..cloud.len()).filter(|&i| cloud.weights()[i] > 0.0).collect();
     let cloud = cloud.subset(&rows);
     (rows, cloud)
 }
 
-/// The weights, all positive, as integers that add up to [`TOTAL`].
-fn masses(cloud: &PointCloud) -> Vec<i64> {
-    let total = cloud.mass();
-    let mut masses: Vec<i64> =
-        cloud.weights().iter().map(|w| ((w / total * TOTAL as f64) as i64).max(1)).collect();
+/// The integer that stands for the whole mass, so that flows are exact in units of at most 1e-18 of it: a multiple of
+/// n m, so that uniform weights are exact too and equal clouds match point to point.
+fn units(problem: &Problem<'_>) -> i64 {
+    let product = (problem.source.len() * problem.target.len()) as i64;
+    product << (product.leading_zeros() - 2)
+}
+
+/// The weights, all positive, as integers that add up to `units`.
+fn masses(cloud: &PointCloud, units: i64) -> Vec<i64> {
+    // Relative to the heaviest point, so that equal weights are exact whatever they are and nothing overflows.
+    let heaviest = cloud.weights().iter().fold(0.0f64, |heaviest, w| heaviest.max(*w));
+    let relative: Vec<f64> = cloud.weights().iter().map(|w| w / heaviest).collect();
+    let per_weight = units as f64 / exact_sum(&relative);
+    let mut masses: Vec<i64> = relative.iter().map(|w| ((w * per_weight).round() as i64).max(1)).collect();
     let largest = (0..masses.len()).max_by_key(|&i| masses[i]).unwrap_or(0);
-    // In i128: the sum may pass the end of i64 by rounding before it is corrected.
-    let sum: i128 = masses.iter().map(|&x| i128::from(x)).sum();
-    masses[largest] = (i128::from(masses[largest]) + i128::from(TOTAL) - sum) as i64;
+    masses[largest] += units - masses.iter().sum::<i64>();
     masses
+}
+
+/// Σ values with the rounding of every addition put back (Neumaier, ZAMM 1974): a plain sum of thousands of equal
+/// weights is off by more than the integers resolve.
+fn exact_sum(values: &[f64]) -> f64 {
+    let (mut sum, mut lost) = (0.0f64, 0.0);
+    for &value in values {
+        let next = sum + value;
+        lost += if sum.abs() >= value.abs() { (sum - next) + value } else { (value - next) + sum };
+        sum = next;
+    }
+    sum + lost
 }
 
 /// Potentials of all points from those of the points with weight: the largest that stay dual feasible.
@@ -321,27 +352,28 @@ fn extend(
     (all_f, all_g)
 }
 
-fn plan(problem: &Problem<'_>, rows: &[usize], columns: &[usize], tree: &Tree) -> SparsePlan {
-    let unit = problem.source.mass() / TOTAL as f64;
-    let entries = tree
-        .arcs()
-        .filter(|arc| arc.flow > 0)
-        .map(|arc| (rows[arc.source] as u32, columns[arc.target] as u32, arc.flow as f64 * unit))
-        .collect();
-    SparsePlan::from_entries(problem.source.len(), entries)
-}
-
-fn report(problem: &Problem<'_>, f: &[f64], g: &[f64], plan: &SparsePlan, optimum: &Optimum) -> Report {
-    let mass = problem.source.mass();
+fn report(
+    problem: &Problem<'_>,
+    f: &[f64],
+    g: &[f64],
+    plan: &SparsePlan,
+    primal: f64,
+    optimum: &Optimum,
+) -> Report {
     let a = problem.source.weights();
-    let b: Vec<f64> = problem.target.weights().iter().map(|w| w * (mass / problem.target.mass())).collect();
-    let unit = mass / TOTAL as f64;
-    let primal =
-        optimum.tree.arcs().filter(|arc| arc.flow > 0).map(|arc| arc.flow as f64 * unit * arc.cost).sum();
+    let mass = exact_sum(a);
+    let scale = mass / exact_sum(problem.target.weights());
+    let b: Vec<f64> = problem.target.weights().iter().map(|w| w * scale).collect();
     // A weightless point may have an infinite potential and counts for nothing.
-    let terms = || a.iter().zip(f).chain(b.iter().zip(g)).filter(|(w, _)| **w > 0.0).map(|(w, u)| w * u);
-    let dual: f64 = terms().sum();
-    let magnitude: f64 = terms().map(f64::abs).sum();
+    let terms: Vec<f64> = a
+        .iter()
+        .zip(f)
+        .chain(b.iter().zip(g))
+        .filter(|(weight, _)| **weight > 0.0)
+        .map(|(weight, potential)| weight * potential)
+        .collect();
+    let dual = exact_sum(&terms);
+    let magnitude: f64 = terms.iter().map(|x| x.abs()).sum();
     let residual = |got: &[f64], want: &[f64]| {
         got.iter().zip(want).map(|(got, want)| (got - want).abs()).sum::<f64>() / mass
     };

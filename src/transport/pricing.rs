@@ -28,7 +28,8 @@ pub(crate) struct Candidate {
 }
 
 /// Appends to `out`, for every row i of `rows` in order, the at most `per_row` most violated pairs: those with the
-/// smallest C_ij − g_j below f_i, smallest first, ties by column.
+/// smallest C_ij − g_j below f_i, smallest first. Among equals, neighbouring rows prefer different columns: coincident
+/// points would otherwise all be offered the same few partners.
 ///
 /// An infinite f_i asks for the row's smallest C_ij − g_j, whatever it is. Infinite costs are never violated. Any
 /// tolerance is the caller's: pairs violated by no more than rounding are reported too.
@@ -42,11 +43,14 @@ pub(crate) fn violated(
 ) {
     let mut shortlists: Vec<Shortlist> = rows.clone().map(|i| Shortlist::new(f[i], per_row)).collect();
     let mut tile = [0.0; TILE];
-    for (t, g) in g.chunks(TILE).enumerate() {
+    for t in rotated(g.len().div_ceil(TILE), rows.start / CHUNK) {
+        let g = &g[t * TILE..g.len().min((t + 1) * TILE)];
         let tile = &mut tile[..g.len()];
         for (i, shortlist) in rows.clone().zip(&mut shortlists) {
             costs.row(i, t * TILE, tile);
-            for (k, (costs, g)) in tile.chunks(GROUP).zip(g.chunks(GROUP)).enumerate() {
+            for k in rotated(g.len().div_ceil(GROUP), i) {
+                let group = k * GROUP..g.len().min((k + 1) * GROUP);
+                let (costs, g) = (&tile[group.clone()], &g[group]);
                 if smallest_difference(costs, g) < shortlist.threshold {
                     for (l, (&cost, g)) in costs.iter().zip(g).enumerate() {
                         let column = (t * TILE + k * GROUP + l) as u32;
@@ -84,6 +88,12 @@ pub(crate) fn lower(f: &mut [f64], g: &[f64], pairs: &[Candidate]) {
         let f = &mut f[pair.row as usize];
         *f = f.min(pair.cost - g[pair.column as usize]);
     }
+}
+
+/// 0, 1, …, n − 1, beginning somewhere in the middle.
+fn rotated(n: usize, first: usize) -> impl Iterator<Item = usize> {
+    let first = if n == 0 { 0 } else { first % n };
+    (first..n).chain(0..first)
 }
 
 /// The best pairs of one row.

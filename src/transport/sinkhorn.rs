@@ -5,6 +5,8 @@
 //! exponential a pair: a row's entries exp((f_i + g_j − C_ij)/ε) at the old f give the new f_i, and rescaled by
 //! exp((f_i' − f_i)/ε) they are what the column sums need.
 
+mod sparse;
+
 use rayon::prelude::*;
 
 use super::cost::CostRows;
@@ -189,6 +191,8 @@ impl Values {
 
 /// The most costs that one solve keeps in memory (32 MiB); above it they are computed anew in every sweep.
 const CACHED_COSTS: usize = 1 << 22;
+/// Dense sweeps between two attempts to finish on the few entries that matter.
+const POLISH_EVERY: usize = 10;
 /// Rows are cut into this many chunks at the most, each with its own column sums, whatever the thread count.
 const CHUNKS: usize = 16;
 
@@ -215,6 +219,22 @@ struct Chunk {
     costs: Vec<f64>,
     entries: Vec<f64>,
     column_mass: Vec<f64>,
+}
+
+/// The costs of row i: from memory, or computed into `scratch`.
+fn cost_row<'a>(
+    costs: &CostRows<'_>,
+    cached: Option<&'a [f64]>,
+    i: usize,
+    scratch: &'a mut [f64],
+) -> &'a [f64] {
+    match cached {
+        Some(all) => &all[i * scratch.len()..(i + 1) * scratch.len()],
+        None => {
+            costs.row(i, 0, scratch);
+            scratch
+        }
+    }
 }
 
 impl<'a> Sweeper<'a> {
@@ -273,6 +293,7 @@ impl<'a> Sweeper<'a> {
     /// ε-scaling down to the target, then sweeps until the tolerance is met; (sweeps, converged).
     fn solve(&mut self, options: &SinkhornOptions) -> (usize, bool) {
         let mut sweeps = self.scale_down(options.epsilon, 0.25, 8, options.max_iterations);
+        let scaled = sweeps;
         while sweeps < options.max_iterations {
             // The gap belongs to the potentials before g is updated: look first, then move.
             self.sweep(options.epsilon);
@@ -281,6 +302,9 @@ impl<'a> Sweeper<'a> {
                 return (sweeps, true);
             }
             self.update_g(options.epsilon);
+            if (sweeps - scaled).is_multiple_of(POLISH_EVERY) {
+                self.polish(options.epsilon, 0.1 * options.tolerance);
+            }
         }
         self.sweep(options.epsilon);
         (sweeps, self.is_within(options.tolerance, options.epsilon))
@@ -303,7 +327,6 @@ impl<'a> Sweeper<'a> {
 
     /// One pass over the costs: updates f, and leaves the row and column masses of the plan at (new f, old g).
     pub(super) fn sweep(&mut self, epsilon: f64) {
-        let m = self.g.len();
         let chunk_rows = Self::chunk_rows(self.f.len());
         let kappa = kappa(self.problem.source_penalty, epsilon);
         let u = self.column_exponents(epsilon);
@@ -318,13 +341,7 @@ impl<'a> Sweeper<'a> {
                 column_mass.fill(0.0);
                 for (r, (f, row_mass)) in f.iter_mut().zip(row_mass).enumerate() {
                     let i = c * chunk_rows + r;
-                    let cost_row: &[f64] = match cached {
-                        Some(all) => &all[i * m..(i + 1) * m],
-                        None => {
-                            costs.row(i, 0, scratch);
-                            scratch
-                        }
-                    };
+                    let cost_row = cost_row(costs, cached.as_deref(), i, scratch);
                     let row = update_row(*f, kappa, epsilon, cost_row, &u, entries);
                     add_scaled(a[i] * row.rescale, entries, column_mass);
                     *f = row.potential;
@@ -340,8 +357,7 @@ impl<'a> Sweeper<'a> {
 
     /// Updates g from the column masses of the last sweep, then shifts (f, g) along the translation.
     pub(super) fn update_g(&mut self, epsilon: f64) {
-        let (rho_a, rho_b) = (self.problem.source_penalty, self.problem.target_penalty);
-        let kappa = kappa(rho_b, epsilon);
+        let kappa = kappa(self.problem.target_penalty, epsilon);
         for j in 0..self.g.len() {
             let b = self.problem.target.weights()[j];
             let mass = self.column_mass[j];
@@ -352,6 +368,12 @@ impl<'a> Sweeper<'a> {
                 -kappa * epsilon * self.column_log_sum(j, epsilon)
             };
         }
+        self.shift();
+    }
+
+    /// The best translation f + λ, g − λ; without effect between two hard marginals.
+    fn shift(&mut self) {
+        let (rho_a, rho_b) = (self.problem.source_penalty, self.problem.target_penalty);
         if rho_a.is_finite() || rho_b.is_finite() {
             let log_a = log_sum(self.problem.source.weights(), &self.f, rho_a);
             let log_b = log_sum(self.problem.target.weights(), &self.g, rho_b);
@@ -408,7 +430,7 @@ impl<'a> Sweeper<'a> {
     pub(super) fn heavy_entries(&mut self, epsilon: f64, fraction: f64) -> Vec<(u32, u32, f64)> {
         let chunk_rows = Self::chunk_rows(self.f.len());
         let u = self.column_exponents(epsilon);
-        let (costs, f, a) = (&self.costs, &self.f, self.problem.source.weights());
+        let (costs, cached, f, a) = (&self.costs, &self.cached, &self.f, self.problem.source.weights());
         let blocks: Vec<Vec<(u32, u32, f64)>> = self
             .chunks
             .par_iter_mut()
@@ -417,8 +439,8 @@ impl<'a> Sweeper<'a> {
                 let mut kept = Vec::new();
                 let mut best = vec![(0u32, 0.0f64); u.len()];
                 for i in c * chunk_rows..f.len().min((c + 1) * chunk_rows) {
-                    costs.row(i, 0, &mut chunk.costs);
-                    exponentials(f[i] / epsilon, 1.0 / epsilon, &chunk.costs, &u, &mut chunk.entries);
+                    let cost_row = cost_row(costs, cached.as_deref(), i, &mut chunk.costs);
+                    exponentials(f[i] / epsilon, 1.0 / epsilon, cost_row, &u, &mut chunk.entries);
                     let max = chunk.entries.iter().fold(0.0f64, |m, &p| m.max(p));
                     for (j, &p) in chunk.entries.iter().enumerate() {
                         let mass = a[i] * p;
@@ -449,7 +471,7 @@ impl<'a> Sweeper<'a> {
     fn plan_entries(&mut self, epsilon: f64, drop_below: f64, reach: &Reach) -> Vec<(u32, u32, f64)> {
         let chunk_rows = Self::chunk_rows(self.f.len());
         let u = self.column_exponents(epsilon);
-        let (costs, f, a) = (&self.costs, &self.f, self.problem.source.weights());
+        let (costs, cached, f, a) = (&self.costs, &self.cached, &self.f, self.problem.source.weights());
         let blocks: Vec<Vec<(u32, u32, f64)>> = self
             .chunks
             .par_iter_mut()
@@ -457,9 +479,8 @@ impl<'a> Sweeper<'a> {
             .map(|(c, chunk)| {
                 let mut kept = Vec::new();
                 for i in c * chunk_rows..f.len().min((c + 1) * chunk_rows) {
-                    costs.row(i, 0, &mut chunk.costs);
-                    let sum =
-                        exponentials(f[i] / epsilon, 1.0 / epsilon, &chunk.costs, &u, &mut chunk.entries);
+                    let cost_row = cost_row(costs, cached.as_deref(), i, &mut chunk.costs);
+                    let sum = exponentials(f[i] / epsilon, 1.0 / epsilon, cost_row, &u, &mut chunk.entries);
                     let threshold = drop_below * sum;
                     let kept_sum: f64 = chunk.entries.iter().filter(|p| **p > threshold).sum();
                     let rescale = a[i] * sum / kept_sum;

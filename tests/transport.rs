@@ -1,0 +1,315 @@
+//! Static transport: closed forms, certified gaps, and inputs at the edge of what makes sense.
+
+use chreode::Error;
+use chreode::exec::rng::{Purpose, normals, stream};
+use chreode::snapshots::MatrixView;
+use chreode::transport::entropy_transport::{EntropyTransportOptions, entropy_transport};
+use chreode::transport::network_simplex::network_simplex;
+use chreode::transport::sinkhorn::{SinkhornOptions, sinkhorn};
+use chreode::transport::{Cost, PointCloud, Problem, Solution};
+
+fn cloud(points: &[f64], dims: usize, weights: &[f64]) -> PointCloud {
+    PointCloud::new(MatrixView::from_f64(points, points.len() / dims, dims).unwrap(), Some(weights)).unwrap()
+}
+
+fn gaussian(n: usize, dims: usize, shift: f64, seed: u64) -> PointCloud {
+    let mut rng = stream(seed, Purpose::Dataset, 0, 0);
+    let mut points = vec![0.0; n * dims];
+    normals(&mut rng, &mut points);
+    points.iter_mut().for_each(|x| *x += shift);
+    let mut weights = vec![0.0; n];
+    normals(&mut rng, &mut weights);
+    weights.iter_mut().for_each(|w| *w = 0.2 + w.abs());
+    cloud(&points, dims, &weights)
+}
+
+fn oet(source: &PointCloud, target: &PointCloud, cost: Cost, penalties: (f64, f64)) -> Solution {
+    let problem = Problem { source, target, cost, source_penalty: penalties.0, target_penalty: penalties.1 };
+    entropy_transport(&problem, &EntropyTransportOptions::default()).unwrap()
+}
+
+fn wfr(source: &PointCloud, target: &PointCloud, delta: f64) -> Solution {
+    oet(source, target, Cost::Wfr { delta }, (1.0, 1.0))
+}
+
+/// Gap, dual feasibility, complementary slackness and the marginals that the potentials imply.
+fn assert_certified(solution: &Solution, source: &PointCloud, target: &PointCloud, cost: Cost) {
+    let report = &solution.report;
+    assert!(report.converged, "{report:?}");
+    assert!(report.gap.abs() <= 1e-9 * report.primal.abs().max(1e-300), "{report:?}");
+    assert!(report.source_residual < 1e-6 && report.target_residual < 1e-6, "{report:?}");
+    let (f, g) = (&solution.source_potential, &solution.target_potential);
+    let squared = |i: usize, j: usize| -> f64 {
+        source.point(i).iter().zip(target.point(j)).map(|(x, y)| (x - y) * (x - y)).sum()
+    };
+    let scale = f.iter().chain(g).filter(|p| p.is_finite()).fold(1.0f64, |m, p| m.max(p.abs()));
+    for (i, f) in f.iter().enumerate().filter(|(i, _)| source.weights()[*i] > 0.0) {
+        for (j, g) in g.iter().enumerate().filter(|(j, _)| target.weights()[*j] > 0.0) {
+            let c = cost.of_squared_distance(squared(i, j));
+            assert!(c == f64::INFINITY || f + g <= c + 1e-11 * scale, "infeasible at {i}, {j}");
+        }
+    }
+    assert!(solution.plan.values.iter().all(|&v| v > 0.0 && v.is_finite()));
+    assert!(solution.plan.values.len() < source.len() + target.len(), "the support is a forest");
+}
+
+#[test]
+fn two_diracs_have_the_closed_form() {
+    let delta = 0.7;
+    for (distance, m0, m1) in
+        [(0.0, 1.0, 4.0), (0.5, 1.0, 1.0), (1.9, 0.3, 2.0), (2.1, 5.0, 1.0), (3.0, 1.0, 2.0)]
+    {
+        let (a, b) = (cloud(&[0.0, 0.0], 2, &[m0]), cloud(&[distance, 0.0], 2, &[m1]));
+        let solution = wfr(&a, &b, delta);
+        let z: f64 = distance / (2.0 * delta);
+        let cos = z.min(std::f64::consts::FRAC_PI_2).cos();
+        let want = m0 + m1 - 2.0 * (m0 * m1).sqrt() * cos;
+        // 2δ² times this is WFR²; beyond πδ all mass dies and is born.
+        assert!(
+            (solution.report.primal - want).abs() < 1e-12 * (m0 + m1),
+            "{distance}: {:?}",
+            solution.report
+        );
+        assert!((solution.report.dual - want).abs() < 1e-12 * (m0 + m1));
+        let mass = (m0 * m1).sqrt() * cos;
+        assert!((solution.report.transported_mass - mass).abs() < 1e-12);
+    }
+}
+
+#[test]
+fn large_delta_is_balanced_transport() {
+    let (a, b) = (gaussian(40, 3, 0.0, 1).normalised(), gaussian(50, 3, 1.0, 2).normalised());
+    let delta = 1e4;
+    let unbalanced = 2.0 * delta * delta * wfr(&a, &b, delta).report.primal;
+    let hard = Problem {
+        source: &a,
+        target: &b,
+        cost: Cost::HalfSquaredEuclidean,
+        source_penalty: f64::INFINITY,
+        target_penalty: f64::INFINITY,
+    };
+    let balanced = network_simplex(&hard).unwrap().report.primal;
+    // The first correction is of relative order W²/δ².
+    assert!((unbalanced / balanced - 1.0).abs() < 1e-6, "{unbalanced} vs {balanced}");
+}
+
+#[test]
+fn coincident_clouds_only_grow() {
+    let a = gaussian(30, 2, 0.0, 3);
+    let b = cloud(a.points(), 2, &a.weights().iter().map(|w| 4.0 * w).collect::<Vec<_>>());
+    let report = wfr(&a, &b, 0.5).report;
+    assert!((report.primal - a.mass()).abs() < 1e-12 * a.mass(), "(√4 − 1)² = 1 per unit: {report:?}");
+}
+
+#[test]
+fn random_problems_are_solved_to_a_certificate() {
+    for (seed, (n, m, dims, delta, shift)) in [
+        (1, 1, 1, 1.0, 0.1),
+        (1, 30, 2, 1.0, 0.5),
+        (40, 1, 2, 0.6, 0.2),
+        (80, 60, 1, 0.3, 1.0),
+        (60, 90, 5, 1.0, 0.0),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let (a, b) = (gaussian(n, dims, 0.0, seed as u64), gaussian(m, dims, shift, 100 + seed as u64));
+        assert_certified(&wfr(&a, &b, delta), &a, &b, Cost::Wfr { delta });
+        for cost in [Cost::Euclidean, Cost::HalfSquaredEuclidean] {
+            for penalties in [(0.3, 0.3), (2.0, 0.1), (1.0, f64::INFINITY), (f64::INFINITY, 5.0)] {
+                assert_certified(&oet(&a, &b, cost, penalties), &a, &b, cost);
+            }
+        }
+    }
+}
+
+#[test]
+fn ties_do_not_cycle() {
+    // Integer grids and copies of one point have degenerate plans everywhere.
+    let grid: Vec<f64> = (0..100).flat_map(|i| [f64::from(i % 10), f64::from(i / 10)]).collect();
+    let shifted: Vec<f64> = grid.iter().map(|x| x + 1.0).collect();
+    let ones = vec![1.0; 100];
+    let (a, b) = (cloud(&grid, 2, &ones), cloud(&shifted, 2, &ones));
+    assert_certified(&wfr(&a, &b, 1.0), &a, &b, Cost::Wfr { delta: 1.0 });
+    assert_certified(&oet(&a, &b, Cost::Euclidean, (1.0, 1.0)), &a, &b, Cost::Euclidean);
+    let (a, b) = (cloud(&[2.0; 40], 2, &[1.0; 20]), cloud(&[2.0; 60], 2, &[0.5; 30]));
+    assert_certified(&wfr(&a, &b, 1.0), &a, &b, Cost::Wfr { delta: 1.0 });
+}
+
+#[test]
+fn entropic_values_tend_to_the_unregularised_ones() {
+    let (a, b) = (gaussian(50, 2, 0.0, 7), gaussian(60, 2, 0.7, 8));
+    let cost = Cost::Wfr { delta: 1.0 };
+    let exact = wfr(&a, &b, 1.0).report.primal;
+    let problem = Problem { source: &a, target: &b, cost, source_penalty: 1.0, target_penalty: 1.0 };
+    let mut last = f64::INFINITY;
+    for epsilon in [1e-1, 1e-2, 1e-3] {
+        let options = SinkhornOptions { tolerance: 1e-7, ..SinkhornOptions::new(epsilon) };
+        let solution = sinkhorn(&problem, &options).unwrap();
+        assert!(solution.report.converged, "{:?}", solution.report);
+        // The objective without its entropy term: an upper bound that falls to the optimum with ε.
+        let (rows, columns) = (solution.plan.row_mass(), solution.plan.column_mass(b.len()));
+        let kl = |mass: &[f64], w: &[f64]| -> f64 {
+            mass.iter().zip(w).map(|(r, w)| if *r > 0.0 { r * (r / w).ln() - r + w } else { *w }).sum()
+        };
+        let value = solution.report.transport_cost + kl(&rows, a.weights()) + kl(&columns, b.weights());
+        // 1e-7: what the dropped entries of the plan (1e-9 of a row each) and the gap (1e-9) may move.
+        assert!(value > exact * (1.0 - 1e-7) && value < last, "{epsilon}: {value} vs {exact}");
+        last = value;
+    }
+    assert!(last / exact - 1.0 < 5e-3, "{last} vs {exact}");
+}
+
+#[test]
+fn points_out_of_reach_die_and_are_born() {
+    let a = cloud(&[0.0, 0.1, 50.0], 1, &[1.0, 2.0, 3.0]);
+    let b = cloud(&[0.05, -80.0], 1, &[1.0, 5.0]);
+    for solution in [
+        wfr(&a, &b, 1.0),
+        sinkhorn(
+            &Problem {
+                source: &a,
+                target: &b,
+                cost: Cost::Wfr { delta: 1.0 },
+                source_penalty: 1.0,
+                target_penalty: 1.0,
+            },
+            &SinkhornOptions::new(1e-3),
+        )
+        .unwrap(),
+    ] {
+        assert!(solution.report.converged, "{:?}", solution.report);
+        assert_eq!(solution.source_potential[2], f64::INFINITY);
+        assert_eq!(solution.target_potential[1], f64::INFINITY);
+        assert_eq!(solution.plan.row_mass()[2], 0.0);
+        assert!(solution.report.primal > 8.0, "the mass out of reach costs itself: {:?}", solution.report);
+    }
+    // All out of reach: nothing moves, everything is destroyed and created.
+    let far = cloud(&[1e3], 1, &[4.0]);
+    let report = wfr(&a, &far, 1.0).report;
+    assert_eq!(
+        (report.primal, report.dual, report.transported_mass, report.converged),
+        (10.0, 10.0, 0.0, true)
+    );
+}
+
+#[test]
+fn zero_weights_change_nothing() {
+    let (a, b) = (gaussian(20, 2, 0.0, 11), gaussian(25, 2, 0.4, 12));
+    let padded = |c: &PointCloud| {
+        let points = [&[9.0, 9.0], c.points()].concat();
+        cloud(&points, 2, &[&[0.0], c.weights()].concat())
+    };
+    let (a0, b0) = (padded(&a), padded(&b));
+    assert_eq!(wfr(&a, &b, 1.0).report.primal, wfr(&a0, &b0, 1.0).report.primal);
+    let entropic = |a: &PointCloud, b: &PointCloud| {
+        let cost = Cost::HalfSquaredEuclidean;
+        let problem = Problem { source: a, target: b, cost, source_penalty: 1.0, target_penalty: 2.0 };
+        sinkhorn(&problem, &SinkhornOptions::new(0.1)).unwrap().report.primal
+    };
+    let (plain, with_zeros) = (entropic(&a, &b), entropic(&a0, &b0));
+    assert!((plain / with_zeros - 1.0).abs() < 1e-12, "{plain} vs {with_zeros}");
+}
+
+#[test]
+fn extreme_scales_are_solved_or_refused() {
+    // Lengths of 1e30 with a penalty of their own scale are the same problem.
+    let (a, b) = (gaussian(30, 2, 0.0, 21), gaussian(35, 2, 0.5, 22));
+    let scaled =
+        |c: &PointCloud, s: f64| cloud(&c.points().iter().map(|x| x * s).collect::<Vec<_>>(), 2, c.weights());
+    let plain = oet(&a, &b, Cost::HalfSquaredEuclidean, (0.5, 0.5)).report.primal;
+    let (a30, b30) = (scaled(&a, 1e30), scaled(&b, 1e30));
+    let huge = oet(&a30, &b30, Cost::HalfSquaredEuclidean, (0.5e60, 0.5e60)).report.primal;
+    assert!((huge / 1e60 / plain - 1.0).abs() < 1e-9, "{huge} vs {plain}");
+    // With a penalty of order one everything is too far: all mass dies.
+    let report = oet(&a30, &b30, Cost::HalfSquaredEuclidean, (1.0, 1.0)).report;
+    assert!((report.primal - (a.mass() + b.mass())).abs() < 1e-9 && report.converged, "{report:?}");
+    // Semi-relaxed, the hard side must be served whatever the price: e^{1e60} has no floating-point value.
+    let problem = Problem {
+        source: &a30,
+        target: &b30,
+        cost: Cost::HalfSquaredEuclidean,
+        source_penalty: 1.0,
+        target_penalty: f64::INFINITY,
+    };
+    let refused = entropy_transport(&problem, &EntropyTransportOptions::default());
+    assert!(matches!(refused, Err(Error::NonFinite(_))), "{refused:?}");
+    assert!(PointCloud::new(MatrixView::from_f64(&[1e200], 1, 1).unwrap(), None).is_err());
+    // A far-away origin loses nothing: differences are taken first.
+    let away = |c: &PointCloud| {
+        cloud(&c.points().iter().map(|x| x * 0.125 + 1048576.0).collect::<Vec<_>>(), 2, c.weights())
+    };
+    let near = |c: &PointCloud| {
+        cloud(
+            &c.points().iter().map(|x| (x * 0.125 + 1048576.0) - 1048576.0).collect::<Vec<_>>(),
+            2,
+            c.weights(),
+        )
+    };
+    assert_eq!(wfr(&away(&a), &away(&b), 0.2).report.primal, wfr(&near(&a), &near(&b), 0.2).report.primal);
+}
+
+#[test]
+fn tiny_epsilon_converges_or_says_that_it_did_not() {
+    let (a, b) = (gaussian(40, 2, 0.0, 31), gaussian(40, 2, 0.5, 32));
+    let cost = Cost::HalfSquaredEuclidean;
+    for penalty in [1.0, f64::INFINITY] {
+        let (a, b) = (a.clone().normalised(), b.clone().normalised());
+        let problem =
+            Problem { source: &a, target: &b, cost, source_penalty: penalty, target_penalty: penalty };
+        for epsilon in [1e-4, 1e-6, 1e-9] {
+            let options = SinkhornOptions { max_iterations: 3000, ..SinkhornOptions::new(epsilon) };
+            let report = sinkhorn(&problem, &options).unwrap().report;
+            assert!(report.primal.is_finite() && report.dual.is_finite(), "{report:?}");
+            let met = report.gap.abs() <= 1e-9 * report.primal.abs();
+            assert!(!report.converged || met, "claims to have converged: {report:?}");
+        }
+    }
+}
+
+#[test]
+fn bad_problems_are_refused_by_name() {
+    let (a, b) = (cloud(&[0.0], 1, &[1.0]), cloud(&[1.0], 1, &[2.0]));
+    let hard = f64::INFINITY;
+    let problem = |cost, rho_a, rho_b| Problem {
+        source: &a,
+        target: &b,
+        cost,
+        source_penalty: rho_a,
+        target_penalty: rho_b,
+    };
+    let argument = |result: chreode::Result<Solution>, name: &str| match result {
+        Err(Error::InvalidArgument { name: got, .. }) => assert_eq!(got, name),
+        other => panic!("expected a complaint about {name}, got {other:?}"),
+    };
+    let default = EntropyTransportOptions::default();
+    argument(entropy_transport(&problem(Cost::Wfr { delta: -1.0 }, 1.0, 1.0), &default), "delta");
+    argument(entropy_transport(&problem(Cost::Euclidean, 0.0, 1.0), &default), "source_penalty");
+    argument(entropy_transport(&problem(Cost::Euclidean, 1.0, f64::NAN), &default), "target_penalty");
+    argument(sinkhorn(&problem(Cost::Euclidean, 1.0, 1.0), &SinkhornOptions::new(0.0)), "epsilon");
+    let infeasible = |result| assert!(matches!(result, Err(Error::Infeasible(_))), "{result:?}");
+    infeasible(sinkhorn(&problem(Cost::Euclidean, hard, hard), &SinkhornOptions::new(0.1)));
+    infeasible(entropy_transport(&problem(Cost::Wfr { delta: 0.1 }, 1.0, hard), &default));
+    infeasible(sinkhorn(&problem(Cost::Wfr { delta: 0.1 }, hard, 1.0), &SinkhornOptions::new(0.1)));
+}
+
+#[test]
+fn threads_do_not_change_a_bit() {
+    let (a, b) = (gaussian(700, 3, 0.0, 41), gaussian(600, 3, 0.5, 42));
+    let solve = |threads: usize| {
+        chreode::exec::threads::with_threads(threads, || {
+            let problem = Problem {
+                source: &a,
+                target: &b,
+                cost: Cost::HalfSquaredEuclidean,
+                source_penalty: 1.0,
+                target_penalty: 1.0,
+            };
+            (wfr(&a, &b, 1.0), sinkhorn(&problem, &SinkhornOptions::new(0.1)).unwrap())
+        })
+        .unwrap()
+    };
+    let one = solve(1);
+    assert_eq!(one, solve(2));
+    assert_eq!(one, solve(4));
+}
