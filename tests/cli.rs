@@ -3,19 +3,17 @@
 #![cfg(feature = "cli")]
 
 mod cli_support;
+mod common;
 
 use std::fs;
 use std::path::Path;
 
-use cli_support::{TINY, chreode, folder, run, shared};
+use cli_support::{TINY, chreode, folder, run};
+use common::{number, shared};
 use serde_json::Value;
 
 fn keys(value: &Value) -> Vec<&str> {
     value.as_object().unwrap().keys().map(String::as_str).collect()
-}
-
-fn number(value: &Value, key: &str) -> f64 {
-    value[key].as_f64().unwrap_or_else(|| panic!("{key} in {value}"))
 }
 
 fn assert_has_keys(value: &Value, wanted: &[&str]) {

@@ -69,14 +69,3 @@ pub fn run(folder: &Path, arguments: &str) -> Outcome {
 
 /// Options of a fit that takes a moment.
 pub const TINY: &str = "--epochs 3 --batch-size 8 --hidden 8x1 --growth-hidden 8x1";
-
-/// A file beside the project that not every checkout has; absent, the test that needs it says so, and fails in CI.
-pub fn shared(path: &str) -> Option<PathBuf> {
-    let found = Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().map(|dir| dir.join("shared").join(path));
-    let found = found.skip(1).chain([Path::new("/work/shared").join(path)]).find(|path| path.exists());
-    assert!(found.is_some() || std::env::var("CI").as_deref() != Ok("true"), "shared/{path} is missing");
-    if found.is_none() {
-        eprintln!("SKIPPED: shared/{path} is not there");
-    }
-    found
-}

@@ -4,6 +4,7 @@ use std::fmt;
 use std::process::ExitCode;
 
 use chreode::Error;
+use clap::error::ErrorKind;
 
 /// Why a command did not succeed, in one line.
 #[derive(Debug)]
@@ -20,6 +21,9 @@ pub type Result<T> = std::result::Result<T, Failure>;
 impl Failure {
     /// clap's explanation, which spans several lines, in one.
     pub fn of_arguments(error: &clap::Error) -> Self {
+        if error.kind() == ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand {
+            return Failure::Usage("a command is needed (see --help)".into());
+        }
         let text = error.to_string();
         let told = text.split("\n\nUsage:").next().unwrap_or_default();
         let told = told.split("\n\nFor more information").next().unwrap_or_default();

@@ -1,6 +1,7 @@
 //! Tables of numbers in CSV files: the only reader of the command, so that every complaint names file, line and column.
 
 use std::fs::File;
+use std::io::{BufReader, Read, Seek, SeekFrom};
 use std::path::Path;
 
 use chreode::snapshots::MatrixView;
@@ -65,16 +66,16 @@ impl Table {
         };
         let mut record = ByteRecord::new();
         while reader.read_byte_record(&mut record).map_err(|e| failed(e.to_string()))? {
-            let line = record.position().map_or(0, csv::Position::line);
             if record.len() != header.len() {
-                let columns = header.len();
+                let (line, found, columns) = (line_of(path, &record), record.len(), header.len());
                 return Err(failed(format!(
-                    "line {line}: {} values, but the header names {columns} columns",
-                    record.len()
+                    "line {line}: {found} values, but the header names {columns} columns"
                 )));
             }
             for ((field, name), &role) in record.iter().zip(&header).zip(&roles) {
-                let at_fault = |what: String| failed(format!("line {line}, column `{name}`: {what}"));
+                let at_fault = |what: String| {
+                    failed(format!("line {}, column `{name}`: {what}", line_of(path, &record)))
+                };
                 match role {
                     Role::Ignored => {}
                     Role::Time => table.times.push(number(field).map_err(at_fault)?),
@@ -108,6 +109,22 @@ impl Table {
     pub fn view(&self) -> Result<MatrixView<'_>> {
         Ok(MatrixView::from_f64(&self.points, self.rows, self.names.len())?)
     }
+}
+
+/// The line of a file at which a record begins. The CSV reader tells where the one before ended, and passes over empty
+/// lines in between.
+fn line_of(path: &Path, record: &ByteRecord) -> u64 {
+    let Some(position) = record.position() else { return 0 };
+    let mut empty_lines = 0;
+    // The file was read a moment ago; should it be gone, the line is off by the empty ones.
+    if let Ok(mut file) = File::open(path)
+        && file.seek(SeekFrom::Start(position.byte())).is_ok()
+    {
+        let line_ends =
+            BufReader::new(file).bytes().map_while(|byte| byte.ok().filter(|b| b"\r\n".contains(b)));
+        empty_lines = line_ends.filter(|&byte| byte == b'\n').count() as u64;
+    }
+    position.line() + empty_lines
 }
 
 fn check_header(header: &[String]) -> std::result::Result<(), String> {

@@ -144,7 +144,7 @@ pub fn mass(section: &ModelSection<'_>) -> Figure {
     let masses = observed.iter().chain(&flow).chain(&branching).map(|p| p.1);
     let mut plot = Plot::new(
         Axis::around("time", times),
-        Axis::around("mass, relative to the first time", masses).from_zero(),
+        Axis::around("mass, relative to the first time", masses).down_to_zero(),
         0.62,
     );
     plot.lines(std::iter::once(branching.iter().copied()), Stroke::new("#0f766e", 1.6).dashed());

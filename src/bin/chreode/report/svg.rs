@@ -24,7 +24,7 @@ impl Axis {
     }
 
     /// The same axis, beginning at zero or below.
-    pub fn from_zero(mut self) -> Self {
+    pub fn down_to_zero(mut self) -> Self {
         self.from = self.from.min(0.0);
         self
     }
@@ -50,8 +50,11 @@ impl Axis {
         let (first, last) = ((self.from / step).ceil(), (self.to / step).floor());
         let large = self.from.abs().max(self.to.abs());
         let label = |value: f64| {
-            if large >= 1e5 || large < 1e-3 {
-                return if value == 0.0 { "0".into() } else { format!("{value:.1e}").replace(".0e", "e") };
+            if !(1e-3..1e7).contains(&large) {
+                // As many digits as tell neighbouring ticks apart.
+                let digits = (large / step).log10().ceil().clamp(0.0, 12.0) as usize;
+                let text = if value == 0.0 { "0".into() } else { format!("{value:.digits$e}") };
+                return text.replace('-', "−");
             }
             let decimals = (-step.log10().floor()).max(0.0) as usize;
             format!("{value:.decimals$}").replace('-', "−")
@@ -63,7 +66,11 @@ impl Axis {
 
     fn logarithmic_ticks(&self) -> Vec<(f64, String)> {
         let decades = (self.to - self.from).max(0.0);
-        let factors: &[f64] = if decades < 1.5 { &[1.0, 2.0, 5.0] } else { &[1.0] };
+        let factors: &[f64] = match decades {
+            d if d < 0.7 => &[1.0, 1.2, 1.5, 2.0, 3.0, 4.0, 5.0, 7.0],
+            d if d < 1.5 => &[1.0, 2.0, 5.0],
+            _ => &[1.0],
+        };
         let stride = (decades / 6.0).ceil().max(1.0) as usize;
         let exponents = (self.from.floor() as i32..=self.to.ceil() as i32).step_by(stride);
         let values = exponents.flat_map(|e| factors.iter().map(move |f| f * 10f64.powi(e)));
