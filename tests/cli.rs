@@ -289,7 +289,7 @@ fn the_report_is_one_page_that_needs_nothing_else() {
             assert!(!page.contains(outside), "{outside}");
         }
         assert!(!page.contains("NaN") && !page.contains(">inf"), "every figure is a number");
-        assert_eq!(page.matches("<svg").count(), 6);
+        assert_eq!(page.matches("<svg viewBox").count(), 6);
         assert_eq!(page.contains("principal component 1"), dims > 2);
         assert!(page.contains("held out"));
     }
