@@ -239,6 +239,15 @@ fn columns_are_found_by_name_and_order_of_rows_does_not_matter() {
 }
 
 #[test]
+fn cells_of_unequal_weight_can_branch() {
+    let folder = folder("unequal");
+    fs::write(folder.join("a.csv"), "samples,x,w\n0,1,2\n0,2,1\n0,3,0\n1,4,5\n1,4,6\n").unwrap();
+    run(&folder, &format!("fit a.csv --weight-column w {TINY} -o model")).succeeded();
+    run(&folder, "evaluate model a.csv --weight-column w --mode branching --json").json();
+    run(&folder, "simulate model a.csv --weight-column w --mode branching -o out.csv").succeeded();
+}
+
+#[test]
 fn generated_data_are_read_back_and_follow_the_seed() {
     let folder = folder("generate");
     for (what, columns) in [
@@ -289,7 +298,7 @@ fn the_report_is_one_page_that_needs_nothing_else() {
             assert!(!page.contains(outside), "{outside}");
         }
         assert!(!page.contains("NaN") && !page.contains(">inf"), "every figure is a number");
-        assert_eq!(page.matches("<svg").count(), 6);
+        assert_eq!(page.matches("<svg viewBox").count(), 6);
         assert_eq!(page.contains("principal component 1"), dims > 2);
         assert!(page.contains("held out"));
     }

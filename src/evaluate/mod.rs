@@ -9,7 +9,7 @@ use rayon::prelude::*;
 
 use crate::dynamics::Fields;
 use crate::error::{Error, Result};
-use crate::simulate::{Particles, branching, ode, sde};
+use crate::simulate::{Particles, branching, ode, resampling, sde};
 use crate::snapshots::{MatrixView, Snapshots};
 use crate::transport::PointCloud;
 
@@ -152,7 +152,8 @@ fn predict(
         Mode::Sde { step } => Ok(sde::simulate(fields, start, times, &sde::Options::new(step, seed))?.frames),
         Mode::Branching { step, motion, turnover, max_population } => {
             let options = branching::Options { step, seed, motion, turnover, max_population };
-            Ok(branching::simulate(fields, start, times, &options)?.trajectory.frames)
+            let start = resampling::equal(start, seed)?;
+            Ok(branching::simulate(fields, &start, times, &options)?.trajectory.frames)
         }
     }
 }

@@ -1,5 +1,7 @@
 //! Resampling: weighted particles are replaced by equally weighted ones when a few carry most of the weight.
 
+use std::borrow::Cow;
+
 use super::Particles;
 use crate::error::{Error, Result};
 use crate::exec::rng::{Purpose, stream, uniform};
@@ -60,6 +62,19 @@ pub fn resample(particles: &Particles, seed: u64) -> Result<Particles> {
         ancestors,
         ..*particles
     })
+}
+
+/// Particles of equal weight, as a branching simulation starts from: the given ones where they are, else
+/// [`resample`]d.
+///
+/// # Errors
+/// [`Error::InvalidData`] if there is no mass.
+pub fn equal(particles: &Particles, seed: u64) -> Result<Cow<'_, Particles>> {
+    if particles.log_weights.windows(2).all(|pair| pair[0] == pair[1]) {
+        Ok(Cow::Borrowed(particles))
+    } else {
+        resample(particles, seed).map(Cow::Owned)
+    }
 }
 
 /// The common ln w after resampling, and the row that each particle is drawn from.

@@ -87,8 +87,11 @@ impl Demo {
             models,
         };
         report::write(&page_path, &page)?;
+        if let Some(section) = page.models.last() {
+            report::write_picture(&self.out.join("gene-network.svg"), &data, section)?;
+        }
         print(&format!(
-            "\nreport: {}\nmodels and cells: {}\ndone in {}",
+            "\nreport: {}\nmodels, cells and a picture: {}\ndone in {}",
             page_path.display(),
             self.out.display(),
             seconds(started.elapsed().as_secs_f64())

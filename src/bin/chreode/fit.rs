@@ -317,10 +317,10 @@ fn summary(options: &FitOptions, report: &FitReport) -> String {
     }
     for (k, (dying, born)) in report.unmatched_mass.iter().enumerate() {
         text += &format!(
-            "interval {}: {} pairs, relative gap {:.0e}, unmatched mass {} dying, {} born\n",
+            "interval {}: {} pairs, relative gap {}, unmatched mass {} dying, {} born\n",
             k + 1,
             report.pairs[k],
-            coupling_gap(report, k),
+            short(coupling_gap(report, k)),
             short(*dying),
             short(*born)
         );

@@ -146,11 +146,8 @@ impl Simulate {
                     turnover: self.mode.turnover,
                     max_population: self.mode.max_population,
                 };
-                let equal = start.log_weights.windows(2).all(|pair| pair[0] == pair[1]);
-                // Branching cells all stand for the same mass.
-                let resampled = if equal { None } else { Some(resampling::resample(start, seed)?) };
-                let population =
-                    branching::simulate(model, resampled.as_ref().unwrap_or(start), times, &options)?;
+                let start = resampling::equal(start, seed)?;
+                let population = branching::simulate(model, &start, times, &options)?;
                 Ok((population.trajectory.frames, Some(population.lineage)))
             }
         }

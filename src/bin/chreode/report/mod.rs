@@ -37,6 +37,15 @@ pub fn write(path: &Path, page: &Page<'_>) -> Result<()> {
     Ok(write_atomically(path, html(page).as_bytes())?)
 }
 
+/// Writes the main pictures of a model, of the page's data, as one SVG file.
+pub fn write_picture(path: &Path, data: &Data, section: &ModelSection<'_>) -> Result<()> {
+    let view = View::of(&data.snapshots, &data.names);
+    let figures =
+        std::iter::once(pictures::trajectories(section, &view)).chain(pictures::growth(section, &view));
+    let plots: Vec<String> = figures.map(|figure| figure.svg).collect();
+    Ok(write_atomically(path, svg::side_by_side(&plots).as_bytes())?)
+}
+
 fn html(page: &Page<'_>) -> String {
     let view = View::of(&page.data.snapshots, &page.data.names);
     let mut body = format!("<header><h1>{}</h1>{}", escape(&page.title), data_line(page.data));
@@ -170,7 +179,7 @@ fn chosen(section: &ModelSection<'_>) -> String {
             vec![
                 format!("{} → {}", times[k], times[k + 1]),
                 report.pairs[k].to_string(),
-                format!("{:.0e}", coupling_gap(report, k)),
+                short(coupling_gap(report, k)),
                 short(dying),
                 short(born),
             ]

@@ -32,6 +32,12 @@ pub enum Mark {
     Patch,
 }
 
+/// A dot's diameter: smaller where there are many.
+fn dot(section: &ModelSection<'_>) -> f64 {
+    let cells = section.shown.all_points().len() / section.shown.dims();
+    (60.0 / (cells as f64).sqrt()).clamp(3.2, 9.0)
+}
+
 const INK: &str = "#1f2933";
 const PREDICTED: &str = "#c2410c";
 const OBSERVED: &str = "#1d4ed8";
@@ -45,7 +51,7 @@ pub fn trajectories(section: &ModelSection<'_>, view: &View) -> Figure {
     let snapshots = &section.shown;
     let mut plot = plane(section, view);
     for k in 0..snapshots.len() {
-        plot.dots(cells(snapshots, view, k), 3.2, &colours::of_time(k, snapshots.len()), 0.55);
+        plot.dots(cells(snapshots, view, k), dot(section), &colours::of_time(k, snapshots.len()), 0.55);
     }
     let mut caption =
         "Observed cells and paths of the learned velocity from cells of the first snapshot.".to_string();
@@ -73,10 +79,15 @@ pub fn prediction(section: &ModelSection<'_>, view: &View) -> Option<Figure> {
     let snapshots = &section.shown;
     let mut plot = plane(section, view);
     for k in 1..snapshots.len() {
-        plot.dots(cells(snapshots, view, k), 3.2, OBSERVED, 0.3);
+        plot.dots(cells(snapshots, view, k), dot(section), OBSERVED, 0.3);
     }
     for frame in frames.iter().filter(|frame| snapshots.times()[1..].contains(&frame.time)) {
-        plot.dots((0..frame.len()).map(|row| view.place(frame.point(row))), 2.6, PREDICTED, 0.5);
+        plot.dots(
+            (0..frame.len()).map(|row| view.place(frame.point(row))),
+            0.8 * dot(section),
+            PREDICTED,
+            0.5,
+        );
     }
     Some(Figure {
         title: "Predicted beside observed".into(),
@@ -111,7 +122,12 @@ pub fn growth(section: &ModelSection<'_>, view: &View) -> Option<Figure> {
                 .filter(move |(_, shade)| *shade == s)
                 .map(|(place, _)| place)
         });
-        plot.dots(of_shade, 3.6, &colours::of_growth(2.0 * s as f64 / (SHADES - 1) as f64 - 1.0), 0.8);
+        plot.dots(
+            of_shade,
+            dot(section) + 0.4,
+            &colours::of_growth(2.0 * s as f64 / (SHADES - 1) as f64 - 1.0),
+            0.8,
+        );
     }
     let scale = [-1.0, -0.5, 0.0, 0.5, 1.0];
     let legend = scale.map(|r| (colours::of_growth(r), Mark::Patch, signed(r * largest)));
@@ -305,14 +321,20 @@ impl Trees {
     }
 }
 
-/// A plane that holds the observed cells and the predicted ones.
+/// A plane that holds the observed cells, and the predicted ones unless they are far out.
 fn plane(section: &ModelSection<'_>, view: &View) -> Plot {
     let snapshots = &section.shown;
-    let observed = (0..snapshots.len()).flat_map(|k| cells(snapshots, view, k));
-    let places: Vec<(f64, f64)> = observed.collect();
-    let [x, y] = &view.labels;
-    let x = Axis::around(x, places.iter().map(|p| p.0));
-    let y = Axis::around(y, places.iter().map(|p| p.1));
+    let observed: Vec<(f64, f64)> = (0..snapshots.len()).flat_map(|k| cells(snapshots, view, k)).collect();
+    let last = section.flow.as_ref().ok().and_then(|frames| frames.last());
+    let predicted: Vec<(f64, f64)> =
+        last.iter().flat_map(|frame| (0..frame.len()).map(|row| view.place(frame.point(row)))).collect();
+    let axis = |label: &str, along: fn(&(f64, f64)) -> f64| {
+        let near = Axis::around(label, observed.iter().map(along));
+        let room = 0.2 * (near.to - near.from);
+        let within = |x: &f64| (near.from - room..=near.to + room).contains(x);
+        Axis::around(label, observed.iter().chain(&predicted).map(along).filter(within))
+    };
+    let (x, y) = (axis(&view.labels[0], |p| p.0), axis(&view.labels[1], |p| p.1));
     if snapshots.dims() == 1 { Plot::new(x, y, 0.5).without_y_ticks() } else { Plot::isometric(x, y) }
 }
 

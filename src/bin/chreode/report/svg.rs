@@ -117,8 +117,9 @@ impl<'a> Stroke<'a> {
     }
 }
 
-/// The margins around the plotting area, in the picture's units.
-const LEFT: f64 = 52.0;
+/// The margins around the plotting area, in the picture's units; that on the left depends on its numbers.
+const LEAST_LEFT: f64 = 50.0;
+const CHARACTER: f64 = 7.5;
 const RIGHT: f64 = 12.0;
 const TOP: f64 = 10.0;
 const BOTTOM: f64 = 42.0;
@@ -130,6 +131,7 @@ const WIDTH: f64 = 460.0;
 pub struct Plot {
     x: Axis,
     y: Axis,
+    left: f64,
     height: f64,
     body: String,
     y_ticks: bool,
@@ -138,8 +140,10 @@ pub struct Plot {
 impl Plot {
     /// A plot as high as `aspect` times its width, margins aside.
     pub fn new(x: Axis, y: Axis, aspect: f64) -> Self {
-        let height = TOP + BOTTOM + aspect * (WIDTH - LEFT - RIGHT);
-        Self { x, y, height, body: String::new(), y_ticks: true }
+        let longest = y.ticks().iter().map(|(_, label)| label.chars().count()).max().unwrap_or(0);
+        let left = LEAST_LEFT.max(26.0 + CHARACTER * longest as f64);
+        let height = TOP + BOTTOM + aspect * (WIDTH - left - RIGHT);
+        Self { x, y, left, height, body: String::new(), y_ticks: true }
     }
 
     /// A plot in which a unit is as long on one axis as on the other: distances are what they look like.
@@ -159,7 +163,7 @@ impl Plot {
     }
 
     fn at(&self, x: f64, y: f64) -> (f64, f64) {
-        let across = LEFT + self.x.place(x) * (WIDTH - LEFT - RIGHT);
+        let across = self.left + self.x.place(x) * (WIDTH - self.left - RIGHT);
         let down = self.height - BOTTOM - self.y.place(y) * (self.height - TOP - BOTTOM);
         (across, down)
     }
@@ -209,31 +213,28 @@ impl Plot {
 
     /// The picture; `description` is what a reader who cannot see it is told.
     pub fn finish(self, description: &str) -> String {
-        let (right, bottom) = (WIDTH - RIGHT, self.height - BOTTOM);
+        let (left, right, bottom) = (self.left, WIDTH - RIGHT, self.height - BOTTOM);
         let (mut grid, mut text) = (String::new(), String::new());
         for (place, label) in self.x.ticks() {
-            let x = LEFT + place * (right - LEFT);
+            let x = left + place * (right - left);
             let _ = write!(grid, "M{x:.1} {TOP}V{bottom:.1}");
-            let _ = writeln!(
-                text,
-                "<text x=\"{x:.1}\" y=\"{:.1}\" text-anchor=\"middle\">{label}</text>",
-                bottom + 17.0
-            );
+            let y = bottom + 17.0;
+            let _ = writeln!(text, "<text x=\"{x:.1}\" y=\"{y:.1}\" text-anchor=\"middle\">{label}</text>");
         }
         for (place, label) in self.y.ticks().into_iter().filter(|_| self.y_ticks) {
             let y = bottom - place * (bottom - TOP);
-            let _ = write!(grid, "M{LEFT} {y:.1}H{right}");
-            let _ = writeln!(
-                text,
-                "<text x=\"{:.1}\" y=\"{:.1}\" text-anchor=\"end\">{label}</text>",
-                LEFT - 6.0,
-                y + 4.0
-            );
+            let _ = write!(grid, "M{left:.1} {y:.1}H{right}");
+            let (x, y) = (left - 6.0, y + 4.0);
+            let _ = writeln!(text, "<text x=\"{x:.1}\" y=\"{y:.1}\" text-anchor=\"end\">{label}</text>");
         }
-        let (middle_x, middle_y) = ((LEFT + right) / 2.0, (TOP + bottom) / 2.0);
+        let (middle_x, middle_y) = ((left + right) / 2.0, (TOP + bottom) / 2.0);
+        let (wide, high) = (right - left, bottom - TOP);
+        // The inner picture cuts off what lies outside the axes.
         format!(
             "<svg viewBox=\"0 0 {WIDTH} {height:.0}\" role=\"img\" aria-label=\"{description}\">\n\
-             <path d=\"{grid}\" class=\"grid\"/>\n{body}<path d=\"M{LEFT} {TOP}V{bottom:.1}H{right}\" class=\"axis\"/>\n\
+             <path d=\"{grid}\" class=\"grid\"/>\n\
+             <svg class=\"inner\" x=\"{left:.1}\" y=\"{TOP}\" width=\"{wide:.1}\" height=\"{high:.1}\" viewBox=\"{left:.1} {TOP} {wide:.1} {high:.1}\">\n\
+             {body}</svg>\n<path d=\"M{left:.1} {TOP}V{bottom:.1}H{right}\" class=\"axis\"/>\n\
              {text}<text class=\"label\" x=\"{middle_x:.1}\" y=\"{label_y:.1}\" text-anchor=\"middle\">{x_label}</text>\n\
              <text class=\"label\" transform=\"translate(12 {middle_y:.1}) rotate(-90)\" text-anchor=\"middle\">{y_label}</text>\n\
              </svg>",
@@ -245,6 +246,26 @@ impl Plot {
             y_label = escape(&self.y.label),
         )
     }
+}
+
+/// Plots side by side in a file of their own.
+pub fn side_by_side(plots: &[String]) -> String {
+    let height = |plot: &String| -> f64 {
+        let size = plot.split('"').nth(1).and_then(|view_box| view_box.rsplit(' ').next());
+        size.and_then(|height| height.parse().ok()).unwrap_or(WIDTH)
+    };
+    let highest = plots.iter().map(height).fold(0.0, f64::max);
+    let place = |(i, plot): (usize, &String)| {
+        let (x, high) = (i as f64 * WIDTH, height(plot));
+        plot.replacen("<svg ", &format!("<svg x=\"{x}\" y=\"0\" width=\"{WIDTH}\" height=\"{high}\" "), 1)
+    };
+    format!(
+        "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {width} {highest}\">\n\
+         <style>text {{ font: 12px system-ui, sans-serif; fill: #5b6776 }} .label {{ fill: #1f2933 }} .grid {{ stroke: #edf0f3; fill: none }} \
+         .axis {{ stroke: #9aa5b1; fill: none }}</style>\n<rect width=\"{width}\" height=\"{highest}\" fill=\"#fff\"/>\n{}\n</svg>\n",
+        plots.iter().enumerate().map(place).collect::<Vec<_>>().join("\n"),
+        width = plots.len() as f64 * WIDTH,
+    )
 }
 
 /// Text as it is written into HTML.
