@@ -122,12 +122,17 @@ impl<'a> CostRows<'a> {
 
     /// C_ij for one pair.
     pub(crate) fn entry(&self, i: usize, j: usize) -> f64 {
-        let mut r2 = 0.0f64;
-        for (x, y) in self.source.point(i).iter().zip(self.target.point(j)) {
-            let difference = x - y;
-            r2 = difference.mul_add(difference, r2);
-        }
-        self.cost.of_squared_distance(r2)
+        simd::vectorised(
+            #[inline(always)]
+            || {
+                let mut r2 = 0.0f64;
+                for (x, y) in self.source.point(i).iter().zip(self.target.point(j)) {
+                    let difference = x - y;
+                    r2 = difference.mul_add(difference, r2);
+                }
+                self.cost.of_squared_distance(r2)
+            },
+        )
     }
 
     /// C_ij for j in `first..first + out.len()`.

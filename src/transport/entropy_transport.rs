@@ -11,12 +11,13 @@
 //!    objective, so it enters, joining two trees, or closing a cycle around which mass is pushed until an edge empties.
 //!
 //! Edges that empty are cut at once, so every edge carries mass and every step strictly lowers the objective: no
-//! cycling, and an end after finitely many steps at the optimum itself. It starts from the forest of the heaviest
-//! entries of a coarse entropic plan ([`sinkhorn`](super::sinkhorn)), which leaves it few steps to make.
+//! cycling, and an end after finitely many steps at the optimum itself. It starts from exact transport between the
+//! marginals of an entropic plan ([`sinkhorn`](super::sinkhorn)), which leaves it few steps to make.
 
 mod forest;
 
 use super::cost::CostRows;
+use super::network_simplex;
 use super::pricing::{self, Candidate};
 use super::sinkhorn::{Reach, Sweeper, kl_term};
 use super::{Problem, Report, Solution, SparsePlan};
@@ -158,8 +159,11 @@ struct Pricing {
 impl<'a> Solver<'a> {
     fn new(problem: &Problem<'a>) -> Self {
         let costs = CostRows::new(problem);
-        let entry = |(row, column): (u32, u32)| (row, column, costs.entry(row as usize, column as usize));
-        let forest = Forest::new(problem, heaviest_entries(problem).into_iter().map(entry));
+        let entry = |(row, column, mass): (u32, u32, f64)| {
+            let cost = costs.entry(row as usize, column as usize);
+            (Candidate { row, column, cost }, mass)
+        };
+        let forest = Forest::new(problem, start(problem).into_iter().map(entry));
         Self { costs, forest, pivots: 0, slack: vec![], largest: 0.0 }
     }
 
@@ -180,7 +184,7 @@ impl<'a> Solver<'a> {
             for candidate in &candidates {
                 // Earlier pivots may have settled it.
                 if self.violation(candidate) > self.noise() {
-                    self.forest.enter(candidate.row, candidate.column, candidate.cost);
+                    self.forest.enter(candidate);
                     self.pivots += 1;
                 }
             }
@@ -241,13 +245,45 @@ const PER_ROW: usize = 3;
 /// Candidates taken: those violated by at least this share of their row's worst.
 const NEAR_WORST: f64 = 0.3;
 
-/// The entries of a coarse entropic plan that matter to their row or their column, heaviest first.
-fn heaviest_entries(problem: &Problem<'_>) -> Vec<(u32, u32)> {
-    let mut sweeper = Sweeper::new(problem);
-    // Below the resolution of the costs the plan is as good as sparse. The floor keeps f/ε representable.
-    let epsilon = (0.1 * sweeper.resolution).max(1e-9 * sweeper.scale);
-    sweeper.scale_down(epsilon, 0.25, 6, usize::MAX);
-    let mut entries = sweeper.heavy_entries(epsilon, 0.02);
+/// Entries (row, column, mass) to start from, heaviest first.
+///
+/// The marginals of an entropic plan are right long before its support is; exact transport between them gives the support,
+/// of which little has to change. Where that finds no plan (clusters out of each other's reach, whose masses do not
+/// agree to the last digit) the heavy entries of the entropic plan itself must do.
+fn start(problem: &Problem<'_>) -> Vec<(u32, u32, f64)> {
+    // The entropic problem is not homogeneous in the masses, as this one is: its bias is smallest for weights about 1.
+    let points = (problem.source.len() * problem.target.len()) as f64;
+    let unit = (points / (problem.source.mass() * problem.target.mass())).sqrt();
+    let (source, target) = (problem.source.clone().scaled(unit), problem.target.clone().scaled(unit));
+    let mut sweeper = Sweeper::new(&Problem { source: &source, target: &target, ..*problem });
+    // At the resolution of the costs. The floor keeps f/ε representable.
+    let epsilon = sweeper.resolution.max(1e-9 * sweeper.scale);
+    sweeper.scale_down(epsilon, 0.25, SWEEPS_A_LEVEL, usize::MAX);
+    for _ in 0..MOST_POLISHES {
+        sweeper.sweep(epsilon);
+        if sweeper.target_residual() < MARGINAL_ERROR {
+            break;
+        }
+        sweeper.update_g(epsilon);
+        sweeper.polish(epsilon, 1e-5, SWEEPS_A_POLISH);
+    }
+    sweeper.sweep(epsilon);
+    let (rows, columns) = sweeper.masses();
+    let (source, target) =
+        (problem.source.clone().with_weights(rows), problem.target.clone().with_weights(columns));
+    let hard = f64::INFINITY;
+    let balanced =
+        Problem { source: &source, target: &target, source_penalty: hard, target_penalty: hard, ..*problem };
+    let support = network_simplex::support(&balanced, &sweeper.g);
+    let mut entries = support.unwrap_or_else(|| sweeper.heavy_entries(epsilon, 0.02));
     entries.sort_by(|a, b| b.2.total_cmp(&a.2).then((a.0, a.1).cmp(&(b.0, b.1))));
-    entries.into_iter().map(|(i, j, _)| (i, j)).collect()
+    entries.iter_mut().for_each(|entry| entry.2 /= unit);
+    entries
 }
+
+// Chosen on Gaussian clouds of 2, 10 and 50 dimensions. The error of the marginals counts most: mass is shared along
+// long chains of neighbours, where small errors add up and leave thousands of pivots to make.
+const SWEEPS_A_LEVEL: usize = 4;
+const SWEEPS_A_POLISH: usize = 80;
+const MARGINAL_ERROR: f64 = 1e-3;
+const MOST_POLISHES: usize = 60;

@@ -88,6 +88,12 @@ impl PointCloud {
         self.scaled(1.0 / mass)
     }
 
+    /// The same points with other weights.
+    pub(crate) fn with_weights(mut self, weights: &[f64]) -> Self {
+        self.weights.copy_from_slice(weights);
+        self
+    }
+
     /// The same points with weights times `factor`.
     pub(crate) fn scaled(mut self, factor: f64) -> Self {
         self.weights.iter_mut().for_each(|w| *w *= factor);

@@ -106,6 +106,33 @@ pub fn network_simplex(problem: &Problem<'_>) -> Result<Solution> {
     Ok(Solution { source_potential: f, target_potential: g, plan, report })
 }
 
+/// A good plan between the clouds' weights (of which only the proportions matter), as entries (row, column, mass): optimal
+/// among the pairs that are cheapest at target potentials `g`. None if these pairs cannot route all mass.
+///
+/// For solvers that need a support to start from, and know potentials that are nearly right.
+pub(super) fn support(problem: &Problem<'_>, g: &[f64]) -> Option<Vec<(u32, u32, f64)>> {
+    let Start { f, g, arcs } = promising(problem, &CostRows::new(problem), g.to_vec());
+    let units = units(problem);
+    let mut tree = Tree::new(&masses(problem.source, units), &masses(problem.target, units), &f, &g);
+    let highest = highest_price(problem, &f, &g);
+    // High enough for nearly all mass to be routed at once, low enough to keep the figures of the potentials.
+    let typical = mean_reduced_cost(&arcs, &f, &g);
+    let mut price = if typical > 0.0 { typical.min(highest) } else { highest };
+    loop {
+        tree.set_price(&f, &g, price);
+        pivot_among(&arcs, &mut tree, usize::MAX);
+        if tree.unrouted() == 0 {
+            let mass = |flow: i64| flow as f64 / units as f64 * problem.source.mass();
+            let carried = tree.arcs().filter(|arc| arc.flow > 0);
+            return Some(carried.map(|arc| (arc.source as u32, arc.target as u32, mass(arc.flow))).collect());
+        }
+        if price >= highest {
+            return None;
+        }
+        price = (PRICE_FACTOR * price).min(highest);
+    }
+}
+
 /// Where the simplex method ended.
 struct Optimum {
     tree: Tree,
@@ -249,6 +276,12 @@ fn start(problem: &Problem<'_>, costs: &CostRows<'_>) -> Start {
             g = potentials(m, &coarse.f, &pricing::cheapest(&backward, m, &coarse.f, 1));
         }
     }
+    promising(problem, costs, g)
+}
+
+/// The pairs that are cheapest for either of their points at target potentials `g`, which f completes.
+fn promising(problem: &Problem<'_>, costs: &CostRows<'_>, g: Vec<f64>) -> Start {
+    let (n, m) = (problem.source.len(), problem.target.len());
     let mut arcs = pricing::cheapest(costs, n, &g, INITIAL_PAIRS);
     let f = potentials(n, &g, &arcs);
     let backward = CostRows::new(&Problem { source: problem.target, target: problem.source, ..*problem });

@@ -193,6 +193,8 @@ impl Values {
 const CACHED_COSTS: usize = 1 << 22;
 /// Dense sweeps between two attempts to finish on the few entries that matter.
 const POLISH_EVERY: usize = 10;
+/// Sweeps on those entries in one attempt, at the most.
+const SPARSE_SWEEPS: usize = 50_000;
 /// Rows are cut into this many chunks at the most, each with its own column sums, whatever the thread count.
 const CHUNKS: usize = 16;
 
@@ -303,7 +305,7 @@ impl<'a> Sweeper<'a> {
             }
             self.update_g(options.epsilon);
             if (sweeps - scaled).is_multiple_of(POLISH_EVERY) {
-                self.polish(options.epsilon, 0.1 * options.tolerance);
+                self.polish(options.epsilon, 0.1 * options.tolerance, SPARSE_SWEEPS);
             }
         }
         self.sweep(options.epsilon);
@@ -461,10 +463,22 @@ impl<'a> Sweeper<'a> {
         blocks.concat()
     }
 
+    /// Σ_j |column mass − the mass that g_j implies| over the implied mass, at the last sweep.
+    pub(super) fn target_residual(&self) -> f64 {
+        let rho = self.problem.target_penalty;
+        let side = Side::of(self.problem.target.weights(), &self.g, &self.column_mass, rho);
+        side.error / side.total
+    }
+
+    /// The row and column masses of the plan of the last sweep; their totals agree.
+    pub(super) fn masses(&self) -> (&[f64], &[f64]) {
+        (&self.row_mass, &self.column_mass)
+    }
+
     /// u_j = g_j/ε + ln b_j.
     fn column_exponents(&self, epsilon: f64) -> Vec<f64> {
         let b = self.problem.target.weights();
-        self.g.iter().zip(b).map(|(g, b)| g / epsilon + simd::ln(*b)).collect()
+        self.g.iter().zip(b).map(|(g, b)| g / epsilon + libm::log(*b)).collect()
     }
 
     /// The plan at the potentials of the last sweep, in the indices of the problem before reduction.
@@ -521,7 +535,18 @@ fn kappa(rho: f64, epsilon: f64) -> f64 {
 pub(super) fn log_sum(weights: &[f64], potential: &[f64], rho: f64) -> f64 {
     let inverse = 1.0 / rho;
     let max = potential.iter().fold(f64::NEG_INFINITY, |m, p| m.max(-p * inverse));
-    let sum: f64 = weights.iter().zip(potential).map(|(w, p)| w * libm::exp(-p * inverse - max)).sum();
+    let sum = simd::vectorised(
+        #[inline(always)]
+        || {
+            let mut lanes = [0.0f64; 8];
+            for (w, p) in weights.chunks(8).zip(potential.chunks(8)) {
+                for ((lane, w), p) in lanes.iter_mut().zip(w).zip(p) {
+                    *lane += w * simd::exp(-p * inverse - max);
+                }
+            }
+            lanes.iter().sum::<f64>()
+        },
+    );
     max + libm::log(sum)
 }
 

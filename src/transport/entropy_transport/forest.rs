@@ -1,6 +1,7 @@
 //! The support of the plan as a forest, and the moves that keep every tree at its minimiser.
 
 use super::super::Problem;
+use super::super::pricing::Candidate;
 use crate::exec::simd;
 
 /// An entry of the plan: it joins a row's node and a column's.
@@ -59,9 +60,9 @@ const NONE: u32 = u32::MAX;
 const EMPTY: f64 = 700.0;
 
 impl Forest {
-    /// The spanning forest that takes `entries` (row, column, cost) in their order wherever they close no cycle, with a
-    /// feasible flow on it: each point of the hard side, if there is one, sends all its mass over its first edge.
-    pub(super) fn new(problem: &Problem<'_>, entries: impl Iterator<Item = (u32, u32, f64)>) -> Self {
+    /// The forest of the `entries`, with their masses, taken in their order wherever they close no cycle. The masses of a
+    /// hard side are scaled to its weights; everything is then brought to the forest's minimiser.
+    pub(super) fn new(problem: &Problem<'_>, entries: impl Iterator<Item = (Candidate, f64)>) -> Self {
         let (n, m) = (problem.source.len(), problem.target.len());
         let mut forest = Self {
             rows: n,
@@ -78,16 +79,22 @@ impl Forest {
             walk: Walk::default(),
             path: vec![],
         };
-        let loading_side = usize::from(problem.source_penalty.is_finite());
         let mut root: Vec<u32> = (0..(n + m) as u32).collect();
-        for (row, column, cost) in entries {
+        let mut linked = vec![0.0; n + m];
+        for (Candidate { row, column, cost }, mass) in entries {
             let ends = [row, n as u32 + column];
             let (a, b) = (find(&mut root, ends[0]), find(&mut root, ends[1]));
-            if a != b {
+            if a != b && mass > 0.0 {
                 root[a as usize] = b;
-                let loading = ends[loading_side] as usize;
-                let flow = if forest.first[loading] == NONE { forest.weight[loading] } else { 0.0 };
-                forest.link(ends, cost, flow);
+                forest.link(ends, cost, mass);
+                ends.iter().for_each(|&node| linked[node as usize] += mass);
+            }
+        }
+        for edge in &mut forest.edges {
+            for (side, &node) in edge.ends.iter().enumerate() {
+                if forest.penalty[side].is_infinite() {
+                    edge.flow *= forest.weight[node as usize] / linked[node as usize];
+                }
             }
         }
         for node in 0..(n + m) as u32 {
@@ -115,12 +122,12 @@ impl Forest {
     }
 
     /// Lets an entry with f_i + g_j > C_ij carry mass, and brings the trees that it touches to their minimisers.
-    pub(super) fn enter(&mut self, row: u32, column: u32, cost: f64) {
-        let ends = [row, self.rows as u32 + column];
+    pub(super) fn enter(&mut self, pair: &Candidate) {
+        let ends = [pair.row, self.rows as u32 + pair.column];
         self.pass += 1;
         self.unsettled.extend(ends);
         let flow = if self.find_path(ends[0], ends[1]) { self.push_around_cycle() } else { 0.0 };
-        self.link(ends, cost, flow);
+        self.link(ends, pair.cost, flow);
         self.settle();
     }
 
@@ -237,12 +244,17 @@ impl Forest {
             max[side] = max[side].max(-p * inverse[side]);
         }
         let mut sum = [0.0; 2];
-        for (&node, &p) in walk.nodes.iter().zip(&walk.potential) {
-            let side = side(node);
-            let mass = weight[node as usize] * simd::exp(-p * inverse[side] - max[side]);
-            sum[side] += mass;
-            walk.mass.push(mass);
-        }
+        simd::vectorised(
+            #[inline(always)]
+            || {
+                for (&node, &p) in walk.nodes.iter().zip(&walk.potential) {
+                    let side = side(node);
+                    let mass = weight[node as usize] * simd::exp(-p * inverse[side] - max[side]);
+                    sum[side] += mass;
+                    walk.mass.push(mass);
+                }
+            },
+        );
         // The shift f + λ, g − λ that balances the tree.
         let log = sum.map(libm::log);
         let shift = (max[0] + log[0] - max[1] - log[1]) / (inverse[0] + inverse[1]);

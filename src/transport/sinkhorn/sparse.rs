@@ -9,15 +9,20 @@ use rayon::prelude::*;
 use super::{Sweeper, cost_row, exponentials, kappa};
 use crate::exec::simd;
 
-/// Entries below e^−40 of a⊗b are left out …
+/// Entries below e^−40 of a⊗b are left out,
 const NEGLIGIBLE: f64 = 40.0;
-/// … and the potentials may move by this many ε each before the kernel must be made anew: what was left out is then
-/// still below e^−30.
-const DRIFT: f64 = 5.0;
+/// at the potentials that the kernel was made for. A sweep may take them far from there, where other entries matter: the
+/// dense sweeps in between notice, and the next kernel has them. This bound on the move, in ε, only keeps its
+/// exponential from overflowing.
+const DRIFT: f64 = 200.0;
 /// A kernel with more than this share of all pairs is not worth it.
 const DENSE: usize = 8;
-/// Sweeps on one kernel at the most.
-const MOST_SWEEPS: usize = 50_000;
+
+/// Sweeps before over-relaxation sets in, at the rate that they show (Lehmann, von Renesse, Sambale, Uschmajew,
+/// Optimization Letters 2022); the slowest rate that is believed, and the growth of a step that ends it.
+const PROBE: usize = 10;
+const SLOWEST_RATE: f64 = 0.9995;
+const UNSTABLE: f64 = 2.0;
 
 /// exp((f_i + g_j − C_ij)/ε) b_j at some potentials, row by row.
 struct Kernel {
@@ -26,10 +31,16 @@ struct Kernel {
     values: Vec<f64>,
 }
 
+impl Kernel {
+    fn row(&self, i: usize) -> impl Iterator<Item = (usize, f64)> + Clone + '_ {
+        let row = self.row_offsets[i]..self.row_offsets[i + 1];
+        self.columns[row.clone()].iter().map(|&j| j as usize).zip(self.values[row].iter().copied())
+    }
+}
+
 impl Sweeper<'_> {
-    /// Sparse sweeps from the current potentials until they change by less than `tolerance`·ε a sweep or leave the kernel's
-    /// validity. Does nothing where the kernel is not sparse.
-    pub(super) fn polish(&mut self, epsilon: f64, tolerance: f64) {
+    /// Sparse sweeps from the current potentials until they change by less than `tolerance`·ε a sweep. Does nothing where the kernel is not sparse.
+    pub(in crate::transport) fn polish(&mut self, epsilon: f64, tolerance: f64, most_sweeps: usize) {
         let Some(kernel) = self.sparse_kernel(epsilon) else { return };
         let (a, b) = (self.problem.source.weights(), self.problem.target.weights());
         let (kappa_a, kappa_b) =
@@ -38,37 +49,56 @@ impl Sweeper<'_> {
         let (f0, g0) = (self.f.clone(), self.g.clone());
         let mut v = vec![1.0; b.len()];
         let mut column_mass = vec![0.0; b.len()];
-        for _ in 0..MOST_SWEEPS {
-            column_mass.fill(0.0);
+        let (mut relaxation, mut previous) = (1.0, f64::INFINITY);
+        for sweep in 0..most_sweeps {
+            let (f, g) = (&mut self.f, &mut self.g);
             let mut drift = 0.0f64;
-            for i in 0..a.len() {
-                let row = kernel.row_offsets[i]..kernel.row_offsets[i + 1];
-                let (columns, values) = (&kernel.columns[row.clone()], &kernel.values[row]);
-                let sum: f64 = columns.iter().zip(values).map(|(&j, k)| k * v[j as usize]).sum();
-                // f = κ(f0 − ε ln Σ), as in the dense sweep.
-                self.f[i] = kappa_a * (f0[i] - epsilon * simd::ln(sum));
-                let change = (self.f[i] - f0[i]) / epsilon;
-                drift = drift.max(change.abs());
-                let u = a[i] * simd::exp(change);
-                columns
-                    .iter()
-                    .zip(values)
-                    .for_each(|(&j, k)| column_mass[j as usize] += u * k * v[j as usize]);
-            }
             let mut step = 0.0f64;
-            for j in 0..b.len() {
-                let new = kappa_b * (self.g[j] - epsilon * simd::ln(column_mass[j] / b[j]));
-                step = step.max((new - self.g[j]).abs() / epsilon);
-                self.g[j] = new;
-            }
+            simd::vectorised(
+                #[inline(always)]
+                || {
+                    column_mass.fill(0.0);
+                    for i in 0..a.len() {
+                        let entries = kernel.row(i);
+                        let sum: f64 = entries.clone().map(|(j, k)| k * v[j]).sum();
+                        // f = κ(f0 − ε ln Σ), as in the dense sweep.
+                        let new = kappa_a * (f0[i] - epsilon * simd::ln(sum));
+                        f[i] += relaxation * (new - f[i]);
+                        let change = (f[i] - f0[i]) / epsilon;
+                        drift = drift.max(change.abs());
+                        let u = a[i] * simd::exp(change);
+                        entries.for_each(|(j, k)| column_mass[j] += u * k * v[j]);
+                    }
+                    for j in 0..b.len() {
+                        let new = kappa_b * (g[j] - epsilon * simd::ln(column_mass[j] / b[j]));
+                        step = step.max((new - g[j]).abs() / epsilon);
+                        g[j] += relaxation * (new - g[j]);
+                    }
+                },
+            );
             self.shift();
-            for (v, (g, g0)) in v.iter_mut().zip(self.g.iter().zip(&g0)) {
-                let change = (g - g0) / epsilon;
-                drift = drift.max(change.abs());
-                *v = simd::exp(change);
+            let g = &self.g;
+            simd::vectorised(
+                #[inline(always)]
+                || {
+                    for (v, (g, g0)) in v.iter_mut().zip(g.iter().zip(&g0)) {
+                        let change = (g - g0) / epsilon;
+                        drift = drift.max(change.abs());
+                        *v = simd::exp(change);
+                    }
+                },
+            );
+            if sweep == PROBE {
+                // The rate of plain sweeps tells how far to overstep them.
+                let rate = (step / previous).clamp(0.0, SLOWEST_RATE);
+                relaxation = 2.0 / (1.0 + (1.0 - rate).sqrt());
+            } else if sweep > PROBE && step > UNSTABLE * previous {
+                relaxation = 1.0;
             }
+            previous = step;
             // Not a number is a drift too.
-            if step <= tolerance || drift.is_nan() || drift > DRIFT {
+
+            if step * relaxation <= tolerance || drift.is_nan() || drift > DRIFT {
                 break;
             }
         }
