@@ -15,6 +15,15 @@ const LN2_LO: f64 = 1.908_214_929_270_587_7e-10;
 /// 1.5·2^52: adding it to a number rounds that to an integer, held in the low bits of the sum.
 const ROUND: f64 = 6_755_399_441_055_744.0;
 
+/// A polynomial by Horner's rule, the coefficient of the highest power first.
+macro_rules! polynomial {
+    ($x:expr; $highest:expr $(, $next:expr)* $(,)?) => {{
+        let p = $highest;
+        $(let p = $x.mul_add(p, $next);)*
+        p
+    }};
+}
+
 /// e^x to 1 ulp; 0 below −708, and above 709 the largest power.
 #[inline(always)]
 pub fn exp(x: f64) -> f64 {
@@ -23,20 +32,12 @@ pub fn exp(x: f64) -> f64 {
     let n = shifted - ROUND;
     let r = n.mul_add(-LN2_LO, n.mul_add(-LN2_HI, clamped));
     // Taylor to degree 13: |r| ≤ ln2/2, so the remainder is below 4e-18.
-    let mut p = 1.0 / 6_227_020_800.0;
-    p = r.mul_add(p, 1.0 / 479_001_600.0);
-    p = r.mul_add(p, 1.0 / 39_916_800.0);
-    p = r.mul_add(p, 1.0 / 3_628_800.0);
-    p = r.mul_add(p, 1.0 / 362_880.0);
-    p = r.mul_add(p, 1.0 / 40_320.0);
-    p = r.mul_add(p, 1.0 / 5_040.0);
-    p = r.mul_add(p, 1.0 / 720.0);
-    p = r.mul_add(p, 1.0 / 120.0);
-    p = r.mul_add(p, 1.0 / 24.0);
-    p = r.mul_add(p, 1.0 / 6.0);
-    p = r.mul_add(p, 0.5);
-    p = r.mul_add(p, 1.0);
-    p = r.mul_add(p, 1.0);
+    let p = polynomial!(
+        r;
+        1.0 / 6_227_020_800.0, 1.0 / 479_001_600.0, 1.0 / 39_916_800.0, 1.0 / 3_628_800.0,
+        1.0 / 362_880.0, 1.0 / 40_320.0, 1.0 / 5_040.0, 1.0 / 720.0, 1.0 / 120.0, 1.0 / 24.0,
+        1.0 / 6.0, 0.5, 1.0, 1.0,
+    );
     let scale = f64::from_bits((shifted.to_bits() << 52).wrapping_add(1023 << 52));
     if x < -708.0 { 0.0 } else { p * scale }
 }
@@ -54,17 +55,11 @@ pub fn ln(x: f64) -> f64 {
     let s = (m - 1.0) / (m + 1.0);
     let z = s * s;
     // 2 artanh(s), |s| ≤ 0.1716.
-    let mut p = 1.0 / 23.0;
-    p = z.mul_add(p, 1.0 / 21.0);
-    p = z.mul_add(p, 1.0 / 19.0);
-    p = z.mul_add(p, 1.0 / 17.0);
-    p = z.mul_add(p, 1.0 / 15.0);
-    p = z.mul_add(p, 1.0 / 13.0);
-    p = z.mul_add(p, 1.0 / 11.0);
-    p = z.mul_add(p, 1.0 / 9.0);
-    p = z.mul_add(p, 1.0 / 7.0);
-    p = z.mul_add(p, 1.0 / 5.0);
-    p = z.mul_add(p, 1.0 / 3.0);
+    let p = polynomial!(
+        z;
+        1.0 / 23.0, 1.0 / 21.0, 1.0 / 19.0, 1.0 / 17.0, 1.0 / 15.0, 1.0 / 13.0, 1.0 / 11.0,
+        1.0 / 9.0, 1.0 / 7.0, 1.0 / 5.0, 1.0 / 3.0,
+    );
     let tail = 2.0 * s * z * p;
     let value = e.mul_add(LN2_HI, e.mul_add(LN2_LO, tail) + 2.0 * s);
     if x < f64::MIN_POSITIVE { f64::NEG_INFINITY } else { value }
@@ -91,14 +86,10 @@ pub fn exp_f32(x: f32) -> f32 {
     let shifted = clamped.mul_add(std::f32::consts::LOG2_E, ROUND);
     let n = shifted - ROUND;
     let r = n.mul_add(2.121_944_4e-4, n.mul_add(-0.693_359_4, clamped));
-    let mut p = 1.0 / 5040.0;
-    p = r.mul_add(p, 1.0 / 720.0);
-    p = r.mul_add(p, 1.0 / 120.0);
-    p = r.mul_add(p, 1.0 / 24.0);
-    p = r.mul_add(p, 1.0 / 6.0);
-    p = r.mul_add(p, 0.5);
-    p = r.mul_add(p, 1.0);
-    p = r.mul_add(p, 1.0);
+    let p = polynomial!(
+        r;
+        1.0 / 5040.0, 1.0 / 720.0, 1.0 / 120.0, 1.0 / 24.0, 1.0 / 6.0, 0.5, 1.0, 1.0,
+    );
     let scale = f32::from_bits((shifted.to_bits() << 23).wrapping_add(127 << 23));
     if x < -87.0 { 0.0 } else { p * scale }
 }
@@ -109,13 +100,10 @@ pub fn ln_1p_f32(x: f32) -> f32 {
     // 2 artanh(s) with s = x/(2+x) ≤ 1/3: no cancellation at small x, and the remainder is below 3e-9.
     let s = x / (2.0 + x);
     let z = s * s;
-    let mut p = 1.0 / 15.0;
-    p = z.mul_add(p, 1.0 / 13.0);
-    p = z.mul_add(p, 1.0 / 11.0);
-    p = z.mul_add(p, 1.0 / 9.0);
-    p = z.mul_add(p, 1.0 / 7.0);
-    p = z.mul_add(p, 1.0 / 5.0);
-    p = z.mul_add(p, 1.0 / 3.0);
+    let p = polynomial!(
+        z;
+        1.0 / 15.0, 1.0 / 13.0, 1.0 / 11.0, 1.0 / 9.0, 1.0 / 7.0, 1.0 / 5.0, 1.0 / 3.0,
+    );
     let twice = 2.0 * s;
     (twice * z).mul_add(p, twice)
 }
@@ -126,11 +114,10 @@ pub fn tanh_f32(x: f32) -> f32 {
     let magnitude = x.abs();
     // Near zero 1 − e^{−2|x|} cancels, so an odd polynomial takes over (S. L. Moshier, Cephes library, 1992).
     let z = x * x;
-    let mut p = -5.704_988_7e-3;
-    p = z.mul_add(p, 2.063_909e-2);
-    p = z.mul_add(p, -5.373_971_5e-2);
-    p = z.mul_add(p, 1.333_144_2e-1);
-    p = z.mul_add(p, -0.333_332_8);
+    let p = polynomial!(
+        z;
+        -5.704_988_7e-3, 2.063_909e-2, -5.373_971_5e-2, 1.333_144_2e-1, -0.333_332_8,
+    );
     let near = (magnitude * z).mul_add(p, magnitude);
     let e = exp_f32(-2.0 * magnitude);
     let far = (1.0 - e) / (1.0 + e);

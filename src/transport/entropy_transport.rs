@@ -18,8 +18,10 @@ mod forest;
 
 use super::cost::CostRows;
 use super::network_simplex;
+use super::objective::Side;
 use super::pricing::{self, Candidate};
-use super::sinkhorn::{Reach, Sweeper, kl_term};
+use super::reach::Reach;
+use super::sinkhorn::Sweeper;
 use super::{Problem, Report, Solution, SparsePlan};
 use crate::error::{Error, Result};
 use forest::Forest;
@@ -102,27 +104,11 @@ fn report(
 ) -> Report {
     let costs = CostRows::new(problem);
     let transport_cost: f64 = plan.entries().map(|(i, j, mass)| mass * costs.entry(i, j)).sum();
-    let side = |weights: &[f64], potential: &[f64], mass: &[f64], rho: f64| {
-        let (mut penalty, mut dual, mut error, mut total) = (0.0, 0.0, 0.0, 0.0);
-        for ((&w, &p), &r) in weights.iter().zip(potential).zip(mass) {
-            let implied = if rho.is_infinite() { w } else { w * libm::exp(-p / rho) };
-            error += (r - implied).abs();
-            total += implied;
-            if rho.is_finite() {
-                penalty += rho * kl_term(r, w);
-                dual += rho * (w - implied);
-            } else if w > 0.0 {
-                dual += w * p;
-            }
-        }
-        (penalty, dual, if total > 0.0 { error / total } else { 0.0 })
-    };
-    let (source_penalty, source_dual, source_residual) =
-        side(problem.source.weights(), f, &plan.row_mass(), problem.source_penalty);
-    let (target_penalty, target_dual, target_residual) =
-        side(problem.target.weights(), g, &plan.column_mass(problem.target.len()), problem.target_penalty);
-    let primal = transport_cost + source_penalty + target_penalty;
-    let dual = source_dual + target_dual;
+    let source = Side::of(problem.source.weights(), f, &plan.row_mass(), problem.source_penalty);
+    let columns = plan.column_mass(problem.target.len());
+    let target = Side::of(problem.target.weights(), g, &columns, problem.target_penalty);
+    let primal = transport_cost + source.penalty + target.penalty;
+    let dual = source.dual + target.dual;
     Report {
         iterations,
         converged,
@@ -131,8 +117,8 @@ fn report(
         gap: primal - dual,
         transport_cost,
         transported_mass: plan.values.iter().sum(),
-        source_residual,
-        target_residual,
+        source_residual: source.residual(),
+        target_residual: target.residual(),
     }
 }
 

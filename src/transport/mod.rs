@@ -14,8 +14,10 @@ pub mod coupling;
 pub mod entropy_transport;
 pub mod minibatch;
 pub mod network_simplex;
+mod objective;
 pub mod plan;
 pub(crate) mod pricing;
+mod reach;
 pub mod sampling;
 pub mod sinkhorn;
 

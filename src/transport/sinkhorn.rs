@@ -10,8 +10,10 @@ mod sparse;
 use rayon::prelude::*;
 
 use super::cost::CostRows;
+use super::objective::Side;
+use super::reach::Reach;
 use super::{PointCloud, Problem, Report, Solution, SparsePlan};
-use crate::error::{Error, Result, positive};
+use crate::error::{Result, positive};
 use crate::exec::simd;
 
 /// How far to regularise and when to stop.
@@ -74,62 +76,6 @@ pub fn sinkhorn(problem: &Problem<'_>, options: &SinkhornOptions) -> Result<Solu
         plan,
         report: values.report(iterations, converged),
     })
-}
-
-/// The points that can carry mass: positive weight, and a partner of positive weight at finite cost.
-#[derive(Debug)]
-pub(super) struct Reach {
-    pub(super) rows: Vec<usize>,
-    pub(super) columns: Vec<usize>,
-}
-
-impl Reach {
-    pub(super) fn of(problem: &Problem<'_>) -> Result<Self> {
-        let positive = |cloud: &PointCloud| -> Vec<usize> {
-            (0..cloud.len()).filter(|&i| cloud.weights()[i] > 0.0).collect()
-        };
-        let mut reach = Self { rows: positive(problem.source), columns: positive(problem.target) };
-        if let super::Cost::Wfr { .. } = problem.cost {
-            let costs = CostRows::new(problem);
-            let blocks: Vec<(Vec<usize>, Vec<bool>)> = reach
-                .rows
-                .par_chunks(256)
-                .map(|rows| {
-                    let mut row = vec![0.0; problem.target.len()];
-                    let mut hit = vec![false; problem.target.len()];
-                    let reached = rows.iter().copied().filter(|&i| {
-                        costs.row(i, 0, &mut row);
-                        let mut any = false;
-                        for &j in &reach.columns {
-                            let finite = row[j].is_finite();
-                            hit[j] |= finite;
-                            any |= finite;
-                        }
-                        any
-                    });
-                    (reached.collect(), hit)
-                })
-                .collect();
-            let hard = |rho: f64| rho.is_infinite();
-            let rows: Vec<usize> = blocks.iter().flat_map(|(rows, _)| rows.iter().copied()).collect();
-            let columns: Vec<usize> =
-                reach.columns.iter().copied().filter(|&j| blocks.iter().any(|(_, hit)| hit[j])).collect();
-            for (side, penalty, before, after) in [
-                ("source", problem.source_penalty, reach.rows.len(), rows.len()),
-                ("target", problem.target_penalty, reach.columns.len(), columns.len()),
-            ] {
-                if hard(penalty) && after < before {
-                    return Err(Error::Infeasible(format!(
-                        "{} {side} points are out of reach of every point on the other side, but their marginal is \
-                         hard; give the {side} a finite penalty or raise delta",
-                        before - after
-                    )));
-                }
-            }
-            reach = Self { rows, columns };
-        }
-        Ok(reach)
-    }
 }
 
 /// The terms of the objective and the residuals, summed over parts of a problem.
@@ -411,12 +357,11 @@ impl<'a> Sweeper<'a> {
         let total = self.problem.source.mass() * self.problem.target.mass();
         let source = Side::of(a, &self.f, &self.row_mass, self.problem.source_penalty);
         let target = Side::of(b, &self.g, &self.column_mass, self.problem.target_penalty);
+        let dot =
+            |mass: &[f64], potential: &[f64]| mass.iter().zip(potential).map(|(r, p)| r * p).sum::<f64>();
+        let linear = dot(&self.row_mass, &self.f) + dot(&self.column_mass, &self.g);
         Values {
-            primal: source.linear
-                + target.linear
-                + source.penalty
-                + target.penalty
-                + epsilon * (total - mass),
+            primal: linear + source.penalty + target.penalty + epsilon * (total - mass),
             dual: source.dual + target.dual + epsilon * (total - mass),
             mass,
             source_error: source.error,
@@ -466,8 +411,7 @@ impl<'a> Sweeper<'a> {
     /// Σ_j |column mass − the mass that g_j implies| over the implied mass, at the last sweep.
     pub(super) fn target_residual(&self) -> f64 {
         let rho = self.problem.target_penalty;
-        let side = Side::of(self.problem.target.weights(), &self.g, &self.column_mass, rho);
-        side.error / side.total
+        Side::of(self.problem.target.weights(), &self.g, &self.column_mass, rho).residual()
     }
 
     /// The row and column masses of the plan of the last sweep; their totals agree.
@@ -548,44 +492,6 @@ pub(super) fn log_sum(weights: &[f64], potential: &[f64], rho: f64) -> f64 {
         },
     );
     max + libm::log(sum)
-}
-
-/// One marginal's share of the objective.
-struct Side {
-    /// Σ r p.
-    linear: f64,
-    /// ρ KL(r | w), 0 for a hard marginal.
-    penalty: f64,
-    /// −Σ w φ*(−p).
-    dual: f64,
-    /// Σ |r − w e^{−p/ρ}|.
-    error: f64,
-    /// Σ w e^{−p/ρ}.
-    total: f64,
-}
-
-impl Side {
-    fn of(weights: &[f64], potential: &[f64], mass: &[f64], rho: f64) -> Self {
-        let mut side = Self { linear: 0.0, penalty: 0.0, dual: 0.0, error: 0.0, total: 0.0 };
-        for ((&w, &p), &r) in weights.iter().zip(potential).zip(mass) {
-            let implied = if rho.is_infinite() { w } else { w * libm::exp(-p / rho) };
-            side.linear += r * p;
-            side.error += (r - implied).abs();
-            side.total += implied;
-            if rho.is_infinite() {
-                side.dual += w * p;
-            } else {
-                side.penalty += rho * kl_term(r, w);
-                side.dual += rho * (w - implied);
-            }
-        }
-        side
-    }
-}
-
-/// r ln(r/w) − r + w.
-pub(super) fn kl_term(r: f64, w: f64) -> f64 {
-    if r > 0.0 { r * libm::log(r / w) - r + w } else { w }
 }
 
 /// A row's new potential, the sum of its `entries` (at the old one or the new), and the factor from there to the new.
