@@ -58,3 +58,8 @@ pub use dynamics::{Dynamics, Fields};
 pub use error::{Error, Result};
 pub use method::{FitOptions, Method, fit};
 pub use snapshots::Snapshots;
+
+/// Keeps the README's example compiling.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;
