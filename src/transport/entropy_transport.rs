@@ -51,7 +51,7 @@ impl Default for EntropyTransportOptions {
 ///
 /// # Errors
 /// [`Error::InvalidArgument`] for parameters outside their domain or two infinite penalties (that is
-/// [`network_simplex`](super::network_simplex)), [`Error::Infeasible`] if a point of a hard marginal is out
+/// [`network_simplex`]), [`Error::Infeasible`] if a point of a hard marginal is out
 /// of reach, [`Error::NonFinite`] if one side is hard and costs exceed the other's penalty by some 13 orders of magnitude.
 pub fn entropy_transport(problem: &Problem<'_>, options: &EntropyTransportOptions) -> Result<Solution> {
     problem.validate()?;

@@ -44,8 +44,9 @@ impl SinkhornOptions {
 /// to the other side keep potential +∞ and no mass.
 ///
 /// # Errors
-/// [`Error::InvalidArgument`] for parameters outside their domain, [`Error::Infeasible`] for hard marginals that
-/// cannot be met: totals that differ, or a point out of everyone's reach.
+/// [`Error::InvalidArgument`](crate::Error) for parameters outside their domain,
+/// [`Error::Infeasible`](crate::Error) for hard marginals that cannot be met: totals that differ, or a point out of
+/// everyone's reach.
 pub fn sinkhorn(problem: &Problem<'_>, options: &SinkhornOptions) -> Result<Solution> {
     problem.validate()?;
     positive("epsilon", options.epsilon)?;
