@@ -5,7 +5,7 @@
 
 use std::time::Instant;
 
-use rayon::prelude::*;
+use rand::seq::SliceRandom;
 
 use crate::bridge::Bridge;
 use crate::dynamics::{Dynamics, ModelInfo, Scaling};
@@ -18,6 +18,7 @@ use crate::snapshots::{MatrixView, Snapshots};
 use crate::transport::entropy_transport::{EntropyTransportOptions, entropy_transport};
 use crate::transport::minibatch::couple;
 use crate::transport::network_simplex::network_simplex;
+use crate::transport::pricing::nearest_distances;
 use crate::transport::sampling::PairSampler;
 use crate::transport::sinkhorn::{SinkhornOptions, sinkhorn};
 use crate::transport::{Cost, PointCloud, Problem, Report, Solution};
@@ -365,13 +366,10 @@ fn couple_interval(
 ) -> Result<Interval> {
     let (start, end) = (snapshots.times()[index], snapshots.times()[index + 1]);
     let kind = options.recipe.coupling;
-    let balanced = matches!(kind, CouplingKind::ExactOt | CouplingKind::EntropicOt);
-    let cloud = |k: usize| -> Result<PointCloud> {
-        let view = MatrixView::from_f32(snapshots.points(k), snapshots.count(k), snapshots.dims())?;
-        let cloud = PointCloud::new(view, Some(snapshots.weights(k)))?;
-        Ok(if balanced { cloud.normalised() } else { cloud })
-    };
-    let (source, target) = (cloud(index)?, cloud(index + 1)?);
+    let (mut source, mut target) = (cloud(snapshots, index)?, cloud(snapshots, index + 1)?);
+    if matches!(kind, CouplingKind::ExactOt | CouplingKind::EntropicOt) {
+        (source, target) = (source.normalised(), target.normalised());
+    }
     let solve = |source: &PointCloud, target: &PointCloud| {
         let solution = parameters.solve(kind, source, target, end - start)?;
         if solution.report.converged {
@@ -456,7 +454,7 @@ impl Parameters {
             delta = Some(sigma / rate.sqrt());
         }
         if (recipe.needs_delta() || recipe.needs_penalty() && options.penalty.is_none()) && delta.is_none() {
-            delta = Some(automatic_delta(snapshots, scaling, options.seed));
+            delta = Some(automatic_delta(snapshots, scaling, options.seed)?);
         }
         let penalty = options.penalty.or(delta.map(|delta| 2.0 * delta * delta));
         Ok(Self {
@@ -527,31 +525,24 @@ const NEIGHBOUR_SAMPLE: usize = 1000;
 
 /// The rule of [`FitOptions`]: the largest 99 % quantile of nearest-neighbour distances between neighbouring
 /// snapshots, or the data's length where all of them are zero.
-fn automatic_delta(snapshots: &Snapshots, scaling: &Scaling, seed: u64) -> f64 {
-    let quantile = |from: usize, to: usize| {
-        let count = snapshots.count(from);
-        let mut cells: Vec<usize> = (0..count).collect();
-        if count > NEIGHBOUR_SAMPLE {
-            use rand::seq::SliceRandom;
-            let (chosen, _) = cells.partial_shuffle(
-                &mut stream(seed, Purpose::Minibatch, from as u64, 2 + to as u64),
-                NEIGHBOUR_SAMPLE,
-            );
-            cells = chosen.to_vec();
+fn automatic_delta(snapshots: &Snapshots, scaling: &Scaling, seed: u64) -> Result<f64> {
+    let mut largest = 0.0f64;
+    for k in 0..snapshots.len() - 1 {
+        for (from, to) in [(k, k + 1), (k + 1, k)] {
+            let mut cells: Vec<usize> = (0..snapshots.count(from)).collect();
+            let mut rng = stream(seed, Purpose::Minibatch, from as u64, 2 + to as u64);
+            let (sample, _) = cells.partial_shuffle(&mut rng, NEIGHBOUR_SAMPLE);
+            let sample = cloud(snapshots, from)?.subset(sample);
+            let mut distances = nearest_distances(&sample, &cloud(snapshots, to)?);
+            distances.sort_by(f64::total_cmp);
+            largest = largest.max(distances[((distances.len() - 1) as f64 * 0.99).round() as usize]);
         }
-        let dims = snapshots.dims();
-        let nearest = |&cell: &usize| {
-            let x = &snapshots.points(from)[cell * dims..(cell + 1) * dims];
-            let squared = |y: &[f32]| -> f64 {
-                x.iter().zip(y).map(|(&x, &y)| (f64::from(x) - f64::from(y)).powi(2)).sum()
-            };
-            snapshots.points(to).chunks_exact(dims).map(squared).fold(f64::INFINITY, f64::min).sqrt()
-        };
-        let mut distances: Vec<f64> = cells.par_iter().map(nearest).collect();
-        distances.sort_by(f64::total_cmp);
-        distances[((distances.len() - 1) as f64 * 0.99).round() as usize]
-    };
-    let largest =
-        (0..snapshots.len() - 1).flat_map(|k| [quantile(k, k + 1), quantile(k + 1, k)]).fold(0.0, f64::max);
-    if largest > 0.0 { largest } else { scaling.length }
+    }
+    Ok(if largest > 0.0 { largest } else { scaling.length })
+}
+
+/// The cells of a snapshot, for the static solvers.
+fn cloud(snapshots: &Snapshots, k: usize) -> Result<PointCloud> {
+    let view = MatrixView::from_f32(snapshots.points(k), snapshots.count(k), snapshots.dims())?;
+    PointCloud::new(view, Some(snapshots.weights(k)))
 }

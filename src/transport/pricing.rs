@@ -5,6 +5,7 @@
 //! n × m is ever stored.
 
 use super::cost::CostRows;
+use super::{Cost, PointCloud, Problem};
 use rayon::prelude::*;
 use std::ops::Range;
 
@@ -88,6 +89,15 @@ pub(crate) fn lower(f: &mut [f64], g: &[f64], pairs: &[Candidate]) {
         let f = &mut f[pair.row as usize];
         *f = f.min(pair.cost - g[pair.column as usize]);
     }
+}
+
+/// The distance from each point of `source` to the nearest of `target`.
+pub(crate) fn nearest_distances(source: &PointCloud, target: &PointCloud) -> Vec<f64> {
+    let hard = f64::INFINITY;
+    let cost = Cost::Euclidean;
+    let costs = CostRows::new(&Problem { source, target, cost, source_penalty: hard, target_penalty: hard });
+    let nearest = cheapest(&costs, source.len(), &vec![0.0; target.len()], 1);
+    nearest.iter().map(|pair| pair.cost).collect()
 }
 
 /// 0, 1, …, n − 1, beginning somewhere in the middle.
