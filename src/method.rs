@@ -391,8 +391,16 @@ fn couple_interval(
         reporter.report(&progress)
     };
     let key = (options.seed, index as u64);
-    let (coupling, reports) =
+    let (mut coupling, reports) =
         couple((&source, &target), options.chunk_size, key, &solve, threads, &mut on_block)?;
+    if options.recipe.bridge == BridgeKind::TravellingDirac {
+        // No Dirac travels πδ or farther, whatever a coupling other than its own asks for.
+        let cost = Cost::Wfr { delta: parameters.delta.unwrap_or(f64::NAN) };
+        coupling.part(|pair| {
+            let (x, y) = (source.point(pair.source as usize), target.point(pair.target as usize));
+            cost.of_squared_distance(x.iter().zip(y).map(|(x, y)| (x - y) * (x - y)).sum()).is_finite()
+        });
+    }
     report.unmatched_mass.push(coupling.unmatched_mass());
     report.pairs.push(coupling.pairs.len());
     report.couplings.push(reports);

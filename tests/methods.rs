@@ -94,8 +94,6 @@ fn any_coupling_goes_with_any_bridge() {
             let mut options = quick(Method::WfrFm);
             options.recipe = Recipe::custom(coupling, bridge);
             options.training.epochs = 20;
-            // In reach of the longest step that exact transport asks for: a travelling Dirac goes no farther than πδ.
-            options.delta = Some(2.0);
             // Sets ε of the entropic coupling too, for every bridge.
             options.sigma = Some(0.1);
             let fitted = fit(&snapshots, &options, &mut silent).unwrap();
@@ -103,6 +101,21 @@ fn any_coupling_goes_with_any_bridge() {
             assert!(losses.len() == 20 && losses.iter().all(|l| l.is_finite()), "{coupling} × {bridge}");
         }
     }
+}
+
+#[test]
+fn pairs_farther_than_a_dirac_travels_die_and_are_born() {
+    // Exact transport sends 0 to −10 and 10 to 0.1, both farther than πδ for δ = 1.
+    let points = [0.0, 10.0, 0.1, -10.0];
+    let view = MatrixView::from_f64(&points, 4, 1).unwrap();
+    let snapshots = Snapshots::new(view, &[0.0, 0.0, 1.0, 1.0], None).unwrap();
+    let mut options = quick(Method::WfrFm);
+    options.recipe = Recipe::custom(CouplingKind::ExactOt, BridgeKind::TravellingDirac);
+    options.training.epochs = 5;
+    options.delta = Some(1.0);
+    let report = fit(&snapshots, &options, &mut silent).unwrap().report;
+    // The masses are normalised for exact transport.
+    assert_eq!((report.pairs[0], report.unmatched_mass[0]), (0, (1.0, 1.0)));
 }
 
 #[test]

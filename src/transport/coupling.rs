@@ -52,6 +52,19 @@ impl Coupling {
         }
     }
 
+    /// Parts the pairs that are not `within` reach of each other: what was sent dies, what was received is born.
+    pub(crate) fn part(&mut self, within: impl Fn(&Pair) -> bool) {
+        let Self { pairs, dying, born } = self;
+        pairs.retain(|pair| {
+            let together = within(pair);
+            if !together {
+                dying.push((pair.source, pair.sent));
+                born.push((pair.target, pair.received));
+            }
+            together
+        });
+    }
+
     /// The total weight of the cells without a partner, (dying, born).
     pub fn unmatched_mass(&self) -> (f64, f64) {
         // From 0: the sum of no numbers is −0.
