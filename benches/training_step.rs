@@ -63,7 +63,7 @@ fn run() {
             }
             let end = start.elapsed().as_secs_f64();
             losses = [if losses[0].is_nan() { loss } else { losses[0] }, loss];
-            // The first round warms up: caches, threads, the tapes.
+            // The first round warms up: caches, threads, the buffers.
             if round > 0 {
                 steps.push(end);
                 gradients.push(middle);

@@ -2,7 +2,7 @@
 
 use chreode::exec::threads::with_threads;
 use chreode::nn::{
-    Activation, Adam, Architecture, BatchGradient, Mlp, MovingAverage, Schedule, Tape, clip_gradients,
+    Activation, Adam, Architecture, Backprop, BatchGradient, Mlp, MovingAverage, Schedule, clip_gradients,
 };
 
 /// Numbers in [−1, 1) without structure, from a linear congruence: independent of the library's generator.
@@ -148,13 +148,13 @@ fn parameter_and_input_gradients_agree_with_central_differences() {
         let coefficients = numbers.vector(rows * 2);
         let (mut parameters, mut points) = (to_f64(network.parameters()), to_f64(&input));
 
-        let mut tape = Tape::new(&architecture, 32);
+        let mut pass = Backprop::new(&architecture, 32);
         let mut output = vec![0.0; rows * 2];
-        tape.forward(&network, &input, &mut output);
+        pass.forward(&network, &input, &mut output);
         let d_output: Vec<f32> = output.iter().zip(&coefficients).map(|(y, c)| c + y).collect();
         let mut gradient = vec![0.0; parameters.len()];
         let mut d_input = vec![f32::NAN; input.len()];
-        tape.backward(&network, &d_output, &mut gradient, Some(&mut d_input));
+        pass.backward(&network, &d_output, &mut gradient, Some(&mut d_input));
 
         let want: Vec<f64> = (0..parameters.len())
             .map(|index| {
@@ -175,7 +175,7 @@ fn parameter_and_input_gradients_agree_with_central_differences() {
 
         // A second sweep adds to the gradient, and the inputs can be left out.
         let once = gradient.clone();
-        tape.backward(&network, &d_output, &mut gradient, None);
+        pass.backward(&network, &d_output, &mut gradient, None);
         for (twice, once) in gradient.iter().zip(once) {
             assert!((twice - 2.0 * once).abs() <= 1e-5 * once.abs().max(1.0));
         }
@@ -196,7 +196,7 @@ fn squared_loss(targets: &[f32], outputs: usize) -> impl Fn(usize, &[f32], &mut 
 }
 
 #[test]
-fn a_batch_gives_the_gradient_of_one_tape_over_all_rows() {
+fn a_batch_gives_the_gradient_of_one_pass_over_all_rows() {
     let mut numbers = Numbers(3);
     let architecture =
         Architecture { inputs: 4, hidden: vec![33, 17], outputs: 3, activation: Activation::Softplus };
@@ -205,12 +205,12 @@ fn a_batch_gives_the_gradient_of_one_tape_over_all_rows() {
     // Less than a block, a block, two uneven parts, all parts with one block each, several blocks a part.
     for rows in [1, 7, 128, 129, 2048, 5000, 40] {
         let (input, targets) = (numbers.vector(rows * 4), numbers.vector(rows * 3));
-        let mut tape = Tape::new(&architecture, rows);
+        let mut pass = Backprop::new(&architecture, rows);
         let (mut output, mut d_output) = (vec![0.0; rows * 3], vec![0.0; rows * 3]);
-        tape.forward(&network, &input, &mut output);
+        pass.forward(&network, &input, &mut output);
         let want_loss = squared_loss(&targets, 3)(0, &output, &mut d_output);
         let mut want = vec![0.0; architecture.parameter_count()];
-        tape.backward(&network, &d_output, &mut want, None);
+        pass.backward(&network, &d_output, &mut want, None);
 
         let loss = batch.evaluate(&network, &input, squared_loss(&targets, 3));
         assert!((loss - want_loss).abs() < 1e-6 * want_loss);
@@ -327,11 +327,11 @@ fn an_affine_network_is_its_matrix() {
     let mut output = [0.0; 2];
     network.forward(1, &[10.0, 1.0], &mut output, &mut Vec::new());
     assert_eq!(output, [13.5, 23.5]);
-    let mut tape = Tape::new(&architecture, 1);
-    tape.forward(&network, &[10.0, 1.0], &mut output);
+    let mut pass = Backprop::new(&architecture, 1);
+    pass.forward(&network, &[10.0, 1.0], &mut output);
     assert_eq!(output, [13.5, 23.5]);
     let (mut gradient, mut d_input) = ([0.0; 6], [0.0; 2]);
-    tape.backward(&network, &[1.0, -1.0], &mut gradient, Some(&mut d_input));
+    pass.backward(&network, &[1.0, -1.0], &mut gradient, Some(&mut d_input));
     assert_eq!(gradient, [10.0, -10.0, 1.0, -1.0, 1.0, -1.0]);
     assert_eq!(d_input, [-1.0, -1.0]);
 }

@@ -52,6 +52,25 @@ impl Activation {
         }
     }
 
+    /// Whether the second and third derivatives say anything: those of the (leaky) ReLU are zero almost everywhere,
+    /// so that a network of them has no Laplacian and its gradient no useful parameter derivative.
+    pub fn is_smooth(self) -> bool {
+        !matches!(self, Activation::LeakyRelu | Activation::Relu)
+    }
+
+    /// Checks that `what`, which needs second derivatives of networks, gets them.
+    ///
+    /// # Errors
+    /// [`Error::InvalidArgument`] naming the activations that serve.
+    pub fn require_smooth(self, what: &str) -> Result<()> {
+        if self.is_smooth() {
+            return Ok(());
+        }
+        let smooth: Vec<&str> = Self::ALL.into_iter().filter(|a| a.is_smooth()).map(Self::as_str).collect();
+        let allowed = format!("one with second derivatives for {what}: {}", smooth.join(", "));
+        Err(Error::argument("activation", self, &allowed))
+    }
+
     /// [`apply`](Self::apply), which also writes the derivatives f′(z + bias) to `slopes` (as long as `values`).
     ///
     /// Both come from one pass because they share their exponential, and because the derivative of SiLU
@@ -66,6 +85,21 @@ impl Activation {
             Activation::Tanh => apply_each_with_slope(bias, values, slopes, tanh),
             Activation::Silu => apply_each_with_slope(bias, values, slopes, silu),
             Activation::Softplus => apply_each_with_slope(bias, values, slopes, softplus),
+        }
+    }
+
+    /// [`apply`](Self::apply), which also writes f′, f″, … at z + bias, as many as `derivatives` has room for (one to
+    /// three times the length of `values`), one after the other.
+    ///
+    /// # Panics
+    /// If `bias` is empty.
+    pub(super) fn apply_with_derivatives(self, bias: &[f32], values: &mut [f32], derivatives: &mut [f32]) {
+        match self {
+            Activation::LeakyRelu => apply_each_with_derivatives(bias, values, derivatives, leaky_relu),
+            Activation::Relu => apply_each_with_derivatives(bias, values, derivatives, relu),
+            Activation::Tanh => apply_each_with_derivatives(bias, values, derivatives, tanh),
+            Activation::Silu => apply_each_with_derivatives(bias, values, derivatives, silu),
+            Activation::Softplus => apply_each_with_derivatives(bias, values, derivatives, softplus),
         }
     }
 }
@@ -86,13 +120,13 @@ impl FromStr for Activation {
     }
 }
 
-fn apply_each(bias: &[f32], values: &mut [f32], function: impl Fn(f32) -> (f32, f32)) {
+fn apply_each(bias: &[f32], values: &mut [f32], function: impl Fn(f32) -> [f32; 4]) {
     vectorised(
         #[inline(always)]
         || {
             for row in values.chunks_exact_mut(bias.len()) {
                 for (z, b) in row.iter_mut().zip(bias) {
-                    *z = function(*z + b).0;
+                    [*z, ..] = function(*z + b);
                 }
             }
         },
@@ -103,7 +137,7 @@ fn apply_each_with_slope(
     bias: &[f32],
     values: &mut [f32],
     slopes: &mut [f32],
-    function: impl Fn(f32) -> (f32, f32),
+    function: impl Fn(f32) -> [f32; 4],
 ) {
     vectorised(
         #[inline(always)]
@@ -111,42 +145,88 @@ fn apply_each_with_slope(
             for (row, slopes) in values.chunks_exact_mut(bias.len()).zip(slopes.chunks_exact_mut(bias.len()))
             {
                 for ((z, slope), b) in row.iter_mut().zip(slopes).zip(bias) {
-                    (*z, *slope) = function(*z + b);
+                    [*z, *slope, ..] = function(*z + b);
                 }
             }
         },
     );
 }
 
-// Each of the following gives (f(z), f′(z)), branch-free, and lets a NaN through so that training notices it.
+fn apply_each_with_derivatives(
+    bias: &[f32],
+    values: &mut [f32],
+    derivatives: &mut [f32],
+    function: impl Fn(f32) -> [f32; 4],
+) {
+    let (columns, length) = (bias.len(), values.len());
+    let (first, rest) = derivatives.split_at_mut(length);
+    vectorised(
+        #[inline(always)]
+        || {
+            let rows = values.chunks_exact_mut(columns).zip(first.chunks_exact_mut(columns));
+            if rest.is_empty() {
+                for (values, first) in rows {
+                    for ((z, f1), b) in values.iter_mut().zip(first).zip(bias) {
+                        [*z, *f1, ..] = function(*z + b);
+                    }
+                }
+                return;
+            }
+            let (second, third) = rest.split_at_mut(length);
+            let rows = rows.zip(second.chunks_exact_mut(columns));
+            if third.is_empty() {
+                for ((values, first), second) in rows {
+                    for (((z, f1), f2), b) in values.iter_mut().zip(first).zip(second).zip(bias) {
+                        [*z, *f1, *f2, _] = function(*z + b);
+                    }
+                }
+                return;
+            }
+            for (((values, first), second), third) in rows.zip(third.chunks_exact_mut(columns)) {
+                for ((((z, f1), f2), f3), b) in values.iter_mut().zip(first).zip(second).zip(third).zip(bias)
+                {
+                    [*z, *f1, *f2, *f3] = function(*z + b);
+                }
+            }
+        },
+    );
+}
+
+// Each of the following gives f(z) and its first three derivatives, branch-free, and lets a NaN through so that training
+// notices it. A caller that drops the higher ones does not pay for them: they are inlined.
 
 #[inline(always)]
-fn leaky_relu(z: f32) -> (f32, f32) {
+fn leaky_relu(z: f32) -> [f32; 4] {
     let slope = if z > 0.0 { 1.0 } else { 0.01 };
-    (z * slope, slope)
+    [z * slope, slope, 0.0, 0.0]
 }
 
 #[inline(always)]
-fn relu(z: f32) -> (f32, f32) {
-    (if z < 0.0 { 0.0 } else { z }, if z > 0.0 { 1.0 } else { 0.0 })
+fn relu(z: f32) -> [f32; 4] {
+    [if z < 0.0 { 0.0 } else { z }, if z > 0.0 { 1.0 } else { 0.0 }, 0.0, 0.0]
 }
 
 #[inline(always)]
-fn tanh(z: f32) -> (f32, f32) {
+fn tanh(z: f32) -> [f32; 4] {
     let value = tanh_f32(z);
-    (value, (-value).mul_add(value, 1.0))
+    let slope = (-value).mul_add(value, 1.0);
+    // f″ = −2 f f′ and f‴ = −2 (f′² + f f″) = f′ (6 f² − 2)
+    [value, slope, -2.0 * value * slope, slope * (6.0 * value).mul_add(value, -2.0)]
 }
 
 #[inline(always)]
-fn silu(z: f32) -> (f32, f32) {
+fn silu(z: f32) -> [f32; 4] {
     let (sigmoid, complement) = logistic(z, exp_f32(-z.abs()));
-    (z * sigmoid, sigmoid * z.mul_add(complement, 1.0))
+    let [s1, s2, s3] = logistic_derivatives(sigmoid, complement);
+    [z * sigmoid, sigmoid * z.mul_add(complement, 1.0), z.mul_add(s2, 2.0 * s1), z.mul_add(s3, 3.0 * s2)]
 }
 
 #[inline(always)]
-fn softplus(z: f32) -> (f32, f32) {
+fn softplus(z: f32) -> [f32; 4] {
     let e = exp_f32(-z.abs());
-    (z.max(0.0) + ln_1p_f32(e), logistic(z, e).0)
+    let (sigmoid, complement) = logistic(z, e);
+    let [s1, s2, _] = logistic_derivatives(sigmoid, complement);
+    [z.max(0.0) + ln_1p_f32(e), sigmoid, s1, s2]
 }
 
 /// 1/(1 + e^{−z}) and one minus it, given e = e^{−|z|}: no overflow and no cancellation on either side.
@@ -155,4 +235,12 @@ fn logistic(z: f32, e: f32) -> (f32, f32) {
     let large = 1.0 / (1.0 + e);
     let small = e * large;
     if z < 0.0 { (small, large) } else { (large, small) }
+}
+
+/// The first three derivatives of σ = 1/(1 + e^{−z}), given σ and 1 − σ.
+#[inline(always)]
+fn logistic_derivatives(sigmoid: f32, complement: f32) -> [f32; 3] {
+    let first = sigmoid * complement;
+    let odd = complement - sigmoid;
+    [first, first * odd, first * odd.mul_add(odd, -2.0 * first)]
 }

@@ -7,7 +7,7 @@ use rayon::prelude::*;
 
 use crate::exec::simd::vectorised;
 use crate::nn::mlp::BLOCK_ROWS;
-use crate::nn::{Architecture, Mlp, Tape};
+use crate::nn::{Architecture, Backprop, Mlp};
 
 /// A batch is cut into at most this many parts, whatever the number of threads, each with its own gradient.
 /// More would let more threads work, at the price of the memory traffic of summing them.
@@ -19,7 +19,7 @@ const SUM_CHUNK: usize = 8192;
 ///
 /// The rows are cut into parts by their number alone; each part runs forward and backward block by block into
 /// its own gradient; losses (f64) and gradients are then summed in the order of the parts. All buffers are
-/// made here, or, one tape per thread, at the first evaluation: a training loop does not allocate.
+/// made here, or, one pass per thread, at the first evaluation: a training loop does not allocate.
 ///
 /// ```
 /// use chreode::nn::{Activation, Adam, Architecture, BatchGradient, Mlp};
@@ -64,7 +64,7 @@ struct Part {
 /// The buffers of one block of rows.
 #[derive(Debug)]
 struct Block {
-    tape: Tape,
+    pass: Backprop,
     output: Vec<f32>,
     d_output: Vec<f32>,
 }
@@ -151,9 +151,9 @@ impl Part {
         for (input, first_row) in input.chunks(BLOCK_ROWS * inputs).zip((first_row..).step_by(BLOCK_ROWS)) {
             let values = input.len() / inputs * outputs;
             let (output, d_output) = (&mut block.output[..values], &mut block.d_output[..values]);
-            block.tape.forward(network, input, output);
+            block.pass.forward(network, input, output);
             self.loss += loss(first_row, output, d_output);
-            block.tape.sweep(network, d_output, &mut self.gradient, accumulate, None);
+            block.pass.sweep(network, d_output, &mut self.gradient, accumulate, None);
             accumulate = Accum::Add;
         }
     }
@@ -162,7 +162,7 @@ impl Part {
 impl Block {
     fn new(architecture: &Architecture) -> Self {
         let values = vec![0.0; BLOCK_ROWS * architecture.outputs];
-        Block { tape: Tape::new(architecture, BLOCK_ROWS), output: values.clone(), d_output: values }
+        Block { pass: Backprop::new(architecture, BLOCK_ROWS), output: values.clone(), d_output: values }
     }
 }
 
