@@ -50,6 +50,7 @@ pub mod matching;
 pub mod method;
 pub mod model_file;
 pub mod nn;
+pub mod options;
 pub mod simulate;
 pub mod snapshots;
 pub mod transport;

@@ -88,6 +88,9 @@ macro_rules! named {
             /// All values.
             pub const ALL: &'static [$type] = &[$($type::$value),+];
 
+            /// Their names, in the same order.
+            pub const NAMES: &'static [&'static str] = &[$($name),+];
+
             /// The name, as the command line and the C interface spell it.
             pub fn as_str(self) -> &'static str {
                 match self { $($type::$value => $name),+ }

@@ -25,6 +25,23 @@ pub enum IntervalWeighting {
     Mass,
 }
 
+impl IntervalWeighting {
+    /// The names by which options call the values.
+    pub const NAMES: &'static [&'static str] = &["uniform", "mass"];
+}
+
+impl std::str::FromStr for IntervalWeighting {
+    type Err = Error;
+
+    fn from_str(name: &str) -> Result<Self> {
+        match name {
+            "uniform" => Ok(Self::Uniform),
+            "mass" => Ok(Self::Mass),
+            _ => Err(Error::argument("interval_weighting", name, "one of uniform mass")),
+        }
+    }
+}
+
 /// How networks are shaped and trained.
 #[derive(Debug, Clone, PartialEq)]
 pub struct TrainingOptions {

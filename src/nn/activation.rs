@@ -27,8 +27,17 @@ impl Activation {
     pub const ALL: [Activation; 5] =
         [Activation::LeakyRelu, Activation::Relu, Activation::Tanh, Activation::Silu, Activation::Softplus];
 
+    /// Their names, in the same order.
+    pub const NAMES: &'static [&'static str] = &[
+        Activation::LeakyRelu.as_str(),
+        Activation::Relu.as_str(),
+        Activation::Tanh.as_str(),
+        Activation::Silu.as_str(),
+        Activation::Softplus.as_str(),
+    ];
+
     /// The name by which options and model files call it.
-    pub fn as_str(self) -> &'static str {
+    pub const fn as_str(self) -> &'static str {
         match self {
             Activation::LeakyRelu => "leaky-relu",
             Activation::Relu => "relu",

@@ -1,14 +1,14 @@
 //! Arguments that several subcommands share, and how their values are written.
 
-use std::fmt;
 use std::path::PathBuf;
-use std::str::FromStr;
 
 use chreode::dynamics::{Dynamics, Fields};
+use chreode::options::{Default, Entry, Kind};
 use chreode::simulate::branching::Motion;
 use chreode::snapshots::Snapshots;
-use clap::builder::{PossibleValuesParser, TypedValueParser};
-use clap::{Args, ValueEnum};
+use clap::builder::PossibleValuesParser;
+use clap::error::ErrorKind;
+use clap::{Arg, Args, ValueEnum};
 
 use crate::failure::{Failure, Result};
 use crate::table::{Role, Table, column};
@@ -177,45 +177,30 @@ pub fn default_motion(model: &Dynamics) -> Motion {
     if model.sigma() > 0.0 { Motion::Diffusion } else { Motion::Flow }
 }
 
-/// A parser of the values of one of the library's enums that knows their names.
-pub fn by_name<T>(names: impl IntoIterator<Item = &'static str>) -> impl TypedValueParser<Value = T>
-where
-    T: FromStr<Err = chreode::Error> + Clone + Send + Sync + 'static,
-{
-    PossibleValuesParser::new(names.into_iter().map(clap::builder::PossibleValue::new))
-        .try_map(|name| name.parse::<T>())
+/// The flag of one of the library's options: the meaning, and as further paragraphs its range and a default that is no value.
+pub fn flag<T>(entry: &'static Entry<T>) -> Arg {
+    let told = entry.describe();
+    let dashed = entry.name.replace('_', "-");
+    let arg = Arg::new(entry.name).long(dashed).value_name(told.kind.to_uppercase());
+    let arg = match entry.default {
+        Default::Value(value) => arg.default_value(value),
+        Default::Rule(_) => arg,
+    };
+    let mut long = told.meaning.to_string();
+    let arg = match &entry.kind {
+        Kind::Name(names, _) => arg.value_parser(PossibleValuesParser::new(*names)),
+        _ => {
+            long += &format!("\n\nRange: {}.", told.range);
+            arg.value_parser(move |text: &str| entry.check(text).map(|()| text.to_string()))
+        }
+    };
+    if let Default::Rule(rule) = entry.default {
+        long += &format!("\n\nDefault: {rule}.");
+    }
+    arg.help(told.meaning).long_help(long)
 }
 
-/// Widths of hidden layers: `256x5`, or `256,128,64`.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Widths(pub Vec<usize>);
-
-impl FromStr for Widths {
-    type Err = String;
-
-    fn from_str(text: &str) -> std::result::Result<Self, String> {
-        let wrong =
-            || "a width and a number of layers (256x5) or a list of widths (256,128) is needed".to_string();
-        let number = |text: &str| text.trim().parse::<usize>().ok().filter(|&n| n > 0).ok_or_else(wrong);
-        match text.split_once('x') {
-            // Deeper networks than this are a slip of the hand, and would not fit in memory.
-            Some((width, layers)) => match number(layers)? {
-                layers @ 1..=1000 => Ok(Self(vec![number(width)?; layers])),
-                layers => Err(format!("{layers} layers are too many; at most 1000")),
-            },
-            None => Ok(Self(text.split(',').map(number).collect::<std::result::Result<_, _>>()?)),
-        }
-    }
-}
-
-impl fmt::Display for Widths {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self(widths) = self;
-        match widths.as_slice() {
-            [first, rest @ ..] if rest.iter().all(|width| width == first) => {
-                write!(f, "{first}x{}", widths.len())
-            }
-            _ => f.write_str(&widths.iter().map(usize::to_string).collect::<Vec<_>>().join(",")),
-        }
-    }
+/// The library's refusal of options that do not go together, as a usage error.
+pub fn refusal(error: &chreode::Error) -> clap::Error {
+    clap::Error::raw(ErrorKind::ValueValidation, error)
 }

@@ -4,14 +4,14 @@ use std::path::PathBuf;
 use std::time::Instant;
 
 use chreode::Error;
-use chreode::matching::{IntervalWeighting, TrainingOptions};
-use chreode::method::{self, BridgeKind, CouplingKind, FitOptions, FitReport, Method, Recipe};
-use chreode::nn::Activation;
+use chreode::method::{self, BridgeKind, FitOptions, FitReport};
+use chreode::options::{Settings, Target};
 use chreode::snapshots::Snapshots;
-use clap::{Args, ValueEnum};
+use clap::parser::ValueSource;
+use clap::{ArgMatches, Args, FromArgMatches};
 use serde_json::json;
 
-use crate::arguments::{Data, DataArgs, Widths, by_name};
+use crate::arguments::{Data, DataArgs, flag, refusal};
 use crate::failure::{Failure, Result};
 use crate::output::{self, check_writable, print, print_json, short};
 use crate::progress::Bar;
@@ -37,150 +37,39 @@ pub struct Fit {
     json: bool,
 }
 
-/// What is fitted, and how. `chreode options` prints this list, of which the second and third paragraphs are range and
-/// default.
-#[derive(Debug, Args)]
-pub struct FitArgs {
-    /// The published method (chreode methods)
-    #[arg(long, default_value_t = Method::WfrFm, value_parser = by_name::<Method>(Method::ALL.iter().map(|m| m.as_str())))]
-    method: Method,
-    /// A coupling of free choice, with --bridge, instead of a method
-    #[arg(long, requires = "bridge", conflicts_with = "method",
-        value_parser = by_name::<CouplingKind>(CouplingKind::ALL.iter().map(|c| c.as_str())))]
-    coupling: Option<CouplingKind>,
-    /// A bridge of free choice, with --coupling, instead of a method
-    #[arg(long, requires = "coupling", conflicts_with = "method",
-        value_parser = by_name::<BridgeKind>(BridgeKind::ALL.iter().map(|b| b.as_str())))]
-    bridge: Option<BridgeKind>,
-    /// δ of the Wasserstein–Fisher–Rao metric, a length: cells farther apart than πδ are never matched
-    ///
-    /// Range: positive.
-    ///
-    /// Default: the largest 99 % quantile of nearest-neighbour distances between consecutive snapshots.
-    #[arg(long, value_name = "REAL")]
-    delta: Option<f64>,
-    /// Diffusion σ, a length per square root of time
-    ///
-    /// Range: positive.
-    ///
-    /// Default: so that σ√h is 3 % (sf2m: 10 %) of the spread of a coordinate, h the mean interval.
-    #[arg(long, value_name = "REAL")]
-    sigma: Option<f64>,
-    /// λ of branching Brownian motion, per unit of time; λ = σ²/δ², so two of the three are enough
-    ///
-    /// Range: positive.
-    ///
-    /// Default: from σ and δ.
-    #[arg(long, value_name = "REAL")]
-    branching_rate: Option<f64>,
-    /// ρ of uot-fm and vgfm, a squared length: what it costs to create or destroy mass
-    ///
-    /// Range: positive.
-    ///
-    /// Default: 2δ².
-    #[arg(long, value_name = "REAL")]
-    penalty: Option<f64>,
-    /// Couple in random blocks of at most this many cells a side, to bound memory
-    ///
-    /// Range: at least 1.
-    ///
-    /// Default: all cells at once.
-    #[arg(long, value_name = "COUNT")]
-    chunk_size: Option<usize>,
-    /// Training steps
-    ///
-    /// Range: at least 1.
-    #[arg(long, value_name = "COUNT", default_value_t = TrainingOptions::default().epochs)]
-    epochs: usize,
-    /// Pairs of cells drawn a step, for each interval
-    ///
-    /// Range: at least 1.
-    #[arg(long, value_name = "COUNT", default_value_t = TrainingOptions::default().batch_size)]
-    batch_size: usize,
-    /// Seed of all random numbers
-    #[arg(long, value_name = "SEED", default_value_t = 0)]
-    seed: u64,
-    /// Hidden layers of the velocity network: 256x5, or a list of widths 256,128,64
-    #[arg(long, value_name = "WIDTHS", default_value_t = Widths(TrainingOptions::default().hidden))]
-    hidden: Widths,
-    /// Hidden layers of the growth network
-    ///
-    /// Default: 256x3; usb: as --hidden.
-    #[arg(long, value_name = "WIDTHS")]
-    growth_hidden: Option<Widths>,
-    /// Hidden layers of the score network
-    ///
-    /// Default: as --hidden.
-    #[arg(long, value_name = "WIDTHS")]
-    score_hidden: Option<Widths>,
-    /// Function of the hidden units
-    #[arg(long, default_value_t = TrainingOptions::default().activation, value_parser = by_name::<Activation>(Activation::ALL.iter().map(|a| a.as_str())))]
-    activation: Activation,
-    /// Adam's learning rate at the first step
-    ///
-    /// Range: positive.
-    #[arg(long, value_name = "REAL", default_value_t = TrainingOptions::default().learning_rate)]
-    learning_rate: f64,
-    /// The learning rate that half a cosine leads down to; equal to --learning-rate, it stays constant
-    ///
-    /// Range: positive.
-    #[arg(long, value_name = "REAL", default_value_t = TrainingOptions::default().final_learning_rate.unwrap_or(1e-5))]
-    final_learning_rate: f64,
-    /// Decay of the moving average of the parameters, which is the model; 0 for the last parameters
-    ///
-    /// Range: at least 0, below 1.
-    #[arg(long, value_name = "REAL", default_value_t = TrainingOptions::default().ema)]
-    ema: f64,
-    /// Clip the gradient's norm to this
-    ///
-    /// Range: positive.
-    ///
-    /// Default: no clipping.
-    #[arg(long, value_name = "REAL")]
-    clip: Option<f64>,
-    /// How much an interval counts in the loss
-    #[arg(long, value_enum, default_value = "uniform")]
-    interval_weighting: Weighting,
+/// What is fitted, and how: the library's list of options as flags.
+#[derive(Debug)]
+pub struct FitArgs(FitOptions);
+
+impl Args for FitArgs {
+    fn augment_args(command: clap::Command) -> clap::Command {
+        let own = FitOptions::ENTRIES.iter().filter(|entry| entry.name != "threads");
+        own.map(flag)
+            .fold(command, clap::Command::arg)
+            .mut_arg("coupling", |coupling| coupling.requires("bridge").conflicts_with("method"))
+            .mut_arg("bridge", |bridge| bridge.requires("coupling").conflicts_with("method"))
+    }
+
+    fn augment_args_for_update(command: clap::Command) -> clap::Command {
+        Self::augment_args(command)
+    }
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum Weighting {
-    /// All intervals the same
-    Uniform,
-    /// By the mass at its start
-    Mass,
-}
-
-impl FitArgs {
-    fn options(&self) -> FitOptions {
-        let mut options = FitOptions::new(self.method);
-        if let Some((coupling, bridge)) = self.coupling.zip(self.bridge) {
-            options.recipe = Recipe::custom(coupling, bridge);
+impl FromArgMatches for FitArgs {
+    fn from_arg_matches(matches: &ArgMatches) -> std::result::Result<Self, clap::Error> {
+        let mut settings = Settings::<FitOptions>::default();
+        let given = |name: &str| matches.value_source(name) == Some(ValueSource::CommandLine);
+        let set = FitOptions::ENTRIES.iter().filter(|entry| entry.name != "threads" && given(entry.name));
+        for entry in set {
+            let text = matches.get_one::<String>(entry.name).map_or("", String::as_str);
+            settings.set(entry.name, text).map_err(|error| refusal(&error))?;
         }
-        let widths = |given: &Option<Widths>| given.as_ref().map(|Widths(widths)| widths.clone());
-        options.delta = self.delta;
-        options.sigma = self.sigma;
-        options.branching_rate = self.branching_rate;
-        options.penalty = self.penalty;
-        options.chunk_size = self.chunk_size;
-        options.seed = self.seed;
-        options.training = TrainingOptions {
-            epochs: self.epochs,
-            batch_size: self.batch_size,
-            hidden: self.hidden.0.clone(),
-            growth_hidden: widths(&self.growth_hidden).or(options.training.growth_hidden),
-            score_hidden: widths(&self.score_hidden),
-            activation: self.activation,
-            learning_rate: self.learning_rate,
-            final_learning_rate: Some(self.final_learning_rate),
-            ema: self.ema,
-            clip: self.clip,
-            interval_weighting: match self.interval_weighting {
-                Weighting::Uniform => IntervalWeighting::Uniform,
-                Weighting::Mass => IntervalWeighting::Mass,
-            },
-        };
-        options
+        Ok(Self(settings.build().map_err(|error| refusal(&error))?))
+    }
+
+    fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> std::result::Result<(), clap::Error> {
+        *self = Self::from_arg_matches(matches)?;
+        Ok(())
     }
 }
 
@@ -192,20 +81,20 @@ impl Fit {
         for path in std::iter::once(&self.output).chain(&self.report) {
             check_writable(path)?;
         }
-        let options = self.options.options();
-        let fitted = fit(&training, &options)?;
+        let FitArgs(options) = &self.options;
+        let fitted = fit(&training, options)?;
         fitted.dynamics.save(&self.output)?;
         let total = started.elapsed().as_secs_f64();
         if let Some(path) = &self.report {
-            self.write_report(path, &data, &options, &fitted)?;
+            self.write_report(path, &data, options, &fitted)?;
         }
         if self.json {
-            print_json(&json(&options, &fitted.report, total, &self))
+            print_json(&json(options, &fitted.report, total, &self))
         } else {
             let parameters = fitted.dynamics.parameter_count();
             print(&format!(
                 "{}model: {}, {parameters} parameters",
-                summary(&options, &fitted.report),
+                summary(options, &fitted.report),
                 self.output.display()
             ))
         }

@@ -22,8 +22,10 @@ mod transport;
 use std::io::Write;
 use std::process::ExitCode;
 
+use chreode::FitOptions;
 use chreode::exec::threads::Threads;
-use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand};
+use chreode::options::{Settings, Target};
+use clap::{ArgMatches, Args, CommandFactory, FromArgMatches, Parser, Subcommand};
 
 use failure::{Failure, Result};
 
@@ -36,14 +38,35 @@ struct Cli {
     command: Command,
 }
 
-/// What every subcommand takes.
-#[derive(Debug, Args)]
+/// What every subcommand takes: the option `threads` of a fit.
+#[derive(Debug)]
 struct Common {
-    /// Threads to compute with; the results are the same bits at any number
-    ///
-    /// Range: 0 (all cores) to 1024.
-    #[arg(long, global = true, value_name = "COUNT", default_value_t = 0, value_parser = clap::value_parser!(u16).range(..=1024))]
-    threads: u16,
+    threads: usize,
+}
+
+impl Args for Common {
+    fn augment_args(command: clap::Command) -> clap::Command {
+        let threads = FitOptions::ENTRIES.iter().filter(|entry| entry.name == "threads");
+        threads.map(|entry| arguments::flag(entry).global(true)).fold(command, clap::Command::arg)
+    }
+
+    fn augment_args_for_update(command: clap::Command) -> clap::Command {
+        Self::augment_args(command)
+    }
+}
+
+impl FromArgMatches for Common {
+    fn from_arg_matches(matches: &ArgMatches) -> std::result::Result<Self, clap::Error> {
+        let mut settings = Settings::<FitOptions>::default();
+        let text = matches.get_one::<String>("threads").map_or("0", String::as_str);
+        let options = settings.set("threads", text).and_then(|()| settings.build());
+        Ok(Self { threads: options.map_err(|error| arguments::refusal(&error))?.threads })
+    }
+
+    fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> std::result::Result<(), clap::Error> {
+        *self = Self::from_arg_matches(matches)?;
+        Ok(())
+    }
 }
 
 #[derive(Debug, Subcommand)]
@@ -89,7 +112,7 @@ fn with_negative_numbers(command: clap::Command) -> clap::Command {
 }
 
 fn run(Cli { common, command }: Cli) -> Result<()> {
-    Threads::new(common.threads.into())?.run(|| match command {
+    Threads::new(common.threads)?.run(|| match command {
         Command::Demo(command) => command.run(),
         Command::Fit(command) => command.run(),
         Command::Evaluate(command) => command.run(),
