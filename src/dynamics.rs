@@ -1,6 +1,7 @@
 //! The fields that every method learns, and what simulation and evaluation need of them.
 
 use crate::error::{Error, Result};
+use crate::growth_law::GrowthLaw;
 use crate::nn::Mlp;
 use crate::snapshots::Snapshots;
 
@@ -20,13 +21,18 @@ pub struct FieldValues<'a> {
 pub struct Scratch {
     input: Vec<f32>,
     layers: Vec<f32>,
+    /// Values and gradients (in t and x) of a scalar network.
+    values: Vec<f32>,
+    gradient: Vec<f32>,
+    /// s, where only v = ∇λ − s was asked for.
+    score_drift: Vec<f32>,
 }
 
 /// Velocity v, growth rate g, score drift s and diffusion σ of a population:
 ///
 /// ```text
 /// probability flow:  dX = v dt,                d ln w = g dt
-/// diffusion:         dX = (v + s) dt + σ dW,   d ln w = g dt
+/// diffusion:         dX = (v + s) dt + σ(t) dW,   d ln w = g dt
 /// ```
 ///
 /// Implemented by the learned [`Dynamics`] and by [`ClosedForm`] fields given as functions.
@@ -34,8 +40,8 @@ pub trait Fields: Sync {
     /// The dimension d of the space.
     fn dims(&self) -> usize;
 
-    /// The diffusion σ ≥ 0.
-    fn sigma(&self) -> f64;
+    /// The diffusion σ(t) ≥ 0 at time `time`.
+    fn sigma(&self, time: f64) -> f64;
 
     /// Evaluates the requested fields at time `time` for the rows of `points` (row-major, n × d).
     ///
@@ -52,7 +58,7 @@ pub type ScalarField = Box<dyn Fn(f64, &[f32]) -> f32 + Sync + Send>;
 pub struct ClosedForm {
     /// The dimension d of the space.
     pub dims: usize,
-    /// The diffusion σ ≥ 0.
+    /// The diffusion σ ≥ 0, the same at all times.
     pub sigma: f64,
     /// v.
     pub velocity: VectorField,
@@ -67,7 +73,7 @@ impl Fields for ClosedForm {
         self.dims
     }
 
-    fn sigma(&self) -> f64 {
+    fn sigma(&self, _time: f64) -> f64 {
         self.sigma
     }
 
@@ -140,8 +146,10 @@ impl Scaling {
 pub struct ModelInfo {
     /// The method's published name, or `custom`.
     pub method: String,
-    /// The diffusion σ, 0 for a method without noise.
+    /// The diffusion σ, 0 for a method without noise; of a diffusion that changes with time, at the first snapshot.
     pub sigma: f64,
+    /// σ at the last snapshot, where it changes with time: see [`sigma_at`](Self::sigma_at).
+    pub final_sigma: Option<f64>,
     /// The Wasserstein–Fisher–Rao length δ (of a method with a penalty ρ instead, √(ρ/2)), where there is growth.
     pub delta: Option<f64>,
     /// The times of the snapshots that it was fitted to.
@@ -152,36 +160,83 @@ pub struct ModelInfo {
     pub epochs: usize,
 }
 
-/// Learned fields: one network for each, and the change of units around them.
+impl ModelInfo {
+    /// The diffusion at time `time`: geometric from `sigma` to `final_sigma`, σ(t) = σ (σ_K/σ)^{(t−t₀)/(t_K−t₀)}
+    /// between the first and the last snapshot, and constant before and after.
+    pub fn sigma_at(&self, time: f64) -> f64 {
+        let (Some(final_sigma), [first, .., last]) = (self.final_sigma, &self.times[..]) else {
+            return self.sigma;
+        };
+        let share = ((time - first) / (last - first)).clamp(0.0, 1.0);
+        self.sigma * libm::pow(final_sigma / self.sigma, share)
+    }
+}
+
+/// What moves the population. All networks take (t, x), and they and the law work in network units: see [`Scaling`].
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum Drift {
+    /// The velocity v itself: d outputs.
+    Velocity(Mlp),
+    /// A potential λ: one output. Its gradient is the drift of the diffusion, v + s = ∇λ, and the growth rate follows
+    /// from its value (Sun et al., NeurIPS 2025, Var-RUOT).
+    Potential {
+        /// λ.
+        network: Mlp,
+        /// g as a function of λ.
+        law: GrowthLaw,
+    },
+}
+
+/// How the score drift s = (σ²/2) ∇ ln p is learned.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum Score {
+    /// s itself, in units of [`Dynamics::score_unit`]: d outputs.
+    Drift(Mlp),
+    /// ln p, up to a constant: one output (Zhang, Li, Zhou, ICLR 2025, DeepRUOT, whose scalar s is (σ²/2) ln p).
+    LogDensity(Mlp),
+}
+
+/// Learned fields: a few networks, and the change of units around them.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Dynamics {
     pub(crate) info: ModelInfo,
     pub(crate) scaling: Scaling,
-    pub(crate) velocity: Mlp,
+    pub(crate) drift: Drift,
+    /// g, one output, where no potential gives it.
     pub(crate) growth: Option<Mlp>,
-    pub(crate) score: Option<Mlp>,
+    pub(crate) score: Option<Score>,
 }
 
 impl Dynamics {
-    /// Fields from networks with inputs (t, x): `velocity` and `score` have d outputs, `growth` one.
+    /// Fields from networks with inputs (t, x).
     ///
     /// # Errors
-    /// [`Error::InvalidData`] if their widths do not fit together.
+    /// [`Error::InvalidData`] if their widths do not fit together, if there is a growth rate beside that of a
+    /// potential, or if the final diffusion is not positive or has nothing to begin from.
     pub(crate) fn new(
         info: ModelInfo,
         scaling: Scaling,
-        velocity: Mlp,
+        drift: Drift,
         growth: Option<Mlp>,
-        score: Option<Mlp>,
+        score: Option<Score>,
     ) -> Result<Self> {
-        let dims = scaling.centre.len();
-        let networks = [
-            ("velocity", Some(&velocity), dims),
-            ("growth", growth.as_ref(), 1),
-            ("score", score.as_ref(), dims),
-        ];
-        for (name, network, outputs) in networks {
-            let Some(network) = network else { continue };
+        if let (Drift::Potential { .. }, Some(_)) = (&drift, &growth) {
+            return Err(Error::InvalidData(
+                "a potential gives the growth rate; there is a second one".into(),
+            ));
+        }
+        if let Some(last) = info.final_sigma
+            && !(last > 0.0 && last.is_finite() && info.sigma > 0.0)
+        {
+            return Err(Error::InvalidData(format!(
+                "the diffusion goes from {} to {last}; both must be positive and finite",
+                info.sigma
+            )));
+        }
+        let model = Self { info, scaling, drift, growth, score };
+        let dims = model.dims();
+        for (name, network) in model.networks() {
+            let outputs = if ["velocity", "score"].contains(&name) { dims } else { 1 };
             let shape = network.architecture();
             if shape.inputs != dims + 1 || shape.outputs != outputs {
                 return Err(Error::InvalidData(format!(
@@ -192,7 +247,7 @@ impl Dynamics {
                 )));
             }
         }
-        Ok(Self { info, scaling, velocity, growth, score })
+        Ok(model)
     }
 
     /// What the model was made with.
@@ -202,7 +257,7 @@ impl Dynamics {
 
     /// Whether a growth rate was learned; without, g = 0.
     pub fn has_growth(&self) -> bool {
-        self.growth.is_some()
+        self.growth.is_some() || matches!(self.drift, Drift::Potential { .. })
     }
 
     /// Whether a score drift was learned; without, s = 0.
@@ -210,18 +265,95 @@ impl Dynamics {
         self.score.is_some()
     }
 
+    /// Whether the model has a [`landscape`](Self::landscape).
+    pub fn has_landscape(&self) -> bool {
+        matches!(self.drift, Drift::Potential { .. }) || matches!(self.score, Some(Score::LogDensity(_)))
+    }
+
+    /// Waddington's landscape at time `time` and the rows of `points` (row-major, n × d), into `values`, one a point:
+    /// cells roll down it. Its unit is that of a squared length over time.
+    ///
+    /// Of a method that learns a potential λ it is −λ, whose descent is the drift of the diffusion (Sun et al.,
+    /// NeurIPS 2025, Var-RUOT). Of a method that learns the density p it is −(σ²/2) ln p, which is low where cells
+    /// are many, up to a constant at each time (Zhang, Li, Zhou, ICLR 2025, DeepRUOT).
+    ///
+    /// # Errors
+    /// [`Error::InvalidArgument`] for a model that learned neither, or for slices that do not go together.
+    pub fn landscape(
+        &self,
+        time: f64,
+        points: &[f32],
+        values: &mut [f32],
+        scratch: &mut Scratch,
+    ) -> Result<()> {
+        let Scaling { length, duration, .. } = self.scaling;
+        let (network, unit) = match (&self.drift, &self.score) {
+            (Drift::Potential { network, .. }, _) => (network, length * length / duration),
+            (Drift::Velocity(_), Some(Score::LogDensity(network))) => {
+                (network, 0.5 * self.sigma(time).powi(2))
+            }
+            (Drift::Velocity(_), _) => {
+                let allowed = "one that learns a landscape: deep-ruot or var-ruot";
+                return Err(Error::argument("the model's method", &self.info.method, allowed));
+            }
+        };
+        let dims = self.dims();
+        if points.len() != values.len() * dims {
+            let allowed = format!("{dims} for each of {} values", values.len());
+            return Err(Error::argument("the number of coordinates", points.len(), &allowed));
+        }
+        let input = self.network_input(time, points, &mut scratch.input);
+        apply(network, input, -unit, values, &mut scratch.layers);
+        Ok(())
+    }
+
     /// The number of trained parameters.
     pub fn parameter_count(&self) -> usize {
-        [Some(&self.velocity), self.growth.as_ref(), self.score.as_ref()]
-            .into_iter()
-            .flatten()
-            .map(|network| network.parameters().len())
-            .sum()
+        self.networks().map(|(_, network)| network.parameters().len()).sum()
+    }
+
+    /// The networks, by the names that they have in a model file.
+    pub(crate) fn networks(&self) -> impl Iterator<Item = (&'static str, &Mlp)> {
+        let drift = match &self.drift {
+            Drift::Velocity(network) => ("velocity", network),
+            Drift::Potential { network, .. } => ("potential", network),
+        };
+        let score = self.score.as_ref().map(|score| match score {
+            Score::Drift(network) => ("score", network),
+            Score::LogDensity(network) => ("log_density", network),
+        });
+        [Some(drift), self.growth.as_ref().map(|network| ("growth", network)), score].into_iter().flatten()
     }
 
     /// The factor from the score network's output, which is of order one, to s.
     pub(crate) fn score_unit(sigma: f64, scaling: &Scaling) -> f64 {
         sigma / scaling.duration.sqrt()
+    }
+
+    /// The rows (t, x) of `points`, in network units.
+    fn network_input<'a>(&self, time: f64, points: &[f32], input: &'a mut Vec<f32>) -> &'a [f32] {
+        let dims = self.dims();
+        input.resize(points.len() / dims * (dims + 1), 0.0);
+        for (point, row) in points.chunks_exact(dims).zip(input.chunks_exact_mut(dims + 1)) {
+            self.scaling.write_row(time, point, row);
+        }
+        input
+    }
+
+    /// Writes s at the scratch's input rows.
+    fn write_score_drift(&self, time: f64, values: &mut [f32], scratch: ScoreScratch<'_>) {
+        let ScoreScratch { input, layers, log_density, gradient } = scratch;
+        match &self.score {
+            None => values.fill(0.0),
+            Some(Score::Drift(network)) => {
+                apply(network, input, Self::score_unit(self.info.sigma, &self.scaling), values, layers);
+            }
+            Some(Score::LogDensity(network)) => {
+                differentiate(network, input, log_density, gradient, layers);
+                let unit = 0.5 * self.sigma(time).powi(2) / self.scaling.length;
+                write_space_gradient(self.dims(), gradient, unit, values);
+            }
+        }
     }
 }
 
@@ -230,31 +362,291 @@ impl Fields for Dynamics {
         self.scaling.centre.len()
     }
 
-    fn sigma(&self) -> f64 {
-        self.info.sigma
+    fn sigma(&self, time: f64) -> f64 {
+        self.info.sigma_at(time)
     }
 
     fn evaluate(&self, time: f64, points: &[f32], values: FieldValues<'_>, scratch: &mut Scratch) {
-        let dims = self.dims();
-        let rows = points.len() / dims;
-        let Scratch { input, layers } = scratch;
-        input.resize(rows * (dims + 1), 0.0);
-        for (point, row) in points.chunks_exact(dims).zip(input.chunks_exact_mut(dims + 1)) {
-            self.scaling.write_row(time, point, row);
-        }
-        let mut apply = |network: Option<&Mlp>, unit: f64, values: Option<&mut [f32]>| match (network, values)
-        {
-            (Some(network), Some(values)) => {
-                network.forward(rows, input, values, layers);
-                let unit = unit as f32;
-                values.iter_mut().for_each(|value| *value *= unit);
-            }
-            (None, Some(values)) => values.fill(0.0),
-            (_, None) => {}
-        };
+        let FieldValues { mut velocity, growth, score_drift } = values;
+        let Scratch { input, layers, values: scalars, gradient, score_drift: own_score_drift } = scratch;
+        let input = self.network_input(time, points, input);
         let Scaling { length, duration, .. } = self.scaling;
-        apply(Some(&self.velocity), length / duration, values.velocity);
-        apply(self.growth.as_ref(), 1.0 / duration, values.growth);
-        apply(self.score.as_ref(), Self::score_unit(self.info.sigma, &self.scaling), values.score_drift);
+        match &self.drift {
+            Drift::Velocity(network) => {
+                if let Some(velocity) = velocity.as_deref_mut() {
+                    apply(network, input, length / duration, velocity, layers);
+                }
+                match (&self.growth, growth) {
+                    (Some(network), Some(growth)) => apply(network, input, 1.0 / duration, growth, layers),
+                    (None, Some(growth)) => growth.fill(0.0),
+                    (_, None) => {}
+                }
+            }
+            Drift::Potential { network, law } => {
+                if velocity.is_some() || growth.is_some() {
+                    differentiate(network, input, scalars, gradient, layers);
+                }
+                if let Some(growth) = growth {
+                    let rate = |&potential: &f32| (law.growth(potential.into()).0 / duration) as f32;
+                    growth.iter_mut().zip(scalars.iter()).for_each(|(g, potential)| *g = rate(potential));
+                }
+                if let Some(velocity) = velocity.as_deref_mut() {
+                    write_space_gradient(self.dims(), gradient, length / duration, velocity);
+                }
+            }
+        }
+        // Of a potential the velocity is still ∇λ here, and v = ∇λ − s.
+        let reduced = velocity.filter(|_| self.has_score() && matches!(self.drift, Drift::Potential { .. }));
+        let score_drift = match (score_drift, &reduced) {
+            (Some(values), _) => values,
+            (None, Some(velocity)) => {
+                own_score_drift.resize(velocity.len(), 0.0);
+                own_score_drift
+            }
+            (None, None) => return,
+        };
+        let scratch = ScoreScratch { input, layers, log_density: scalars, gradient };
+        self.write_score_drift(time, score_drift, scratch);
+        if let Some(velocity) = reduced {
+            velocity.iter_mut().zip(score_drift.iter()).for_each(|(v, s)| *v -= s);
+        }
+    }
+}
+
+/// What the score is computed from, and in.
+struct ScoreScratch<'a> {
+    input: &'a [f32],
+    layers: &'a mut Vec<f32>,
+    log_density: &'a mut Vec<f32>,
+    gradient: &'a mut Vec<f32>,
+}
+
+/// Writes a network's outputs at the rows of `input`, times their unit.
+fn apply(network: &Mlp, input: &[f32], unit: f64, values: &mut [f32], layers: &mut Vec<f32>) {
+    network.forward(input.len() / network.architecture().inputs, input, values, layers);
+    let unit = unit as f32;
+    values.iter_mut().for_each(|value| *value *= unit);
+}
+
+/// Leaves a scalar network's values and gradients in (t, x) at the rows of `input`, in network units.
+fn differentiate(
+    network: &Mlp,
+    input: &[f32],
+    values: &mut Vec<f32>,
+    gradient: &mut Vec<f32>,
+    layers: &mut Vec<f32>,
+) {
+    let rows = input.len() / network.architecture().inputs;
+    values.resize(rows, 0.0);
+    gradient.resize(input.len(), 0.0);
+    network.value_and_gradient(rows, input, values, gradient, layers);
+}
+
+/// Writes the part in x of gradients in (t, x), times its unit.
+fn write_space_gradient(dims: usize, gradient: &[f32], unit: f64, values: &mut [f32]) {
+    let unit = unit as f32;
+    for (row, gradient) in values.chunks_exact_mut(dims).zip(gradient.chunks_exact(dims + 1)) {
+        row.iter_mut().zip(&gradient[1..]).for_each(|(value, slope)| *value = unit * slope);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::nn::{Activation, Architecture};
+
+    const DIMS: usize = 3;
+    /// More than a block of the networks.
+    const ROWS: usize = 150;
+
+    /// A smooth random network of (t, x).
+    fn network(outputs: usize, index: u64) -> Mlp {
+        let shape =
+            Architecture { inputs: DIMS + 1, hidden: vec![24, 16], outputs, activation: Activation::Tanh };
+        let mut network = Mlp::new(shape, 7, index).unwrap();
+        // Wider than the initial parameters, so that the fields are not nearly constant.
+        network.parameters_mut().iter_mut().for_each(|p| *p *= 2.0);
+        network
+    }
+
+    fn potential(law: GrowthLaw) -> Drift {
+        Drift::Potential { network: network(1, 0), law }
+    }
+
+    fn velocity() -> Drift {
+        Drift::Velocity(network(DIMS, 0))
+    }
+
+    fn info() -> ModelInfo {
+        ModelInfo {
+            method: "custom".into(),
+            sigma: 0.8,
+            final_sigma: Some(0.2),
+            delta: None,
+            times: vec![1.0, 2.0, 6.0],
+            seed: 0,
+            epochs: 0,
+        }
+    }
+
+    fn model(drift: Drift, growth: Option<Mlp>, score: Option<Score>) -> Dynamics {
+        let scaling = Scaling { centre: vec![5.0, -1.0, 0.0], length: 3.0, start: 1.0, duration: 2.5 };
+        Dynamics::new(info(), scaling, drift, growth, score).unwrap()
+    }
+
+    /// Points within about one length of the centre.
+    fn points() -> Vec<f32> {
+        (0..ROWS * DIMS).map(|i| [5.0, -1.0, 0.0][i % DIMS] + 3.0 * (12.9898 * i as f32).sin()).collect()
+    }
+
+    #[derive(Debug, PartialEq)]
+    struct Values {
+        velocity: Vec<f32>,
+        growth: Vec<f32>,
+        score_drift: Vec<f32>,
+    }
+
+    /// All fields at once, after asserting that each asked for alone is the same.
+    fn fields(model: &Dynamics, time: f64) -> Values {
+        let (points, mut scratch) = (points(), Scratch::default());
+        let fresh = || (vec![f32::NAN; ROWS * DIMS], vec![f32::NAN; ROWS], vec![f32::NAN; ROWS * DIMS]);
+        let (mut velocity, mut growth, mut score_drift) = fresh();
+        let all = FieldValues {
+            velocity: Some(&mut velocity),
+            growth: Some(&mut growth),
+            score_drift: Some(&mut score_drift),
+        };
+        model.evaluate(time, &points, all, &mut scratch);
+        let (mut alone_v, mut alone_g, mut alone_s) = fresh();
+        for values in [
+            FieldValues { velocity: Some(&mut alone_v), ..Default::default() },
+            FieldValues { growth: Some(&mut alone_g), ..Default::default() },
+            FieldValues { score_drift: Some(&mut alone_s), ..Default::default() },
+            FieldValues::default(),
+        ] {
+            model.evaluate(time, &points, values, &mut scratch);
+        }
+        let (all, alone) = (
+            Values { velocity, growth, score_drift },
+            Values { velocity: alone_v, growth: alone_g, score_drift: alone_s },
+        );
+        assert_eq!(all, alone);
+        all
+    }
+
+    /// Minus the gradient of the landscape, by central differences. A step of 0.01 lengths leaves 1e-4 of truncation
+    /// and, in single precision, about as much of rounding.
+    fn descent(model: &Dynamics, time: f64) -> Vec<f32> {
+        let (points, step, mut scratch) = (points(), 0.03, Scratch::default());
+        let mut landscape = |axis: usize, shift: f32| {
+            let mut moved = points.clone();
+            moved.iter_mut().skip(axis).step_by(DIMS).for_each(|x| *x += shift);
+            let mut values = vec![f32::NAN; ROWS];
+            model.landscape(time, &moved, &mut values, &mut scratch).unwrap();
+            values
+        };
+        let mut gradient = vec![0.0; ROWS * DIMS];
+        for axis in 0..DIMS {
+            let (above, below) = (landscape(axis, step), landscape(axis, -step));
+            let slopes = gradient.iter_mut().skip(axis).step_by(DIMS);
+            slopes.zip(above).zip(below).for_each(|((g, a), b)| *g = (b - a) / (2.0 * step));
+        }
+        gradient
+    }
+
+    fn assert_close(got: &[f32], want: &[f32]) {
+        let scale = want.iter().fold(0.0f32, |m, x| m.max(x.abs()));
+        assert!(scale > 0.01, "a field that is nearly zero tests nothing");
+        for (got, want) in got.iter().zip(want) {
+            assert!((got - want).abs() < 1e-3 * scale, "{got}, want {want} (largest {scale})");
+        }
+    }
+
+    fn sum(a: &[f32], b: &[f32]) -> Vec<f32> {
+        a.iter().zip(b).map(|(a, b)| a + b).collect()
+    }
+
+    #[test]
+    fn the_diffusion_of_a_potential_descends_its_landscape_with_and_without_a_score() {
+        let law = GrowthLaw::quadratic(0.5).unwrap();
+        let scores = [None, Some(Score::Drift(network(DIMS, 2))), Some(Score::LogDensity(network(1, 3)))];
+        for score in scores {
+            let scored = score.is_some();
+            let model = model(potential(law), None, score);
+            let fields = fields(&model, 3.0);
+            assert_close(&sum(&fields.velocity, &fields.score_drift), &descent(&model, 3.0));
+            assert_eq!(fields.score_drift.iter().any(|&s| s != 0.0), scored);
+            assert_eq!(model.has_score(), scored);
+        }
+    }
+
+    #[test]
+    fn the_growth_rate_of_a_potential_is_its_laws() {
+        for law in [GrowthLaw::quadratic(0.5).unwrap(), GrowthLaw::power(0.3, 2.0).unwrap()] {
+            let model = model(potential(law), None, None);
+            let mut landscape = vec![0.0; ROWS];
+            model.landscape(2.0, &points(), &mut landscape, &mut Scratch::default()).unwrap();
+            for (g, height) in fields(&model, 2.0).growth.iter().zip(landscape) {
+                // λ = −height in the network's units of 3²/2.5, g per 2.5 units of time.
+                let want = law.growth(f64::from(-height) * 2.5 / 9.0).0 / 2.5;
+                assert!((f64::from(*g) - want).abs() < 1e-4 * want.abs().max(0.1), "{g}, want {want}");
+            }
+            assert!(model.has_growth() && model.has_landscape());
+            assert_eq!(model.parameter_count(), (DIMS + 2) * 24 + 25 * 16 + 17);
+        }
+    }
+
+    #[test]
+    fn the_score_drift_of_a_density_descends_its_landscape() {
+        let model = model(velocity(), Some(network(1, 1)), Some(Score::LogDensity(network(1, 3))));
+        // σ has halved at 3.5.
+        for time in [1.0, 3.5] {
+            assert_close(&fields(&model, time).score_drift, &descent(&model, time));
+        }
+        assert!(model.has_landscape() && model.has_score() && model.has_growth());
+    }
+
+    #[test]
+    fn the_diffusion_falls_geometrically_between_the_first_and_the_last_snapshot() {
+        let sigma = |time| info().sigma_at(time);
+        for (time, want) in [(-3.0, 0.8), (1.0, 0.8), (3.5, 0.4), (6.0, 0.2), (60.0, 0.2)] {
+            assert!((sigma(time) - want).abs() < 1e-15, "σ({time}) = {}", sigma(time));
+        }
+        assert_eq!(ModelInfo { final_sigma: None, ..info() }.sigma_at(5.0), 0.8);
+    }
+
+    #[test]
+    fn models_without_a_landscape_say_who_has_one() {
+        let model = model(velocity(), None, Some(Score::Drift(network(DIMS, 2))));
+        assert!(!model.has_landscape() && !model.has_growth());
+        let mut values = vec![0.0; ROWS];
+        let error = model.landscape(1.0, &points(), &mut values, &mut Scratch::default()).unwrap_err();
+        let want =
+            "the model's method must be one that learns a landscape: deep-ruot or var-ruot, got custom";
+        assert_eq!(error.to_string(), want);
+    }
+
+    #[test]
+    fn parts_that_do_not_go_together_are_refused() {
+        let scaling = || Scaling { centre: vec![0.0; DIMS], length: 1.0, start: 0.0, duration: 1.0 };
+        let law = GrowthLaw::quadratic(1.0).unwrap();
+        let refusal = |info, drift, growth, score| {
+            Dynamics::new(info, scaling(), drift, growth, score).unwrap_err().to_string()
+        };
+        let wide = Drift::Potential { network: network(2, 0), law };
+        assert!(refusal(info(), wide, None, None).contains("the potential network takes 4 numbers to 2"));
+        let wide = Some(Score::LogDensity(network(DIMS, 2)));
+        assert!(refusal(info(), velocity(), None, wide).contains("the log_density network"));
+        let narrow = Some(Score::Drift(network(1, 2)));
+        assert!(refusal(info(), velocity(), None, narrow).contains("the score network"));
+        let growth = Some(network(1, 1));
+        assert!(refusal(info(), potential(law), growth, None).contains("a second one"));
+        for (sigma, last) in [(0.0, 1.0), (1.0, 0.0), (1.0, f64::NAN)] {
+            let info = ModelInfo { sigma, final_sigma: Some(last), ..info() };
+            assert!(refusal(info, velocity(), None, None).contains("the diffusion goes from"));
+        }
+        let model = model(potential(law), None, None);
+        let error = model.landscape(1.0, &[0.0; 5], &mut [0.0; 2], &mut Scratch::default()).unwrap_err();
+        assert!(error.to_string().contains("3 for each of 2 values"));
     }
 }

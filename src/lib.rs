@@ -46,6 +46,7 @@ pub mod dynamics;
 pub mod error;
 pub mod evaluate;
 pub mod exec;
+pub mod growth_law;
 pub mod matching;
 pub mod method;
 pub mod model_file;

@@ -8,7 +8,7 @@ use std::time::Instant;
 use rand::seq::SliceRandom;
 
 use crate::bridge::Bridge;
-use crate::dynamics::{Dynamics, ModelInfo, Scaling};
+use crate::dynamics::{Drift, Dynamics, ModelInfo, Scaling, Score};
 use crate::error::{Error, Result, positive};
 use crate::exec::progress::{Progress, ProgressFn, Reporter};
 use crate::exec::rng::{Purpose, stream};
@@ -346,6 +346,7 @@ pub fn fit(snapshots: &Snapshots, options: &FitOptions, progress: &mut ProgressF
     let info = ModelInfo {
         method: options.recipe.name.clone(),
         sigma: bridge.sigma(),
+        final_sigma: None,
         delta: parameters.length(),
         times: snapshots.times().to_vec(),
         seed: options.seed,
@@ -353,7 +354,8 @@ pub fn fit(snapshots: &Snapshots, options: &FitOptions, progress: &mut ProgressF
     };
     report.losses = trained.losses;
     report.training_seconds = trained.seconds;
-    let dynamics = Dynamics::new(info, scaling, trained.velocity, trained.growth, trained.score)?;
+    let (drift, score) = (Drift::Velocity(trained.velocity), trained.score.map(Score::Drift));
+    let dynamics = Dynamics::new(info, scaling, drift, trained.growth, score)?;
     Ok(Fit { dynamics, report, stopped: trained.stopped })
 }
 

@@ -1,8 +1,9 @@
 //! Models as bytes and as files: safetensors, with what is not a tensor as JSON in the metadata.
 //!
 //! Tensors are `<network>.<layer>.weight` (inputs × outputs, row-major: a row of inputs times it) and
-//! `<network>.<layer>.bias`, for the networks `velocity`, `growth` and `score`, in single precision. The metadata key
-//! `chreode` holds the format's version, the recipe, the times, the change of units and the networks' shapes.
+//! `<network>.<layer>.bias`, in single precision, for the networks `velocity` or `potential`, `growth`, and `score` or
+//! `log_density`. The metadata key `chreode` holds the format's version, the recipe, the times, the change of units and
+//! the networks' shapes.
 
 use std::collections::HashMap;
 use std::path::Path;
@@ -10,13 +11,17 @@ use std::path::Path;
 use safetensors::tensor::{Dtype, SafeTensors, TensorView, serialize};
 use serde_json::{Value, json};
 
-use crate::dynamics::{Dynamics, ModelInfo, Scaling};
+use crate::dynamics::{Drift, Dynamics, ModelInfo, Scaling, Score};
 use crate::error::{Error, Result};
 use crate::exec::files::write_atomically;
+use crate::growth_law::GrowthLaw;
 use crate::nn::{Activation, Architecture, Mlp};
 
-/// The version of the format that this library writes, and the newest that it reads.
-pub const FORMAT_VERSION: u64 = 1;
+/// The newest version of the format that this library reads and writes.
+///
+/// Version 2 has potentials, densities and a diffusion that changes with time. A reader of version 1 would pass over
+/// some of them in silence, so a model that has any is of version 2; every other model is still of version 1.
+pub const FORMAT_VERSION: u64 = 2;
 
 /// The key of our JSON in the safetensors metadata.
 const KEY: &str = "chreode";
@@ -41,10 +46,10 @@ impl Dynamics {
                 buffers.push((format!("{name}.{i}.bias"), vec![layer.outputs], bytes(layer.bias())));
             }
         }
-        let ModelInfo { method, sigma, delta, times, seed, epochs } = &self.info;
+        let ModelInfo { method, sigma, final_sigma, delta, times, seed, epochs } = &self.info;
         let Scaling { centre, length, start, duration } = &self.scaling;
-        let metadata = json!({
-            "format_version": FORMAT_VERSION,
+        let mut metadata = json!({
+            "format_version": self.format_version(),
             "library_version": env!("CARGO_PKG_VERSION"),
             "method": method,
             "sigma": sigma,
@@ -56,6 +61,17 @@ impl Dynamics {
             "scaling": { "centre": centre, "length": length, "start": start, "duration": duration },
             "networks": shapes,
         });
+        if let Some(final_sigma) = final_sigma {
+            metadata["final_sigma"] = json!(final_sigma);
+        }
+        if let Drift::Potential { law, .. } = &self.drift {
+            metadata["growth_law"] = match law {
+                GrowthLaw::Quadratic { alpha } => json!({ "name": "quadratic", "alpha": alpha }),
+                GrowthLaw::Power { alpha, floor } => {
+                    json!({ "name": "power", "alpha": alpha, "floor": floor })
+                }
+            };
+        }
         // One key only: the order of several would change from run to run.
         let metadata = HashMap::from([(KEY.to_string(), metadata.to_string())]);
         let views = buffers.iter().map(|(name, shape, bytes)| {
@@ -81,9 +97,9 @@ impl Dynamics {
         let metadata: Value = serde_json::from_str(text).map_err(|e| bad(format!("its metadata: {e}")))?;
         let fields = Metadata(&metadata);
         let version = fields.unsigned("format_version")?;
-        if version != FORMAT_VERSION {
+        if !(1..=FORMAT_VERSION).contains(&version) {
             return Err(Error::ModelFile(format!(
-                "the model is of format version {version}; this library ({}) reads version {FORMAT_VERSION}",
+                "the model is of format version {version}; this library ({}) reads versions 1 to {FORMAT_VERSION}",
                 env!("CARGO_PKG_VERSION")
             )));
         }
@@ -102,6 +118,7 @@ impl Dynamics {
         let info = ModelInfo {
             method: fields.text("method")?.into(),
             sigma,
+            final_sigma: fields.find("final_sigma").map(|_| fields.positive("final_sigma")).transpose()?,
             delta: if fields.get("delta")?.is_null() { None } else { Some(fields.positive("delta")?) },
             times: fields.numbers("times")?,
             seed: fields.text("seed")?.parse().map_err(|_| bad("its seed is not a number".into()))?,
@@ -113,12 +130,21 @@ impl Dynamics {
         let shapes = Metadata(fields.get("networks")?);
         let inputs = scaling.centre.len() + 1;
         let network = |name: &str| -> Result<Option<Mlp>> {
-            let Ok(shape) = shapes.get(name) else { return Ok(None) };
+            let Some(shape) = shapes.find(name) else { return Ok(None) };
             read_network(&tensors, name, inputs, &Metadata(shape)).map(Some)
         };
-        let velocity = network("velocity")?.ok_or_else(|| bad("it has no velocity network".into()))?;
-        let (growth, score) = (network("growth")?, network("score")?);
-        Dynamics::new(info, scaling, velocity, growth, score).map_err(|e| bad(e.to_string()))
+        let drift = match (network("velocity")?, network("potential")?) {
+            (Some(velocity), None) => Drift::Velocity(velocity),
+            (None, Some(network)) => Drift::Potential { network, law: read_law(&fields)? },
+            (None, None) => return Err(bad("it has neither a velocity nor a potential network".into())),
+            (Some(_), Some(_)) => return Err(bad("it has both a velocity and a potential network".into())),
+        };
+        let score = match (network("score")?, network("log_density")?) {
+            (score, None) => score.map(Score::Drift),
+            (None, log_density) => log_density.map(Score::LogDensity),
+            (Some(_), Some(_)) => return Err(bad("it has both a score and a log_density network".into())),
+        };
+        Dynamics::new(info, scaling, drift, network("growth")?, score).map_err(|e| bad(e.to_string()))
     }
 
     /// Writes the model to a file, which is whole or not there.
@@ -139,13 +165,22 @@ impl Dynamics {
         Self::from_bytes(&bytes).map_err(|error| Error::ModelFile(format!("{}: {error}", path.display())))
     }
 
-    fn networks(&self) -> impl Iterator<Item = (&'static str, &Mlp)> {
-        let all = [
-            ("velocity", Some(&self.velocity)),
-            ("growth", self.growth.as_ref()),
-            ("score", self.score.as_ref()),
-        ];
-        all.into_iter().filter_map(|(name, network)| network.map(|network| (name, network)))
+    /// The oldest version of the format that says all there is to say of the model.
+    fn format_version(&self) -> u64 {
+        let potential = matches!(self.drift, Drift::Potential { .. });
+        let density = matches!(self.score, Some(Score::LogDensity(_)));
+        if potential || density || self.info.final_sigma.is_some() { 2 } else { 1 }
+    }
+}
+
+/// The growth law of a potential.
+fn read_law(fields: &Metadata<'_>) -> Result<GrowthLaw> {
+    let law = Metadata(fields.get("growth_law")?);
+    let alpha = law.positive("alpha")?;
+    match law.text("name")? {
+        "quadratic" => Ok(GrowthLaw::Quadratic { alpha }),
+        "power" => Ok(GrowthLaw::Power { alpha, floor: law.positive("floor")? }),
+        _ => Err(law.wrong("name", "not the name of a growth law that this library knows")),
     }
 }
 
@@ -192,8 +227,12 @@ fn read_network(tensors: &SafeTensors<'_>, name: &str, inputs: usize, shape: &Me
 struct Metadata<'a>(&'a Value);
 
 impl<'a> Metadata<'a> {
+    fn find(&self, name: &str) -> Option<&'a Value> {
+        self.0.get(name)
+    }
+
     fn get(&self, name: &str) -> Result<&'a Value> {
-        self.0.get(name).ok_or_else(|| self.wrong(name, "missing"))
+        self.find(name).ok_or_else(|| self.wrong(name, "missing"))
     }
 
     fn number(&self, name: &str) -> Result<f64> {

@@ -182,6 +182,37 @@ fn parameter_and_input_gradients_agree_with_central_differences() {
     }
 }
 
+#[test]
+fn the_value_and_its_gradient_in_the_input_agree_with_central_differences() {
+    let mut numbers = Numbers(6);
+    // Over hundreds of rows some difference would step across a kink of (leaky) ReLU.
+    let smooth = [Activation::Tanh, Activation::Silu, Activation::Softplus];
+    for mut architecture in architectures().filter(|shape| smooth.contains(&shape.activation)) {
+        architecture.outputs = 1;
+        let network = network(&architecture, &mut numbers);
+        let parameters = to_f64(network.parameters());
+        // The same scratch serves batches that grow and shrink; 128 rows are one block.
+        let mut scratch = Vec::new();
+        for rows in [0, 1, 300, 5] {
+            let input = numbers.vector(rows * 3);
+            let (mut values, mut gradient) = (vec![f32::NAN; rows], vec![f32::NAN; rows * 3]);
+            network.value_and_gradient(rows, &input, &mut values, &mut gradient, &mut scratch);
+            let mut forward = vec![f32::NAN; rows];
+            network.forward(rows, &input, &mut forward, &mut Vec::new());
+            assert_eq!(values, forward, "{architecture:?}");
+            let want: Vec<f64> = to_f64(&input)
+                .chunks_mut(3)
+                .flat_map(|row| {
+                    [0, 1, 2].map(|index| {
+                        central_difference(row, index, |row| reference(&architecture, &parameters, row)[0])
+                    })
+                })
+                .collect();
+            assert_gradient(&gradient, &want, &format!("{rows} rows of {architecture:?}"));
+        }
+    }
+}
+
 /// The squared loss of the batch tests: ½ Σ (y − target)² / rows.
 fn squared_loss(targets: &[f32], outputs: usize) -> impl Fn(usize, &[f32], &mut [f32]) -> f64 + Sync {
     let rows = (targets.len() / outputs) as f32;
@@ -334,6 +365,12 @@ fn an_affine_network_is_its_matrix() {
     pass.backward(&network, &[1.0, -1.0], &mut gradient, Some(&mut d_input));
     assert_eq!(gradient, [10.0, -10.0, 1.0, -1.0, 1.0, -1.0]);
     assert_eq!(d_input, [-1.0, -1.0]);
+
+    let line = Architecture { outputs: 1, ..architecture };
+    let line = Mlp::from_parameters(line, vec![1.0, 2.0, 0.5]).unwrap();
+    let (mut values, mut gradient) = ([0.0; 2], [0.0; 4]);
+    line.value_and_gradient(2, &[10.0, 1.0, 0.0, -1.0], &mut values, &mut gradient, &mut Vec::new());
+    assert_eq!((values, gradient), ([12.5, -1.5], [1.0, 2.0, 1.0, 2.0]));
 }
 
 #[test]

@@ -102,6 +102,17 @@ impl Architecture {
         })
     }
 
+    /// The layers, last to first.
+    fn layers_backward(&self) -> impl Iterator<Item = Layer> {
+        let mut offset = self.parameter_count();
+        (0..=self.hidden.len()).rev().map(move |number| {
+            let inputs = if number == 0 { self.inputs } else { self.hidden[number - 1] };
+            let outputs = self.hidden.get(number).copied().unwrap_or(self.outputs);
+            offset -= (inputs + 1) * outputs;
+            Layer { inputs, outputs, offset }
+        })
+    }
+
     fn widths(&self) -> impl Iterator<Item = (usize, usize)> {
         let hidden = || self.hidden.iter().copied();
         once(self.inputs).chain(hidden()).zip(hidden().chain(once(self.outputs)))
@@ -226,6 +237,100 @@ impl Mlp {
         }
     }
 
+    /// The value of a network with one output at the rows of `input` (row-major, rows × inputs), into `values` (one a
+    /// row), and its gradient in the whole input row, into `gradient` (rows × inputs), on the calling thread.
+    ///
+    /// The gradient is exact, by one reverse sweep; of a piecewise linear activation it is piecewise constant.
+    /// `scratch` is the caller's, kept between calls, so that a steady-state loop does not allocate.
+    ///
+    /// ```
+    /// use chreode::nn::{Activation, Architecture, Mlp};
+    /// let architecture = Architecture { inputs: 2, hidden: vec![], outputs: 1, activation: Activation::Tanh };
+    /// let plane = Mlp::from_parameters(architecture, vec![3.0, -1.0, 0.5])?; // 3a − b + 1/2
+    /// let (mut value, mut gradient) = ([0.0], [0.0; 2]);
+    /// plane.value_and_gradient(1, &[2.0, 1.0], &mut value, &mut gradient, &mut Vec::new());
+    /// assert_eq!((value, gradient), ([5.5], [3.0, -1.0]));
+    /// # Ok::<(), chreode::Error>(())
+    /// ```
+    ///
+    /// # Panics
+    /// If the network has more than one output, or a slice does not have `rows` rows.
+    pub fn value_and_gradient(
+        &self,
+        rows: usize,
+        input: &[f32],
+        values: &mut [f32],
+        gradient: &mut [f32],
+        scratch: &mut Vec<f32>,
+    ) {
+        let inputs = self.architecture.inputs;
+        assert_eq!(self.architecture.outputs, 1, "only a network with one output has a gradient");
+        assert_eq!(input.len(), rows * inputs, "the input must be rows × inputs");
+        assert_eq!(values.len(), rows, "there must be one value a row");
+        assert_eq!(gradient.len(), rows * inputs, "the gradient must be rows × inputs");
+        let block = rows.min(BLOCK_ROWS);
+        let half = block * self.architecture.widest_hidden();
+        let slopes = block * self.architecture.hidden.iter().sum::<usize>();
+        if scratch.len() < 2 * half + slopes {
+            scratch.resize(2 * half + slopes, 0.0);
+        }
+        let (layers, slopes) = scratch.split_at_mut(2 * half);
+        let (current, next) = layers.split_at_mut(half);
+        let blocks = input.chunks(BLOCK_ROWS * inputs).zip(gradient.chunks_mut(BLOCK_ROWS * inputs));
+        for ((input, gradient), values) in blocks.zip(values.chunks_mut(BLOCK_ROWS)) {
+            self.differentiate_block(input, values, gradient, (&mut *current, &mut *next), slopes);
+        }
+    }
+
+    /// `slopes` holds f′ of every hidden layer in turn on the way forward; on the way back each layer's slopes become
+    /// the derivatives in its pre-activations.
+    fn differentiate_block<'a>(
+        &self,
+        input: &[f32],
+        values: &mut [f32],
+        gradient: &mut [f32],
+        (mut current, mut next): (&'a mut [f32], &'a mut [f32]),
+        slopes: &mut [f32],
+    ) {
+        let rows = values.len();
+        let Architecture { hidden, activation, .. } = &self.architecture;
+        let mut end = 0;
+        for (number, layer) in self.architecture.layers().enumerate() {
+            let (weights, bias) = self.layer_parameters(&layer);
+            let from = if number == 0 { input } else { &current[..rows * layer.inputs] };
+            if number == hidden.len() {
+                multiply(rows, from, weights, values);
+                add_to_rows(bias, values);
+            } else {
+                let to = &mut next[..rows * layer.outputs];
+                multiply(rows, from, weights, to);
+                activation.apply_with_slopes(bias, to, &mut slopes[end..end + to.len()]);
+                std::mem::swap(&mut current, &mut next);
+                end += rows * layer.outputs;
+            }
+        }
+        let mut layers = self.architecture.layers_backward();
+        // The last layer is linear: its derivatives are its weights, the same in every row.
+        let last = layers.next().map_or(&[][..], |layer| self.layer_parameters(&layer).0);
+        if hidden.is_empty() {
+            gradient.chunks_exact_mut(last.len()).for_each(|row| row.copy_from_slice(last));
+        } else {
+            multiply_rows(last, &mut slopes[end - rows * last.len()..end]);
+        }
+        for layer in layers {
+            let weights = self.layer_parameters(&layer).0;
+            let (before, d) = slopes[..end].split_at_mut(end - rows * layer.outputs);
+            end = before.len();
+            if layer.offset == 0 {
+                multiply_transposed(rows, d, weights, gradient);
+            } else {
+                let d_from = &mut current[..rows * layer.inputs];
+                multiply_transposed(rows, d, weights, d_from);
+                multiply_each(&mut before[end - d_from.len()..], d_from);
+            }
+        }
+    }
+
     /// W and b of a layer.
     pub(super) fn layer_parameters(&self, layer: &Layer) -> (&[f32], &[f32]) {
         (&self.parameters[layer.weights()], &self.parameters[layer.bias()])
@@ -242,6 +347,45 @@ pub(super) fn multiply(rows: usize, left: &[f32], right: &[f32], product: &mut [
         MatRef::from_row_major_slice(right, inner, columns),
         1.0,
         Par::Seq,
+    );
+}
+
+/// product (rows × k) = left (rows × n) · rightᵀ, of right (k × n).
+fn multiply_transposed(rows: usize, left: &[f32], right: &[f32], product: &mut [f32]) {
+    let (inner, columns) = (left.len() / rows, product.len() / rows);
+    matmul(
+        MatMut::from_row_major_slice_mut(product, rows, columns),
+        Accum::Replace,
+        MatRef::from_row_major_slice(left, rows, inner),
+        MatRef::from_row_major_slice(right, columns, inner).transpose(),
+        1.0,
+        Par::Seq,
+    );
+}
+
+/// values ∘= factors.
+fn multiply_each(values: &mut [f32], factors: &[f32]) {
+    vectorised(
+        #[inline(always)]
+        || {
+            for (value, factor) in values.iter_mut().zip(factors) {
+                *value *= factor;
+            }
+        },
+    );
+}
+
+/// Multiplies every row of `values` by `factors`, entry by entry.
+fn multiply_rows(factors: &[f32], values: &mut [f32]) {
+    vectorised(
+        #[inline(always)]
+        || {
+            for row in values.chunks_exact_mut(factors.len()) {
+                for (value, factor) in row.iter_mut().zip(factors) {
+                    *value *= factor;
+                }
+            }
+        },
     );
 }
 

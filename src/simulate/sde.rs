@@ -39,8 +39,8 @@ impl Options {
 /// that it was drawn from, and [`Particles::ancestors`] tells which row of the previous frame that came from;
 /// the total mass is kept.
 ///
-/// Source of the rule: Maruyama, Rend. Circ. Mat. Palermo 1955; it is of strong order 1 here, since σ is
-/// constant, and weak order 1.
+/// Source of the rule: Maruyama, Rend. Circ. Mat. Palermo 1955; it is of strong order 1 here, since σ does not
+/// depend on the place, and weak order 1. A σ that changes with time is that at each step's start.
 ///
 /// # Errors
 /// [`Error::InvalidArgument`] for times, steps or fractions out of range, [`Error::InvalidData`] for a start
@@ -114,7 +114,7 @@ pub(super) fn diffusion_step(
     ids: &[u64],
     state: &mut [f64],
 ) -> Result<()> {
-    let (dims, sigma) = (scratch.fields.model.dims(), scratch.fields.model.sigma());
+    let (dims, sigma) = (scratch.fields.model.dims(), scratch.fields.model.sigma(step.time));
     // Without diffusion the score drift (σ²/2) ∇ log p is zero.
     let noisy = sigma > 0.0;
     scratch.fields.evaluate(step.time, state, noisy);

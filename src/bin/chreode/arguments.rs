@@ -174,7 +174,7 @@ pub fn default_step(times: &[f64]) -> f64 {
 
 /// Without noise the flow is the same process, integrated to a higher order.
 pub fn default_motion(model: &Dynamics) -> Motion {
-    if model.sigma() > 0.0 { Motion::Diffusion } else { Motion::Flow }
+    if model.info().sigma > 0.0 { Motion::Diffusion } else { Motion::Flow }
 }
 
 /// The flag of one of the library's options: the meaning, and as further paragraphs its range and a default that is no value.
