@@ -2,10 +2,12 @@
 
 use chreode::Error;
 use chreode::datasets::GeneNetwork;
-use chreode::dynamics::Dynamics;
+use chreode::dynamics::{Dynamics, FieldValues, Fields, Scratch};
 use chreode::exec::progress::silent;
 use chreode::method::{FitOptions, Method, fit};
 use proptest::prelude::*;
+use safetensors::tensor::{Dtype, TensorView};
+use serde_json::{Value, json};
 
 fn model(method: Method) -> Dynamics {
     let mut options = FitOptions::new(method);
@@ -84,7 +86,130 @@ fn foreign_and_newer_files_are_told_apart() {
     assert!(complaint(&replaced(&bytes, r#"leaky-relu"#, r#"sneaky-rel"#)).contains("activation"));
 }
 
+/// A file as another program would write it: networks of (t, x, y) by their names and outputs, and metadata beside the
+/// usual.
+fn written(version: u64, networks: &[(&str, usize)], more: Value) -> Vec<u8> {
+    let mut tensors: Vec<(String, Vec<usize>, Vec<u8>)> = vec![];
+    let mut shapes = json!({});
+    for &(name, outputs) in networks {
+        shapes[name] = json!({ "hidden": [4], "outputs": outputs, "activation": "tanh" });
+        for (layer, inputs, outputs) in [(0, 3, 4), (1, 4, outputs)] {
+            for (part, shape) in [("weight", vec![inputs, outputs]), ("bias", vec![outputs])] {
+                let count: usize = shape.iter().product();
+                let numbers =
+                    (0..count).flat_map(|i| ((i * i + outputs) as f32).sin().to_le_bytes()).collect();
+                tensors.push((format!("{name}.{layer}.{part}"), shape, numbers));
+            }
+        }
+    }
+    let mut metadata = json!({
+        "format_version": version, "method": "foreign", "sigma": 0.7, "delta": null, "times": [0.0, 1.5, 2.0],
+        "seed": "3", "epochs": 12, "networks": shapes,
+        "scaling": { "centre": [0.5, -0.5], "length": 2.0, "start": 0.0, "duration": 1.0 },
+    });
+    more.as_object().unwrap().iter().for_each(|(name, value)| metadata[name] = value.clone());
+    let views = tensors.iter().map(|(name, shape, bytes)| {
+        (name.as_str(), TensorView::new(Dtype::F32, shape.clone(), bytes).unwrap())
+    });
+    let metadata = std::collections::HashMap::from([("chreode".to_string(), metadata.to_string())]);
+    safetensors::serialize(views, Some(metadata)).unwrap()
+}
+
+/// A law with numbers that only a reader of all their digits gets right.
+fn power_law() -> Value {
+    json!({ "growth_law": { "name": "power", "alpha": 0.1 + 0.2, "floor": 1.0 / 3.0 } })
+}
+
+#[test]
+fn potentials_densities_and_changing_diffusions_are_read_as_written() {
+    let with_final_sigma = |mut more: Value| {
+        more["final_sigma"] = json!(0.1 + 0.2);
+        more
+    };
+    let quadratic = json!({ "growth_law": { "name": "quadratic", "alpha": 0.1 + 0.2 } });
+    for (networks, more, landscape) in [
+        (vec![("potential", 1)], power_law(), true),
+        (vec![("potential", 1), ("log_density", 1)], quadratic, true),
+        (vec![("potential", 1), ("score", 2)], with_final_sigma(power_law()), true),
+        (vec![("velocity", 2), ("growth", 1), ("log_density", 1)], with_final_sigma(json!({})), true),
+        (vec![("velocity", 2), ("score", 2)], with_final_sigma(json!({})), false),
+    ] {
+        let dynamics = Dynamics::from_bytes(&written(2, &networks, more.clone())).unwrap();
+        let bytes = dynamics.to_bytes();
+        let back = Dynamics::from_bytes(&bytes).unwrap();
+        assert_eq!(back, dynamics);
+        assert_eq!(back.to_bytes(), bytes);
+        let text = String::from_utf8_lossy(&bytes);
+        assert!(
+            text.contains(r#"format_version\":2"#),
+            "an older reader must not take it for a model it knows"
+        );
+        if more.get("growth_law").is_some() {
+            assert!(text.contains(r#"\"alpha\":0.30000000000000004"#), "{text}");
+        }
+        assert_eq!(back.info().final_sigma, more.get("final_sigma").and_then(Value::as_f64));
+        assert_eq!(back.has_landscape(), landscape);
+        assert_eq!(
+            back.has_growth(),
+            networks.iter().any(|(name, _)| ["potential", "growth"].contains(name))
+        );
+        let (mut velocity, mut growth) = ([f32::NAN; 4], [f32::NAN; 2]);
+        let values = FieldValues {
+            velocity: Some(&mut velocity),
+            growth: Some(&mut growth),
+            ..FieldValues::default()
+        };
+        back.evaluate(1.0, &[0.0, 0.1, 1.0, -2.0], values, &mut Scratch::default());
+        assert!(velocity.iter().chain(&growth).all(|x| x.is_finite()));
+    }
+}
+
+#[test]
+fn models_that_older_readers_understand_stay_readable_to_them() {
+    let bytes = written(1, &[("velocity", 2), ("growth", 1), ("score", 2)], json!({}));
+    let again = Dynamics::from_bytes(&bytes).unwrap().to_bytes();
+    assert!(String::from_utf8_lossy(&again).contains(r#"format_version\":1"#));
+}
+
+#[test]
+fn parts_that_contradict_each_other_are_refused() {
+    let velocity = ("velocity", 2);
+    let refusal = |networks: &[(&str, usize)], more| complaint(&written(2, networks, more));
+    assert!(refusal(&[("growth", 1)], json!({})).contains("neither a velocity nor a potential"));
+    assert!(refusal(&[velocity, ("potential", 1)], power_law()).contains("both a velocity and a potential"));
+    assert!(refusal(&[velocity, ("score", 2), ("log_density", 1)], json!({})).contains("both a score"));
+    assert!(refusal(&[("potential", 1), ("growth", 1)], power_law()).contains("a second one"));
+    assert!(refusal(&[("potential", 2)], power_law()).contains("the potential network"));
+    assert!(refusal(&[velocity, ("log_density", 2)], json!({})).contains("the log_density network"));
+    assert!(refusal(&[velocity], json!({ "final_sigma": 0.0 })).contains("`final_sigma` is not positive"));
+    assert!(refusal(&[velocity], json!({ "final_sigma": 1.0, "sigma": 0.0 })).contains("the diffusion"));
+    assert!(refusal(&[("potential", 1)], json!({})).contains("`growth_law` is missing"));
+    for (law, what) in [
+        (json!({ "name": "cubic", "alpha": 1.0 }), "`name` is not the name of a growth law"),
+        (json!({ "name": "quadratic", "alpha": -1.0 }), "`alpha` is not positive"),
+        (json!({ "name": "power", "alpha": 1.0 }), "`floor` is missing"),
+        (json!({ "name": "power", "alpha": 1.0, "floor": 0.0 }), "`floor` is not positive"),
+        (json!(3), "`alpha` is missing"),
+    ] {
+        assert!(refusal(&[("potential", 1)], json!({ "growth_law": law })).contains(what), "{what}");
+    }
+}
+
 proptest! {
+    #[test]
+    fn damaged_files_of_potentials_never_panic(damage in prop::collection::vec((0.0f64..1.0, any::<u8>()), 1..4)) {
+        let mut bytes = Dynamics::from_bytes(&written(2, &[("potential", 1), ("log_density", 1)], power_law()))
+            .unwrap()
+            .to_bytes();
+        for (at, value) in damage {
+            let at = (at * bytes.len() as f64) as usize;
+            bytes[at] = value;
+        }
+        if let Err(error) = Dynamics::from_bytes(&bytes) {
+            prop_assert!(matches!(error, Error::ModelFile(_)));
+        }
+    }
+
     #[test]
     fn truncated_files_are_refused(cut in 0.0f64..1.0) {
         let bytes = model(Method::WfrFm).to_bytes();

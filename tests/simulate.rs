@@ -5,7 +5,7 @@
 //! them.
 
 use chreode::Error;
-use chreode::dynamics::ClosedForm;
+use chreode::dynamics::{ClosedForm, FieldValues, Fields, Scratch};
 use chreode::exec::rng::{Purpose, stream};
 use chreode::exec::threads::with_threads;
 use chreode::simulate::branching::{self, BirthDeath, Motion};
@@ -191,6 +191,40 @@ fn ornstein_uhlenbeck_has_its_mean_and_variance() {
         assert!((variance / exact - 1.0).abs() < 0.03);
         assert!(frame.log_weights.iter().all(|l| (l - 0.3 * frame.time).abs() < 1e-6));
     }
+}
+
+/// No motion but a noise that grows with time, σ(t) = t.
+struct Warming;
+
+impl Fields for Warming {
+    fn dims(&self) -> usize {
+        1
+    }
+
+    fn sigma(&self, time: f64) -> f64 {
+        time
+    }
+
+    fn evaluate(&self, _time: f64, _points: &[f32], values: FieldValues<'_>, _scratch: &mut Scratch) {
+        [values.velocity, values.growth, values.score_drift].into_iter().flatten().for_each(|v| v.fill(0.0));
+    }
+}
+
+#[test]
+fn a_diffusion_that_changes_with_time_is_that_of_each_steps_start() {
+    let (count, steps) = (40_000, 8);
+    let options = sde::Options::new(1.0 / f64::from(steps), 5);
+    let check = |from: f64, to: f64| {
+        let start = Particles::new(from, 1, vec![0.0; count], None).unwrap();
+        let frame = sde::simulate(&Warming, &start, &[to], &options).unwrap().frames.remove(0);
+        let (mean, variance) = mean_and_variance(frame.points.iter().map(|&x| f64::from(x)));
+        let sigma = |j| from + (to - from) * f64::from(j) / f64::from(steps);
+        let want = (0..steps).map(|j| sigma(j).powi(2)).sum::<f64>() / f64::from(steps);
+        assert!(mean.abs() < 5.0 * (want / count as f64).sqrt());
+        assert!((variance - want).abs() < 5.0 * want * (2.0 / count as f64).sqrt(), "{variance}, not {want}");
+    };
+    check(0.0, 1.0);
+    check(1.0, 0.0);
 }
 
 /// A Gaussian N(m(t), V(t)) with m = 1 + t and V = 0.3 + σ² t / 2 + 0.1 t, as velocity, score and diffusion.

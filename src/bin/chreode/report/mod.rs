@@ -1,6 +1,8 @@
 //! The report: one page of HTML with its pictures inside, that needs nothing else.
 
 mod colours;
+mod contours;
+mod landscape;
 mod pictures;
 mod section;
 mod svg;
@@ -105,7 +107,11 @@ fn model(section: &ModelSection<'_>, view: &View) -> String {
     text += &figure(&pictures::mass(section));
     text += &figure(&pictures::loss(section));
     text += &card("What was chosen", &chosen(section));
-    text + "</div>\n</section>\n"
+    text += "</div>\n";
+    if let Some(landscape) = landscape::figure(section, view) {
+        text += &format!("<div class=\"wide\">{}</div>\n", figure(&landscape));
+    }
+    text + "</section>\n"
 }
 
 fn card(title: &str, inside: &str) -> String {

@@ -33,7 +33,7 @@ pub enum Mark {
 }
 
 /// A dot's diameter: smaller where there are many.
-fn dot(section: &ModelSection<'_>) -> f64 {
+pub fn dot(section: &ModelSection<'_>) -> f64 {
     let cells = section.shown.all_points().len() / section.shown.dims();
     (60.0 / (cells as f64).sqrt()).clamp(3.2, 9.0)
 }
@@ -322,7 +322,7 @@ impl Trees {
 }
 
 /// A plane that holds the observed cells, and the predicted ones unless they are far out.
-fn plane(section: &ModelSection<'_>, view: &View) -> Plot {
+pub fn plane(section: &ModelSection<'_>, view: &View) -> Plot {
     let snapshots = &section.shown;
     let observed: Vec<(f64, f64)> = (0..snapshots.len()).flat_map(|k| cells(snapshots, view, k)).collect();
     let last = section.flow.as_ref().ok().and_then(|frames| frames.last());
@@ -338,11 +338,17 @@ fn plane(section: &ModelSection<'_>, view: &View) -> Plot {
     if snapshots.dims() == 1 { Plot::new(x, y, 0.5).without_y_ticks() } else { Plot::isometric(x, y) }
 }
 
-fn cells<'a>(snapshots: &'a Snapshots, view: &'a View, k: usize) -> impl Iterator<Item = (f64, f64)> + 'a {
+/// Where the cells of snapshot `k` are drawn.
+pub fn cells<'a>(
+    snapshots: &'a Snapshots,
+    view: &'a View,
+    k: usize,
+) -> impl Iterator<Item = (f64, f64)> + 'a {
     snapshots.points(k).chunks_exact(snapshots.dims()).map(|cell| view.place(cell))
 }
 
-fn time_legend(snapshots: &Snapshots) -> Vec<(String, Mark, String)> {
+/// The colour of every time.
+pub fn time_legend(snapshots: &Snapshots) -> Vec<(String, Mark, String)> {
     let entry = |(k, time): (usize, &f64)| {
         let cells = snapshots.count(k);
         (colours::of_time(k, snapshots.len()), Mark::Dot, escape(&format!("time {time} ({cells} cells)")))

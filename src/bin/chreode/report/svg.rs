@@ -80,7 +80,7 @@ impl Axis {
 }
 
 /// 1, 2 or 5 times a power of ten, near `step`.
-fn nice_step(step: f64) -> f64 {
+pub fn nice_step(step: f64) -> f64 {
     let power = 10f64.powf(step.log10().floor());
     let nice = [1.0, 2.0, 5.0, 10.0].into_iter().find(|n| n * power >= step * 0.75).unwrap_or(10.0);
     nice * power
@@ -162,6 +162,11 @@ impl Plot {
         self
     }
 
+    /// What the axes hold, from where to where.
+    pub fn ranges(&self) -> ((f64, f64), (f64, f64)) {
+        ((self.x.from, self.x.to), (self.y.from, self.y.to))
+    }
+
     fn at(&self, x: f64, y: f64) -> (f64, f64) {
         let across = self.left + self.x.place(x) * (WIDTH - self.left - RIGHT);
         let down = self.height - BOTTOM - self.y.place(y) * (self.height - TOP - BOTTOM);
@@ -199,6 +204,25 @@ impl Plot {
             "<path d=\"{path}\" fill=\"none\" {} stroke-linejoin=\"round\" stroke-linecap=\"round\"/>",
             stroke.attributes()
         );
+    }
+
+    /// Areas inside closed rings, by the even–odd rule, with a fine edge.
+    pub fn areas<R: Iterator<Item = (f64, f64)>>(&mut self, rings: impl Iterator<Item = R>, colour: &str) {
+        let mut path = String::new();
+        for ring in rings {
+            // Steps in whole tenths, so that their rounding does not add up.
+            let mut last: Option<(i64, i64)> = None;
+            for (x, y) in ring {
+                let (x, y) = self.at(x, y);
+                let (x, y) = ((10.0 * x).round() as i64, (10.0 * y).round() as i64);
+                let (dx, dy) = last.map_or((x, y), |last| (x - last.0, y - last.1));
+                let command = if last.is_none() { 'M' } else { 'l' };
+                let _ = write!(path, "{command}{} {}", dx as f64 / 10.0, dy as f64 / 10.0);
+                last = Some((x, y));
+            }
+            path.push('z');
+        }
+        let _ = writeln!(self.body, "<path d=\"{path}\" fill=\"{colour}\" class=\"area\"/>");
     }
 
     /// Small crosses.

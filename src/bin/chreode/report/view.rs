@@ -69,6 +69,16 @@ impl View {
         };
         (along(&self.axes[0]), along(&self.axes[1]))
     }
+
+    /// The cell that is drawn at `place` and differs from `through` within the plane only.
+    pub fn lift(&self, place: (f64, f64), through: &[f64]) -> Vec<f32> {
+        let along = |axis: &[f64]| -> f64 {
+            through.iter().zip(&self.centre).zip(axis).map(|((x, c), a)| (x - c) * a).sum()
+        };
+        let steps = (place.0 - along(&self.axes[0]), place.1 - along(&self.axes[1]));
+        let moves = self.axes[0].iter().zip(&self.axes[1]).map(|(a, b)| steps.0 * a + steps.1 * b);
+        through.iter().zip(moves).map(|(x, step)| (x + step) as f32).collect()
+    }
 }
 
 fn leading_direction(rows: &[Vec<f64>], dims: usize) -> Vec<f64> {
@@ -101,4 +111,29 @@ fn normalise(vector: &mut [f64]) -> bool {
         vector.iter_mut().for_each(|x| *x /= length);
     }
     usable
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use chreode::snapshots::MatrixView;
+
+    #[test]
+    fn what_is_lifted_from_the_picture_is_drawn_where_it_came_from() {
+        let dims = 4;
+        let points: Vec<f64> =
+            (0..40 * dims).map(|i| (1 + i % dims) as f64 * (1.7 * i as f64).sin()).collect();
+        let labels: Vec<f64> = (0..40).map(|i| f64::from(i % 2)).collect();
+        let view = MatrixView::from_f64(&points, 40, dims).unwrap();
+        let snapshots = Snapshots::new(view, &labels, None).unwrap();
+        let view = View::of(&snapshots, &[]);
+        let through = [0.3, -1.0, 2.0, 0.7];
+        let drawn = view.place(&view.lift((1.25, -0.5), &through));
+        assert!((drawn.0 - 1.25).abs() < 1e-5 && (drawn.1 + 0.5).abs() < 1e-5, "{drawn:?}");
+        // Through the place of a cell, it is that cell.
+        let own = view.place(&through.map(|x| x as f32));
+        for (x, y) in view.lift(own, &through).iter().zip(through) {
+            assert!((f64::from(*x) - y).abs() < 1e-5);
+        }
+    }
 }
