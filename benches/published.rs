@@ -1,8 +1,8 @@
-//! Measured beside published: W1 per time point, RME, action and growth correlation on the shared data, at the published
-//! settings (3000 steps, five hidden layers of 256).
+//! Measured beside published: W1 per time point, RME, action and growth correlation on the shared data; simulation-free methods
+//! at the published settings (3000 steps, five hidden layers of 256), the others at the library's.
 //!
-//! `cargo bench --bench published -- [DATA] [METHOD] [SEED…]`, or `-- hold-out [SEED…]` (everything, seed 11, without words). A fit takes one to three
-//! minutes on two cores. Needs the data of ../shared; sources of the published figures: Peng et al. (WFR-FM, ICLR
+//! `cargo bench --bench published -- [DATA] [METHOD] [OPTION=VALUE…] [SEED…]`, or `-- hold-out [SEED…]` (everything, seed 11,
+//! without words). A fit takes one to four minutes on two cores. Needs the data of ../shared; sources of the published figures: Peng et al. (WFR-FM, ICLR
 //! 2026) and Ying et al. (USB, 2026), tables on the same files.
 
 #[path = "../tests/common/mod.rs"]
@@ -15,6 +15,7 @@ use chreode::evaluate::{EvaluationOptions, Mode, evaluate};
 use chreode::exec::progress::silent;
 use chreode::exec::threads::with_threads;
 use chreode::method::{FitOptions, Method, fit};
+use chreode::options::Settings;
 use chreode::simulate::ode;
 use chreode::snapshots::Snapshots;
 use std::time::Instant;
@@ -26,7 +27,8 @@ struct Case {
     method: Method,
     delta: Option<f64>,
     sigma: Option<f64>,
-    batch: usize,
+    /// Pairs an interval; the library's default where absent.
+    batch: Option<usize>,
     /// W1 at each later time point where known, mean W1, mean RME.
     published: &'static str,
 }
@@ -36,46 +38,58 @@ struct Case {
 const fn case(
     data: &'static str,
     method: Method,
-    (delta, sigma, batch): (Option<f64>, Option<f64>, usize),
+    (delta, sigma, batch): (Option<f64>, Option<f64>, Option<usize>),
     published: &'static str,
 ) -> Case {
     Case { data, method, delta, sigma, batch, published }
 }
 
-const CASES: [Case; 10] = [
+const CASES: [Case; 21] = [
     case(
         "simulation_gene",
         Method::WfrFm,
-        (Some(1.5), None, 400),
+        (Some(1.5), None, Some(400)),
         "mean W1 .019 RME .001 action 1.305 corr .9913",
     ),
     case(
         "simulation_gene",
         Method::Usb,
-        (Some(1.5), Some(0.02), 400),
+        (Some(1.5), Some(0.02), Some(400)),
         ".020 .021 .019 .018 mean .019 RME .002 corr .9739",
     ),
-    case("dyngen", Method::WfrFm, (Some(2.0), None, 256), ".110 .098 .211 .121 mean .135 RME .005"),
-    case("dyngen", Method::Usb, (Some(2.0), None, 256), ".109 .093 .180 .142 mean .131 RME .007"),
-    case("emt", Method::WfrFm, (Some(2.0), None, 256), ".2099 .2272 .2346 RME .001"),
-    case("emt", Method::Usb, (Some(2.0), Some(0.01), 256), ".1831 .2159 .2309 RME .006"),
-    case("simulation_gene", Method::OtCfm, (None, None, 400), "—"),
-    case("simulation_gene", Method::Sf2m, (None, None, 400), "mean W1 .224"),
-    case("simulation_gene", Method::UotFm, (None, None, 400), "mean W1 .093 RME .010"),
-    case("simulation_gene", Method::Vgfm, (None, None, 400), "mean W1 .046 RME .006 (both stages)"),
+    case("dyngen", Method::WfrFm, (Some(2.0), None, Some(256)), ".110 .098 .211 .121 mean .135 RME .005"),
+    case("dyngen", Method::Usb, (Some(2.0), None, Some(256)), ".109 .093 .180 .142 mean .131 RME .007"),
+    case("emt", Method::WfrFm, (Some(2.0), None, Some(256)), ".2099 .2272 .2346 RME .001"),
+    case("emt", Method::Usb, (Some(2.0), Some(0.01), Some(256)), ".1831 .2159 .2309 RME .006"),
+    case("simulation_gene", Method::OtCfm, (None, None, Some(400)), "—"),
+    case("simulation_gene", Method::Sf2m, (None, None, Some(400)), "mean W1 .224"),
+    case("simulation_gene", Method::UotFm, (None, None, Some(400)), "mean W1 .093 RME .010"),
+    case("simulation_gene", Method::Vgfm, (None, None, Some(400)), "mean W1 .046 RME .006 (both stages)"),
+    case("simulation_gene", Method::MioFlow, (None, None, None), "mean W1 .148"),
+    case("simulation_gene", Method::Tigon, (None, None, None), "mean W1 .045 RME .014 corr .9705"),
+    case("simulation_gene", Method::DeepRuot, (None, None, None), "mean W1 .043 RME .017"),
+    case("simulation_gene", Method::VarRuot, (None, None, None), "mean W1 .079 RME .008"),
+    case("emt", Method::MioFlow, (None, None, None), ".2439 .2665 .2841"),
+    case("emt", Method::Tigon, (None, None, None), ".2433 .2661 .2847 RME .002"),
+    case("emt", Method::DeepRuot, (None, None, None), ".2902 .3193 .3291 RME .005"),
+    case("emt", Method::VarRuot, (None, None, None), ".2540 .2670 .2683 RME .043"),
+    case("dyngen", Method::Tigon, (None, None, None), ".446 .584 .415 .603 mean .512 RME .047"),
+    case("dyngen", Method::DeepRuot, (None, None, None), ".454 .481 .870 .688 mean .623 RME .065"),
+    case("dyngen", Method::VarRuot, (None, None, None), ".315 .548 .630 .593 mean .522 RME .177"),
 ];
 
 fn main() {
     let words: Vec<String> = std::env::args().skip(1).filter(|word| !word.starts_with("--")).collect();
     let seeds: Vec<u64> = words.iter().filter_map(|word| word.parse().ok()).collect();
     let seeds = if seeds.is_empty() { vec![11] } else { seeds };
+    let (given, words): (Vec<String>, Vec<String>) = words.into_iter().partition(|word| word.contains('='));
     let wanted = |case: &Case| {
         let names = [case.data, case.method.as_str()];
         words.iter().filter(|word| word.parse::<u64>().is_err()).all(|word| names.contains(&word.as_str()))
     };
     for seed in seeds {
         for case in CASES.iter().filter(|case| wanted(case)) {
-            run(case, seed);
+            run(case, seed, &given);
         }
         for method in [Method::WfrFm, Method::Usb] {
             if words.is_empty() || words.iter().any(|word| word == "hold-out") {
@@ -89,7 +103,7 @@ fn main() {
 fn run_hold_out(method: Method, seed: u64) {
     let Some(snapshots) = common::shared_snapshots("emt") else { return };
     let Some(case) = CASES.iter().find(|case| case.data == "emt" && case.method == method) else { return };
-    let options = case.options(seed);
+    let options = case.options(seed, &[]);
     let measure = EvaluationOptions { mode: Mode::Ode(ode::Solver::default()), runs: 1, seed, delta: 1.0 };
     let learn = |seen: &Snapshots| Ok(fit(seen, &options, &mut silent)?.dynamics);
     let inner = &snapshots.times()[1..snapshots.len() - 1];
@@ -101,18 +115,27 @@ fn run_hold_out(method: Method, seed: u64) {
 }
 
 impl Case {
-    fn options(&self, seed: u64) -> FitOptions {
-        let mut options = FitOptions::new(self.method);
-        (options.delta, options.sigma, options.seed, options.threads) =
-            (self.delta, self.sigma, seed, THREADS);
-        options.training.batch_size = self.batch;
-        options
+    /// The case's options, with those `given` as name=value over them.
+    fn options(&self, seed: u64, given: &[String]) -> FitOptions {
+        let mut settings = Settings::<FitOptions>::default();
+        let own = [
+            ("method", Some(self.method.to_string())),
+            ("delta", self.delta.map(|delta| delta.to_string())),
+            ("sigma", self.sigma.map(|sigma| sigma.to_string())),
+            ("batch_size", self.batch.map(|batch| batch.to_string())),
+            ("seed", Some(seed.to_string())),
+            ("threads", Some(THREADS.to_string())),
+        ];
+        let own = own.into_iter().filter_map(|(name, value)| Some((name, value?)));
+        let given = given.iter().filter_map(|text| text.split_once('=')).map(|(n, v)| (n, v.to_string()));
+        own.chain(given).for_each(|(name, value)| settings.set(name, &value).unwrap());
+        settings.build().unwrap()
     }
 }
 
-fn run(case: &Case, seed: u64) {
+fn run(case: &Case, seed: u64, given: &[String]) {
     let Some(snapshots) = common::shared_snapshots(case.data) else { return };
-    let options = case.options(seed);
+    let options = case.options(seed, given);
     let started = Instant::now();
     let fitted = fit(&snapshots, &options, &mut silent).unwrap();
     let (dynamics, report) = (&fitted.dynamics, &fitted.report);
@@ -124,6 +147,21 @@ fn run(case: &Case, seed: u64) {
         report.coupling_seconds
     );
     println!("  published      {}", case.published);
+    if let Some(error) = &fitted.stopped {
+        println!("  stopped: {error}");
+    }
+    if let Some(rollout) = &report.rollout {
+        let last = |losses: &[f64]| losses.last().copied();
+        println!(
+            "  {} steps, pre-training loss {:?}, score loss {:?}, final loss {:?}, least {:?}",
+            report.losses.len(),
+            last(&rollout.pretraining_losses),
+            last(&rollout.score_losses),
+            last(&report.losses),
+            report.losses.iter().copied().reduce(f64::min)
+        );
+        println!("  {:?}", rollout.terms.last());
+    }
     let mut modes = vec![("flow", Mode::Ode(ode::Solver::default()))];
     if dynamics.has_score() {
         let times = snapshots.times();

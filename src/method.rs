@@ -1,7 +1,8 @@
-//! The published methods by name, and the fit that all of them share: couple consecutive snapshots, then regress
-//! networks on the bridges between coupled cells.
+//! The published methods by name, and the fit that they are recipes of.
 //!
-//! A method is a [`Recipe`]: which coupling and which bridge. Any coupling goes with any bridge.
+//! Most couple consecutive snapshots, then regress networks on the bridges between coupled cells: such a method is a
+//! coupling and a bridge, and any coupling goes with any bridge. The others roll particles forward and differentiate
+//! through the solver: see [`rollout`](crate::rollout).
 
 use std::time::Instant;
 
@@ -14,6 +15,9 @@ use crate::exec::progress::{Progress, ProgressFn, Reporter};
 use crate::exec::rng::{Purpose, stream};
 use crate::exec::threads::Threads;
 use crate::matching::{Interval, IntervalWeighting, TrainingOptions, train};
+use crate::named::named;
+use crate::nn::Activation;
+use crate::rollout::{self, GrowthPrice, Model, RolloutOptions, RolloutReport};
 use crate::snapshots::{MatrixView, Snapshots};
 use crate::transport::entropy_transport::{EntropyTransportOptions, entropy_transport};
 use crate::transport::minibatch::couple;
@@ -38,6 +42,14 @@ pub enum Method {
     WfrFm,
     /// USB: Wasserstein–Fisher–Rao semi-coupling, Poisson–Brownian bridges, growth and score (Ying et al. 2026).
     Usb,
+    /// MIOFlow: rollout of a velocity (Huguet et al., NeurIPS 2022).
+    MioFlow,
+    /// TIGON: rollout of velocity and growth (Sha et al., Nature Machine Intelligence 2024).
+    Tigon,
+    /// DeepRUOT: rollout of velocity, growth and density (Zhang, Li, Zhou, ICLR 2025).
+    DeepRuot,
+    /// Var-RUOT: rollout of one potential (Sun et al., NeurIPS 2025).
+    VarRuot,
 }
 
 /// Which static problem couples the cells of consecutive snapshots.
@@ -75,43 +87,22 @@ pub enum BridgeKind {
 pub struct Recipe {
     /// The published name, or `custom`.
     pub name: String,
-    /// Which cells belong together.
-    pub coupling: CouplingKind,
-    /// How they get from one to the other.
-    pub bridge: BridgeKind,
+    /// How it learns.
+    pub learning: Learning,
 }
 
-/// The name of each value of an enum, and the value of each name.
-macro_rules! named {
-    ($type:ident, $what:literal, $($value:ident = $name:literal),+ $(,)?) => {
-        impl $type {
-            /// All values.
-            pub const ALL: &'static [$type] = &[$($type::$value),+];
-
-            /// Their names, in the same order.
-            pub const NAMES: &'static [&'static str] = &[$($name),+];
-
-            /// The name, as the command line and the C interface spell it.
-            pub fn as_str(self) -> &'static str {
-                match self { $($type::$value => $name),+ }
-            }
-        }
-
-        impl std::str::FromStr for $type {
-            type Err = Error;
-
-            fn from_str(name: &str) -> Result<Self> {
-                let found = Self::ALL.iter().copied().find(|value| value.as_str() == name);
-                found.ok_or_else(|| Error::argument($what, name, concat!("one of", $(" ", $name),+)))
-            }
-        }
-
-        impl std::fmt::Display for $type {
-            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-                f.write_str(self.as_str())
-            }
-        }
-    };
+/// How a method learns.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Learning {
+    /// By regression on bridges between coupled cells, without simulation.
+    Matching {
+        /// Which cells belong together.
+        coupling: CouplingKind,
+        /// How they get from one to the other.
+        bridge: BridgeKind,
+    },
+    /// By differentiating through rolled-out particles.
+    Rollout(Model),
 }
 
 named!(
@@ -122,7 +113,11 @@ named!(
     UotFm = "uot-fm",
     Vgfm = "vgfm",
     WfrFm = "wfr-fm",
-    Usb = "usb"
+    Usb = "usb",
+    MioFlow = "mioflow",
+    Tigon = "tigon",
+    DeepRuot = "deep-ruot",
+    VarRuot = "var-ruot"
 );
 named!(
     CouplingKind,
@@ -147,35 +142,70 @@ impl From<Method> for Recipe {
     fn from(method: Method) -> Self {
         use BridgeKind::{Brownian, PoissonBrownian, Straight, StraightLogLinear, TravellingDirac};
         use CouplingKind::{EntropicOt, ExactOt, SemiRelaxedOt, UnbalancedOt, Wfr};
-        let (coupling, bridge) = match method {
-            Method::OtCfm => (ExactOt, Straight),
-            Method::Sf2m => (EntropicOt, Brownian),
-            Method::UotFm => (UnbalancedOt, StraightLogLinear),
-            Method::Vgfm => (SemiRelaxedOt, StraightLogLinear),
-            Method::WfrFm => (Wfr, TravellingDirac),
-            Method::Usb => (Wfr, PoissonBrownian),
+        let matching = |coupling, bridge| Learning::Matching { coupling, bridge };
+        let learning = match method {
+            Method::OtCfm => matching(ExactOt, Straight),
+            Method::Sf2m => matching(EntropicOt, Brownian),
+            Method::UotFm => matching(UnbalancedOt, StraightLogLinear),
+            Method::Vgfm => matching(SemiRelaxedOt, StraightLogLinear),
+            Method::WfrFm => matching(Wfr, TravellingDirac),
+            Method::Usb => matching(Wfr, PoissonBrownian),
+            Method::MioFlow => Learning::Rollout(Model::MioFlow),
+            Method::Tigon => Learning::Rollout(Model::Tigon),
+            Method::DeepRuot => Learning::Rollout(Model::DeepRuot),
+            Method::VarRuot => Learning::Rollout(Model::VarRuot),
         };
-        Self { name: method.as_str().into(), coupling, bridge }
+        Self { name: method.as_str().into(), learning }
     }
 }
 
 impl Recipe {
     /// A free combination.
     pub fn custom(coupling: CouplingKind, bridge: BridgeKind) -> Self {
-        Self { name: "custom".into(), coupling, bridge }
+        Self { name: "custom".into(), learning: Learning::Matching { coupling, bridge } }
     }
 
-    fn needs_sigma(&self) -> bool {
-        self.coupling == CouplingKind::EntropicOt
-            || matches!(self.bridge, BridgeKind::Brownian | BridgeKind::PoissonBrownian)
+    /// The coupling of a simulation-free method.
+    pub fn coupling(&self) -> Option<CouplingKind> {
+        match self.learning {
+            Learning::Matching { coupling, .. } => Some(coupling),
+            Learning::Rollout(_) => None,
+        }
     }
 
-    fn needs_delta(&self) -> bool {
-        self.coupling == CouplingKind::Wfr || self.bridge == BridgeKind::TravellingDirac
+    /// The bridge of a simulation-free method.
+    pub fn bridge(&self) -> Option<BridgeKind> {
+        match self.learning {
+            Learning::Matching { bridge, .. } => Some(bridge),
+            Learning::Rollout(_) => None,
+        }
+    }
+}
+
+impl Learning {
+    /// The share of the data's spread that the automatic σ diffuses in a mean interval; none without a σ.
+    pub fn default_noise(self) -> Option<f64> {
+        match self {
+            Learning::Matching { bridge: BridgeKind::PoissonBrownian, .. } => Some(0.03),
+            Learning::Matching { bridge: BridgeKind::Brownian, .. }
+            | Learning::Matching { coupling: CouplingKind::EntropicOt, .. }
+            | Learning::Rollout(Model::DeepRuot | Model::VarRuot) => Some(0.1),
+            Learning::Matching { .. } | Learning::Rollout(Model::MioFlow | Model::Tigon) => None,
+        }
     }
 
-    fn needs_penalty(&self) -> bool {
-        matches!(self.coupling, CouplingKind::UnbalancedOt | CouplingKind::SemiRelaxedOt)
+    fn needs_delta(self) -> bool {
+        match self {
+            Learning::Matching { coupling, bridge } => {
+                coupling == CouplingKind::Wfr || bridge == BridgeKind::TravellingDirac
+            }
+            Learning::Rollout(model) => model != Model::MioFlow,
+        }
+    }
+
+    fn needs_penalty(self) -> bool {
+        let Learning::Matching { coupling, .. } = self else { return false };
+        matches!(coupling, CouplingKind::UnbalancedOt | CouplingKind::SemiRelaxedOt)
     }
 }
 
@@ -188,7 +218,7 @@ impl Recipe {
 ///   the nearest cell of the neighbouring snapshot. Cells then reach their neighbours at half a radian of the cone,
 ///   well inside πδ, where mass would rather die and be born.
 /// * σ: the noise of a mean interval, σ√h̄, is 3 % of the root mean square deviation of a coordinate for growing
-///   bridges (branching particles), and 10 % for SF2M, whose entropic plan it also sets.
+///   bridges (branching particles), and 10 % for SF2M, whose entropic plan it also sets, DeepRUOT and Var-RUOT.
 /// * ρ (UOT-FM, VGFM): 2δ², which makes small displacements cost what they do in WFR_δ.
 #[derive(Debug, Clone, PartialEq)]
 pub struct FitOptions {
@@ -210,17 +240,27 @@ pub struct FitOptions {
     pub threads: usize,
     /// Networks and optimiser.
     pub training: TrainingOptions,
+    /// What simulation-based methods take beside that.
+    pub rollout: RolloutOptions,
 }
 
 impl FitOptions {
-    /// The published settings of a method.
+    /// The published settings of a method; of simulation-based ones, those found to serve here.
     pub fn new(method: Method) -> Self {
+        let recipe = Recipe::from(method);
         let mut training = TrainingOptions::default();
         if method == Method::Usb {
             training.growth_hidden = None; // five layers, as its velocity
         }
+        let model = match recipe.learning {
+            Learning::Rollout(model) => model,
+            Learning::Matching { .. } => Model::MioFlow,
+        };
+        if let Learning::Rollout(_) = recipe.learning {
+            training = rollout_training(model);
+        }
         Self {
-            recipe: method.into(),
+            recipe,
             delta: None,
             sigma: None,
             branching_rate: None,
@@ -229,7 +269,23 @@ impl FitOptions {
             seed: 0,
             threads: 0,
             training,
+            rollout: RolloutOptions::new(model),
         }
+    }
+}
+
+/// The networks and the optimiser of a simulation-based method.
+fn rollout_training(_model: Model) -> TrainingOptions {
+    TrainingOptions {
+        epochs: 800,
+        batch_size: 1024,
+        hidden: vec![64; 3],
+        growth_hidden: None,
+        score_hidden: None,
+        activation: Activation::Silu,
+        learning_rate: 5e-3,
+        clip: Some(1.0),
+        ..TrainingOptions::default()
     }
 }
 
@@ -250,8 +306,10 @@ pub struct FitReport {
     pub couplings: Vec<Vec<Report>>,
     /// The number of matched pairs of each interval.
     pub pairs: Vec<usize>,
-    /// The loss of every training step.
+    /// The loss of every training step, of the main stage where there are several.
     pub losses: Vec<f64>,
+    /// What a simulation-based fit tells beside.
+    pub rollout: Option<RolloutReport>,
     /// Seconds spent coupling.
     pub coupling_seconds: f64,
     /// Seconds spent training.
@@ -314,55 +372,80 @@ pub fn fit(snapshots: &Snapshots, options: &FitOptions, progress: &mut ProgressF
         couplings: vec![],
         pairs: vec![],
         losses: vec![],
+        rollout: None,
         coupling_seconds: 0.0,
         training_seconds: 0.0,
     };
-    let mut intervals = Vec::with_capacity(snapshots.len() - 1);
-    for index in 0..snapshots.len() - 1 {
-        intervals.push(couple_interval(
-            snapshots,
-            index,
-            options,
-            &parameters,
-            &threads,
-            &mut reporter,
-            &mut report,
-        )?);
-    }
-    let mean_weight = intervals.iter().map(|interval| interval.weight).sum::<f64>() / intervals.len() as f64;
-    intervals.iter_mut().for_each(|interval| interval.weight /= mean_weight);
-    report.coupling_seconds = started.elapsed().as_secs_f64();
-
-    let bridge = parameters.bridge(options.recipe.bridge)?;
-    let trained = train(
-        snapshots,
-        &intervals,
-        (bridge, &scaling),
-        &options.training,
-        options.seed,
-        &threads,
-        &mut reporter,
-    )?;
+    let learned = match options.recipe.learning {
+        Learning::Matching { coupling, bridge } => {
+            let mut intervals = Vec::with_capacity(snapshots.len() - 1);
+            for index in 0..snapshots.len() - 1 {
+                intervals.push(couple_interval(
+                    snapshots,
+                    (index, coupling, bridge),
+                    options,
+                    &parameters,
+                    &threads,
+                    &mut reporter,
+                    &mut report,
+                )?);
+            }
+            let mean_weight =
+                intervals.iter().map(|interval| interval.weight).sum::<f64>() / intervals.len() as f64;
+            intervals.iter_mut().for_each(|interval| interval.weight /= mean_weight);
+            report.coupling_seconds = started.elapsed().as_secs_f64();
+            let bridge = parameters.bridge(bridge)?;
+            let (training, seed) = (&options.training, options.seed);
+            let trained =
+                train(snapshots, &intervals, (bridge, &scaling), training, seed, &threads, &mut reporter)?;
+            report.losses = trained.losses;
+            report.training_seconds = trained.seconds;
+            let fields = (Drift::Velocity(trained.velocity), trained.growth, trained.score.map(Score::Drift));
+            (bridge.sigma(), fields, trained.stopped)
+        }
+        Learning::Rollout(model) => {
+            let numbers = rollout::Numbers {
+                sigma: parameters.sigma.unwrap_or(0.0),
+                delta: parameters.delta.unwrap_or(f64::NAN),
+            };
+            let trained = rollout::train(
+                snapshots,
+                &scaling,
+                model,
+                numbers,
+                &options.rollout,
+                &options.training,
+                options.seed,
+                &threads,
+                &mut reporter,
+            )?;
+            report.losses = trained.losses;
+            report.rollout = Some(trained.report);
+            report.training_seconds = trained.seconds;
+            (numbers.sigma, (trained.drift, trained.growth, trained.score), trained.stopped)
+        }
+    };
+    let (sigma, (drift, growth, score), stopped) = learned;
     let info = ModelInfo {
         method: options.recipe.name.clone(),
-        sigma: bridge.sigma(),
-        final_sigma: None,
+        sigma,
+        final_sigma: options.rollout.final_sigma.filter(|_| options.recipe.learning == DEEP_RUOT),
         delta: parameters.length(),
         times: snapshots.times().to_vec(),
         seed: options.seed,
-        epochs: trained.losses.len(),
+        epochs: report.losses.len(),
     };
-    report.losses = trained.losses;
-    report.training_seconds = trained.seconds;
-    let (drift, score) = (Drift::Velocity(trained.velocity), trained.score.map(Score::Drift));
-    let dynamics = Dynamics::new(info, scaling, drift, trained.growth, score)?;
-    Ok(Fit { dynamics, report, stopped: trained.stopped })
+    let dynamics = Dynamics::new(info, scaling, drift, growth, score)?;
+    Ok(Fit { dynamics, report, stopped })
 }
+
+/// The one method whose σ may change with time.
+const DEEP_RUOT: Learning = Learning::Rollout(Model::DeepRuot);
 
 /// Couples the cells of snapshots `index` and `index + 1`.
 fn couple_interval(
     snapshots: &Snapshots,
-    index: usize,
+    (index, kind, bridge): (usize, CouplingKind, BridgeKind),
     options: &FitOptions,
     parameters: &Parameters,
     threads: &Threads,
@@ -370,7 +453,6 @@ fn couple_interval(
     report: &mut FitReport,
 ) -> Result<Interval> {
     let (start, end) = (snapshots.times()[index], snapshots.times()[index + 1]);
-    let kind = options.recipe.coupling;
     let (mut source, mut target) = (cloud(snapshots, index)?, cloud(snapshots, index + 1)?);
     if matches!(kind, CouplingKind::ExactOt | CouplingKind::EntropicOt) {
         (source, target) = (source.normalised(), target.normalised());
@@ -398,7 +480,7 @@ fn couple_interval(
     let key = (options.seed, index as u64);
     let (mut coupling, reports) =
         couple((&source, &target), options.chunk_size, key, &solve, threads, &mut on_block)?;
-    if options.recipe.bridge == BridgeKind::TravellingDirac {
+    if bridge == BridgeKind::TravellingDirac {
         // No Dirac travels πδ or farther, whatever a coupling other than its own asks for.
         let cost = Cost::Wfr { delta: parameters.delta.unwrap_or(f64::NAN) };
         coupling.part(|pair| {
@@ -433,7 +515,10 @@ const ENTROPIC_SWEEPS: usize = 100_000;
 
 impl Parameters {
     fn resolve(snapshots: &Snapshots, scaling: &Scaling, options: &FitOptions) -> Result<Self> {
-        let recipe = &options.recipe;
+        let learning = options.recipe.learning;
+        let needs_sigma = learning.default_noise().is_some()
+            || matches!(learning, Learning::Rollout(_))
+                && options.rollout.growth_price == GrowthPrice::Branching;
         for (name, value) in [
             ("delta", options.delta),
             ("sigma", options.sigma),
@@ -452,28 +537,30 @@ impl Parameters {
                 }
                 (None, Some(sigma)) => delta = Some(sigma / rate.sqrt()),
                 (Some(delta), None) => sigma = Some(delta * rate.sqrt()),
-                (None, None) if !recipe.needs_sigma() => {
+                (None, None) if !needs_sigma => {
                     let allowed = "given with sigma or delta: delta² = sigma²/branching_rate";
                     return Err(Error::argument("branching_rate", rate, allowed));
                 }
                 _ => {}
             }
         }
-        if recipe.needs_sigma() && sigma.is_none() {
-            let fraction = if recipe.bridge == BridgeKind::PoissonBrownian { 0.03 } else { 0.1 };
+        if needs_sigma && sigma.is_none() {
+            let fraction = learning.default_noise().unwrap_or(0.1);
             sigma = Some(fraction * scaling.length / scaling.duration.sqrt());
         }
         if let (None, Some(rate), Some(sigma)) = (delta, options.branching_rate, sigma) {
             delta = Some(sigma / rate.sqrt());
         }
-        if (recipe.needs_delta() || recipe.needs_penalty() && options.penalty.is_none()) && delta.is_none() {
+        if (learning.needs_delta() || learning.needs_penalty() && options.penalty.is_none())
+            && delta.is_none()
+        {
             delta = Some(automatic_delta(snapshots, scaling, options.seed)?);
         }
         let penalty = options.penalty.or(delta.map(|delta| 2.0 * delta * delta));
         Ok(Self {
-            delta: delta.filter(|_| recipe.needs_delta()),
-            sigma: sigma.filter(|_| recipe.needs_sigma()),
-            penalty: penalty.filter(|_| recipe.needs_penalty()),
+            delta: delta.filter(|_| learning.needs_delta()),
+            sigma: sigma.filter(|_| needs_sigma),
+            penalty: penalty.filter(|_| learning.needs_penalty()),
         })
     }
 

@@ -147,12 +147,22 @@ fn fit_evaluate_and_simulate_keep_their_contract() {
 fn every_method_and_a_free_combination_can_be_fitted_and_evaluated() {
     let folder = with_cells("methods");
     let methods = run(&folder, "methods --json").json();
-    assert_eq!(methods.as_array().unwrap().len(), 6);
+    assert_eq!(methods.as_array().unwrap().len(), 10);
     let names =
         methods.as_array().unwrap().iter().map(|m| format!("--method {}", m["name"].as_str().unwrap()));
     for choice in names.chain(["--coupling wfr --bridge straight".into()]) {
-        let fitted = run(&folder, &format!("fit cells.csv {choice} {TINY} -o model --json")).json();
-        assert_eq!(fitted["unmatched_mass"].as_array().unwrap().len(), 4, "{choice}");
+        let stages = "--pretraining-epochs 2 --score-epochs 2";
+        let call = format!("fit cells.csv {choice} {TINY} {stages} -o model --report page.html --json");
+        let fitted = run(&folder, &call).json();
+        let rollout = ["mioflow", "tigon", "ruot"].iter().any(|name| choice.contains(name));
+        assert_eq!(
+            fitted["unmatched_mass"].as_array().unwrap().len(),
+            if rollout { 0 } else { 4 },
+            "{choice}"
+        );
+        assert_eq!(fitted["terms"].is_object(), rollout, "{choice}");
+        let page = fs::read_to_string(folder.join("page.html")).unwrap();
+        assert_eq!(page.contains("Waddington"), choice.contains("ruot"), "{choice}");
         assert!(run(&folder, "evaluate model cells.csv --json").json()["mean_w1"].is_f64(), "{choice}");
     }
 }

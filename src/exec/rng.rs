@@ -24,6 +24,8 @@ pub enum Purpose {
     Dataset = 6,
     /// Resampling of weighted particles.
     Resampling = 7,
+    /// Noise, probes and draws of a training rollout.
+    Rollout = 8,
 }
 
 /// The generator of `(seed, purpose, index, sub_index)`.

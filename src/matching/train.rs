@@ -102,7 +102,7 @@ impl TrainingOptions {
         }
         // One loss a step is kept.
         fits_in_memory("epochs", self.epochs, self.epochs.checked_mul(2))?;
-        self.schedule().validate()?;
+        self.schedule_over(self.epochs).validate()?;
         if !(0.0..1.0).contains(&self.ema) {
             return Err(Error::argument("ema", self.ema, "at least 0 and below 1"));
         }
@@ -112,14 +112,15 @@ impl TrainingOptions {
         Ok(())
     }
 
-    fn schedule(&self) -> Schedule {
+    /// The learning rate of a stage of `epochs` steps.
+    pub(crate) fn schedule_over(&self, epochs: usize) -> Schedule {
         match self.final_learning_rate {
-            Some(end) => Schedule::Cosine { start: self.learning_rate, end, steps: self.epochs },
+            Some(end) => Schedule::Cosine { start: self.learning_rate, end, steps: epochs },
             None => Schedule::Constant(self.learning_rate),
         }
     }
 
-    fn architecture(&self, hidden: &[usize], dims: usize, outputs: usize) -> Architecture {
+    pub(crate) fn architecture(&self, hidden: &[usize], dims: usize, outputs: usize) -> Architecture {
         Architecture { inputs: dims + 1, hidden: hidden.to_vec(), outputs, activation: self.activation }
     }
 }
@@ -223,7 +224,7 @@ pub(crate) fn train(
     let mut growth = learner(bridge.grows(), options.growth_hidden.as_ref(), 1, 1)?;
     let mut score = learner(bridge.sigma() > 0.0, options.score_hidden.as_ref(), dims, 2)?;
 
-    let schedule = options.schedule();
+    let schedule = options.schedule_over(options.epochs);
     let mut losses = Vec::with_capacity(options.epochs);
     let mut stopped = None;
     for epoch in 0..options.epochs {

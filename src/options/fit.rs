@@ -2,12 +2,13 @@
 
 use super::Default::{Rule, Value};
 use super::Kind::{Integer, Name, Real, Widths};
-use super::Range::{BelowOne, Positive};
+use super::Range::{BelowOne, NotNegative, Positive, Share};
 use super::{Entry, Settings, Target};
 use crate::error::{Error, Result};
 use crate::matching::IntervalWeighting;
-use crate::method::{BridgeKind, CouplingKind, FitOptions, Method};
+use crate::method::{BridgeKind, CouplingKind, FitOptions, Method, Recipe};
 use crate::nn::Activation;
+use crate::rollout::{GrowthPrice, Scheme};
 
 impl Target for FitOptions {
     const LIST: &'static str = "fit";
@@ -26,7 +27,8 @@ impl Target for FitOptions {
         Entry {
             name: "coupling",
             kind: Name(CouplingKind::NAMES, |o, v| {
-                (o.recipe.name, o.recipe.coupling) = ("custom".into(), v.parse()?);
+                let bridge = o.recipe.bridge().unwrap_or(BridgeKind::Straight);
+                o.recipe = Recipe::custom(v.parse()?, bridge);
                 Ok(())
             }),
             default: Rule("the method's"),
@@ -35,7 +37,8 @@ impl Target for FitOptions {
         Entry {
             name: "bridge",
             kind: Name(BridgeKind::NAMES, |o, v| {
-                (o.recipe.name, o.recipe.bridge) = ("custom".into(), v.parse()?);
+                let coupling = o.recipe.coupling().unwrap_or(CouplingKind::ExactOt);
+                o.recipe = Recipe::custom(coupling, v.parse()?);
                 Ok(())
             }),
             default: Rule("the method's"),
@@ -153,6 +156,102 @@ impl Target for FitOptions {
             default: Value("uniform"),
             meaning: "How much an interval counts in the loss: all the same, or by the mass at its start",
         },
+        Entry {
+            name: "scheme",
+            kind: Name(Scheme::NAMES, |o, v| {
+                o.rollout.scheme = v.parse()?;
+                Ok(())
+            }),
+            default: Rule("rk4; var-ruot: euler"),
+            meaning: "Solver of the rollouts of mioflow, tigon and deep-ruot; with noise it is Euler–Maruyama",
+        },
+        Entry {
+            name: "rollout_steps",
+            kind: Integer(1..=1_000_000, |o, v| o.rollout.steps = v as usize),
+            default: Rule("STEPS"),
+            meaning: "Solver steps of a rollout in a mean interval between snapshots",
+        },
+        Entry {
+            name: "mass_weight",
+            kind: Real(NotNegative, |o, v| o.rollout.mass_weight = v),
+            default: Value("1"),
+            meaning: "Weight of the total mass at each snapshot in the loss of a rollout, where transport has 1",
+        },
+        Entry {
+            name: "local_mass_weight",
+            kind: Real(NotNegative, |o, v| o.rollout.local_mass_weight = v),
+            default: Rule("LOCAL"),
+            meaning: "Weight of the particles’ own masses in the loss of a rollout",
+        },
+        Entry {
+            name: "energy_weight",
+            kind: Real(NotNegative, |o, v| o.rollout.energy_weight = v),
+            default: Rule("ENERGY"),
+            meaning: "Weight of the energy, or action, of the paths; 0 leaves it out",
+        },
+        Entry {
+            name: "residual_weight",
+            kind: Real(NotNegative, |o, v| o.rollout.residual_weight = v),
+            default: Rule("RESIDUAL"),
+            meaning: "Weight of the Fokker–Planck (deep-ruot) or Hamilton–Jacobi–Bellman residual (var-ruot); 0 leaves it out",
+        },
+        Entry {
+            name: "initial_density_weight",
+            kind: Real(NotNegative, |o, v| o.rollout.initial_density_weight = v),
+            default: Value("0.001"),
+            meaning: "Weight of the density at the first snapshot, of deep-ruot",
+        },
+        Entry {
+            name: "growth_price",
+            kind: Name(GrowthPrice::NAMES, |o, v| {
+                o.rollout.growth_price = v.parse()?;
+                Ok(())
+            }),
+            default: Value("quadratic"),
+            meaning: "What growth costs in a rollout: δ²g²/2, that of branching Brownian motion (tigon, deep-ruot), or δ²|g|^(2/15) (var-ruot)",
+        },
+        Entry {
+            name: "growth_cap",
+            kind: Real(Positive, |o, v| o.rollout.growth_cap = v),
+            default: Value("5"),
+            meaning: "The largest growth rate under the power price, per mean interval",
+        },
+        Entry {
+            name: "plan_epsilon",
+            kind: Real(Positive, |o, v| o.rollout.plan_epsilon = Some(v)),
+            default: Rule("exact plans"),
+            meaning: "Regularisation of the plans between particles and cells of a rollout, a squared length",
+        },
+        Entry {
+            name: "probes",
+            kind: Integer(1..=65536, |o, v| o.rollout.probes = v as usize),
+            default: Value("8"),
+            meaning: "Random directions for divergences and Laplacians in more than 12 dimensions; in fewer they are exact",
+        },
+        Entry {
+            name: "resample_below",
+            kind: Real(Share, |o, v| o.rollout.resample_below = v),
+            default: Value("0.5"),
+            meaning: "Resample where the effective sample size is below this share of the particles, of var-ruot",
+        },
+        Entry {
+            name: "pretraining_epochs",
+            kind: Integer(0..=u64::MAX, |o, v| o.rollout.pretraining_epochs = v as usize),
+            default: Value("300"),
+            meaning: "Steps on the reconstruction alone before all others, of deep-ruot",
+        },
+        Entry {
+            name: "score_epochs",
+            kind: Integer(0..=u64::MAX, |o, v| o.rollout.score_epochs = v as usize),
+            default: Value("500"),
+            meaning: "Steps of the density on bridges between rolled-out cells, of deep-ruot and var-ruot",
+        },
+        Entry {
+            name: "final_sigma",
+            kind: Real(Positive, |o, v| o.rollout.final_sigma = Some(v)),
+            default: Rule("as sigma"),
+            meaning: "σ at the last snapshot, geometric in time from sigma at the first, of deep-ruot",
+        },
         THREADS,
     ];
 
@@ -218,7 +317,7 @@ mod tests {
     #[test]
     fn a_free_recipe_needs_both_halves_and_no_method() {
         let both = built(&[("bridge", "straight"), ("coupling", "wfr")]);
-        assert_eq!((both.recipe.name.as_str(), both.recipe.bridge), ("custom", BridgeKind::Straight));
+        assert_eq!(both.recipe, Recipe::custom(CouplingKind::Wfr, BridgeKind::Straight));
         for given in [&["bridge"][..], &["coupling"], &["bridge", "coupling", "method"]] {
             let mut settings = Settings::<FitOptions>::default();
             for name in given {

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::time::Instant;
 
 use chreode::Error;
-use chreode::method::{self, BridgeKind, FitOptions, FitReport};
+use chreode::method::{self, FitOptions, FitReport, Learning, Recipe};
 use chreode::options::{Settings, Target};
 use chreode::snapshots::Snapshots;
 use clap::parser::ValueSource;
@@ -159,6 +159,10 @@ fn json(options: &FitOptions, report: &FitReport, total: f64, call: &Fit) -> ser
         "seed": options.seed,
         "seconds": { "coupling": report.coupling_seconds, "training": report.training_seconds, "total": total },
         "loss": { "first": report.losses.first(), "last": report.losses.last() },
+        "terms": report.rollout.as_ref().and_then(|rollout| rollout.terms.last()).map(|terms| json!({
+            "transport": terms.transport, "mass": terms.mass, "local_mass": terms.local_mass,
+            "energy": terms.energy, "residual": terms.residual, "initial_density": terms.initial_density,
+        })),
         "unmatched_mass": unmatched,
         "pairs": report.pairs,
         "coupling_gap": (0..report.couplings.len()).map(|k| coupling_gap(report, k)).collect::<Vec<_>>(),
@@ -176,22 +180,27 @@ pub fn coupling_gap(report: &FitReport, interval: usize) -> f64 {
     report.couplings[interval].iter().map(gap).fold(0.0, f64::max)
 }
 
+/// How a method learns, in words.
+pub fn learning(recipe: &Recipe) -> String {
+    match recipe.learning {
+        Learning::Matching { coupling, bridge } => format!("coupling {coupling}, bridge {bridge}"),
+        Learning::Rollout(_) => "rolled-out particles".into(),
+    }
+}
+
 /// What was chosen: (name, value, by which rule).
 pub fn choices(options: &FitOptions, report: &FitReport) -> Vec<(&'static str, f64, String)> {
     let given =
         |given: Option<f64>, rule: &str| if given.is_some() { "given".to_string() } else { rule.to_string() };
-    let from_rate =
-        |rule: &'static str| if options.branching_rate.is_some() { "from δ² = σ²/λ" } else { rule };
-    let sigma_rule = if options.recipe.bridge == BridgeKind::PoissonBrownian {
-        "σ√h is 3 % of the spread of a coordinate, h the mean interval"
-    } else {
-        "σ√h is 10 % of the spread of a coordinate, h the mean interval"
-    };
+    let share = options.recipe.learning.default_noise().unwrap_or(0.1);
+    let sigma_rule =
+        format!("σ√h is {:.0} % of the spread of a coordinate, h the mean interval", 100.0 * share);
     let delta_rule = "largest 99 % quantile of nearest-neighbour distances between consecutive snapshots";
+    let from_rate = |rule| if options.branching_rate.is_some() { "from δ² = σ²/λ" } else { rule };
     let mut all = vec![];
     let mut add = |name, value: Option<f64>, rule| all.extend(value.map(|value| (name, value, rule)));
     add("delta", report.delta, given(options.delta, from_rate(delta_rule)));
-    let sigma_rule = if options.delta.is_some() { from_rate(sigma_rule) } else { sigma_rule };
+    let sigma_rule = if options.delta.is_some() { from_rate(&sigma_rule) } else { &sigma_rule };
     add("sigma", report.sigma, given(options.sigma, sigma_rule));
     add("branching rate", report.branching_rate, given(options.branching_rate, "σ²/δ²"));
     add("penalty", report.penalty, given(options.penalty, "2δ²"));
@@ -200,7 +209,7 @@ pub fn choices(options: &FitOptions, report: &FitReport) -> Vec<(&'static str, f
 
 fn summary(options: &FitOptions, report: &FitReport) -> String {
     let recipe = &options.recipe;
-    let mut text = format!("{}: coupling {}, bridge {}\n", recipe.name, recipe.coupling, recipe.bridge);
+    let mut text = format!("{}: {}\n", recipe.name, learning(recipe));
     for (name, value, rule) in choices(options, report) {
         text += &format!("{name} = {} ({rule})\n", short(value));
     }
@@ -216,6 +225,27 @@ fn summary(options: &FitOptions, report: &FitReport) -> String {
     }
     if let (Some(first), Some(last)) = (report.losses.first(), report.losses.last()) {
         text += &format!("loss {} → {} in {} steps\n", short(*first), short(*last), report.losses.len());
+    }
+    if let Some(rollout) = &report.rollout {
+        let stages = [("pre-training", &rollout.pretraining_losses), ("score", &rollout.score_losses)];
+        for (stage, losses) in stages {
+            if let (Some(first), Some(last)) = (losses.first(), losses.last()) {
+                text +=
+                    &format!("{stage} loss {} → {} in {} steps\n", short(*first), short(*last), losses.len());
+            }
+        }
+        text += &rollout.terms.last().map_or_else(String::new, |terms| {
+            format!(
+                "of the last loss: transport {}, mass {}, local mass {}, energy {}, residual {}, initial density {}, \
+                 before their weights\n",
+                short(terms.transport),
+                short(terms.mass),
+                short(terms.local_mass),
+                short(terms.energy),
+                short(terms.residual),
+                short(terms.initial_density)
+            )
+        });
     }
     text + &format!(
         "coupling {}, training {}\n",

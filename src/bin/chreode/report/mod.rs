@@ -16,7 +16,7 @@ pub use section::ModelSection;
 
 use crate::arguments::Data;
 use crate::failure::Result;
-use crate::fit::{choices, coupling_gap};
+use crate::fit::{choices, coupling_gap, learning};
 use crate::output::{seconds, short};
 use pictures::{Figure, Mark};
 use svg::escape;
@@ -84,10 +84,9 @@ fn data_line(data: &Data) -> String {
 fn model(section: &ModelSection<'_>, view: &View) -> String {
     let recipe = &section.options.recipe;
     let mut text = format!(
-        "<section>\n<h2>{}</h2>\n<p>Coupling <b>{}</b>, bridge <b>{}</b>; {} parameters, {} steps, coupling {}, training {}.{}</p>\n<div class=\"cards\">\n",
+        "<section>\n<h2>{}</h2>\n<p>Learned by {}; {} parameters, {} steps, coupling {}, training {}.{}</p>\n<div class=\"cards\">\n",
         escape(&recipe.name),
-        recipe.coupling,
-        recipe.bridge,
+        learning(recipe),
         section.model.parameter_count(),
         section.report.losses.len(),
         seconds(section.report.coupling_seconds),
@@ -194,6 +193,19 @@ fn chosen(section: &ModelSection<'_>) -> String {
     let mut text = String::new();
     if !choices.is_empty() {
         text += &table(&["parameter", "value", "rule"], &choices);
+    }
+    if let Some(terms) = report.rollout.as_ref().and_then(|rollout| rollout.terms.last()) {
+        let rows = [
+            ("transport", terms.transport, "W2² over the dimension"),
+            ("mass", terms.mass, "square of the relative error of the total"),
+            ("local mass", terms.local_mass, "squares of the errors of the particles' own masses"),
+            ("energy", terms.energy, "of the paths"),
+            ("residual", terms.residual, "mean square of what the optimality condition misses"),
+            ("initial density", terms.initial_density, "mean square error of its logarithm"),
+        ];
+        let rows =
+            rows.map(|(name, value, meaning)| vec![name.to_string(), short(value), meaning.to_string()]);
+        return text + &table(&["part of the last loss", "value", "meaning"], &rows);
     }
     text + &table(&["interval", "pairs", "gap", "dying", "born"], &intervals)
         + "<p class=\"note\">Pairs: coupled pairs of cells. Gap: certified duality gap of the coupling, relative to its value. \

@@ -1,0 +1,90 @@
+//! DeepRUOT: velocity, growth and density along the probability flow of a regularised unbalanced transport.
+
+use super::growth_penalty::GrowthPenalty;
+use super::solver::{Equations, Rates, Record, State, Wanted};
+use crate::nn::Var;
+
+/// The equations of regularised unbalanced optimal transport as a flow (Zhang, Li, Zhou, ICLR 2025):
+///
+/// ```text
+/// dX = v dt,  d ln w = g dt,  at the price
+/// ½‖v‖² + (σ⁴/8)‖∇ℓ‖² − (σ²/2)(1 + ℓ) g − ½ (dσ²/dt) ℓ + Ψ(g)    of a unit of mass,   ℓ = ln p,
+/// where  ∂_t ℓ + v·∇ℓ + ∇·v − g = 0
+/// ```
+///
+/// The published scalar is s = ½σ²ℓ. The network's output is ℓ itself, which is of order one whatever σ is, and the
+/// residual is the published one, ∂_t p + ∇·(pv) − gp, divided by p.
+///
+/// Networks: v, g, ℓ.
+pub(super) struct DeepRuot {
+    /// σ² at a time.
+    pub(super) sigma: Sigma,
+    pub(super) growth: GrowthPenalty,
+}
+
+/// σ(t) = σ₀ e^{ρ(t − t₀)} with t₀ = 0: constant for ρ = 0.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Sigma {
+    pub(super) start: f64,
+    pub(super) rate: f64,
+}
+
+impl Sigma {
+    /// σ².
+    pub(super) fn square(self, time: f64) -> f64 {
+        let sigma = self.start * libm::exp(self.rate * time);
+        sigma * sigma
+    }
+}
+
+impl Equations for DeepRuot {
+    fn rates(&self, record: &mut Record<'_>, time: f64, state: State, wanted: Wanted) -> Rates {
+        let t = time as f32;
+        let Record { tape, networks, directions } = record;
+        let input = tape.input(t, state.x);
+        let growth = tape.apply(networks, 1, input, 1).output;
+        let (velocity, divergence) = if wanted == Wanted::EnergyAndResidual {
+            let jet = tape.apply_jet(networks, 0, (t, state.x), directions);
+            let divergence = tape.divergence(&jet, directions);
+            (tape.output_value(&jet), Some(divergence))
+        } else {
+            (tape.apply(networks, 0, input, 1).output, None)
+        };
+        if wanted == Wanted::Motion {
+            return Rates { drift: velocity, growth: Some(growth), energy: None, residual: None };
+        }
+        let density = tape.apply(networks, 2, input, 2);
+        let slopes = tape.input_gradient(networks, &density);
+        let log_density = density.output;
+        let dims = tape.value(velocity).len() / tape.value(growth).len();
+        let gradient = tape.columns(slopes, 1, dims);
+
+        let square = self.sigma.square(time);
+        let (speed, fisher) = (tape.dot(velocity, velocity), tape.dot(gradient, gradient));
+        let mut energy = tape.sum((speed, 0.5), (fisher, (square * square / 8.0) as f32));
+        let shifted = tape.map(log_density, |l| (1.0 + l, 1.0));
+        let entropy = tape.product(shifted, growth);
+        energy = tape.sum((energy, 1.0), (entropy, (-square / 2.0) as f32));
+        if self.sigma.rate != 0.0 {
+            // dσ²/dt = 2ρσ²
+            energy = tape.sum((energy, 1.0), (log_density, (-self.sigma.rate * square) as f32));
+        }
+        let price = tape.map(growth, |g| self.growth.of(g));
+        energy = tape.sum((energy, 1.0), (price, 1.0));
+
+        let residual = divergence.map(|divergence| {
+            let change = tape.columns(slopes, 0, 1);
+            let along = tape.dot(velocity, gradient);
+            let material = tape.sum((change, 1.0), (along, 1.0));
+            let source = tape.sum((divergence, 1.0), (growth, -1.0));
+            tape.sum((material, 1.0), (source, 1.0))
+        });
+        Rates { drift: velocity, growth: Some(growth), energy: Some(energy), residual }
+    }
+
+    fn initial_error(&self, record: &mut Record<'_>, points: Var, log_density: Var) -> Option<Var> {
+        let input = record.tape.input(0.0, points);
+        let learned = record.tape.apply(record.networks, 2, input, 1).output;
+        Some(record.tape.sum((learned, 1.0), (log_density, -1.0)))
+    }
+}

@@ -1,0 +1,38 @@
+//! Simulation-based training: particles start at the first snapshot, are rolled forward by a differentiable solver, and what
+//! they miss of the later snapshots, with what their paths cost, is differentiated through the solver's steps.
+//!
+//! | model | learns | is trained on |
+//! | --- | --- | --- |
+//! | MIOFlow (Huguet et al., NeurIPS 2022) | v | reconstruction, energy |
+//! | TIGON (Sha et al., Nature Machine Intelligence 2024) | v, g | reconstruction, mass, Wasserstein–Fisher–Rao action |
+//! | DeepRUOT (Zhang, Li, Zhou, ICLR 2025) | v, g, ln p | the same, the energy of regularised unbalanced transport, the Fokker–Planck equation |
+//! | Var-RUOT (Sun et al., NeurIPS 2025) | one potential λ | the same, the Hamilton–Jacobi–Bellman equation |
+//!
+//! The loss, in the networks' units of space (the root mean square deviation of a coordinate) and time (the mean interval),
+//! with squared lengths as means over the d coordinates, is
+//!
+//! ```text
+//! 1/K Σ_k [ W2²(ŵ(t_k), snapshot k) + mass_weight (Σw/M_k − 1)² + local_mass_weight n Σ_i (w_i − mass nearest to i)² ]
+//!   + energy_weight 1/K ∫ Σ w e dt + residual_weight ⟨Σ ŵ r²⟩_t + initial_density_weight ⟨(ln p_θ − ln p_0)²⟩
+//! ```
+//!
+//! with each model's energy rate e and residual r.
+
+mod deep_ruot;
+mod flow;
+mod growth_penalty;
+mod mixture;
+mod options;
+mod path;
+mod reconstruction;
+mod score;
+mod solver;
+#[cfg(test)]
+mod tests;
+mod train;
+mod var_ruot;
+
+pub use options::{EXACT_DIMS, GrowthPrice, Model, RolloutOptions};
+pub use solver::Scheme;
+pub(crate) use train::{Numbers, train};
+pub use train::{RolloutReport, Terms};

@@ -1,0 +1,126 @@
+//! What a simulation-based fit is to do.
+
+use super::solver::Scheme;
+use crate::error::{Error, Result, positive};
+use crate::named::named;
+
+/// Whose equations the particles follow; see the [module](super).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Model {
+    /// A velocity.
+    MioFlow,
+    /// A velocity and a growth rate.
+    Tigon,
+    /// A velocity, a growth rate and a density.
+    DeepRuot,
+    /// A potential.
+    VarRuot,
+}
+
+/// What growth costs, Ψ(g) or αψ(g).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum GrowthPrice {
+    /// ½δ²g², the Wasserstein–Fisher–Rao price; of Var-RUOT its ψ1 with α = δ².
+    #[default]
+    Quadratic,
+    /// Of TIGON and DeepRUOT: the price of branching Brownian motion with diffusion σ and branching rate σ²/δ²,
+    /// which USB approximates by the quadratic one.
+    Branching,
+    /// Of Var-RUOT: its ψ2 = |g|^{2/15} with α = δ², capped as [`GrowthLaw`](crate::growth_law::GrowthLaw) tells.
+    Power,
+}
+
+named!(GrowthPrice, "growth_price", Quadratic = "quadratic", Branching = "branching", Power = "power");
+
+/// The options of simulation-based methods; the loss that they weigh is the [module](super)'s.
+#[derive(Debug, Clone, PartialEq)]
+pub struct RolloutOptions {
+    /// How particles are stepped. With noise, it is Euler–Maruyama.
+    pub scheme: Scheme,
+    /// Steps of the solver in a mean interval between snapshots.
+    pub steps: usize,
+    /// Weight of the total mass at each snapshot.
+    pub mass_weight: f64,
+    /// Weight of each particle's mass.
+    pub local_mass_weight: f64,
+    /// Weight of the energy, or action, of the paths; 0 leaves it out.
+    pub energy_weight: f64,
+    /// Weight of the residual of the optimality condition; 0 leaves it out. Of DeepRUOT and Var-RUOT.
+    pub residual_weight: f64,
+    /// Weight of the density at the first snapshot. Of DeepRUOT.
+    pub initial_density_weight: f64,
+    /// What growth costs.
+    pub growth_price: GrowthPrice,
+    /// The largest growth rate of [`GrowthPrice::Power`], per mean interval.
+    pub growth_cap: f64,
+    /// ε of the plans between particles and cells, a squared length in the data's units; exact plans where absent.
+    pub plan_epsilon: Option<f64>,
+    /// Random directions for divergences and Laplacians in more than [`EXACT_DIMS`] dimensions.
+    pub probes: usize,
+    /// Resample where the effective sample size at a snapshot is below this share of the particles. Of Var-RUOT.
+    pub resample_below: f64,
+    /// Training steps on the reconstruction alone, before all others. Of DeepRUOT.
+    pub pretraining_epochs: usize,
+    /// Training steps of the density on bridges: of DeepRUOT between pre-training and the joint training, of Var-RUOT
+    /// after its training.
+    pub score_epochs: usize,
+    /// σ at the last snapshot, geometric in time from that of the first; constant where absent. Of DeepRUOT.
+    pub final_sigma: Option<f64>,
+}
+
+/// Up to this dimension divergences and Laplacians are exact, beyond they are estimated.
+pub const EXACT_DIMS: usize = 12;
+
+impl RolloutOptions {
+    /// The presets of a model.
+    pub fn new(model: Model) -> Self {
+        let ruot = matches!(model, Model::DeepRuot | Model::VarRuot);
+        Self {
+            scheme: if model == Model::VarRuot { Scheme::Euler } else { Scheme::RungeKutta4 },
+            steps: if model == Model::VarRuot { 10 } else { 3 },
+            mass_weight: 1.0,
+            local_mass_weight: if matches!(model, Model::Tigon | Model::DeepRuot) { 0.01 } else { 0.0 },
+            energy_weight: if model == Model::VarRuot { 0.01 } else { 0.001 },
+            residual_weight: if ruot { 0.001 } else { 0.0 },
+            initial_density_weight: 0.001,
+            growth_price: GrowthPrice::Quadratic,
+            growth_cap: 5.0,
+            plan_epsilon: None,
+            probes: 8,
+            resample_below: 0.5,
+            pretraining_epochs: 300,
+            score_epochs: 500,
+            final_sigma: None,
+        }
+    }
+
+    /// Checks all values.
+    ///
+    /// # Errors
+    /// [`Error::InvalidArgument`] naming the option.
+    pub fn validate(&self) -> Result<()> {
+        for (name, value) in [("rollout_steps", self.steps), ("probes", self.probes)] {
+            if value == 0 {
+                return Err(Error::argument(name, value, "at least 1"));
+            }
+        }
+        for (name, value) in [
+            ("mass_weight", self.mass_weight),
+            ("local_mass_weight", self.local_mass_weight),
+            ("energy_weight", self.energy_weight),
+            ("residual_weight", self.residual_weight),
+            ("initial_density_weight", self.initial_density_weight),
+        ] {
+            if !(value >= 0.0 && value.is_finite()) {
+                return Err(Error::argument(name, value, "finite and not negative"));
+            }
+        }
+        if !(0.0..=1.0).contains(&self.resample_below) {
+            return Err(Error::argument("resample_below", self.resample_below, "in [0, 1]"));
+        }
+        positive("growth_cap", self.growth_cap)?;
+        self.plan_epsilon.map(|epsilon| positive("plan_epsilon", epsilon)).transpose()?;
+        self.final_sigma.map(|sigma| positive("final_sigma", sigma)).transpose()?;
+        Ok(())
+    }
+}

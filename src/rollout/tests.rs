@@ -1,0 +1,201 @@
+//! The gradient of every loss against central differences, through solver steps, resampling and all terms.
+//!
+//! The loss is evaluated in single precision with sums in double: a difference over 2h with h = 1e-2 of a loss of order one is
+//! good to about 1e-5 from rounding, and h² times third derivatives, of order 1e-4, from the step; each comparison is along
+//! a direction in which the loss changes at a rate of order one or more.
+
+use super::train::probe::Probe;
+use super::{GrowthPrice, Model, RolloutOptions, Scheme};
+use crate::matching::TrainingOptions;
+use crate::nn::Activation;
+use crate::snapshots::{MatrixView, Snapshots};
+
+fn cells(dims: usize) -> Snapshots {
+    let (mut points, mut labels) = (vec![], vec![]);
+    for (time, count) in [(0.0, 23), (1.0, 31), (1.5, 40)] {
+        for i in 0..count {
+            for c in 0..dims {
+                let wave = ((i * 7 + c * 5) % 13) as f64 / 6.0 - 1.0;
+                points.push(wave + time * (1.0 + c as f64 * 0.3) + 0.2 * (i as f64 * 0.37 + c as f64).sin());
+            }
+            labels.push(time);
+        }
+    }
+    Snapshots::new(MatrixView::from_f64(&points, labels.len(), dims).unwrap(), &labels, None).unwrap()
+}
+
+fn training(activation: Activation) -> TrainingOptions {
+    TrainingOptions {
+        batch_size: 100,
+        hidden: vec![9, 7],
+        growth_hidden: None,
+        activation,
+        ..Default::default()
+    }
+}
+
+fn options(model: Model) -> RolloutOptions {
+    RolloutOptions {
+        steps: 3,
+        mass_weight: 0.7,
+        local_mass_weight: 0.0,
+        energy_weight: 0.3,
+        residual_weight: 0.0,
+        initial_density_weight: 0.0,
+        ..RolloutOptions::new(model)
+    }
+}
+
+/// Compares the directional derivative along the gradient of each network, and along a mixed direction.
+fn check(what: &str, probe: &mut Probe) {
+    check_along(what, probe, 0..=probe.networks());
+}
+
+fn check_along(what: &str, probe: &mut Probe, directions: std::ops::RangeInclusive<usize>) {
+    let (_, gradients) = probe.evaluate();
+    let networks = gradients.len();
+    assert!(gradients.iter().flatten().any(|&g| g != 0.0), "{what}: the gradient is zero");
+    for which in directions {
+        let direction: Vec<Vec<f64>> = gradients
+            .iter()
+            .enumerate()
+            .map(|(k, gradient)| {
+                let norm = gradient.iter().map(|&g| f64::from(g).powi(2)).sum::<f64>().sqrt().max(1e-30);
+                let along = |(i, &g): (usize, &f32)| match which {
+                    w if w == networks => ((i * 13 + k * 5) % 11) as f64 / 5.0 - 1.0,
+                    w if w == k => f64::from(g) / norm,
+                    _ => 0.0,
+                };
+                gradient.iter().enumerate().map(along).collect()
+            })
+            .collect();
+        let length = direction.iter().flatten().map(|d| d * d).sum::<f64>().sqrt();
+        if length == 0.0 {
+            continue;
+        }
+        let got: f64 = direction
+            .iter()
+            .flatten()
+            .zip(gradients.iter().flatten())
+            .map(|(d, &g)| d / length * f64::from(g))
+            .sum();
+        let h = 1e-2;
+        let at = |probe: &mut Probe, step: f64| probe.loss_along(&direction, step / length);
+        // Fourth order, so that h may be large enough for single precision.
+        let want =
+            (8.0 * (at(probe, h) - at(probe, -h)) - (at(probe, 2.0 * h) - at(probe, -2.0 * h))) / (12.0 * h);
+        assert!(
+            (got - want).abs() < 2e-3 * want.abs() + 3e-4,
+            "{what}, direction {which}: {got}, not {want}"
+        );
+    }
+}
+
+#[test]
+fn the_reconstruction_and_the_energy_of_every_model_have_the_right_gradient() {
+    for dims in [1, 2, 3] {
+        for model in [Model::MioFlow, Model::Tigon, Model::DeepRuot, Model::VarRuot] {
+            for scheme in [Scheme::Euler, Scheme::RungeKutta4] {
+                if model == Model::VarRuot && scheme == Scheme::RungeKutta4 {
+                    continue;
+                }
+                let mut options = RolloutOptions { scheme, ..options(model) };
+                options.final_sigma = (model == Model::DeepRuot).then_some(0.7);
+                // No resampling here: its draws jump with the weights.
+                options.resample_below = 0.0;
+                let what = format!("{model:?} by {scheme}, {dims} dimensions");
+                check(&what, &mut Probe::new(&cells(dims), model, &options, &training(Activation::Silu)));
+            }
+        }
+    }
+}
+
+/// The assignment of cells to particles jumps as particles move, and its jumps are not differentiated: the loss is smooth in
+/// the growth network alone.
+#[test]
+fn the_local_mass_has_the_right_gradient_in_the_growth() {
+    for model in [Model::Tigon, Model::DeepRuot] {
+        let options = RolloutOptions { local_mass_weight: 0.05, ..options(model) };
+        let mut probe = Probe::new(&cells(2), model, &options, &training(Activation::Silu));
+        check_along(&format!("the local mass of {model:?}"), &mut probe, 1..=1);
+    }
+}
+
+#[test]
+fn every_price_of_growth_has_the_right_gradient() {
+    for (model, growth_price) in [
+        (Model::Tigon, GrowthPrice::Branching),
+        (Model::DeepRuot, GrowthPrice::Branching),
+        (Model::VarRuot, GrowthPrice::Power),
+    ] {
+        let options = RolloutOptions { growth_price, growth_cap: 1.0, resample_below: 0.0, ..options(model) };
+        let what = format!("{model:?} with {growth_price}");
+        check(&what, &mut Probe::new(&cells(2), model, &options, &training(Activation::Tanh)));
+    }
+}
+
+/// The residual's weights ŵ are not differentiated, so differences of the loss see its gradient where ŵ does not change with
+/// the parameters: at the first step of a path, and along whole paths without growth.
+#[test]
+fn the_residuals_have_the_right_gradient() {
+    for activation in [Activation::Tanh, Activation::Silu, Activation::Softplus] {
+        for model in [Model::DeepRuot, Model::VarRuot] {
+            let residual = RolloutOptions {
+                steps: 1,
+                residual_weight: 0.4,
+                initial_density_weight: 0.02,
+                resample_below: 0.0,
+                ..options(model)
+            };
+            let two = cells(2).without(&[1.5]).unwrap();
+            let what = format!("the residual of {model:?} with {activation}");
+            check(&what, &mut Probe::new(&two, model, &residual, &training(activation)));
+
+            let path = RolloutOptions { steps: 4, mass_weight: 0.0, ..residual };
+            let what = format!("{what} along a path");
+            check(&what, &mut Probe::without_growth(&cells(2), model, &path, &training(activation)));
+        }
+    }
+}
+
+#[test]
+fn estimated_residuals_have_the_right_gradient_for_their_own_probes() {
+    for model in [Model::DeepRuot, Model::VarRuot] {
+        let options = RolloutOptions {
+            steps: 1,
+            residual_weight: 0.4,
+            initial_density_weight: 0.0,
+            probes: 3,
+            resample_below: 0.0,
+            ..options(model)
+        };
+        let snapshots = cells(super::EXACT_DIMS + 2).without(&[1.5]).unwrap();
+        check(
+            &format!("{model:?} with probes"),
+            &mut Probe::new(&snapshots, model, &options, &training(Activation::Tanh)),
+        );
+    }
+}
+
+/// Resampling maps positions and weights; with the draws held, the loss is a smooth function of the parameters again. They are
+/// held where every particle is resampled (threshold 1) and weights, hence draws, do not change: without growth but with
+/// unequal weights from the start.
+#[test]
+fn gradients_pass_through_resampling() {
+    let snapshots = cells(2);
+    let (mut points, mut labels, mut weights) = (vec![], vec![], vec![]);
+    for k in 0..snapshots.len() {
+        for (i, row) in snapshots.points(k).chunks(2).enumerate() {
+            points.extend(row.iter().map(|&x| f64::from(x)));
+            labels.push(snapshots.times()[k]);
+            weights.push(if k == 0 { 1.0 + (i % 3) as f64 } else { 1.0 });
+        }
+    }
+    let view = MatrixView::from_f64(&points, labels.len(), 2).unwrap();
+    let unequal = Snapshots::new(view, &labels, Some(&weights)).unwrap();
+    let options =
+        RolloutOptions { steps: 3, mass_weight: 0.0, resample_below: 1.0, ..options(Model::VarRuot) };
+    let mut probe = Probe::without_growth(&unequal, Model::VarRuot, &options, &training(Activation::Tanh));
+    check("Var-RUOT with resampling", &mut probe);
+    assert!(probe.was_resampled());
+}
