@@ -49,6 +49,7 @@ pub mod exec;
 pub mod matching;
 pub mod method;
 pub mod model_file;
+mod named;
 pub mod nn;
 pub mod options;
 pub mod simulate;
