@@ -34,6 +34,12 @@ fn compile(program: &Path, linker: &[String]) {
     succeed(&mut cc);
 }
 
+/// The C program of include/README.md.
+fn first_program() -> String {
+    let readme = std::fs::read_to_string(root().join("include/README.md")).unwrap();
+    readme.split("```c\n").nth(1).unwrap().split("```").next().unwrap().to_string()
+}
+
 fn shared(folder: &Path) -> PathBuf {
     let (program, at) = (folder.join("capi"), folder.display());
     let linker =
@@ -48,6 +54,25 @@ fn a_c_program_gets_what_the_header_promises_from_the_shared_library() {
         let told = succeed(&mut Command::new(shared(&folder("c-shared"))));
         assert_eq!(told, "all as promised\n");
     }
+}
+
+#[test]
+fn the_first_program_of_the_readme_runs() {
+    if !has("cc") {
+        return;
+    }
+    let folder = folder("c-first");
+    let (source, program, at) = (folder.join("first.c"), folder.join("first"), folder.display());
+    std::fs::write(&source, first_program()).unwrap();
+    let mut cc = Command::new("cc");
+    cc.args(["-std=c99", "-Wall", "-Wextra", "-Werror", "-o"]).arg(&program).arg(&source);
+    cc.arg("-I")
+        .arg(root().join("include"))
+        .arg(format!("-L{at}"))
+        .arg("-lchreode")
+        .arg(format!("-Wl,-rpath,{at}"));
+    succeed(&mut cc);
+    assert!(succeed(&mut Command::new(program)).starts_with("W1 0."));
 }
 
 #[test]
