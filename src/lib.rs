@@ -41,6 +41,7 @@
 //! that is summed or reported is double.
 
 pub mod bridge;
+pub mod capi;
 pub mod datasets;
 pub mod dynamics;
 pub mod error;

@@ -1,27 +1,27 @@
-//! Enums whose values have names.
+//! Enums whose values are called by name: in options, model files and listings.
 
-/// The name of each value of an enum, and the value of each name.
+/// `ALL`, `NAMES`, `as_str`, `FromStr` and `Display` of an enum.
 macro_rules! named {
     ($type:ident, $what:literal, $($value:ident = $name:literal),+ $(,)?) => {
         impl $type {
             /// All values.
-            pub const ALL: &'static [$type] = &[$($type::$value),+];
+            pub const ALL: &'static [Self] = &[$(Self::$value),+];
 
             /// Their names, in the same order.
             pub const NAMES: &'static [&'static str] = &[$($name),+];
 
             /// The name, as the command line and the C interface spell it.
             pub fn as_str(self) -> &'static str {
-                match self { $($type::$value => $name),+ }
+                match self { $(Self::$value => $name),+ }
             }
         }
 
         impl std::str::FromStr for $type {
-            type Err = Error;
+            type Err = $crate::error::Error;
 
-            fn from_str(name: &str) -> Result<Self> {
+            fn from_str(name: &str) -> $crate::error::Result<Self> {
                 let found = Self::ALL.iter().copied().find(|value| value.as_str() == name);
-                found.ok_or_else(|| Error::argument($what, name, concat!("one of", $(" ", $name),+)))
+                found.ok_or_else(|| $crate::error::Error::argument($what, name, concat!("one of", $(" ", $name),+)))
             }
         }
 

@@ -17,7 +17,10 @@
 //! # Ok::<(), chreode::Error>(())
 //! ```
 
+pub mod datasets;
 pub mod fit;
+pub mod simulate;
+pub mod transport;
 
 use std::collections::BTreeMap;
 use std::marker::PhantomData;
@@ -355,4 +358,32 @@ fn edits(a: &str, b: &str) -> usize {
         }
     }
     row[b.len()]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn defaults_of<T: Target + PartialEq + std::fmt::Debug>() {
+        let initial = T::initial();
+        for entry in T::ENTRIES {
+            if let Default::Value(text) = entry.default {
+                let mut settings = Settings::<T>::default();
+                settings.set(entry.name, text).unwrap();
+                assert_eq!(settings.build().unwrap(), initial, "{} of {}", entry.name, T::LIST);
+            }
+            assert!(T::ENTRIES.iter().filter(|other| other.name == entry.name).count() == 1);
+        }
+    }
+
+    #[test]
+    fn the_listed_defaults_are_those_of_the_library() {
+        defaults_of::<crate::FitOptions>();
+        defaults_of::<crate::simulate::simulation::Simulation>();
+        defaults_of::<crate::evaluate::protocol::Protocol>();
+        defaults_of::<crate::transport::solver::TransportOptions>();
+        defaults_of::<crate::datasets::GeneNetwork>();
+        defaults_of::<crate::datasets::GaussianMixture>();
+        defaults_of::<crate::datasets::BranchingTree>();
+    }
 }

@@ -3,6 +3,7 @@
 pub mod action;
 pub mod hold_out;
 pub mod mass;
+pub mod protocol;
 pub mod wasserstein;
 
 use rayon::prelude::*;

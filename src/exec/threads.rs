@@ -4,6 +4,12 @@
 
 use crate::error::{Error, Result};
 
+/// What the names of our threads begin with.
+const NAME: &str = "chreode-";
+
+/// Their stacks in bytes: what is usual in Rust, said so that no environment variable is asked for it.
+const STACK: usize = 2 << 20;
+
 /// A pool of threads, or the ambient one.
 #[derive(Debug)]
 pub struct Threads(Option<rayon::ThreadPool>);
@@ -17,7 +23,9 @@ impl Threads {
         if count == 0 {
             return Ok(Self(None));
         }
-        let pool = rayon::ThreadPoolBuilder::new().num_threads(count).build();
+        let name = |i| format!("{NAME}{i}");
+        let builder = rayon::ThreadPoolBuilder::new().num_threads(count).thread_name(name);
+        let pool = builder.stack_size(STACK).build();
         pool.map(|pool| Self(Some(pool)))
             .map_err(|e| Error::argument("threads", count, &format!("a number this system can start ({e})")))
     }
@@ -37,4 +45,9 @@ impl Threads {
 /// As [`Threads::new`].
 pub fn with_threads<R: Send>(count: usize, work: impl FnOnce() -> R + Send) -> Result<R> {
     Ok(Threads::new(count)?.run(work))
+}
+
+/// Whether this is a thread of one of our pools.
+pub(crate) fn is_ours() -> bool {
+    std::thread::current().name().is_some_and(|name| name.starts_with(NAME))
 }

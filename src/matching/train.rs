@@ -9,6 +9,7 @@ use crate::dynamics::{Dynamics, Scaling};
 use crate::error::{Error, Result, fits_in_memory, positive};
 use crate::exec::progress::{Progress, Reporter};
 use crate::exec::threads::Threads;
+use crate::named::named;
 use crate::nn::{
     Activation, Adam, Architecture, BatchGradient, Mlp, MovingAverage, Schedule, clip_gradients,
 };
@@ -25,22 +26,7 @@ pub enum IntervalWeighting {
     Mass,
 }
 
-impl IntervalWeighting {
-    /// The names by which options call the values.
-    pub const NAMES: &'static [&'static str] = &["uniform", "mass"];
-}
-
-impl std::str::FromStr for IntervalWeighting {
-    type Err = Error;
-
-    fn from_str(name: &str) -> Result<Self> {
-        match name {
-            "uniform" => Ok(Self::Uniform),
-            "mass" => Ok(Self::Mass),
-            _ => Err(Error::argument("interval_weighting", name, "one of uniform mass")),
-        }
-    }
-}
+named!(IntervalWeighting, "interval_weighting", Uniform = "uniform", Mass = "mass");
 
 /// How networks are shaped and trained.
 #[derive(Debug, Clone, PartialEq)]
@@ -270,7 +256,8 @@ pub(crate) fn train(
         let _ = reporter.report(&done);
     }
     let good = !losses.is_empty() && !matches!(stopped, Some(Error::NonFinite(_)));
-    let average = |learner: Learner| learner.into_average(good);
+    // On these threads too: the ambient pool is the host's, or would be started for this alone.
+    let average = |learner: Learner| threads.run(|| learner.into_average(good));
     Ok(Trained {
         velocity: average(velocity)?,
         growth: growth.map(average).transpose()?,

@@ -1,10 +1,8 @@
 //! Activation functions of the hidden layers.
 
-use std::fmt;
-use std::str::FromStr;
-
 use crate::error::{Error, Result};
 use crate::exec::simd::{exp_f32, ln_1p_f32, tanh_f32, vectorised};
+use crate::named::named;
 
 /// The function applied to every hidden unit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -22,31 +20,17 @@ pub enum Activation {
     Softplus,
 }
 
+named!(
+    Activation,
+    "activation",
+    LeakyRelu = "leaky-relu",
+    Relu = "relu",
+    Tanh = "tanh",
+    Silu = "silu",
+    Softplus = "softplus"
+);
+
 impl Activation {
-    /// Every activation, in the order in which they are listed to a user.
-    pub const ALL: [Activation; 5] =
-        [Activation::LeakyRelu, Activation::Relu, Activation::Tanh, Activation::Silu, Activation::Softplus];
-
-    /// Their names, in the same order.
-    pub const NAMES: &'static [&'static str] = &[
-        Activation::LeakyRelu.as_str(),
-        Activation::Relu.as_str(),
-        Activation::Tanh.as_str(),
-        Activation::Silu.as_str(),
-        Activation::Softplus.as_str(),
-    ];
-
-    /// The name by which options and model files call it.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Activation::LeakyRelu => "leaky-relu",
-            Activation::Relu => "relu",
-            Activation::Tanh => "tanh",
-            Activation::Silu => "silu",
-            Activation::Softplus => "softplus",
-        }
-    }
-
     /// Replaces every row z of `values` (row-major, as wide as `bias`) by f(z + bias).
     ///
     /// # Panics
@@ -75,7 +59,7 @@ impl Activation {
         if self.is_smooth() {
             return Ok(());
         }
-        let smooth: Vec<&str> = Self::ALL.into_iter().filter(|a| a.is_smooth()).map(Self::as_str).collect();
+        let smooth: Vec<&str> = Self::ALL.iter().filter(|a| a.is_smooth()).map(|a| a.as_str()).collect();
         let allowed = format!("one with second derivatives for {what}: {}", smooth.join(", "));
         Err(Error::argument("activation", self, &allowed))
     }
@@ -110,22 +94,6 @@ impl Activation {
             Activation::Silu => apply_each_with_derivatives(bias, values, derivatives, silu),
             Activation::Softplus => apply_each_with_derivatives(bias, values, derivatives, softplus),
         }
-    }
-}
-
-impl fmt::Display for Activation {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
-    }
-}
-
-impl FromStr for Activation {
-    type Err = Error;
-
-    fn from_str(name: &str) -> Result<Self> {
-        Self::ALL.into_iter().find(|activation| activation.as_str() == name).ok_or_else(|| {
-            Error::argument("activation", name, "one of leaky-relu, relu, tanh, silu, softplus")
-        })
     }
 }
 

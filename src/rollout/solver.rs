@@ -3,7 +3,6 @@
 //! The state is what the particles of a chunk carry: position and log-weight. Along with it the costs of the path are
 //! integrated, by the solver's own quadrature.
 
-use crate::error::{Error, Result};
 use crate::named::named;
 use crate::nn::{Directions, Mlp, Tape, Var};
 

@@ -11,6 +11,7 @@ use super::{
 use crate::dynamics::Fields;
 use crate::error::{Error, Result};
 use crate::exec::rng::{ChaCha8Rng, Purpose, stream, uniform};
+use crate::named::named;
 
 /// How particles move between divisions.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -21,6 +22,8 @@ pub enum Motion {
     /// rule.
     Flow,
 }
+
+named!(Motion, "motion", Diffusion = "diffusion", Flow = "flow");
 
 /// How a branching population is simulated.
 #[derive(Debug, Clone, Copy, PartialEq)]

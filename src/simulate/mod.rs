@@ -15,6 +15,7 @@ pub mod lineage;
 pub mod ode;
 pub mod resampling;
 pub mod sde;
+pub mod simulation;
 
 use rayon::prelude::*;
 

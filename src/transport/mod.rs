@@ -20,6 +20,7 @@ pub(crate) mod pricing;
 mod reach;
 pub mod sampling;
 pub mod sinkhorn;
+pub mod solver;
 
 use crate::error::{Error, Result};
 use crate::snapshots::MatrixView;

@@ -1,0 +1,845 @@
+/*
+ * chreode: learn how a cell population moves, spreads, divides and dies from time-stamped snapshots, and simulate it.
+ *
+ * Made from src/capi by cbindgen: change it there. C99 and C++.
+ *
+ * Conventions
+ * -----------
+ *
+ * Results and errors. Functions return a chreode_status: CHREODE_OK (0), or a negative number that is fixed for ever;
+ * chreode_last_error_message tells what was wrong and what would be right, for each thread its own last call. Results
+ * come through pointers. Where a function makes a handle, the pointer is set to NULL before anything can go wrong;
+ * where there is a result in spite of an error, the function says so. No error ends the process: what would be a panic
+ * inside the library becomes CHREODE_ERROR_INTERNAL.
+ *
+ * Pointers. None may be NULL, unless the function says so; a NULL is answered with CHREODE_ERROR_NULL_POINTER. Texts
+ * are UTF-8 and end with NUL. Arrays are a pointer and a number of elements. An array to be filled must be exactly as
+ * long as what it is filled with; another function tells how long that is. Pointers must be aligned for their type.
+ *
+ * Size, then fill. Texts and bytes of any length go to (buffer, capacity, size): *size becomes the number of bytes, for
+ * texts with the NUL at their end. With buffer NULL and capacity 0 that is all; else the buffer is filled, or nothing is
+ * written and the status is CHREODE_ERROR_BUFFER_TOO_SMALL.
+ *
+ * Shapes. Cells are rows and coordinates are columns of a matrix, however it lies in memory: see chreode_matrix. Float
+ * and double are both taken; points are kept in single precision. Numbers must be finite where nothing else is said.
+ *
+ * Ownership. The caller allocates all arrays and buffers. A handle is freed with the _free function of its type, once,
+ * in any order: no handle refers to another or to the caller's memory. Every _free takes NULL.
+ *
+ * Threads. A handle may be used by one thread at a time; different handles by different threads at once. The library
+ * computes with threads of its own (option `threads`, chreode_model_set_threads): results are the same bits at any
+ * number. It calls back only on the thread that called it. A model that computed before fork() refuses to compute in
+ * the child (CHREODE_ERROR_FORKED), where its threads are missing; handles made in the child work.
+ *
+ * The host. Nothing is written to stdout or stderr, no signal handler is set, no environment variable is read, and
+ * there is no state that calls share but the thread's message and what keeps panics of this library off stderr: a hook
+ * in the library's own copy of Rust's runtime, which no other library sees. C++ exceptions and longjmp must not pass
+ * through the library.
+ *
+ * Versions. chreode_abi_version() of the library that is loaded must be CHREODE_ABI_VERSION. Functions, options, JSON
+ * keys, status numbers and members at the end of chreode_progress may be added without that number changing.
+ */
+
+#ifndef CHREODE_H
+#define CHREODE_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+
+/**
+ * The number of the binary interface that this header describes. It is raised when a function or a struct is changed or
+ * taken away; what is only added leaves it.
+ */
+#define CHREODE_ABI_VERSION 0
+
+/**
+ * Elements of a matrix are `float`.
+ */
+#define CHREODE_F32 0
+
+/**
+ * Elements of a matrix are `double`.
+ */
+#define CHREODE_F64 1
+
+/**
+ * How a call ended. The numbers are fixed; later versions may add more, all negative.
+ */
+enum chreode_status
+#if defined(__cplusplus) || __STDC_VERSION__ >= 202311L
+  : int32_t
+#endif // defined(__cplusplus) || __STDC_VERSION__ >= 202311L
+ {
+    /**
+     * Success.
+     */
+    CHREODE_OK = 0,
+    /**
+     * A pointer that must not be NULL is.
+     */
+    CHREODE_ERROR_NULL_POINTER = -1,
+    /**
+     * An argument or an option is outside its domain, or a size does not fit.
+     */
+    CHREODE_ERROR_INVALID_ARGUMENT = -2,
+    /**
+     * The data cannot be used; the message names the row and column, counted from 1.
+     */
+    CHREODE_ERROR_INVALID_DATA = -3,
+    /**
+     * The transport problem has no solution of finite cost.
+     */
+    CHREODE_ERROR_INFEASIBLE = -4,
+    /**
+     * A computation left the finite numbers.
+     */
+    CHREODE_ERROR_NON_FINITE = -5,
+    /**
+     * The progress function asked to stop.
+     */
+    CHREODE_ERROR_CANCELLED = -6,
+    /**
+     * A branching population grew past the option `max_population`.
+     */
+    CHREODE_ERROR_POPULATION_LIMIT = -7,
+    /**
+     * The bytes are not a model that this library reads.
+     */
+    CHREODE_ERROR_MODEL_FILE = -8,
+    /**
+     * The operating system refused a file.
+     */
+    CHREODE_ERROR_IO = -9,
+    /**
+     * The caller's buffer is smaller than the size that was reported; nothing was written.
+     */
+    CHREODE_ERROR_BUFFER_TOO_SMALL = -10,
+    /**
+     * A static solver stopped before its tolerance; its result is there all the same.
+     */
+    CHREODE_ERROR_NOT_CONVERGED = -11,
+    /**
+     * The model computed in the parent of this process, and its threads did not come along through fork.
+     */
+    CHREODE_ERROR_FORKED = -12,
+    /**
+     * A defect of the library: please report it with the message. The handles of the call should only be freed.
+     */
+    CHREODE_ERROR_INTERNAL = -100,
+};
+#ifndef __cplusplus
+#if __STDC_VERSION__ >= 202311L
+typedef enum chreode_status chreode_status;
+#else
+typedef int32_t chreode_status;
+#endif // __STDC_VERSION__ >= 202311L
+#endif // __cplusplus
+
+/**
+ * What became of a cell.
+ */
+enum chreode_fate
+#if defined(__cplusplus) || __STDC_VERSION__ >= 202311L
+  : int32_t
+#endif // defined(__cplusplus) || __STDC_VERSION__ >= 202311L
+ {
+    /**
+     * It lived when the simulation ended.
+     */
+    CHREODE_FATE_ALIVE = 0,
+    /**
+     * It divided in two.
+     */
+    CHREODE_FATE_DIVIDED = 1,
+    /**
+     * It died.
+     */
+    CHREODE_FATE_DIED = 2,
+};
+#ifndef __cplusplus
+#if __STDC_VERSION__ >= 202311L
+typedef enum chreode_fate chreode_fate;
+#else
+typedef int32_t chreode_fate;
+#endif // __STDC_VERSION__ >= 202311L
+#endif // __cplusplus
+
+/**
+ * How well a model predicts the snapshots after the first from the first.
+ */
+typedef struct chreode_evaluation chreode_evaluation;
+
+/**
+ * Learned dynamics: velocity, growth rate and score drift of a population.
+ */
+typedef struct chreode_model chreode_model;
+
+/**
+ * Options of one list, set by name; what is not set is what it is by default. The lists are those of
+ * `chreode_capabilities`: "fit", "simulate", "evaluate", "transport", and one for each built-in data set.
+ */
+typedef struct chreode_options chreode_options;
+
+/**
+ * An optimal plan between two clouds of points, with its dual potentials and the solver's report.
+ */
+typedef struct chreode_plan chreode_plan;
+
+/**
+ * Cells at increasing times, with weights: what a fit learns from and an evaluation compares with. They are a copy of the
+ * caller's data, and never change.
+ */
+typedef struct chreode_snapshots chreode_snapshots;
+
+/**
+ * The particles of a simulation at every output time, and the lineage of a branching population.
+ */
+typedef struct chreode_trajectory chreode_trajectory;
+
+/**
+ * One option in words, in UTF-8. The texts live as long as the options that were asked. This struct will not grow.
+ */
+typedef struct {
+    /**
+     * Its name.
+     */
+    const char *name;
+    /**
+     * "real", "integer", "name", "widths" (of hidden layers: "256x5" or "256,128") or "switch" ("true" or "false").
+     */
+    const char *kind;
+    /**
+     * Its default: a value, or the rule by which one is chosen.
+     */
+    const char *default_value;
+    /**
+     * The values that are allowed.
+     */
+    const char *range;
+    /**
+     * What it means.
+     */
+    const char *meaning;
+} chreode_option;
+
+/**
+ * A matrix that is read: one row a cell, one column a coordinate.
+ *
+ * The element (i, j) lies `i * row_stride + j * col_stride` *elements* from `data`, which points to the element (0, 0).
+ * Strides may be negative or zero. With n cells of d coordinates: C and numpy order has strides (d, 1); a column-major
+ * n x d matrix (R, Julia) has strides (1, n); a column-major d x n matrix (Julia) has strides (d, 1).
+ *
+ * `data` may be NULL if there are no rows or no columns.
+ */
+typedef struct {
+    /**
+     * The element (0, 0).
+     */
+    const void *data;
+    /**
+     * Number of cells.
+     */
+    size_t rows;
+    /**
+     * Number of coordinates.
+     */
+    size_t cols;
+    /**
+     * Elements from a row to the next.
+     */
+    ptrdiff_t row_stride;
+    /**
+     * Elements from a column to the next.
+     */
+    ptrdiff_t col_stride;
+    /**
+     * CHREODE_F32 or CHREODE_F64.
+     */
+    int32_t dtype;
+} chreode_matrix;
+
+/**
+ * A matrix that is written, laid out as a `chreode_matrix`. No two elements may share memory, and no element may lie
+ * within the memory that the same call reads.
+ */
+typedef struct {
+    /**
+     * The element (0, 0).
+     */
+    void *data;
+    /**
+     * Number of cells.
+     */
+    size_t rows;
+    /**
+     * Number of columns.
+     */
+    size_t cols;
+    /**
+     * Elements from a row to the next.
+     */
+    ptrdiff_t row_stride;
+    /**
+     * Elements from a column to the next.
+     */
+    ptrdiff_t col_stride;
+    /**
+     * CHREODE_F32 or CHREODE_F64.
+     */
+    int32_t dtype;
+} chreode_matrix_mut;
+
+/**
+ * Where a fit stands. Later versions may add members at the end.
+ */
+typedef struct {
+    /**
+     * What is being done: "coupling" or "training". The text lives as long as the call of the progress function.
+     */
+    const char *stage;
+    /**
+     * Steps done so far in this stage.
+     */
+    size_t done;
+    /**
+     * Steps of this stage in all.
+     */
+    size_t total;
+    /**
+     * The latest training loss; NaN where there is none.
+     */
+    double loss;
+} chreode_progress;
+
+/**
+ * A progress function: called on the thread that called `chreode_fit`, at most twenty times a second and at the first and
+ * last step of a stage. Anything but 0 cancels. It must return: no exception and no longjmp may leave it. It may call
+ * functions of this library, but none on the handles of the fit itself.
+ */
+typedef int32_t (*chreode_progress_fn)(const chreode_progress *progress, void *user_data);
+
+#ifdef __cplusplus
+extern "C" {
+#endif // __cplusplus
+
+/**
+ * Returns the name of a status, `"CHREODE_ERROR_INVALID_ARGUMENT"` for instance; `"unknown"` for other numbers. The text is
+ * static.
+ */
+const char *chreode_status_name(int32_t status);
+
+/**
+ * Returns what was wrong with this thread's last call and what would be right, in UTF-8; empty after a success. The text
+ * stays valid until this thread's next call of any other function than this one and `chreode_status_name`.
+ */
+const char *chreode_last_error_message(void);
+
+/**
+ * Returns the number of the binary interface of the library that is loaded: use it only if it is CHREODE_ABI_VERSION.
+ */
+uint32_t chreode_abi_version(void);
+
+/**
+ * Returns the version of the library, "0.1.0" for instance. The text is static.
+ */
+const char *chreode_version(void);
+
+/**
+ * Gets what the library can do, as a JSON object (size, then fill): version, abi_version, model_format_version, methods,
+ * couplings, bridges, modes (of a simulation), fields, data_sets, option_lists, devices, cores. Later versions may add keys.
+ */
+chreode_status chreode_capabilities(char *buffer,
+                                    size_t capacity,
+                                    size_t *size);
+
+/**
+ * Makes options of the list `list`, of which none is set yet.
+ */
+chreode_status chreode_options_new(const char *list, chreode_options **options);
+
+/**
+ * Frees options. NULL is allowed.
+ */
+void chreode_options_free(chreode_options *options);
+
+/**
+ * Sets an option from a real number; a whole one will do for an integer. An unknown name is answered with the nearest one.
+ * The order in which options are set does not matter.
+ */
+chreode_status chreode_options_set_real(chreode_options *options,
+                                        const char *name,
+                                        double value);
+
+/**
+ * Sets an option from an integer. Numbers beyond its range, seeds above 2^63 for instance, can be set as text.
+ */
+chreode_status chreode_options_set_integer(chreode_options *options,
+                                           const char *name,
+                                           int64_t value);
+
+/**
+ * Sets an option of any kind from text.
+ */
+chreode_status chreode_options_set_string(chreode_options *options,
+                                          const char *name,
+                                          const char *value);
+
+/**
+ * Gives an option its default back.
+ */
+chreode_status chreode_options_unset(chreode_options *options, const char *name);
+
+/**
+ * Gets the text of an option that was set (size, then fill); the empty text if it was not, and is what it is by default.
+ */
+chreode_status chreode_options_get(const chreode_options *options,
+                                   const char *name,
+                                   char *buffer,
+                                   size_t capacity,
+                                   size_t *size);
+
+/**
+ * Tells how many options there are in the list.
+ */
+chreode_status chreode_options_count(const chreode_options *options, size_t *count);
+
+/**
+ * Describes the option number `index` of the list, counted from 0, whether it is set or not.
+ */
+chreode_status chreode_options_describe(const chreode_options *options,
+                                        size_t index,
+                                        chreode_option *option);
+
+/**
+ * Makes snapshots of cells with time labels: `points` has one row a cell, `times` one time a row, in any order. `weights`
+ * has one weight a row, or is NULL with count 0 if every cell weighs 1.
+ */
+chreode_status chreode_snapshots_new(const chreode_matrix *points,
+                                     const double *times,
+                                     size_t times_count,
+                                     const double *weights,
+                                     size_t weights_count,
+                                     chreode_snapshots **snapshots);
+
+/**
+ * Makes snapshots of one matrix a time: `blocks` and `times` have `count` elements each. `weights` is NULL, or has `count`
+ * pointers, each NULL or to one weight a row of its block.
+ */
+chreode_status chreode_snapshots_from_blocks(const chreode_matrix *blocks,
+                                             const double *times,
+                                             const double *const *weights,
+                                             size_t count,
+                                             chreode_snapshots **snapshots);
+
+/**
+ * Makes one of the built-in data sets; its list is that of the options.
+ */
+chreode_status chreode_snapshots_generate(const chreode_options *options,
+                                          chreode_snapshots **snapshots);
+
+/**
+ * Makes the same snapshots with other total masses, one positive number a time: experiments subsample, so the number of
+ * cells is not always the size of the population.
+ */
+chreode_status chreode_snapshots_with_masses(const chreode_snapshots *snapshots,
+                                             const double *masses,
+                                             size_t masses_count,
+                                             chreode_snapshots **result);
+
+/**
+ * Makes the snapshots without those at some times, exactly as `chreode_snapshots_times` tells them: what a held-out fit
+ * learns from.
+ */
+chreode_status chreode_snapshots_without(const chreode_snapshots *snapshots,
+                                         const double *times,
+                                         size_t times_count,
+                                         chreode_snapshots **result);
+
+/**
+ * Frees snapshots. NULL is allowed.
+ */
+void chreode_snapshots_free(chreode_snapshots *snapshots);
+
+/**
+ * Tells the number of coordinates of a cell.
+ */
+chreode_status chreode_snapshots_dims(const chreode_snapshots *snapshots, size_t *dims);
+
+/**
+ * Tells the number of times.
+ */
+chreode_status chreode_snapshots_time_count(const chreode_snapshots *snapshots, size_t *count);
+
+/**
+ * Gets the times, increasing.
+ */
+chreode_status chreode_snapshots_times(const chreode_snapshots *snapshots,
+                                       double *times,
+                                       size_t times_count);
+
+/**
+ * Tells the number of cells at time number `k`, counted from 0.
+ */
+chreode_status chreode_snapshots_cell_count(const chreode_snapshots *snapshots,
+                                            size_t k,
+                                            size_t *count);
+
+/**
+ * Gets the cells at time number `k`, one row a cell.
+ */
+chreode_status chreode_snapshots_points(const chreode_snapshots *snapshots,
+                                        size_t k,
+                                        const chreode_matrix_mut *points);
+
+/**
+ * Gets the weights of the cells at time number `k`.
+ */
+chreode_status chreode_snapshots_weights(const chreode_snapshots *snapshots,
+                                         size_t k,
+                                         double *weights,
+                                         size_t weights_count);
+
+/**
+ * Tells the total mass at time number `k`.
+ */
+chreode_status chreode_snapshots_mass(const chreode_snapshots *snapshots, size_t k, double *mass);
+
+/**
+ * Learns the dynamics of a population from snapshots, by options of the list "fit" (NULL: all defaults). `progress` may be
+ * NULL; `user_data` is handed to it and not looked at.
+ *
+ * With CHREODE_ERROR_CANCELLED and CHREODE_ERROR_NON_FINITE there is a model if training had begun, with the parameters of
+ * the last good step, to be used and freed as any other; `*model` is NULL if it had not. After any other error it is NULL.
+ */
+chreode_status chreode_fit(const chreode_snapshots *snapshots,
+                           const chreode_options *options,
+                           chreode_progress_fn progress,
+                           void *user_data,
+                           chreode_model **model);
+
+/**
+ * Frees a model. NULL is allowed.
+ */
+void chreode_model_free(chreode_model *model);
+
+/**
+ * Tells the number of coordinates.
+ */
+chreode_status chreode_model_dims(const chreode_model *model, size_t *dims);
+
+/**
+ * Gets what the model is, as a JSON object (size, then fill): method, dims, sigma, delta (null for a method without
+ * growth), times, seed (as text), epochs, parameters, has_growth, has_score. Later versions may add keys.
+ */
+chreode_status chreode_model_info(const chreode_model *model,
+                                  char *buffer,
+                                  size_t capacity,
+                                  size_t *size);
+
+/**
+ * Gets how the fit went, as a JSON object (size, then fill): delta, sigma, branching_rate, penalty (chosen or given; null
+ * where the method has none), unmatched_mass ([dying, born] of each interval), pairs and couplings (iterations,
+ * relative_gap, converged of each interval), epochs, first_loss, last_loss, coupling_seconds, training_seconds. `null` for a
+ * model that was loaded. Later versions may add keys.
+ */
+chreode_status chreode_model_report(const chreode_model *model,
+                                    char *buffer,
+                                    size_t capacity,
+                                    size_t *size);
+
+/**
+ * Tells the number of training steps whose loss is known: 0 for a model that was loaded.
+ */
+chreode_status chreode_model_loss_count(const chreode_model *model, size_t *count);
+
+/**
+ * Gets the loss of every training step.
+ */
+chreode_status chreode_model_losses(const chreode_model *model,
+                                    double *losses,
+                                    size_t losses_count);
+
+/**
+ * Tells how many threads the model computes with: what was asked for, 0 for all cores.
+ */
+chreode_status chreode_model_threads(const chreode_model *model, size_t *threads);
+
+/**
+ * Sets how many threads the model computes with, up to 1024; 0 for all cores, which is the default of a model that was
+ * loaded. A fitted one has the threads of its fit. The results are the same bits at any number.
+ */
+chreode_status chreode_model_set_threads(chreode_model *model,
+                                         size_t threads);
+
+/**
+ * Writes the model to a file, which is whole or not there: safetensors, with the recipe in its metadata. `path` is UTF-8, or
+ * whatever bytes name a file on Unix.
+ */
+chreode_status chreode_model_save(const chreode_model *model,
+                                  const char *path);
+
+/**
+ * Reads a model from a file.
+ */
+chreode_status chreode_model_load(const char *path, chreode_model **model);
+
+/**
+ * Gets the model as bytes (size, then fill): those that `chreode_model_save` writes. The same model gives the same bytes.
+ */
+chreode_status chreode_model_to_bytes(const chreode_model *model,
+                                      uint8_t *buffer,
+                                      size_t capacity,
+                                      size_t *size);
+
+/**
+ * Makes the model that `chreode_model_to_bytes` wrote, with the same bits in every field. Any other bytes are refused.
+ */
+chreode_status chreode_model_from_bytes(const uint8_t *bytes,
+                                        size_t size,
+                                        chreode_model **model);
+
+/**
+ * Tells how many fields there are, the same for every model: one that was not learned is zero.
+ */
+chreode_status chreode_model_field_count(const chreode_model *model, size_t *count);
+
+/**
+ * Tells the name (static) and the number of columns of the field number `index`, counted from 0.
+ */
+chreode_status chreode_model_field_describe(const chreode_model *model,
+                                            size_t index,
+                                            const char **name,
+                                            size_t *columns);
+
+/**
+ * Evaluates a field at points (n x d) of one time into `values` (n rows). The fields are "velocity" (d columns, length per
+ * time), "growth" (one column, per time) and "score_drift" ((sigma^2/2) grad log p, d columns, length per time); see also
+ * `chreode_model_field_describe`.
+ *
+ * The rows are shared out among the model's threads. Nothing is copied where both matrices are CHREODE_F32 in C order;
+ * other layouts are converted block by block.
+ */
+chreode_status chreode_model_field(const chreode_model *model,
+                                   const char *field,
+                                   double time,
+                                   const chreode_matrix *points,
+                                   const chreode_matrix_mut *values);
+
+/**
+ * Simulates a population under a model, by options of the list "simulate" (NULL: all defaults), from `points` at
+ * `start_time` to each of `times`: strictly increasing from there on (the first may be the start itself), or, but for
+ * branching, strictly decreasing. `weights` has one weight a row of `points`, or is NULL with count 0 if all weigh 1. A
+ * branching population starts from equal cells: unequal weights are resampled first.
+ *
+ * Unless the option `threads` is set, the model's threads are used.
+ */
+chreode_status chreode_simulate(const chreode_model *model,
+                                double start_time,
+                                const chreode_matrix *points,
+                                const double *weights,
+                                size_t weights_count,
+                                const double *times,
+                                size_t times_count,
+                                const chreode_options *options,
+                                chreode_trajectory **trajectory);
+
+/**
+ * Frees a trajectory. NULL is allowed.
+ */
+void chreode_trajectory_free(chreode_trajectory *trajectory);
+
+/**
+ * Tells the number of coordinates.
+ */
+chreode_status chreode_trajectory_dims(const chreode_trajectory *trajectory, size_t *dims);
+
+/**
+ * Tells the number of frames: one for each output time, in the order in which they were asked for.
+ */
+chreode_status chreode_trajectory_frame_count(const chreode_trajectory *trajectory, size_t *count);
+
+/**
+ * Tells the time and the number of particles of frame `k`, counted from 0. A branching population may have died out.
+ */
+chreode_status chreode_trajectory_frame(const chreode_trajectory *trajectory,
+                                        size_t k,
+                                        double *time,
+                                        size_t *count);
+
+/**
+ * Gets the particles of frame `k`, one row each.
+ */
+chreode_status chreode_trajectory_points(const chreode_trajectory *trajectory,
+                                         size_t k,
+                                         const chreode_matrix_mut *points);
+
+/**
+ * Gets the weights of the particles of frame `k`.
+ */
+chreode_status chreode_trajectory_weights(const chreode_trajectory *trajectory,
+                                          size_t k,
+                                          double *weights,
+                                          size_t weights_count);
+
+/**
+ * Gets who the particles of frame `k` are. Of weighted particles: the row of `points` that each started from. Of a branching
+ * population: the cell's number in the lineage.
+ */
+chreode_status chreode_trajectory_ids(const chreode_trajectory *trajectory,
+                                      size_t k,
+                                      uint64_t *ids,
+                                      size_t ids_count);
+
+/**
+ * Gets, for each particle of frame `k`, the row of the frame before (for the first frame, of the start) that it comes from.
+ */
+chreode_status chreode_trajectory_ancestors(const chreode_trajectory *trajectory,
+                                            size_t k,
+                                            uint64_t *ancestors,
+                                            size_t ancestors_count);
+
+/**
+ * Tells how many cells ever lived in a branching population; 0 for the other modes. The first ones are the founders.
+ */
+chreode_status chreode_trajectory_cell_count(const chreode_trajectory *trajectory,
+                                             size_t *count);
+
+/**
+ * Gets the lineage: of each cell its parent's number (-1 for a founder), the times of its birth and end, and its
+ * `chreode_fate`. Parents come before their daughters, and sisters are neighbours. Each array has `cell_count` elements, or
+ * is NULL if it is not wanted.
+ */
+chreode_status chreode_trajectory_lineage(const chreode_trajectory *trajectory,
+                                          int64_t *parents,
+                                          double *births,
+                                          double *ends,
+                                          int32_t *fates,
+                                          size_t cell_count);
+
+/**
+ * Gets the lineage in the Newick format (size, then fill): one tree a line for each founder, cells named c and their number.
+ * Empty for the other modes.
+ */
+chreode_status chreode_trajectory_newick(const chreode_trajectory *trajectory,
+                                         char *buffer,
+                                         size_t capacity,
+                                         size_t *size);
+
+/**
+ * Predicts every later snapshot from all cells of the first and compares, by options of the list "evaluate" (NULL: all
+ * defaults). Unless the option `threads` is set, the model's threads are used.
+ */
+chreode_status chreode_evaluate(const chreode_model *model,
+                                const chreode_snapshots *snapshots,
+                                const chreode_options *options,
+                                chreode_evaluation **evaluation);
+
+/**
+ * Frees an evaluation. NULL is allowed.
+ */
+void chreode_evaluation_free(chreode_evaluation *evaluation);
+
+/**
+ * Tells the number of time points: all but the first.
+ */
+chreode_status chreode_evaluation_time_count(const chreode_evaluation *evaluation, size_t *count);
+
+/**
+ * Gets a measure of every time point: "time"; "w1", "w2" (Wasserstein distances), "rme" (relative mass error), means over
+ * the runs; "w1_sd", "w2_sd", "rme_sd", their standard deviations (0 for one run).
+ */
+chreode_status chreode_evaluation_values(const chreode_evaluation *evaluation,
+                                         const char *name,
+                                         double *values,
+                                         size_t values_count);
+
+/**
+ * Tells a measure of all time points together: "mean_w1", "mean_rme", "mean_w1_sd", "mean_rme_sd" or "action".
+ */
+chreode_status chreode_evaluation_value(const chreode_evaluation *evaluation,
+                                        const char *name,
+                                        double *value);
+
+/**
+ * Gets everything as a JSON object (size, then fill): the measures of all time points together by their names, and
+ * time_points, an array of objects with the measures of each.
+ */
+chreode_status chreode_evaluation_json(const chreode_evaluation *evaluation,
+                                       char *buffer,
+                                       size_t capacity,
+                                       size_t *size);
+
+/**
+ * Solves a static transport problem between two clouds of points, by options of the list "transport" (NULL: all defaults):
+ * entropic if `epsilon` is positive, exact if both penalties are infinite, else the unregularised optimum with relaxed
+ * marginals. `source_weights` has one weight a row of `source`, or is NULL with count 0 if all weigh 1; so has
+ * `target_weights`.
+ *
+ * With CHREODE_ERROR_NOT_CONVERGED there is a plan all the same, and its report says how far it is from the optimum.
+ */
+chreode_status chreode_transport(const chreode_matrix *source,
+                                 const double *source_weights,
+                                 size_t source_weights_count,
+                                 const chreode_matrix *target,
+                                 const double *target_weights,
+                                 size_t target_weights_count,
+                                 const chreode_options *options,
+                                 chreode_plan **plan);
+
+/**
+ * Frees a plan. NULL is allowed.
+ */
+void chreode_plan_free(chreode_plan *plan);
+
+/**
+ * Tells the number of source points, of target points and of entries of the plan.
+ */
+chreode_status chreode_plan_size(const chreode_plan *plan,
+                                 size_t *rows,
+                                 size_t *cols,
+                                 size_t *entries);
+
+/**
+ * Gets the plan, sparse, row by row with increasing columns: for each entry its source point, its target point, both counted
+ * from 0, and the mass that goes from one to the other. Each array has `count` elements, the number of entries, or is NULL
+ * if it is not wanted.
+ */
+chreode_status chreode_plan_entries(const chreode_plan *plan,
+                                    uint64_t *sources,
+                                    uint64_t *targets,
+                                    double *masses,
+                                    size_t count);
+
+/**
+ * Gets where the entries of each source point begin: `count` is one more than there are source points, and the last
+ * element is the number of entries. With the targets and masses of `chreode_plan_entries` that is the compressed-row form.
+ */
+chreode_status chreode_plan_row_offsets(const chreode_plan *plan,
+                                        uint64_t *offsets,
+                                        size_t count);
+
+/**
+ * Gets the dual potentials, one a source point and one a target point; infinite for a point that nothing can be sent from,
+ * or that nothing can reach.
+ */
+chreode_status chreode_plan_potentials(const chreode_plan *plan,
+                                       double *source,
+                                       size_t source_count,
+                                       double *target,
+                                       size_t target_count);
+
+/**
+ * Gets the solver's report as a JSON object (size, then fill): primal, dual, gap, transport_cost, transported_mass,
+ * source_residual, target_residual, iterations, converged.
+ */
+chreode_status chreode_plan_report(const chreode_plan *plan,
+                                   char *buffer,
+                                   size_t capacity,
+                                   size_t *size);
+
+#ifdef __cplusplus
+}  // extern "C"
+#endif  // __cplusplus
+
+#endif  /* CHREODE_H */

@@ -1,0 +1,136 @@
+//! Evaluations.
+
+use std::ffi::c_char;
+
+use super::json::{self, Measure};
+use super::model::chreode_model;
+use super::options::{build, chreode_options};
+use super::pointers::{borrow, clear, fill, fill_text, free, give, put, text};
+use super::snapshots::chreode_snapshots;
+use super::status::{chreode_status, guard, guard_free};
+use super::workers::run_once;
+use crate::error::Error;
+use crate::evaluate::protocol::Protocol;
+use crate::evaluate::{Evaluation, TimePoint};
+use crate::options::nearest;
+
+/// How well a model predicts the snapshots after the first from the first.
+pub struct chreode_evaluation(Evaluation);
+
+/// The measures of a time point.
+const OF_TIMES: &[Measure<TimePoint>] = &[
+    ("time", |point| point.time),
+    ("w1", |point| point.w1.mean),
+    ("w1_sd", |point| point.w1.sd),
+    ("w2", |point| point.w2.mean),
+    ("w2_sd", |point| point.w2.sd),
+    ("rme", |point| point.rme.mean),
+    ("rme_sd", |point| point.rme.sd),
+];
+
+/// The measures of all time points together.
+const OF_ALL: &[Measure<Evaluation>] = &[
+    ("mean_w1", |all| all.mean_w1.mean),
+    ("mean_w1_sd", |all| all.mean_w1.sd),
+    ("mean_rme", |all| all.mean_rme.mean),
+    ("mean_rme_sd", |all| all.mean_rme.sd),
+    ("action", |all| all.action),
+];
+
+fn by_name<T>(measures: &[Measure<T>], name: &str) -> Result<fn(&T) -> f64, Error> {
+    let names = || measures.iter().map(|(name, _)| *name);
+    let found = measures.iter().find(|(known, _)| *known == name).map(|(_, measure)| *measure);
+    found.ok_or_else(|| {
+        let all = names().collect::<Vec<_>>().join(" ");
+        Error::argument("name", name, &format!("one of {all} (nearest: {})", nearest(name, names())))
+    })
+}
+
+/// Predicts every later snapshot from all cells of the first and compares, by options of the list "evaluate" (NULL: all
+/// defaults). Unless the option `threads` is set, the model's threads are used.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn chreode_evaluate(
+    model: *const chreode_model,
+    snapshots: *const chreode_snapshots,
+    options: *const chreode_options,
+    evaluation: *mut *mut chreode_evaluation,
+) -> chreode_status {
+    // SAFETY: the conventions of the header.
+    guard(|| unsafe {
+        clear("evaluation", evaluation)?;
+        let model = borrow("model", model)?;
+        let chreode_snapshots(snapshots) = borrow("snapshots", snapshots)?;
+        let protocol = build::<Protocol>(options)?;
+        let threads = protocol.simulation.threads;
+        let work = || protocol.run(&model.dynamics, snapshots);
+        let measured = if threads == 0 { model.workers.run(work)? } else { run_once(threads, work)? };
+        give("evaluation", evaluation, chreode_evaluation(measured?))
+    })
+}
+
+/// Frees an evaluation. NULL is allowed.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn chreode_evaluation_free(evaluation: *mut chreode_evaluation) {
+    // SAFETY: the conventions of the header.
+    guard_free(|| unsafe { free(evaluation) });
+}
+
+/// Tells the number of time points: all but the first.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn chreode_evaluation_time_count(
+    evaluation: *const chreode_evaluation,
+    count: *mut usize,
+) -> chreode_status {
+    // SAFETY: the conventions of the header.
+    guard(|| unsafe { put("count", count, borrow("evaluation", evaluation)?.0.time_points.len()) })
+}
+
+/// Gets a measure of every time point: "time"; "w1", "w2" (Wasserstein distances), "rme" (relative mass error), means over
+/// the runs; "w1_sd", "w2_sd", "rme_sd", their standard deviations (0 for one run).
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn chreode_evaluation_values(
+    evaluation: *const chreode_evaluation,
+    name: *const c_char,
+    values: *mut f64,
+    values_count: usize,
+) -> chreode_status {
+    // SAFETY: the conventions of the header.
+    guard(|| unsafe {
+        let chreode_evaluation(evaluation) = borrow("evaluation", evaluation)?;
+        let measure = by_name(OF_TIMES, text("name", name)?)?;
+        fill("values", values, values_count, evaluation.time_points.iter().map(measure))
+    })
+}
+
+/// Tells a measure of all time points together: "mean_w1", "mean_rme", "mean_w1_sd", "mean_rme_sd" or "action".
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn chreode_evaluation_value(
+    evaluation: *const chreode_evaluation,
+    name: *const c_char,
+    value: *mut f64,
+) -> chreode_status {
+    // SAFETY: the conventions of the header.
+    guard(|| unsafe {
+        let chreode_evaluation(evaluation) = borrow("evaluation", evaluation)?;
+        put("value", value, by_name(OF_ALL, text("name", name)?)?(evaluation))
+    })
+}
+
+/// Gets everything as a JSON object (size, then fill): the measures of all time points together by their names, and
+/// time_points, an array of objects with the measures of each.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn chreode_evaluation_json(
+    evaluation: *const chreode_evaluation,
+    buffer: *mut c_char,
+    capacity: usize,
+    size: *mut usize,
+) -> chreode_status {
+    // SAFETY: the conventions of the header.
+    guard(|| unsafe {
+        let chreode_evaluation(evaluation) = borrow("evaluation", evaluation)?;
+        let mut all = json::of_measures(OF_ALL, evaluation);
+        let points = evaluation.time_points.iter().map(|point| json::of_measures(OF_TIMES, point));
+        all["time_points"] = points.collect();
+        fill_text(&all.to_string(), buffer, capacity, size)
+    })
+}

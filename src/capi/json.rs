@@ -1,0 +1,76 @@
+//! Reports as JSON.
+
+use serde_json::{Map, Value, json};
+
+use crate::dynamics::{Dynamics, Fields};
+use crate::method::FitReport;
+use crate::transport::Report;
+
+pub(super) fn of_model(model: &Dynamics) -> Value {
+    let info = model.info();
+    json!({
+        "method": info.method,
+        "dims": model.dims(),
+        "sigma": info.sigma,
+        "delta": info.delta,
+        "times": info.times,
+        // As text: JSON readers take numbers beyond 2⁵³ for floating point.
+        "seed": info.seed.to_string(),
+        "epochs": info.epochs,
+        "parameters": model.parameter_count(),
+        "has_growth": model.has_growth(),
+        "has_score": model.has_score(),
+    })
+}
+
+pub(super) fn of_fit(report: Option<&FitReport>) -> Value {
+    let Some(report) = report else { return Value::Null };
+    json!({
+        "delta": report.delta,
+        "sigma": report.sigma,
+        "branching_rate": report.branching_rate,
+        "penalty": report.penalty,
+        "unmatched_mass": report.unmatched_mass,
+        "pairs": report.pairs,
+        "couplings": report.couplings.iter().map(|blocks| of_blocks(blocks)).collect::<Value>(),
+        "epochs": report.losses.len(),
+        "first_loss": report.losses.first(),
+        "last_loss": report.losses.last(),
+        "coupling_seconds": report.coupling_seconds,
+        "training_seconds": report.training_seconds,
+    })
+}
+
+/// The static problems of an interval: the worst of them counts.
+fn of_blocks(blocks: &[Report]) -> Value {
+    let gap = |block: &Report| {
+        if block.primal == 0.0 { block.gap.abs() } else { (block.gap / block.primal).abs() }
+    };
+    json!({
+        "iterations": blocks.iter().map(|block| block.iterations).sum::<usize>(),
+        "relative_gap": blocks.iter().map(gap).fold(0.0, f64::max),
+        "converged": blocks.iter().all(|block| block.converged),
+    })
+}
+
+pub(super) fn of_transport(report: &Report) -> Value {
+    json!({
+        "primal": report.primal,
+        "dual": report.dual,
+        "gap": report.gap,
+        "transport_cost": report.transport_cost,
+        "transported_mass": report.transported_mass,
+        "source_residual": report.source_residual,
+        "target_residual": report.target_residual,
+        "iterations": report.iterations,
+        "converged": report.converged,
+    })
+}
+
+/// A measure of something by its name.
+pub(super) type Measure<T> = (&'static str, fn(&T) -> f64);
+
+pub(super) fn of_measures<T>(measures: &[Measure<T>], of: &T) -> Value {
+    let entries = measures.iter().map(|(name, measure)| (name.to_string(), json!(measure(of))));
+    Value::Object(entries.collect::<Map<String, Value>>())
+}

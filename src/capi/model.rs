@@ -1,0 +1,200 @@
+//! Models: what they are, and their bytes.
+
+use std::ffi::{CStr, c_char};
+use std::path::PathBuf;
+
+use super::json;
+use super::pointers::{
+    borrow, borrow_mut, c_text, clear, fill, fill_bytes, fill_text, free, give, put, slice,
+};
+use super::status::{chreode_status, guard, guard_free};
+use super::workers::Workers;
+use crate::dynamics::{Dynamics, Fields};
+use crate::error::Error;
+use crate::method::FitReport;
+
+/// Learned dynamics: velocity, growth rate and score drift of a population.
+pub struct chreode_model {
+    pub(super) dynamics: Dynamics,
+    /// Of a model that was fitted by this process.
+    report: Option<FitReport>,
+    pub(super) workers: Workers,
+}
+
+impl chreode_model {
+    pub(super) fn new(dynamics: Dynamics, report: Option<FitReport>, workers: Workers) -> Self {
+        Self { dynamics, report, workers }
+    }
+
+    fn losses(&self) -> &[f64] {
+        self.report.as_ref().map_or(&[], |report| &report.losses)
+    }
+}
+
+/// Frees a model. NULL is allowed.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn chreode_model_free(model: *mut chreode_model) {
+    // SAFETY: the conventions of the header.
+    guard_free(|| unsafe { free(model) });
+}
+
+/// Tells the number of coordinates.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn chreode_model_dims(model: *const chreode_model, dims: *mut usize) -> chreode_status {
+    // SAFETY: the conventions of the header.
+    guard(|| unsafe { put("dims", dims, borrow("model", model)?.dynamics.dims()) })
+}
+
+/// Gets what the model is, as a JSON object (size, then fill): method, dims, sigma, delta (null for a method without
+/// growth), times, seed (as text), epochs, parameters, has_growth, has_score. Later versions may add keys.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn chreode_model_info(
+    model: *const chreode_model,
+    buffer: *mut c_char,
+    capacity: usize,
+    size: *mut usize,
+) -> chreode_status {
+    // SAFETY: the conventions of the header.
+    guard(|| unsafe {
+        let text = json::of_model(&borrow("model", model)?.dynamics).to_string();
+        fill_text(&text, buffer, capacity, size)
+    })
+}
+
+/// Gets how the fit went, as a JSON object (size, then fill): delta, sigma, branching_rate, penalty (chosen or given; null
+/// where the method has none), unmatched_mass ([dying, born] of each interval), pairs and couplings (iterations,
+/// relative_gap, converged of each interval), epochs, first_loss, last_loss, coupling_seconds, training_seconds. `null` for a
+/// model that was loaded. Later versions may add keys.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn chreode_model_report(
+    model: *const chreode_model,
+    buffer: *mut c_char,
+    capacity: usize,
+    size: *mut usize,
+) -> chreode_status {
+    // SAFETY: the conventions of the header.
+    guard(|| unsafe {
+        let text = json::of_fit(borrow("model", model)?.report.as_ref()).to_string();
+        fill_text(&text, buffer, capacity, size)
+    })
+}
+
+/// Tells the number of training steps whose loss is known: 0 for a model that was loaded.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn chreode_model_loss_count(
+    model: *const chreode_model,
+    count: *mut usize,
+) -> chreode_status {
+    // SAFETY: the conventions of the header.
+    guard(|| unsafe { put("count", count, borrow("model", model)?.losses().len()) })
+}
+
+/// Gets the loss of every training step.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn chreode_model_losses(
+    model: *const chreode_model,
+    losses: *mut f64,
+    losses_count: usize,
+) -> chreode_status {
+    // SAFETY: the conventions of the header.
+    guard(|| unsafe {
+        fill("losses", losses, losses_count, borrow("model", model)?.losses().iter().copied())
+    })
+}
+
+/// Tells how many threads the model computes with: what was asked for, 0 for all cores.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn chreode_model_threads(
+    model: *const chreode_model,
+    threads: *mut usize,
+) -> chreode_status {
+    // SAFETY: the conventions of the header.
+    guard(|| unsafe { put("threads", threads, borrow("model", model)?.workers.count()) })
+}
+
+/// Sets how many threads the model computes with, up to 1024; 0 for all cores, which is the default of a model that was
+/// loaded. A fitted one has the threads of its fit. The results are the same bits at any number.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn chreode_model_set_threads(
+    model: *mut chreode_model,
+    threads: usize,
+) -> chreode_status {
+    // SAFETY: the conventions of the header.
+    guard(|| unsafe {
+        if threads > 1024 {
+            return Err(Error::argument("threads", threads, "0 to 1024").into());
+        }
+        borrow_mut("model", model)?.workers = Workers::new(threads);
+        Ok(())
+    })
+}
+
+/// Writes the model to a file, which is whole or not there: safetensors, with the recipe in its metadata. `path` is UTF-8, or
+/// whatever bytes name a file on Unix.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn chreode_model_save(
+    model: *const chreode_model,
+    path: *const c_char,
+) -> chreode_status {
+    // SAFETY: the conventions of the header.
+    guard(|| unsafe {
+        let model = borrow("model", model)?;
+        Ok(model.dynamics.save(to_path(c_text("path", path)?)?)?)
+    })
+}
+
+/// Reads a model from a file.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn chreode_model_load(
+    path: *const c_char,
+    model: *mut *mut chreode_model,
+) -> chreode_status {
+    // SAFETY: the conventions of the header.
+    guard(|| unsafe {
+        clear("model", model)?;
+        let dynamics = Dynamics::load(to_path(c_text("path", path)?)?)?;
+        give("model", model, chreode_model::new(dynamics, None, Workers::new(0)))
+    })
+}
+
+/// Gets the model as bytes (size, then fill): those that `chreode_model_save` writes. The same model gives the same bytes.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn chreode_model_to_bytes(
+    model: *const chreode_model,
+    buffer: *mut u8,
+    capacity: usize,
+    size: *mut usize,
+) -> chreode_status {
+    // SAFETY: the conventions of the header.
+    guard(|| unsafe {
+        let bytes = borrow("model", model)?.dynamics.to_bytes();
+        fill_bytes(&bytes, buffer, capacity, size)
+    })
+}
+
+/// Makes the model that `chreode_model_to_bytes` wrote, with the same bits in every field. Any other bytes are refused.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn chreode_model_from_bytes(
+    bytes: *const u8,
+    size: usize,
+    model: *mut *mut chreode_model,
+) -> chreode_status {
+    // SAFETY: the conventions of the header.
+    guard(|| unsafe {
+        clear("model", model)?;
+        let dynamics = Dynamics::from_bytes(slice("bytes", bytes, size)?)?;
+        give("model", model, chreode_model::new(dynamics, None, Workers::new(0)))
+    })
+}
+
+#[cfg(unix)]
+fn to_path(text: &CStr) -> Result<PathBuf, Error> {
+    use std::os::unix::ffi::OsStrExt;
+    Ok(std::ffi::OsStr::from_bytes(text.to_bytes()).into())
+}
+
+#[cfg(not(unix))]
+fn to_path(text: &CStr) -> Result<PathBuf, Error> {
+    let wrong = |_| Error::argument("path", text.to_string_lossy(), "UTF-8");
+    text.to_str().map(PathBuf::from).map_err(wrong)
+}

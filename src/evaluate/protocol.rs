@@ -1,0 +1,53 @@
+//! An evaluation as its options describe it.
+
+use super::{Evaluation, EvaluationOptions, Mode, evaluate};
+use crate::dynamics::Dynamics;
+use crate::error::Result;
+use crate::simulate::simulation::{Process, Simulation};
+use crate::snapshots::Snapshots;
+
+/// How a model is evaluated: what of [`EvaluationOptions`] is absent is chosen from the model and the data.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Protocol {
+    /// How snapshots are predicted; with the seed of the first run.
+    pub simulation: Simulation,
+    /// Independent runs of sde and branching, with consecutive seeds.
+    pub runs: usize,
+    /// δ of the action; the model's, else 1, where absent.
+    pub delta: Option<f64>,
+}
+
+impl Default for Protocol {
+    /// By the probability flow; five runs otherwise.
+    fn default() -> Self {
+        Self { simulation: Simulation::default(), runs: 5, delta: None }
+    }
+}
+
+impl Protocol {
+    /// The options for a model and a data set.
+    pub fn options(&self, model: &Dynamics, snapshots: &Snapshots) -> EvaluationOptions {
+        let times = snapshots.times();
+        let (simulation, step) = (&self.simulation, self.simulation.step_from(times[0], times));
+        let mode = match simulation.process {
+            Process::Ode => Mode::Ode(simulation.solver(step)),
+            Process::Sde => Mode::Sde { step },
+            Process::Branching => Mode::Branching {
+                step,
+                motion: simulation.motion_of(model),
+                turnover: simulation.turnover,
+                max_population: simulation.max_population,
+            },
+        };
+        let delta = self.delta.or(model.info().delta).unwrap_or(1.0);
+        EvaluationOptions { mode, runs: self.runs, seed: simulation.seed, delta }
+    }
+
+    /// Evaluates a model.
+    ///
+    /// # Errors
+    /// Those of [`evaluate`].
+    pub fn run(&self, model: &Dynamics, snapshots: &Snapshots) -> Result<Evaluation> {
+        evaluate(model, snapshots, &self.options(model, snapshots))
+    }
+}

@@ -1,0 +1,145 @@
+//! A simulation as its options describe it: what moves, and how.
+
+use super::lineage::Lineage;
+use super::{Particles, Trajectory, branching, ode, resampling, sde};
+use crate::dynamics::Fields;
+use crate::error::Result;
+use crate::named::named;
+
+/// What moves.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Process {
+    /// Weighted particles along the probability flow: [`ode`].
+    Ode,
+    /// Weighted particles along the diffusion: [`sde`].
+    Sde,
+    /// Particles that divide and die: [`branching`].
+    Branching,
+}
+
+/// Which rule integrates the probability flow; see [`ode::Solver`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Rule {
+    /// [`ode::Solver::DormandPrince`]
+    DormandPrince,
+    /// [`ode::Solver::RungeKutta4`]
+    RungeKutta4,
+    /// [`ode::Solver::Euler`]
+    Euler,
+}
+
+named!(Process, "mode", Ode = "ode", Sde = "sde", Branching = "branching");
+named!(Rule, "solver", DormandPrince = "dormand-prince", RungeKutta4 = "runge-kutta-4", Euler = "euler");
+
+/// How a population is simulated. The times, the start and the fields come with each run.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Simulation {
+    /// What moves.
+    pub process: Process,
+    /// The longest step, in units of time; a hundredth of the mean interval where absent.
+    pub step: Option<f64>,
+    /// The seed of all random numbers.
+    pub seed: u64,
+    /// Ode: the rule.
+    pub rule: Rule,
+    /// Ode: the errors of an adaptive step.
+    pub tolerance: ode::Tolerance,
+    /// Sde: see [`sde::Options::resample_below`].
+    pub resample_below: Option<f64>,
+    /// Branching: see [`branching::Options::turnover`].
+    pub turnover: f64,
+    /// Branching: how cells move; diffusion for fields with noise, else flow, where absent.
+    pub motion: Option<branching::Motion>,
+    /// Branching: see [`branching::Options::max_population`].
+    pub max_population: usize,
+    /// Threads; 0 for the ambient rayon pool. [`run`](Self::run) uses the pool that it is called in.
+    pub threads: usize,
+}
+
+impl Default for Simulation {
+    /// The probability flow, by the defaults of each part.
+    fn default() -> Self {
+        let branching = branching::Options::new(1.0, 0);
+        Self {
+            process: Process::Ode,
+            step: None,
+            seed: 0,
+            rule: Rule::DormandPrince,
+            tolerance: ode::Tolerance::default(),
+            resample_below: None,
+            turnover: branching.turnover,
+            motion: None,
+            max_population: branching.max_population,
+            threads: 0,
+        }
+    }
+}
+
+/// What a simulation gives.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Outcome {
+    /// The particles at each output time.
+    pub trajectory: Trajectory,
+    /// The cells that ever lived, of a branching population.
+    pub lineage: Option<Lineage>,
+}
+
+impl Simulation {
+    /// Simulates from `start` to each of `times`. A branching population starts from particles of equal weight,
+    /// [`resampled`](resampling::equal) where they are not.
+    ///
+    /// # Errors
+    /// Those of [`ode::integrate`], [`sde::simulate`] and [`branching::simulate`].
+    pub fn run(&self, fields: &dyn Fields, start: &Particles, times: &[f64]) -> Result<Outcome> {
+        let step = self.step_from(start.time, times);
+        match self.process {
+            Process::Ode => {
+                let trajectory = ode::integrate(fields, start, times, &self.solver(step))?;
+                Ok(Outcome { trajectory, lineage: None })
+            }
+            Process::Sde => {
+                let options = sde::Options { step, seed: self.seed, resample_below: self.resample_below };
+                Ok(Outcome { trajectory: sde::simulate(fields, start, times, &options)?, lineage: None })
+            }
+            Process::Branching => {
+                let options = branching::Options {
+                    step,
+                    seed: self.seed,
+                    motion: self.motion_of(fields),
+                    turnover: self.turnover,
+                    max_population: self.max_population,
+                };
+                let start = resampling::equal(start, self.seed)?;
+                let population = branching::simulate(fields, &start, times, &options)?;
+                Ok(Outcome { trajectory: population.trajectory, lineage: Some(population.lineage) })
+            }
+        }
+    }
+
+    /// The rule of the probability flow, with steps of at most `step` where it has equal ones.
+    pub fn solver(&self, step: f64) -> ode::Solver {
+        match self.rule {
+            Rule::DormandPrince => ode::Solver::DormandPrince(self.tolerance),
+            Rule::RungeKutta4 => ode::Solver::RungeKutta4 { step },
+            Rule::Euler => ode::Solver::Euler { step },
+        }
+    }
+
+    /// The longest step between the output `times` from `start` on: as given, or a hundredth of the mean interval; of a
+    /// unit of time where there is no interval.
+    pub fn step_from(&self, start: f64, times: &[f64]) -> f64 {
+        let last = times.last().copied().unwrap_or(start);
+        let intervals = times.len() - usize::from(times.first() == Some(&start));
+        let span = (last - start).abs();
+        let rule = if span > 0.0 { span / intervals as f64 / 100.0 } else { 0.01 };
+        self.step.unwrap_or(rule)
+    }
+
+    /// The motion of a branching population: as given, or by whether there is noise. Without noise the flow is the same
+    /// process, integrated to a higher order.
+    pub fn motion_of(&self, fields: &dyn Fields) -> branching::Motion {
+        // A σ that changes with time is positive at all times or at none.
+        let rule = if fields.sigma(0.0) > 0.0 { branching::Motion::Diffusion } else { branching::Motion::Flow };
+        self.motion.unwrap_or(rule)
+    }
+}
