@@ -600,9 +600,11 @@ chreode_status chreode_model_from_bytes(const uint8_t *bytes,
                                         chreode_model **model);
 
 /**
- * Tells how many fields there are, the same for every model: one that was not learned is zero.
+ * Tells how many fields there are, the same for every model: one that was not learned is zero, but for the landscape,
+ * which is an error.
  */
-chreode_status chreode_model_field_count(const chreode_model *model, size_t *count);
+chreode_status chreode_model_field_count(const chreode_model *model,
+                                         size_t *count);
 
 /**
  * Tells the name (static) and the number of columns of the field number `index`, counted from 0.
@@ -614,7 +616,8 @@ chreode_status chreode_model_field_describe(const chreode_model *model,
 
 /**
  * Evaluates a field at points (n x d) of one time into `values` (n rows). The fields are "velocity" (d columns, length per
- * time), "growth" (one column, per time) and "score_drift" ((sigma^2/2) grad log p, d columns, length per time); see also
+ * time), "growth" (one column, per time), "score_drift" ((sigma^2/2) grad log p, d columns, length per time) and, of a
+ * model that learned one (deep-ruot, var-ruot), "landscape" (Waddington's, one column, squared length per time); see also
  * `chreode_model_field_describe`.
  *
  * The rows are shared out among the model's threads. Nothing is copied where both matrices are CHREODE_F32 in C order;
