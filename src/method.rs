@@ -275,9 +275,13 @@ impl FitOptions {
 }
 
 /// The networks and the optimiser of a simulation-based method.
-fn rollout_training(_model: Model) -> TrainingOptions {
+fn rollout_training(model: Model) -> TrainingOptions {
     TrainingOptions {
-        epochs: 800,
+        epochs: match model {
+            Model::MioFlow | Model::Tigon => 800,
+            Model::DeepRuot => 500,
+            Model::VarRuot => 1000,
+        },
         batch_size: 1024,
         hidden: vec![64; 3],
         growth_hidden: None,

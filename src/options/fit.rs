@@ -56,7 +56,7 @@ impl Target for FitOptions {
             name: "sigma",
             kind: Real(Positive, |o, v| o.sigma = Some(v)),
             default: Rule(
-                "so that σ√h is 3 % (sf2m: 10 %) of the spread of a coordinate, h the mean interval",
+                "so that σ√h is 3 % (sf2m, deep-ruot, var-ruot: 10 %) of the spread of a coordinate, h the mean interval",
             ),
             meaning: "Diffusion σ, a length per square root of time",
         },
@@ -82,13 +82,13 @@ impl Target for FitOptions {
             name: "epochs",
             kind: Integer(1..=u64::MAX, |o, v| o.training.epochs = v as usize),
             default: Value("3000"),
-            meaning: "Training steps",
+            meaning: "Training steps; unless told, mioflow and tigon take 800, deep-ruot 500 after its other stages, var-ruot 1000",
         },
         Entry {
             name: "batch_size",
             kind: Integer(1..=u64::MAX, |o, v| o.training.batch_size = v as usize),
             default: Value("400"),
-            meaning: "Pairs of cells drawn a step, for each interval",
+            meaning: "Pairs of cells drawn a step, for each interval; of rollouts the most particles, and cells of a snapshot, a step (unless told 1024)",
         },
         Entry {
             name: "seed",
@@ -100,19 +100,19 @@ impl Target for FitOptions {
             name: "hidden",
             kind: Widths(|o, v| o.training.hidden = v),
             default: Value("256x5"),
-            meaning: "Hidden layers of the velocity network",
+            meaning: "Hidden layers of the velocity network, or of the potential of var-ruot; of rollouts 64x3 unless told",
         },
         Entry {
             name: "growth_hidden",
             kind: Widths(|o, v| o.training.growth_hidden = Some(v)),
-            default: Rule("256x3; usb: as the velocity's"),
+            default: Rule("256x3; usb and rollouts: as the velocity's"),
             meaning: "Hidden layers of the growth network",
         },
         Entry {
             name: "score_hidden",
             kind: Widths(|o, v| o.training.score_hidden = Some(v)),
             default: Rule("as the velocity's"),
-            meaning: "Hidden layers of the score network",
+            meaning: "Hidden layers of the score network, or of the density of deep-ruot and var-ruot",
         },
         Entry {
             name: "activation",
@@ -121,7 +121,7 @@ impl Target for FitOptions {
                 Ok(())
             }),
             default: Value("leaky-relu"),
-            meaning: "Function of the hidden units",
+            meaning: "Function of the hidden units; of rollouts silu unless told, and deep-ruot and var-ruot need tanh, silu or softplus",
         },
         Entry {
             name: "learning_rate",
@@ -144,7 +144,7 @@ impl Target for FitOptions {
         Entry {
             name: "clip",
             kind: Real(Positive, |o, v| o.training.clip = Some(v)),
-            default: Rule("no clipping"),
+            default: Rule("no clipping; rollouts: 1"),
             meaning: "Clip the gradient's norm to this",
         },
         Entry {
@@ -168,7 +168,7 @@ impl Target for FitOptions {
         Entry {
             name: "rollout_steps",
             kind: Integer(1..=1_000_000, |o, v| o.rollout.steps = v as usize),
-            default: Rule("STEPS"),
+            default: Rule("3; var-ruot: 10"),
             meaning: "Solver steps of a rollout in a mean interval between snapshots",
         },
         Entry {
@@ -180,25 +180,25 @@ impl Target for FitOptions {
         Entry {
             name: "local_mass_weight",
             kind: Real(NotNegative, |o, v| o.rollout.local_mass_weight = v),
-            default: Rule("LOCAL"),
+            default: Rule("0.01 for tigon and deep-ruot, else 0"),
             meaning: "Weight of the particles’ own masses in the loss of a rollout",
         },
         Entry {
             name: "energy_weight",
             kind: Real(NotNegative, |o, v| o.rollout.energy_weight = v),
-            default: Rule("ENERGY"),
+            default: Rule("0.001; var-ruot: 0.01"),
             meaning: "Weight of the energy, or action, of the paths; 0 leaves it out",
         },
         Entry {
             name: "residual_weight",
             kind: Real(NotNegative, |o, v| o.rollout.residual_weight = v),
-            default: Rule("RESIDUAL"),
+            default: Rule("0.01 for deep-ruot and var-ruot"),
             meaning: "Weight of the Fokker–Planck (deep-ruot) or Hamilton–Jacobi–Bellman residual (var-ruot); 0 leaves it out",
         },
         Entry {
             name: "initial_density_weight",
             kind: Real(NotNegative, |o, v| o.rollout.initial_density_weight = v),
-            default: Value("0.001"),
+            default: Value("0.01"),
             meaning: "Weight of the density at the first snapshot, of deep-ruot",
         },
         Entry {
