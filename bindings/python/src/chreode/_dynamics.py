@@ -17,7 +17,7 @@ from ._options import documented, make
 Path = Union[str, bytes, "os.PathLike[str]", "os.PathLike[bytes]"]
 
 
-@documented("fit")
+@documented("fit", "method")
 def fit(
     x: Any,
     time: Any = None,
@@ -37,7 +37,7 @@ def fit(
     x : array n × d with one row a cell, an AnnData, or :class:`Snapshots`
         An AnnData's coordinates are ``x.obsm[obsm]``.
     time : the time of each cell; for an AnnData also the name of a column of ``obs``
-    method : a name of ``chreode.capabilities()["methods"]``
+    method : a name of ``chreode.capabilities()["methods"]``; None if ``coupling`` and ``bridge`` are given instead
     obsm : the coordinates of an AnnData, ``"X_pca"`` unless another key is given
     weights : the weight of each cell; for an AnnData also the name of a column of ``obs``
     masses : total mass of each time, where it is not the number of cells
@@ -196,7 +196,7 @@ class Dynamics:
         """(σ²/2) ∇ log p at points, n × d. See :meth:`field`."""
         return self.field("score_drift", x, t, out=out)
 
-    @documented("simulate")
+    @documented("simulate", "mode", "seed")
     def simulate(
         self,
         points: Any,

@@ -56,8 +56,20 @@ def own(pointer: Any) -> Evaluation:
             value: float = number("double", lib.chreode_evaluation_value, evaluation, name.encode())
             return value
 
-        of_times = {name: each(name) for name in ("time", "w1", "w2", "rme", "w1_sd", "w2_sd", "rme_sd")}
-        of_all = {name: all_together(name) for name in ("mean_w1", "mean_rme", "mean_w1_sd", "mean_rme_sd", "action")}
-        measures = json.loads(text(lib.chreode_evaluation_json, evaluation))
+        taken = Evaluation(
+            time=each("time"),
+            w1=each("w1"),
+            w2=each("w2"),
+            rme=each("rme"),
+            w1_sd=each("w1_sd"),
+            w2_sd=each("w2_sd"),
+            rme_sd=each("rme_sd"),
+            mean_w1=all_together("mean_w1"),
+            mean_rme=all_together("mean_rme"),
+            mean_w1_sd=all_together("mean_w1_sd"),
+            mean_rme_sd=all_together("mean_rme_sd"),
+            action=all_together("action"),
+            measures=json.loads(text(lib.chreode_evaluation_json, evaluation)),
+        )
     handle.close()
-    return Evaluation(**of_times, **of_all, measures=measures)
+    return taken

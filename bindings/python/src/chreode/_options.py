@@ -79,13 +79,14 @@ def options(name: str = "fit") -> list[Option]:
 F = TypeVar("F", bound=Callable[..., Any])
 
 
-def documented(name: str) -> Callable[[F], F]:
-    """Ends the docstring of a function with the options of a list."""
+def documented(name: str, *parameters: str) -> Callable[[F], F]:
+    """Ends the docstring of a function with the options of a list that are not parameters of its own."""
 
     def document(function: F) -> F:
         lines = [
             f"    {option.name} : {option.kind}, {option.range}; default {option.default}\n        {option.meaning}."
             for option in options(name)
+            if option.name not in parameters
         ]
         function.__doc__ = f"{function.__doc__ or ''}\n    Options\n    -------\n" + "\n".join(lines) + "\n"
         return function
