@@ -5,7 +5,7 @@ element(::Type{Float64}) = C.CHREODE_F64
 
 # What the library can read: strided, of Float32 or Float64. Everything else is copied.
 readable(x::StridedMatrix{<:Union{Float32, Float64}}) = x
-readable(x::AbstractMatrix{T}) where {T<:Real} = Matrix{T === Float32 ? T : Float64}(x)
+readable(x::AbstractMatrix{T}) where {T <: Real} = Matrix{T === Float32 ? T : Float64}(x)
 
 # Number of cells and of coordinates, and the elements from one to the next.
 function shape(x::AbstractMatrix, cells::Symbol)

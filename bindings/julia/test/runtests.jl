@@ -3,7 +3,14 @@ using Serialization: deserialize, serialize
 using SparseArrays: sparse
 using Test
 
-const SMALL = (delta = 1.5, sigma = 0.02, hidden = "16x2", epochs = 20, seed = 1, threads = 2)
+const SMALL = (
+    delta = 1.5,
+    sigma = 0.02,
+    hidden = "16x2",
+    epochs = 20,
+    seed = 1,
+    threads = 2,
+)
 
 snapshots = dataset("gene-network"; cells_per_state = 30)
 model = fit(snapshots; SMALL...)
@@ -29,18 +36,19 @@ end
 end
 
 @testset "orientations and element types give the same bits" begin
-    all = reduce(hcat, [points(snapshots, k) for k in 1:5])
+    together = reduce(hcat, [points(snapshots, k) for k in 1:5])
     time = reduce(vcat, [fill(snapshots.times[k], snapshots.counts[k]) for k in 1:5])
-    rows = permutedims(all)
+    rows = permutedims(together)
     for (matrix, cells) in [
-        (all, :columns),
-        (Float64.(all), :columns),
-        (rows, :rows),
-        (transpose(rows), :columns),
-        (view(hcat(all, all), :, 1:size(all, 2)), :columns),
-        (view(all[:, end:-1:1], :, size(all, 2):-1:1), :columns),
-    ]
-        @test Chreode.to_bytes(fit(matrix, time; cells, SMALL...)) == Chreode.to_bytes(model)
+            (together, :columns),
+            (Float64.(together), :columns),
+            (rows, :rows),
+            (transpose(rows), :columns),
+            (view(hcat(together, together), :, 1:size(together, 2)), :columns),
+            (view(together[:, end:-1:1], :, size(together, 2):-1:1), :columns),
+        ]
+        @test Chreode.to_bytes(fit(matrix, time; cells, SMALL...)) ==
+            Chreode.to_bytes(model)
     end
     @test points(snapshots, 1; cells = :rows) == permutedims(x)
     values = model.velocity(x, 0.5)
@@ -55,7 +63,8 @@ end
 end
 
 @testset "models come back" begin
-    @test model.info["method"] == "usb" && model.report["epochs"] == 20 == length(model.losses)
+    @test model.info["method"] == "usb" &&
+        model.report["epochs"] == 20 == length(model.losses)
     path = joinpath(mktempdir(), "model.safetensors")
     Chreode.save(path, model)
     @test Chreode.to_bytes(Chreode.load(path)) == read(path) == Chreode.to_bytes(model)
@@ -71,11 +80,13 @@ end
 
 @testset "simulations and measures" begin
     flow = simulate(model, x)
-    @test [frame.time for frame in flow.frames] == snapshots.times && flow.frames[1].points == x
+    @test [frame.time for frame in flow.frames] == snapshots.times &&
+        flow.frames[1].points == x
     @test flow.lineage === nothing && flow.frames[5].ids == 1:60
     population = simulate(model, x; mode = "branching", seed = 1, turnover = 0.5)
     lineage = population.lineage
-    @test lineage.parents[1:60] == zeros(60) && count(==(:alive), lineage.fates) == length(population.frames[5])
+    @test lineage.parents[1:60] == zeros(60) &&
+        count(==(:alive), lineage.fates) == length(population.frames[5])
     @test length(split(newick(population))) == 60
     measured = evaluate(model, snapshots)
     @test measured.time == snapshots.times[2:5] && measured.mean_w1 ≈ sum(measured.w1) / 4
@@ -87,17 +98,28 @@ end
     seen = Symbol[]
     fit(snapshots; progress = (stage, now...) -> (push!(seen, stage); false), SMALL...)
     @test unique(seen) == [:coupling, :training]
-    stopped = failure(() -> fit(snapshots; progress = (stage, now...) -> stage === :training))
+    stopped = failure(
+        () -> fit(snapshots; progress = (stage, now...) -> stage === :training),
+    )
     @test stopped isa ChreodeError && stopped.name == "CHREODE_ERROR_CANCELLED"
     @test stopped.model isa Dynamics && stopped.cause === nothing
-    thrown = failure(() -> fit(snapshots; progress = (now...) -> throw(KeyError(:mine)), SMALL...))
+    thrown = failure(
+        () -> fit(snapshots; progress = (now...) -> throw(KeyError(:mine)), SMALL...),
+    )
     @test thrown.cause == KeyError(:mine) && thrown.model === nothing
     @test occursin("mine", sprint(showerror, thrown))
     interrupted = failure() do
-        fit(snapshots; progress = (stage, now...) -> stage === :training && throw(InterruptException()))
+        fit(
+            snapshots;
+            progress = (stage, now...) -> stage === :training &&
+                throw(InterruptException()),
+        )
     end
-    @test interrupted.cause isa InterruptException && all(isfinite, interrupted.model.velocity(x, 0.0))
-    inside = failure(() -> fit(snapshots; progress = (now...) -> points(snapshots, 1), SMALL...))
+    @test interrupted.cause isa InterruptException &&
+        all(isfinite, interrupted.model.velocity(x, 0.0))
+    inside = failure(
+        () -> fit(snapshots; progress = (now...) -> points(snapshots, 1), SMALL...),
+    )
     @test inside.cause isa ArgumentError
 end
 
@@ -112,7 +134,8 @@ end
     @test failure(() -> model.velocity(x, x, 0.0)) isa ChreodeError
     @test failure(() -> model.velocity(x, 0.0; cells = :diagonal)) isa ArgumentError
     @test failure(() -> field(model, "velocty")) isa ArgumentError
-    @test failure(() -> Chreode.from_bytes(rand(UInt8, 1000))).name == "CHREODE_ERROR_MODEL_FILE"
+    @test failure(() -> Chreode.from_bytes(rand(UInt8, 1000))).name ==
+        "CHREODE_ERROR_MODEL_FILE"
     @test failure(() -> Chreode.load("nothing")).name == "CHREODE_ERROR_IO"
     @test failure(() -> serialize(IOBuffer(), model.handle)) isa ArgumentError
     closed = dataset("gene-network"; cells_per_state = 5)
