@@ -53,10 +53,8 @@ fn main() {
     };
     let call = |points: &chreode_matrix, values: &chreode_matrix_mut| {
         // SAFETY: the matrices are those of the vectors above.
-        assert_eq!(
-            unsafe { chreode_model_field(handle, c"velocity".as_ptr(), 0.5, points, values) },
-            CHREODE_OK
-        );
+        let status = unsafe { chreode_model_field(handle, c"velocity".as_ptr(), 0.5, points, values) };
+        assert_eq!(status, CHREODE_OK);
     };
     let mut seconds = [f64::INFINITY; 3];
     for _ in 0..REPEATS {
