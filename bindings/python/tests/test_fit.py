@@ -84,6 +84,8 @@ def test_progress_is_told_to_a_function(snapshots):
     chreode.fit(snapshots, progress=lambda *now: told.append(now), **SMALL)
     stages = [now[0] for now in told]
     assert set(stages) == {"coupling", "training"} and stages == sorted(stages)
+    coupling = [now for now in told if now[0] == "coupling"]
+    assert coupling[0][1:3] == (0, 4) and coupling[-1][1:3] == (4, 4)
     assert told[-1][1:3] == (20, 20) and isinstance(told[-1][3], float) and told[0][3] is None
 
 
