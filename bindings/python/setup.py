@@ -74,8 +74,9 @@ class Build(build_py):
 
         package = HERE / "src" / "chreode" if self.editable_mode else Path(self.build_lib) / "chreode"
         built = library()
-        # Always this name, which is also that of the file when the library was given by its versioned one.
-        bundled = package / ("chreode.dll" if built.suffix == ".dll" else f"libchreode{built.suffix if built.suffix == '.dylib' else '.so'}")
+        # Always the plain name, also if the library was given by its versioned one.
+        plain = {"win32": "chreode.dll", "darwin": "libchreode.dylib"}.get(sys.platform, "libchreode.so")
+        bundled = package / plain
         shutil.copyfile(built, bundled)
         if sys.platform == "linux" and shutil.which("strip"):
             # Line tables are four fifths of the file; the names of functions stay.

@@ -52,7 +52,13 @@ class RawC:
         assert self.library.chreode_model_set_threads(self.model, ctypes.c_size_t(threads)) == 0
 
     def __call__(self, points, values):
-        arguments = self.model, b"velocity", ctypes.c_double(0.5), ctypes.byref(Matrix.of(points)), ctypes.byref(Matrix.of(values))
+        arguments = (
+            self.model,
+            b"velocity",
+            ctypes.c_double(0.5),
+            ctypes.byref(Matrix.of(points)),
+            ctypes.byref(Matrix.of(values)),
+        )
         assert self.library.chreode_model_field(*arguments) == 0
 
 
@@ -77,7 +83,9 @@ def main():
         raw = RawC(file, given.threads)
         cargo = ["cargo", "bench", "--quiet", "--bench", "fields", "--"]
         numbers = [str(number) for number in (file, rows, dims, given.threads)]
-        with subprocess.Popen(cargo + numbers, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, bufsize=1) as rust:
+        with subprocess.Popen(
+            cargo + numbers, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, bufsize=1
+        ) as rust:
 
             def rust_call():
                 rust.stdin.write("\n")
@@ -94,7 +102,9 @@ def main():
                 "Python, float rows, out": lambda: timed(model.velocity, single, 0.5, out=out),
                 "Python, float rows": lambda: timed(model.velocity, single, 0.5),
                 "Python, double columns": lambda: timed(model.velocity, by_column, 0.5, out=columns_out),
-                "one copy of both matrices": lambda: timed(lambda: (by_column.astype(np.float32, order="C"), np.copyto(columns_out, out))),
+                "one copy of both matrices": lambda: timed(
+                    lambda: (by_column.astype(np.float32, order="C"), np.copyto(columns_out, out))
+                ),
             }
             best = dict.fromkeys(calls, float("inf"))
             for _ in range(given.rounds + 1):  # the first finds the threads not yet started
@@ -108,7 +118,10 @@ def main():
     for name, seconds in best.items():
         print(f"{name:<28}{1e3 * seconds:9.1f} ms, {seconds / base:.3f} of the Rust call")
     copied = base + best["one copy of both matrices"]
-    held = all(best[name] <= 1.1 * base for name in ("C by ctypes, float rows", "Python, float rows, out", "Python, float rows"))
+    held = all(
+        best[name] <= 1.1 * base
+        for name in ("C by ctypes, float rows", "Python, float rows, out", "Python, float rows")
+    )
     held &= best["Python, double columns"] <= 1.1 * copied
     print("held: at most 1.1 × the Rust call, plus one copy where the layout demands it" if held else "NOT HELD")
     return not held

@@ -75,7 +75,9 @@ def test_masses_and_weights(snapshots, cells):
     assert np.allclose(snapshots.with_masses(masses).masses, masses)
     assert np.array_equal(snapshots.without([2.0]).times, [0, 1, 3, 4])
     blocks = [snapshots.points(k) for k in range(5)]
-    again = chreode.Snapshots.from_blocks(blocks, snapshots.times, weights=[None, *[snapshots.weights(k) for k in range(1, 5)]])
+    again = chreode.Snapshots.from_blocks(
+        blocks, snapshots.times, weights=[None, *[snapshots.weights(k) for k in range(1, 5)]]
+    )
     assert np.array_equal(again.points(-1), snapshots.points(4)) and np.array_equal(again.masses, snapshots.masses)
 
 

@@ -32,7 +32,14 @@ def test_layouts_give_the_same_bits(model):
     wide = np.zeros((1000, 6), np.float32)
     wide[:, 5:1:-3] = x
     unaligned = np.frombuffer(b"\0" + x.tobytes(), np.uint8)[1:].view(x.dtype).reshape(x.shape)
-    for same in [np.asfortranarray(x), x.astype(float), np.asfortranarray(x, float), wide[:, 5:1:-3], x.astype(">f4"), unaligned]:
+    for same in [
+        np.asfortranarray(x),
+        x.astype(float),
+        np.asfortranarray(x, float),
+        wide[:, 5:1:-3],
+        x.astype(">f4"),
+        unaligned,
+    ]:
         assert np.array_equal(model.velocity(same, 0.5), expected)
     assert np.array_equal(model.velocity(x[::-1], 0.5), expected[::-1])
     assert np.array_equal(model.velocity(np.broadcast_to(x[0], (9, 2)), 0.5), np.broadcast_to(expected[0], (9, 2)))
@@ -125,7 +132,9 @@ def test_round_trips(model, snapshots, tmp_path):
     weighted = snapshots.with_masses([3, 1, 4, 1, 5])
     again = pickle.loads(pickle.dumps(weighted))
     for k in range(5):
-        assert np.array_equal(again.points(k), weighted.points(k)) and np.array_equal(again.weights(k), weighted.weights(k))
+        assert np.array_equal(again.points(k), weighted.points(k)) and np.array_equal(
+            again.weights(k), weighted.weights(k)
+        )
     assert copy.deepcopy(snapshots) is snapshots
 
 
@@ -140,7 +149,9 @@ def test_errors_can_be_sent_to_another_process(snapshots):
 def _in_child(model, x, sent):
     same = model.velocity(x, 0.5)
     population = model.simulate(x, mode="branching", seed=1)
-    fitted = chreode.fit(chreode.dataset("gene-network", cells_per_state=10), hidden="8x1", epochs=2, delta=1.5, sigma=0.1)
+    fitted = chreode.fit(
+        chreode.dataset("gene-network", cells_per_state=10), hidden="8x1", epochs=2, delta=1.5, sigma=0.1
+    )
     sent.put((same.tobytes(), population.newick(), model.threads, len(fitted.losses)))
 
 
@@ -176,7 +187,7 @@ def test_the_library_describes_itself():
     names = [option.name for option in chreode.options()]
     assert "delta" in names and names == [option.name for option in chreode.options("fit")]
     for name in names:
-        assert f"    {name} : " in chreode.fit.__doc__ and chreode.fit.__doc__.count(f"\n    {name} : ") == 1
+        assert chreode.fit.__doc__.count(f"\n{name} : ") == 1
     for name in chreode.capabilities()["option_lists"]:
         assert all(option.meaning and option.kind and option.default for option in chreode.options(name))
     for name in chreode.capabilities()["data_sets"]:

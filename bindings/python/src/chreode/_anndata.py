@@ -30,7 +30,9 @@ def column(data: Any, name: str, given: Any) -> Any:
     """A column of ``obs`` by its name, or what was given."""
     if not isinstance(given, str):
         if given is None and name == "time":
-            raise TypeError(f"time must be a column of obs ({', '.join(map(str, data.obs.keys()))}) or an array, got None")
+            raise TypeError(
+                f"time must be a column of obs ({', '.join(map(str, data.obs.keys()))}) or an array, got None"
+            )
         return given
     if given not in data.obs:
         known = ", ".join(map(str, data.obs.keys())) or "none"

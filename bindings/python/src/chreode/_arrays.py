@@ -18,7 +18,9 @@ def _numbers(name: str, given: Any) -> Array:
     if given is None:
         raise TypeError(f"{name} must be an array of numbers, got None")
     if hasattr(given, "toarray") and not isinstance(given, np.ndarray):
-        raise TypeError(f"{name} must be dense, got {type(given).__name__}: reduce its dimension first, or use .toarray()")
+        raise TypeError(
+            f"{name} must be dense, got {type(given).__name__}: reduce its dimension first, or use .toarray()"
+        )
     if isinstance(given, np.ma.MaskedArray) and np.ma.is_masked(given):
         raise InvalidDataError(f"{name} must have a value everywhere, got a masked array")
     array = np.asarray(given)

@@ -9,7 +9,8 @@ from typing import Any, Optional, Union
 import numpy as np
 import numpy.typing as npt
 
-from . import _anndata, _arrays as arrays, _errors, _evaluation, _library, _progress, _simulation, _snapshots
+from . import _anndata, _errors, _evaluation, _library, _progress, _simulation, _snapshots
+from . import _arrays as arrays
 from ._ffi import ffi
 from ._library import Handle, check, lib, message, number, text
 from ._options import documented, make
@@ -54,7 +55,6 @@ def fit(
     ------
     CancelledError, NonFiniteError, KeyboardInterrupt, or what ``progress`` raised
         The error's ``model`` is what was learned so far, None if training had not begun.
-
     """
     function, close = _progress.reporter(progress)
     snapshots = _snapshots.of(x, time, obsm, weights, masses)
@@ -182,7 +182,9 @@ class Dynamics:
         if isinstance(time, (str, bytes)) or time is None:
             raise TypeError(f"t must be a number or one a row, got {time!r}")
         with self._use() as model:
-            check(lib.chreode_model_field(model, name.encode(), float(time), arrays.view(points), arrays.view_mut(values)))
+            check(
+                lib.chreode_model_field(model, name.encode(), float(time), arrays.view(points), arrays.view_mut(values))
+            )
 
     def velocity(self, x: Any, t: Any, *, out: Optional[npt.NDArray[Any]] = None) -> npt.NDArray[Any]:
         """The velocity of the population's flow at points, n × d. See :meth:`field`."""
@@ -218,7 +220,6 @@ class Dynamics:
         seed : of all random numbers
         start : the time of ``points``; the first of ``times`` if it is not given
         weights : the weight of each row; 1 if there are none
-
         """
         begin = arrays.matrix("points", points)
         until = arrays.vector("times", self.info["times"] if times is None else times)
@@ -246,12 +247,18 @@ class Dynamics:
 
     @documented("evaluate")
     def evaluate(
-        self, x: Any, time: Any = None, *, obsm: Optional[str] = None, weights: Any = None, masses: Any = None, **options: Any
+        self,
+        x: Any,
+        time: Any = None,
+        *,
+        obsm: Optional[str] = None,
+        weights: Any = None,
+        masses: Any = None,
+        **options: Any,
     ) -> _evaluation.Evaluation:
         """Predicts every later snapshot from all cells of the first, and compares.
 
         ``x``, ``time``, ``obsm``, ``weights`` and ``masses`` are as in :func:`fit`.
-
         """
         snapshots = _snapshots.of(x, time, obsm, weights, masses)
         made = ffi.new("chreode_evaluation **")

@@ -38,7 +38,9 @@ class Evaluation:
     measures: dict[str, Any]
 
     def __repr__(self) -> str:
-        return f"<chreode.Evaluation: mean W1 {self.mean_w1:.4g}, mean RME {self.mean_rme:.4g}, action {self.action:.4g}>"
+        return (
+            f"<chreode.Evaluation: mean W1 {self.mean_w1:.4g}, mean RME {self.mean_rme:.4g}, action {self.action:.4g}>"
+        )
 
 
 def own(pointer: Any) -> Evaluation:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import numbers
 from typing import Any, Callable, NamedTuple, TypeVar
 
@@ -84,11 +85,11 @@ def documented(name: str, *parameters: str) -> Callable[[F], F]:
 
     def document(function: F) -> F:
         lines = [
-            f"    {option.name} : {option.kind}, {option.range}; default {option.default}\n        {option.meaning}."
+            f"{option.name} : {option.kind}, {option.range}; default {option.default}\n    {option.meaning}."
             for option in options(name)
             if option.name not in parameters
         ]
-        function.__doc__ = f"{function.__doc__ or ''}\n    Options\n    -------\n" + "\n".join(lines) + "\n"
+        function.__doc__ = "\n".join([inspect.cleandoc(function.__doc__ or ""), "", "Options", "-------", *lines, ""])
         return function
 
     return document

@@ -93,7 +93,9 @@ def own(pointer: Any) -> Trajectory:
         dims = number("size_t", lib.chreode_trajectory_dims, trajectory)
         frames = number("size_t", lib.chreode_trajectory_frame_count, trajectory)
         taken = Trajectory(
-            [_frame(trajectory, k, dims) for k in range(frames)], _lineage(trajectory), text(lib.chreode_trajectory_newick, trajectory)
+            [_frame(trajectory, k, dims) for k in range(frames)],
+            _lineage(trajectory),
+            text(lib.chreode_trajectory_newick, trajectory),
         )
     handle.close()
     return taken

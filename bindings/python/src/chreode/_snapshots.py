@@ -61,9 +61,7 @@ class Snapshots:
         views = ffi.new("chreode_matrix[]", [arrays.fields(block) for block in points])
         pointers = ffi.new("double *[]", [arrays.pointer("double", block) for block in each])
         made = ffi.new("chreode_snapshots **")
-        check(
-            lib.chreode_snapshots_from_blocks(views, arrays.pointer("double", labels), pointers, len(points), made)
-        )
+        check(lib.chreode_snapshots_from_blocks(views, arrays.pointer("double", labels), pointers, len(points), made))
         return cls._own(made[0], masses)
 
     @classmethod

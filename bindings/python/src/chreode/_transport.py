@@ -56,7 +56,9 @@ class Plan:
 
 
 @documented("transport")
-def transport(source: Any, target: Any, *, source_weights: Any = None, target_weights: Any = None, **options: Any) -> Plan:
+def transport(
+    source: Any, target: Any, *, source_weights: Any = None, target_weights: Any = None, **options: Any
+) -> Plan:
     """Solves a static transport problem between two clouds of points.
 
     Entropic if ``epsilon`` is positive, exact if both penalties are infinite, else the unregularised optimum with relaxed
