@@ -1,5 +1,5 @@
-"""What the C interface and this package cost: the velocity at 100 000 × 50 points, in turn through the Rust call, through
-ctypes and through chreode, best of several rounds.
+"""What the C interface and this package cost: the velocity at 100 000 × 50 points through ctypes and through chreode, each
+right after the Rust call that it is held against; medians of several rounds.
 
 From the root of the repository, with the package installed:
 
@@ -15,6 +15,7 @@ import sys
 import tempfile
 import time
 from pathlib import Path
+from statistics import median
 
 import numpy as np
 
@@ -64,7 +65,7 @@ class RawC:
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    for name, default in [("rows", 100_000), ("dims", 50), ("threads", 2), ("rounds", 5)]:
+    for name, default in [("rows", 100_000), ("dims", 50), ("threads", 2), ("rounds", 7)]:
         parser.add_argument(f"--{name}", type=int, default=default)
     given = parser.parse_args()
     rows, dims = given.rows, given.dims
@@ -91,38 +92,40 @@ def main():
                 rust.stdin.write("\n")
                 return float(rust.stdout.readline())
 
+            def copy_both():
+                by_column.astype(np.float32, order="C")
+                np.copyto(columns_out, out)
+
             def timed(work, *arguments, **named):
                 start = time.perf_counter()
                 work(*arguments, **named)
                 return time.perf_counter() - start
 
             calls = {
-                "Rust call, float rows": rust_call,
                 "C by ctypes, float rows": lambda: timed(raw, single, out),
                 "Python, float rows, out": lambda: timed(model.velocity, single, 0.5, out=out),
                 "Python, float rows": lambda: timed(model.velocity, single, 0.5),
                 "Python, double columns": lambda: timed(model.velocity, by_column, 0.5, out=columns_out),
-                "one copy of both matrices": lambda: timed(
-                    lambda: (by_column.astype(np.float32, order="C"), np.copyto(columns_out, out))
-                ),
             }
-            best = dict.fromkeys(calls, float("inf"))
-            for _ in range(given.rounds + 1):  # the first finds the threads not yet started
-                for name, call in calls.items():
-                    best[name] = min(best[name], call())
+            for start_threads in (rust_call, *calls.values()):
+                start_threads()
+            copies = [timed(copy_both) for _ in range(given.rounds)]
+            rounds = [{name: (rust_call(), call()) for name, call in calls.items()} for _ in range(given.rounds)]
             rust.stdin.close()
     assert np.array_equal(out, columns_out), "the numbers are the same"
 
-    base = best["Rust call, float rows"]
-    print(f"velocity at {rows} × {dims} points, {given.threads} threads, best of {given.rounds + 1}")
-    for name, seconds in best.items():
-        print(f"{name:<28}{1e3 * seconds:9.1f} ms, {seconds / base:.3f} of the Rust call")
-    copied = base + best["one copy of both matrices"]
-    held = all(
-        best[name] <= 1.1 * base
-        for name in ("C by ctypes, float rows", "Python, float rows, out", "Python, float rows")
-    )
-    held &= best["Python, double columns"] <= 1.1 * copied
+    base = median(of_rust for turns in rounds for of_rust, _ in turns.values())
+    copy = median(copies) / base
+    print(f"velocity at {rows} × {dims} points, {given.threads} threads, medians of {given.rounds} rounds")
+    print(f"{'Rust call, float rows':<28}{1e3 * base:9.1f} ms")
+    print(f"{'one copy of both matrices':<28}{1e3 * median(copies):9.1f} ms, {copy:.3f} of the Rust call")
+    held = True
+    for name in calls:
+        ratio = median(turns[name][1] / turns[name][0] for turns in rounds)
+        print(
+            f"{name:<28}{1e3 * median(turns[name][1] for turns in rounds):9.1f} ms, {ratio:.3f} of the Rust call before it"
+        )
+        held &= ratio <= 1.1 + (copy if "double" in name else 0)
     print("held: at most 1.1 × the Rust call, plus one copy where the layout demands it" if held else "NOT HELD")
     return not held
 
