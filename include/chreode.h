@@ -331,7 +331,7 @@ const char *chreode_status_name(int32_t status);
 
 /**
  * Returns what was wrong with this thread's last call and what would be right, in UTF-8; empty after a success. The text
- * stays valid until this thread's next call of any other function than this one and `chreode_status_name`.
+ * stays valid until this thread's next call of any other function than this one, `chreode_status_name` and those that free.
  */
 const char *chreode_last_error_message(void);
 

@@ -106,6 +106,26 @@ thread_local! {
 
 /// Does the work of an exported function: no panic leaves it, and its failure becomes a status and this thread's message.
 pub(super) fn guard(work: impl FnOnce() -> Outcome) -> chreode_status {
+    let outcome = caught(work);
+    let status = outcome.as_ref().map_or_else(|failure| failure.status, |()| CHREODE_OK);
+    tell(outcome.map_or_else(|failure| failure.message, |()| String::new()));
+    status
+}
+
+/// [`guard`] for what has no status to return: the message is all there is. A success leaves that of the call before, for a
+/// garbage collector may free handles between a failure and the look at its message.
+pub(super) fn guard_free(work: impl FnOnce()) {
+    let outcome = caught(|| {
+        work();
+        Ok(())
+    });
+    if let Err(failure) = outcome {
+        tell(failure.message);
+    }
+}
+
+/// Does the work of an exported function; a panic is a failure.
+fn caught(work: impl FnOnce() -> Outcome) -> Outcome {
     silence_our_panics();
     DEPTH.with(|depth| depth.set(depth.get() + 1));
     let outcome = catch_unwind(AssertUnwindSafe(|| {
@@ -114,21 +134,13 @@ pub(super) fn guard(work: impl FnOnce() -> Outcome) -> chreode_status {
         work()
     }));
     DEPTH.with(|depth| depth.set(depth.get() - 1));
-    let outcome = outcome.unwrap_or_else(|payload| Err(of_panic(payload.as_ref())));
-    let (status, message) = match outcome {
-        Ok(()) => (CHREODE_OK, String::new()),
-        Err(Failure { status, message }) => (status, message.replace('\0', " ")),
-    };
-    MESSAGE.with(|last| *last.borrow_mut() = CString::new(message).unwrap_or_default());
-    status
+    outcome.unwrap_or_else(|payload| Err(of_panic(payload.as_ref())))
 }
 
-/// [`guard`] for what has no status to return: the message is all there is.
-pub(super) fn guard_free(work: impl FnOnce()) {
-    guard(|| {
-        work();
-        Ok(())
-    });
+/// Keeps the message for [`chreode_last_error_message`].
+fn tell(message: String) {
+    let message = CString::new(message.replace('\0', " ")).unwrap_or_default();
+    MESSAGE.with(|last| *last.borrow_mut() = message);
 }
 
 fn of_panic(payload: &(dyn Any + Send)) -> Failure {
@@ -166,7 +178,7 @@ pub extern "C" fn chreode_status_name(status: i32) -> *const c_char {
 }
 
 /// Returns what was wrong with this thread's last call and what would be right, in UTF-8; empty after a success. The text
-/// stays valid until this thread's next call of any other function than this one and `chreode_status_name`.
+/// stays valid until this thread's next call of any other function than this one, `chreode_status_name` and those that free.
 #[unsafe(no_mangle)]
 pub extern "C" fn chreode_last_error_message() -> *const c_char {
     MESSAGE.try_with(|last| last.borrow().as_ptr()).unwrap_or(c"".as_ptr())

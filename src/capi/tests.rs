@@ -37,6 +37,9 @@ fn a_panic_is_a_status_with_its_message() {
     // SAFETY: NULL may be freed.
     unsafe { super::model::chreode_model_free(null_mut()) };
     assert!(message().contains("injected"), "a function without status leaves its message");
+    // SAFETY: as above.
+    unsafe { super::model::chreode_model_free(null_mut()) };
+    assert!(message().contains("injected"), "freeing leaves the message of the call before");
     // SAFETY: NULL is refused.
     assert_ne!(unsafe { super::fit::chreode_fit(null(), null(), None, null_mut(), null_mut()) }, CHREODE_OK);
 }

@@ -23,7 +23,7 @@ const BLOCKS_AT_ONCE: usize = 16;
 /// Without `chunk`, or when both clouds fit into one, it is one solve over all points. A block's targets are scaled
 /// so that its shares of both masses are equal: a random block must not look like growth. Blocks are independent and
 /// run in parallel; the cut depends on `seed` and `interval` only. `progress(done, total)` is called on this thread
-/// between groups of blocks and may cancel.
+/// before, between and after groups of blocks and may cancel.
 ///
 /// # Errors
 /// Those of `solve`, of the first block in order; [`Error::Cancelled`].
@@ -65,6 +65,9 @@ pub fn couple(
             all.born.extend(coupling.born);
             reports.push(report);
         }
+    }
+    if progress(blocks, blocks).is_break() {
+        return Err(Error::Cancelled);
     }
     Ok((all, reports))
 }

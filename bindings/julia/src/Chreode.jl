@@ -1,0 +1,63 @@
+"""
+Learn how a cell population moves, spreads, divides and dies from time-stamped snapshots, and simulate it.
+
+    snapshots = dataset("gene-network")
+    model = fit(snapshots; method = "usb", delta = 1.5, sigma = 0.02)
+    model.velocity(points(snapshots, 1), 0.5)
+
+Matrices have one column a cell, or, with `cells = :rows`, one row a cell.
+"""
+module Chreode
+
+import JSON
+import Libdl
+import Serialization
+import SparseArrays
+using Preferences: @load_preference, @set_preferences!
+
+export ChreodeError,
+    Dynamics,
+    Evaluation,
+    Field,
+    Frame,
+    Lineage,
+    Plan,
+    Snapshots,
+    Trajectory,
+    dataset,
+    evaluate,
+    field,
+    fit,
+    growth,
+    newick,
+    points,
+    score_drift,
+    simulate,
+    transport,
+    velocity,
+    with_masses,
+    without
+
+include("LibChreode.jl")
+const C = LibChreode
+
+include("library.jl")
+include("matrices.jl")
+include("options.jl")
+include("snapshots.jl")
+include("dynamics.jl")
+include("simulation.jl")
+include("evaluation.jl")
+include("transport.jl")
+
+function __init__()
+    path = library_path()
+    try
+        open_library(path)
+    catch failure
+        @warn "chreode cannot be used yet: set CHREODE_LIBRARY, or call Chreode.set_library!" path failure
+    end
+    return nothing
+end
+
+end

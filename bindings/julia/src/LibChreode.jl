@@ -1,0 +1,889 @@
+# Made from include/chreode.h by tools/ccalls.py, and checked against it by the tests: change neither by hand.
+# One function for each of the library's, with its name, its arguments and its types.
+
+module LibChreode
+
+import Libdl
+
+# The library, once it is open.
+const library = Ref{Ptr{Cvoid}}(C_NULL)
+
+function symbol(name::Symbol)
+    library[] == C_NULL &&
+        error("the chreode library is not open: see Chreode.set_library!")
+    return Libdl.dlsym(library[], name)
+end
+
+const chreode_status = Int32
+const chreode_fate = Int32
+const CHREODE_ABI_VERSION = Int32(0)
+const CHREODE_F32 = Int32(0)
+const CHREODE_F64 = Int32(1)
+const CHREODE_OK = Int32(0)
+const CHREODE_ERROR_NULL_POINTER = Int32(-1)
+const CHREODE_ERROR_INVALID_ARGUMENT = Int32(-2)
+const CHREODE_ERROR_INVALID_DATA = Int32(-3)
+const CHREODE_ERROR_INFEASIBLE = Int32(-4)
+const CHREODE_ERROR_NON_FINITE = Int32(-5)
+const CHREODE_ERROR_CANCELLED = Int32(-6)
+const CHREODE_ERROR_POPULATION_LIMIT = Int32(-7)
+const CHREODE_ERROR_MODEL_FILE = Int32(-8)
+const CHREODE_ERROR_IO = Int32(-9)
+const CHREODE_ERROR_BUFFER_TOO_SMALL = Int32(-10)
+const CHREODE_ERROR_NOT_CONVERGED = Int32(-11)
+const CHREODE_ERROR_FORKED = Int32(-12)
+const CHREODE_ERROR_INTERNAL = Int32(-100)
+const CHREODE_FATE_ALIVE = Int32(0)
+const CHREODE_FATE_DIVIDED = Int32(1)
+const CHREODE_FATE_DIED = Int32(2)
+
+struct chreode_evaluation end
+
+struct chreode_model end
+
+struct chreode_options end
+
+struct chreode_plan end
+
+struct chreode_snapshots end
+
+struct chreode_trajectory end
+
+struct chreode_option
+    name::Cstring
+    kind::Cstring
+    default_value::Cstring
+    range::Cstring
+    meaning::Cstring
+end
+
+struct chreode_matrix
+    data::Ptr{Cvoid}
+    rows::Csize_t
+    cols::Csize_t
+    row_stride::Cptrdiff_t
+    col_stride::Cptrdiff_t
+    dtype::Int32
+end
+
+struct chreode_matrix_mut
+    data::Ptr{Cvoid}
+    rows::Csize_t
+    cols::Csize_t
+    row_stride::Cptrdiff_t
+    col_stride::Cptrdiff_t
+    dtype::Int32
+end
+
+struct chreode_progress
+    stage::Cstring
+    done::Csize_t
+    total::Csize_t
+    loss::Cdouble
+end
+
+function chreode_status_name(status)
+    return ccall(symbol(:chreode_status_name), Cstring, (Int32,), status)
+end
+
+function chreode_last_error_message()
+    return ccall(symbol(:chreode_last_error_message), Cstring, ())
+end
+
+function chreode_abi_version()
+    return ccall(symbol(:chreode_abi_version), UInt32, ())
+end
+
+function chreode_version()
+    return ccall(symbol(:chreode_version), Cstring, ())
+end
+
+function chreode_capabilities(buffer, capacity, size)
+    return ccall(
+        symbol(:chreode_capabilities),
+        chreode_status,
+        (Ptr{Cchar}, Csize_t, Ptr{Csize_t}),
+        buffer,
+        capacity,
+        size,
+    )
+end
+
+function chreode_options_new(list, options)
+    return ccall(
+        symbol(:chreode_options_new),
+        chreode_status,
+        (Cstring, Ptr{Ptr{chreode_options}}),
+        list,
+        options,
+    )
+end
+
+function chreode_options_free(options)
+    return ccall(symbol(:chreode_options_free), Cvoid, (Ptr{chreode_options},), options)
+end
+
+function chreode_options_set_real(options, name, value)
+    return ccall(
+        symbol(:chreode_options_set_real),
+        chreode_status,
+        (Ptr{chreode_options}, Cstring, Cdouble),
+        options,
+        name,
+        value,
+    )
+end
+
+function chreode_options_set_integer(options, name, value)
+    return ccall(
+        symbol(:chreode_options_set_integer),
+        chreode_status,
+        (Ptr{chreode_options}, Cstring, Int64),
+        options,
+        name,
+        value,
+    )
+end
+
+function chreode_options_set_string(options, name, value)
+    return ccall(
+        symbol(:chreode_options_set_string),
+        chreode_status,
+        (Ptr{chreode_options}, Cstring, Cstring),
+        options,
+        name,
+        value,
+    )
+end
+
+function chreode_options_unset(options, name)
+    return ccall(
+        symbol(:chreode_options_unset),
+        chreode_status,
+        (Ptr{chreode_options}, Cstring),
+        options,
+        name,
+    )
+end
+
+function chreode_options_get(options, name, buffer, capacity, size)
+    return ccall(
+        symbol(:chreode_options_get),
+        chreode_status,
+        (Ptr{chreode_options}, Cstring, Ptr{Cchar}, Csize_t, Ptr{Csize_t}),
+        options,
+        name,
+        buffer,
+        capacity,
+        size,
+    )
+end
+
+function chreode_options_count(options, count)
+    return ccall(
+        symbol(:chreode_options_count),
+        chreode_status,
+        (Ptr{chreode_options}, Ptr{Csize_t}),
+        options,
+        count,
+    )
+end
+
+function chreode_options_describe(options, index, option)
+    return ccall(
+        symbol(:chreode_options_describe),
+        chreode_status,
+        (Ptr{chreode_options}, Csize_t, Ptr{chreode_option}),
+        options,
+        index,
+        option,
+    )
+end
+
+function chreode_snapshots_new(
+    points,
+    times,
+    times_count,
+    weights,
+    weights_count,
+    snapshots,
+)
+    return ccall(
+        symbol(:chreode_snapshots_new),
+        chreode_status,
+        (
+            Ptr{chreode_matrix},
+            Ptr{Cdouble},
+            Csize_t,
+            Ptr{Cdouble},
+            Csize_t,
+            Ptr{Ptr{chreode_snapshots}},
+        ),
+        points,
+        times,
+        times_count,
+        weights,
+        weights_count,
+        snapshots,
+    )
+end
+
+function chreode_snapshots_from_blocks(blocks, times, weights, count, snapshots)
+    return ccall(
+        symbol(:chreode_snapshots_from_blocks),
+        chreode_status,
+        (
+            Ptr{chreode_matrix},
+            Ptr{Cdouble},
+            Ptr{Ptr{Cdouble}},
+            Csize_t,
+            Ptr{Ptr{chreode_snapshots}},
+        ),
+        blocks,
+        times,
+        weights,
+        count,
+        snapshots,
+    )
+end
+
+function chreode_snapshots_generate(options, snapshots)
+    return ccall(
+        symbol(:chreode_snapshots_generate),
+        chreode_status,
+        (Ptr{chreode_options}, Ptr{Ptr{chreode_snapshots}}),
+        options,
+        snapshots,
+    )
+end
+
+function chreode_snapshots_with_masses(snapshots, masses, masses_count, result)
+    return ccall(
+        symbol(:chreode_snapshots_with_masses),
+        chreode_status,
+        (Ptr{chreode_snapshots}, Ptr{Cdouble}, Csize_t, Ptr{Ptr{chreode_snapshots}}),
+        snapshots,
+        masses,
+        masses_count,
+        result,
+    )
+end
+
+function chreode_snapshots_without(snapshots, times, times_count, result)
+    return ccall(
+        symbol(:chreode_snapshots_without),
+        chreode_status,
+        (Ptr{chreode_snapshots}, Ptr{Cdouble}, Csize_t, Ptr{Ptr{chreode_snapshots}}),
+        snapshots,
+        times,
+        times_count,
+        result,
+    )
+end
+
+function chreode_snapshots_free(snapshots)
+    return ccall(
+        symbol(:chreode_snapshots_free),
+        Cvoid,
+        (Ptr{chreode_snapshots},),
+        snapshots,
+    )
+end
+
+function chreode_snapshots_dims(snapshots, dims)
+    return ccall(
+        symbol(:chreode_snapshots_dims),
+        chreode_status,
+        (Ptr{chreode_snapshots}, Ptr{Csize_t}),
+        snapshots,
+        dims,
+    )
+end
+
+function chreode_snapshots_time_count(snapshots, count)
+    return ccall(
+        symbol(:chreode_snapshots_time_count),
+        chreode_status,
+        (Ptr{chreode_snapshots}, Ptr{Csize_t}),
+        snapshots,
+        count,
+    )
+end
+
+function chreode_snapshots_times(snapshots, times, times_count)
+    return ccall(
+        symbol(:chreode_snapshots_times),
+        chreode_status,
+        (Ptr{chreode_snapshots}, Ptr{Cdouble}, Csize_t),
+        snapshots,
+        times,
+        times_count,
+    )
+end
+
+function chreode_snapshots_cell_count(snapshots, k, count)
+    return ccall(
+        symbol(:chreode_snapshots_cell_count),
+        chreode_status,
+        (Ptr{chreode_snapshots}, Csize_t, Ptr{Csize_t}),
+        snapshots,
+        k,
+        count,
+    )
+end
+
+function chreode_snapshots_points(snapshots, k, points)
+    return ccall(
+        symbol(:chreode_snapshots_points),
+        chreode_status,
+        (Ptr{chreode_snapshots}, Csize_t, Ptr{chreode_matrix_mut}),
+        snapshots,
+        k,
+        points,
+    )
+end
+
+function chreode_snapshots_weights(snapshots, k, weights, weights_count)
+    return ccall(
+        symbol(:chreode_snapshots_weights),
+        chreode_status,
+        (Ptr{chreode_snapshots}, Csize_t, Ptr{Cdouble}, Csize_t),
+        snapshots,
+        k,
+        weights,
+        weights_count,
+    )
+end
+
+function chreode_snapshots_mass(snapshots, k, mass)
+    return ccall(
+        symbol(:chreode_snapshots_mass),
+        chreode_status,
+        (Ptr{chreode_snapshots}, Csize_t, Ptr{Cdouble}),
+        snapshots,
+        k,
+        mass,
+    )
+end
+
+function chreode_fit(snapshots, options, progress, user_data, model)
+    return ccall(
+        symbol(:chreode_fit),
+        chreode_status,
+        (
+            Ptr{chreode_snapshots},
+            Ptr{chreode_options},
+            Ptr{Cvoid},
+            Ptr{Cvoid},
+            Ptr{Ptr{chreode_model}},
+        ),
+        snapshots,
+        options,
+        progress,
+        user_data,
+        model,
+    )
+end
+
+function chreode_model_free(model)
+    return ccall(symbol(:chreode_model_free), Cvoid, (Ptr{chreode_model},), model)
+end
+
+function chreode_model_dims(model, dims)
+    return ccall(
+        symbol(:chreode_model_dims),
+        chreode_status,
+        (Ptr{chreode_model}, Ptr{Csize_t}),
+        model,
+        dims,
+    )
+end
+
+function chreode_model_info(model, buffer, capacity, size)
+    return ccall(
+        symbol(:chreode_model_info),
+        chreode_status,
+        (Ptr{chreode_model}, Ptr{Cchar}, Csize_t, Ptr{Csize_t}),
+        model,
+        buffer,
+        capacity,
+        size,
+    )
+end
+
+function chreode_model_report(model, buffer, capacity, size)
+    return ccall(
+        symbol(:chreode_model_report),
+        chreode_status,
+        (Ptr{chreode_model}, Ptr{Cchar}, Csize_t, Ptr{Csize_t}),
+        model,
+        buffer,
+        capacity,
+        size,
+    )
+end
+
+function chreode_model_loss_count(model, count)
+    return ccall(
+        symbol(:chreode_model_loss_count),
+        chreode_status,
+        (Ptr{chreode_model}, Ptr{Csize_t}),
+        model,
+        count,
+    )
+end
+
+function chreode_model_losses(model, losses, losses_count)
+    return ccall(
+        symbol(:chreode_model_losses),
+        chreode_status,
+        (Ptr{chreode_model}, Ptr{Cdouble}, Csize_t),
+        model,
+        losses,
+        losses_count,
+    )
+end
+
+function chreode_model_threads(model, threads)
+    return ccall(
+        symbol(:chreode_model_threads),
+        chreode_status,
+        (Ptr{chreode_model}, Ptr{Csize_t}),
+        model,
+        threads,
+    )
+end
+
+function chreode_model_set_threads(model, threads)
+    return ccall(
+        symbol(:chreode_model_set_threads),
+        chreode_status,
+        (Ptr{chreode_model}, Csize_t),
+        model,
+        threads,
+    )
+end
+
+function chreode_model_save(model, path)
+    return ccall(
+        symbol(:chreode_model_save),
+        chreode_status,
+        (Ptr{chreode_model}, Cstring),
+        model,
+        path,
+    )
+end
+
+function chreode_model_load(path, model)
+    return ccall(
+        symbol(:chreode_model_load),
+        chreode_status,
+        (Cstring, Ptr{Ptr{chreode_model}}),
+        path,
+        model,
+    )
+end
+
+function chreode_model_to_bytes(model, buffer, capacity, size)
+    return ccall(
+        symbol(:chreode_model_to_bytes),
+        chreode_status,
+        (Ptr{chreode_model}, Ptr{UInt8}, Csize_t, Ptr{Csize_t}),
+        model,
+        buffer,
+        capacity,
+        size,
+    )
+end
+
+function chreode_model_from_bytes(bytes, size, model)
+    return ccall(
+        symbol(:chreode_model_from_bytes),
+        chreode_status,
+        (Ptr{UInt8}, Csize_t, Ptr{Ptr{chreode_model}}),
+        bytes,
+        size,
+        model,
+    )
+end
+
+function chreode_model_field_count(model, count)
+    return ccall(
+        symbol(:chreode_model_field_count),
+        chreode_status,
+        (Ptr{chreode_model}, Ptr{Csize_t}),
+        model,
+        count,
+    )
+end
+
+function chreode_model_field_describe(model, index, name, columns)
+    return ccall(
+        symbol(:chreode_model_field_describe),
+        chreode_status,
+        (Ptr{chreode_model}, Csize_t, Ptr{Cstring}, Ptr{Csize_t}),
+        model,
+        index,
+        name,
+        columns,
+    )
+end
+
+function chreode_model_field(model, field, time, points, values)
+    return ccall(
+        symbol(:chreode_model_field),
+        chreode_status,
+        (
+            Ptr{chreode_model},
+            Cstring,
+            Cdouble,
+            Ptr{chreode_matrix},
+            Ptr{chreode_matrix_mut},
+        ),
+        model,
+        field,
+        time,
+        points,
+        values,
+    )
+end
+
+function chreode_simulate(
+    model,
+    start_time,
+    points,
+    weights,
+    weights_count,
+    times,
+    times_count,
+    options,
+    trajectory,
+)
+    return ccall(
+        symbol(:chreode_simulate),
+        chreode_status,
+        (
+            Ptr{chreode_model},
+            Cdouble,
+            Ptr{chreode_matrix},
+            Ptr{Cdouble},
+            Csize_t,
+            Ptr{Cdouble},
+            Csize_t,
+            Ptr{chreode_options},
+            Ptr{Ptr{chreode_trajectory}},
+        ),
+        model,
+        start_time,
+        points,
+        weights,
+        weights_count,
+        times,
+        times_count,
+        options,
+        trajectory,
+    )
+end
+
+function chreode_trajectory_free(trajectory)
+    return ccall(
+        symbol(:chreode_trajectory_free),
+        Cvoid,
+        (Ptr{chreode_trajectory},),
+        trajectory,
+    )
+end
+
+function chreode_trajectory_dims(trajectory, dims)
+    return ccall(
+        symbol(:chreode_trajectory_dims),
+        chreode_status,
+        (Ptr{chreode_trajectory}, Ptr{Csize_t}),
+        trajectory,
+        dims,
+    )
+end
+
+function chreode_trajectory_frame_count(trajectory, count)
+    return ccall(
+        symbol(:chreode_trajectory_frame_count),
+        chreode_status,
+        (Ptr{chreode_trajectory}, Ptr{Csize_t}),
+        trajectory,
+        count,
+    )
+end
+
+function chreode_trajectory_frame(trajectory, k, time, count)
+    return ccall(
+        symbol(:chreode_trajectory_frame),
+        chreode_status,
+        (Ptr{chreode_trajectory}, Csize_t, Ptr{Cdouble}, Ptr{Csize_t}),
+        trajectory,
+        k,
+        time,
+        count,
+    )
+end
+
+function chreode_trajectory_points(trajectory, k, points)
+    return ccall(
+        symbol(:chreode_trajectory_points),
+        chreode_status,
+        (Ptr{chreode_trajectory}, Csize_t, Ptr{chreode_matrix_mut}),
+        trajectory,
+        k,
+        points,
+    )
+end
+
+function chreode_trajectory_weights(trajectory, k, weights, weights_count)
+    return ccall(
+        symbol(:chreode_trajectory_weights),
+        chreode_status,
+        (Ptr{chreode_trajectory}, Csize_t, Ptr{Cdouble}, Csize_t),
+        trajectory,
+        k,
+        weights,
+        weights_count,
+    )
+end
+
+function chreode_trajectory_ids(trajectory, k, ids, ids_count)
+    return ccall(
+        symbol(:chreode_trajectory_ids),
+        chreode_status,
+        (Ptr{chreode_trajectory}, Csize_t, Ptr{UInt64}, Csize_t),
+        trajectory,
+        k,
+        ids,
+        ids_count,
+    )
+end
+
+function chreode_trajectory_ancestors(trajectory, k, ancestors, ancestors_count)
+    return ccall(
+        symbol(:chreode_trajectory_ancestors),
+        chreode_status,
+        (Ptr{chreode_trajectory}, Csize_t, Ptr{UInt64}, Csize_t),
+        trajectory,
+        k,
+        ancestors,
+        ancestors_count,
+    )
+end
+
+function chreode_trajectory_cell_count(trajectory, count)
+    return ccall(
+        symbol(:chreode_trajectory_cell_count),
+        chreode_status,
+        (Ptr{chreode_trajectory}, Ptr{Csize_t}),
+        trajectory,
+        count,
+    )
+end
+
+function chreode_trajectory_lineage(trajectory, parents, births, ends, fates, cell_count)
+    return ccall(
+        symbol(:chreode_trajectory_lineage),
+        chreode_status,
+        (
+            Ptr{chreode_trajectory},
+            Ptr{Int64},
+            Ptr{Cdouble},
+            Ptr{Cdouble},
+            Ptr{Int32},
+            Csize_t,
+        ),
+        trajectory,
+        parents,
+        births,
+        ends,
+        fates,
+        cell_count,
+    )
+end
+
+function chreode_trajectory_newick(trajectory, buffer, capacity, size)
+    return ccall(
+        symbol(:chreode_trajectory_newick),
+        chreode_status,
+        (Ptr{chreode_trajectory}, Ptr{Cchar}, Csize_t, Ptr{Csize_t}),
+        trajectory,
+        buffer,
+        capacity,
+        size,
+    )
+end
+
+function chreode_evaluate(model, snapshots, options, evaluation)
+    return ccall(
+        symbol(:chreode_evaluate),
+        chreode_status,
+        (
+            Ptr{chreode_model},
+            Ptr{chreode_snapshots},
+            Ptr{chreode_options},
+            Ptr{Ptr{chreode_evaluation}},
+        ),
+        model,
+        snapshots,
+        options,
+        evaluation,
+    )
+end
+
+function chreode_evaluation_free(evaluation)
+    return ccall(
+        symbol(:chreode_evaluation_free),
+        Cvoid,
+        (Ptr{chreode_evaluation},),
+        evaluation,
+    )
+end
+
+function chreode_evaluation_time_count(evaluation, count)
+    return ccall(
+        symbol(:chreode_evaluation_time_count),
+        chreode_status,
+        (Ptr{chreode_evaluation}, Ptr{Csize_t}),
+        evaluation,
+        count,
+    )
+end
+
+function chreode_evaluation_values(evaluation, name, values, values_count)
+    return ccall(
+        symbol(:chreode_evaluation_values),
+        chreode_status,
+        (Ptr{chreode_evaluation}, Cstring, Ptr{Cdouble}, Csize_t),
+        evaluation,
+        name,
+        values,
+        values_count,
+    )
+end
+
+function chreode_evaluation_value(evaluation, name, value)
+    return ccall(
+        symbol(:chreode_evaluation_value),
+        chreode_status,
+        (Ptr{chreode_evaluation}, Cstring, Ptr{Cdouble}),
+        evaluation,
+        name,
+        value,
+    )
+end
+
+function chreode_evaluation_json(evaluation, buffer, capacity, size)
+    return ccall(
+        symbol(:chreode_evaluation_json),
+        chreode_status,
+        (Ptr{chreode_evaluation}, Ptr{Cchar}, Csize_t, Ptr{Csize_t}),
+        evaluation,
+        buffer,
+        capacity,
+        size,
+    )
+end
+
+function chreode_transport(
+    source,
+    source_weights,
+    source_weights_count,
+    target,
+    target_weights,
+    target_weights_count,
+    options,
+    plan,
+)
+    return ccall(
+        symbol(:chreode_transport),
+        chreode_status,
+        (
+            Ptr{chreode_matrix},
+            Ptr{Cdouble},
+            Csize_t,
+            Ptr{chreode_matrix},
+            Ptr{Cdouble},
+            Csize_t,
+            Ptr{chreode_options},
+            Ptr{Ptr{chreode_plan}},
+        ),
+        source,
+        source_weights,
+        source_weights_count,
+        target,
+        target_weights,
+        target_weights_count,
+        options,
+        plan,
+    )
+end
+
+function chreode_plan_free(plan)
+    return ccall(symbol(:chreode_plan_free), Cvoid, (Ptr{chreode_plan},), plan)
+end
+
+function chreode_plan_size(plan, rows, cols, entries)
+    return ccall(
+        symbol(:chreode_plan_size),
+        chreode_status,
+        (Ptr{chreode_plan}, Ptr{Csize_t}, Ptr{Csize_t}, Ptr{Csize_t}),
+        plan,
+        rows,
+        cols,
+        entries,
+    )
+end
+
+function chreode_plan_entries(plan, sources, targets, masses, count)
+    return ccall(
+        symbol(:chreode_plan_entries),
+        chreode_status,
+        (Ptr{chreode_plan}, Ptr{UInt64}, Ptr{UInt64}, Ptr{Cdouble}, Csize_t),
+        plan,
+        sources,
+        targets,
+        masses,
+        count,
+    )
+end
+
+function chreode_plan_row_offsets(plan, offsets, count)
+    return ccall(
+        symbol(:chreode_plan_row_offsets),
+        chreode_status,
+        (Ptr{chreode_plan}, Ptr{UInt64}, Csize_t),
+        plan,
+        offsets,
+        count,
+    )
+end
+
+function chreode_plan_potentials(plan, source, source_count, target, target_count)
+    return ccall(
+        symbol(:chreode_plan_potentials),
+        chreode_status,
+        (Ptr{chreode_plan}, Ptr{Cdouble}, Csize_t, Ptr{Cdouble}, Csize_t),
+        plan,
+        source,
+        source_count,
+        target,
+        target_count,
+    )
+end
+
+function chreode_plan_report(plan, buffer, capacity, size)
+    return ccall(
+        symbol(:chreode_plan_report),
+        chreode_status,
+        (Ptr{chreode_plan}, Ptr{Cchar}, Csize_t, Ptr{Csize_t}),
+        plan,
+        buffer,
+        capacity,
+        size,
+    )
+end
+
+end

@@ -1,0 +1,140 @@
+# Simulated populations.
+
+"""
+The particles at one time: `points` in the orientation that was asked for, `weights`; `ids`, of weighted particles the number of
+the cell of the start that each comes from, of a branching population its number in the lineage; `ancestors`, the number in the
+frame before (for the first, in the start) that each comes from. All numbers count from 1.
+"""
+struct Frame
+    time::Float64
+    points::Matrix{Float32}
+    weights::Vector{Float64}
+    ids::Vector{Int}
+    ancestors::Vector{Int}
+end
+
+"""
+All cells that ever lived in a branching population, the founders first: their `parents` (0 for a founder), `births`, `ends` and
+`fates` (`:alive`, `:divided` or `:died`). Parents come before their daughters.
+"""
+struct Lineage
+    parents::Vector{Int}
+    births::Vector{Float64}
+    ends::Vector{Float64}
+    fates::Vector{Symbol}
+end
+
+Base.length(frame::Frame) = length(frame.weights)
+Base.length(lineage::Lineage) = length(lineage.parents)
+
+"""
+A simulated population: a [`Frame`](@ref) for each output time in `frames`, and the [`Lineage`](@ref) of a branching one in
+`lineage`, else `nothing`.
+"""
+struct Trajectory
+    frames::Vector{Frame}
+    lineage::Union{Nothing, Lineage}
+    newick::String
+end
+
+"""
+    newick(trajectory)
+
+The lineage in the Newick format, one tree a line for each founder. Its names count from c0, as the library does.
+"""
+newick(trajectory::Trajectory) = trajectory.newick
+
+"""
+    simulate(model, points, times = model.info["times"]; mode, seed, start = first(times), weights, cells = :columns, options...)
+
+Simulate a population from `points` at the time `start` to each of `times`, by the options of `Chreode.options("simulate")`;
+`mode` is `"ode"`, `"sde"` or `"branching"`.
+"""
+function simulate(
+    model::Dynamics,
+    points::AbstractMatrix{<:Real},
+    times = model.info["times"];
+    start::Real = first(times),
+    weights = nothing,
+    cells::Symbol = :columns,
+    options...,
+)
+    data, until, given = readable(points), doubles(times), doubles(weights)
+    made = Ref{Ptr{C.chreode_trajectory}}(C_NULL)
+    use(options_of("simulate", options)) do choice
+        use(model.handle) do handle
+            GC.@preserve data given begin
+                matrix = Ref(reading(data, cells))
+                check(C.chreode_simulate(
+                    handle,
+                    start,
+                    matrix,
+                    optional(given, weights),
+                    length(given),
+                    until,
+                    length(until),
+                    choice,
+                    made,
+                ))
+            end
+        end
+    end
+    return taken(Handle(made[], C.chreode_trajectory_free), cells)
+end
+
+# Everything of a trajectory of the library's, which is freed.
+function taken(handle::Handle{C.chreode_trajectory}, cells::Symbol)
+    trajectory = use(handle) do pointer
+        dims = Int(told(value -> C.chreode_trajectory_dims(pointer, value), Csize_t))
+        count = Int(told(
+            value -> C.chreode_trajectory_frame_count(pointer, value),
+            Csize_t,
+        ))
+        tree = text() do buffer, capacity, size
+            C.chreode_trajectory_newick(pointer, buffer, capacity, size)
+        end
+        Trajectory(
+            [frame(pointer, k, dims, cells) for k in 0:(count - 1)],
+            lineage(pointer),
+            tree,
+        )
+    end
+    close(handle)
+    return trajectory
+end
+
+function frame(trajectory, k, dims, cells)
+    time, size = Ref{Cdouble}(), Ref{Csize_t}()
+    check(C.chreode_trajectory_frame(trajectory, k, time, size))
+    count = Int(size[])
+    x = empty_matrix(Float32, count, dims, cells)
+    GC.@preserve x begin
+        matrix = Ref(writing(x, cells))
+        check(C.chreode_trajectory_points(trajectory, k, matrix))
+    end
+    weights = Vector{Float64}(undef, count)
+    ids, ancestors = Vector{UInt64}(undef, count), Vector{UInt64}(undef, count)
+    check(C.chreode_trajectory_weights(trajectory, k, weights, count))
+    check(C.chreode_trajectory_ids(trajectory, k, ids, count))
+    check(C.chreode_trajectory_ancestors(trajectory, k, ancestors, count))
+    return Frame(time[], x, weights, Int.(ids) .+ 1, Int.(ancestors) .+ 1)
+end
+
+function lineage(trajectory)
+    count = Int(told(value -> C.chreode_trajectory_cell_count(trajectory, value), Csize_t))
+    count == 0 && return nothing
+    parents, fates = Vector{Int64}(undef, count), Vector{Int32}(undef, count)
+    births, ends = Vector{Float64}(undef, count), Vector{Float64}(undef, count)
+    check(C.chreode_trajectory_lineage(trajectory, parents, births, ends, fates, count))
+    names = Dict(
+        C.CHREODE_FATE_ALIVE => :alive,
+        C.CHREODE_FATE_DIVIDED => :divided,
+        C.CHREODE_FATE_DIED => :died,
+    )
+    return Lineage(
+        parents .+ 1,
+        births,
+        ends,
+        [get(names, fate, :unknown) for fate in fates],
+    )
+end

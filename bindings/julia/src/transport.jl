@@ -1,0 +1,79 @@
+# Static optimal transport on its own.
+
+"""
+A sparse optimal plan: the mass `masses[e]` goes from the point `sources[e]` to the point `targets[e]`, both counted from 1. The
+dual potentials are infinite for a point that nothing can be sent from, or that nothing can reach. `report` is the solver's:
+primal, dual, gap, …, converged. `SparseArrays.sparse(plan)` makes a matrix of it.
+"""
+struct Plan
+    size::Tuple{Int, Int}
+    sources::Vector{Int}
+    targets::Vector{Int}
+    masses::Vector{Float64}
+    source_potential::Vector{Float64}
+    target_potential::Vector{Float64}
+    report::AbstractDict{String, Any}
+end
+
+function SparseArrays.sparse(plan::Plan)
+    return SparseArrays.sparse(plan.sources, plan.targets, plan.masses, plan.size...)
+end
+
+"""
+    transport(source, target; source_weights, target_weights, cells = :columns, options...)
+
+Solve a static transport problem between two clouds of points, by the options of `Chreode.options("transport")`. A solver that
+stopped before its tolerance warns, and its plan's `report` says how far it is from the optimum.
+"""
+function transport(
+    source::AbstractMatrix{<:Real},
+    target::AbstractMatrix{<:Real};
+    source_weights = nothing,
+    target_weights = nothing,
+    cells::Symbol = :columns,
+    options...,
+)
+    from, to = readable(source), readable(target)
+    given, wanted = doubles(source_weights), doubles(target_weights)
+    made = Ref{Ptr{C.chreode_plan}}(C_NULL)
+    use(options_of("transport", options)) do choice
+        GC.@preserve from to given wanted begin
+            left, right = Ref(reading(from, cells)), Ref(reading(to, cells))
+            status = C.chreode_transport(
+                left,
+                optional(given, source_weights),
+                length(given),
+                right,
+                optional(wanted, target_weights),
+                length(wanted),
+                choice,
+                made,
+            )
+            if status == C.CHREODE_ERROR_NOT_CONVERGED
+                message = last_message()
+                @warn message
+            else
+                check(status)
+            end
+        end
+    end
+    handle = Handle(made[], C.chreode_plan_free)
+    plan = use(taken_plan, handle)
+    close(handle)
+    return plan
+end
+
+function taken_plan(plan)
+    rows, cols, count = Ref{Csize_t}(), Ref{Csize_t}(), Ref{Csize_t}()
+    check(C.chreode_plan_size(plan, rows, cols, count))
+    n, m, entries = Int(rows[]), Int(cols[]), Int(count[])
+    sources, targets = Vector{UInt64}(undef, entries), Vector{UInt64}(undef, entries)
+    masses = Vector{Float64}(undef, entries)
+    check(C.chreode_plan_entries(plan, sources, targets, masses, entries))
+    f, g = Vector{Float64}(undef, n), Vector{Float64}(undef, m)
+    check(C.chreode_plan_potentials(plan, f, n, g, m))
+    report = json() do buffer, capacity, size
+        C.chreode_plan_report(plan, buffer, capacity, size)
+    end
+    return Plan((n, m), Int.(sources) .+ 1, Int.(targets) .+ 1, masses, f, g, report)
+end

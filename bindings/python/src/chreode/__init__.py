@@ -1,0 +1,65 @@
+"""Learn how a cell population moves, spreads, divides and dies from time-stamped snapshots, and simulate it.
+
+>>> import chreode
+>>> snapshots = chreode.dataset("gene-network", cells_per_state=50)
+>>> model = chreode.fit(snapshots, method="usb", delta=1.5, sigma=0.02, hidden="32x2", epochs=20, seed=1)
+>>> model.velocity(snapshots.points(0), 0.0).shape
+(100, 2)
+>>> population = model.simulate(snapshots.points(0), snapshots.times, mode="branching", seed=1)
+>>> len(population.frames)
+5
+"""
+
+from ._dynamics import Dynamics, fit
+from ._errors import (
+    CancelledError,
+    ChreodeError,
+    FileError,
+    ForkedError,
+    InfeasibleError,
+    InternalError,
+    InvalidArgumentError,
+    InvalidDataError,
+    ModelFileError,
+    NonFiniteError,
+    NotConvergedWarning,
+    PopulationLimitError,
+)
+from ._evaluation import Evaluation
+from ._library import capabilities, version
+from ._options import Option, options
+from ._simulation import Fate, Frame, Lineage, Trajectory
+from ._snapshots import Snapshots, dataset
+from ._transport import Plan, transport
+
+__version__ = version()
+
+__all__ = [
+    "CancelledError",
+    "ChreodeError",
+    "Dynamics",
+    "Evaluation",
+    "Fate",
+    "FileError",
+    "ForkedError",
+    "Frame",
+    "InfeasibleError",
+    "InternalError",
+    "InvalidArgumentError",
+    "InvalidDataError",
+    "Lineage",
+    "ModelFileError",
+    "NonFiniteError",
+    "NotConvergedWarning",
+    "Option",
+    "Plan",
+    "PopulationLimitError",
+    "Snapshots",
+    "Trajectory",
+    "capabilities",
+    "dataset",
+    "fit",
+    "options",
+    "transport",
+    "version",
+]
