@@ -12,12 +12,14 @@
 //!
 //! ```text
 //! Snapshots ─transport─▶ Coupling ─bridge─▶ regression targets ─matching─▶ Dynamics
-//!                                                                            │
+//!     │                                                                      │
+//!     └────────── rollout (differentiates through the solver) ──────────────▶│
 //!             evaluate ◀─── particles, weights, lineages ◀─── simulate ◀─────┘
 //! ```
 //!
-//! A method is a recipe, which coupling and which bridge ([`method`]): OT-CFM, SF2M, UOT-FM, VGFM (its matching stage),
-//! WFR-FM and USB, and any other combination.
+//! A method is a recipe ([`method`]). Simulation-free ones are a coupling and a bridge: OT-CFM, SF2M, UOT-FM, VGFM (its
+//! matching stage), WFR-FM and USB, and any other combination. Those that learn from rolled-out particles ([`rollout`]) are
+//! MIOFlow, TIGON, DeepRUOT and Var-RUOT.
 //!
 //! ```
 //! use chreode::exec::progress::silent;

@@ -4,7 +4,7 @@ use faer::linalg::matmul::matmul;
 use faer::{Accum, MatMut, MatRef, Par};
 
 use crate::exec::simd::vectorised;
-use crate::nn::mlp::{add_to_rows, multiply};
+use crate::nn::mlp::{add_to_rows, multiply, multiply_each};
 use crate::nn::{Activation, Architecture, Layer, Mlp};
 
 /// Rows (and columns) of the tiles that a transposition moves through registers.
@@ -169,18 +169,6 @@ pub(super) fn sum_rows(rows: &[f32], sums: &mut [f32], accumulate: Accum) {
                 for (sum, value) in sums.iter_mut().zip(row) {
                     *sum += value;
                 }
-            }
-        },
-    );
-}
-
-/// values ∘= factors.
-pub(super) fn multiply_each(values: &mut [f32], factors: &[f32]) {
-    vectorised(
-        #[inline(always)]
-        || {
-            for (value, factor) in values.iter_mut().zip(factors) {
-                *value *= factor;
             }
         },
     );

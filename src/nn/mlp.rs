@@ -364,7 +364,7 @@ fn multiply_transposed(rows: usize, left: &[f32], right: &[f32], product: &mut [
 }
 
 /// values ∘= factors.
-fn multiply_each(values: &mut [f32], factors: &[f32]) {
+pub(super) fn multiply_each(values: &mut [f32], factors: &[f32]) {
     vectorised(
         #[inline(always)]
         || {

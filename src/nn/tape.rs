@@ -14,9 +14,9 @@ use faer::linalg::matmul::matmul;
 use faer::{Accum, MatMut, MatRef, Par};
 
 use crate::exec::simd::vectorised;
-use crate::nn::backprop::{multiply_each, sum_rows};
+use crate::nn::backprop::sum_rows;
 use crate::nn::jet::{self, Channels};
-use crate::nn::mlp::{add_to_rows, multiply};
+use crate::nn::mlp::{add_to_rows, multiply, multiply_each};
 use crate::nn::{Directions, Layer, Mlp};
 
 /// A recorded matrix.

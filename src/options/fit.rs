@@ -139,7 +139,7 @@ impl Target for FitOptions {
             name: "ema",
             kind: Real(BelowOne, |o, v| o.training.ema = v),
             default: Value("0.995"),
-            meaning: "Decay of the moving average of the parameters, which is the model; 0 for the last parameters",
+            meaning: "Decay of the moving average of the parameters, which is the model; 0 for the last parameters. Of a rollout only the density is averaged: the model is the best parameters",
         },
         Entry {
             name: "clip",

@@ -62,7 +62,7 @@ pub struct RolloutOptions {
     /// Training steps on the reconstruction alone, before all others. Of DeepRUOT.
     pub pretraining_epochs: usize,
     /// Training steps of the density on bridges: of DeepRUOT between pre-training and the joint training, of Var-RUOT
-    /// after its training.
+    /// after its training; without them, or if its training ends early, Var-RUOT has no score, and its flow moves by ∇λ.
     pub score_epochs: usize,
     /// σ at the last snapshot, geometric in time from that of the first; constant where absent. Of DeepRUOT.
     pub final_sigma: Option<f64>,

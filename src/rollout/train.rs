@@ -142,14 +142,17 @@ pub(crate) fn train(
             (networks.next().map(Drift::Velocity), networks.next(), networks.next().map(Score::LogDensity))
         }
         Model::VarRuot => {
-            let mut density = Learner::new(run.density_network(training)?, training.ema);
+            // A density that was not trained would be noise in the flow; without one the flow is that of ∇λ.
+            let mut density = None;
             if stopped.is_none() && options.score_epochs > 0 {
+                let mut learner = Learner::new(run.density_network(training)?, training.ema);
                 stopped =
-                    run.fit_density(&mut learners, &mut density, &mut paths, &mut report, threads, reporter)?;
+                    run.fit_density(&mut learners, &mut learner, &mut paths, &mut report, threads, reporter)?;
+                density = Some(learner.network);
             }
             let potential = learners.into_iter().next();
             let drift = potential.map(|learner| Drift::Potential { network: learner.network, law: run.law });
-            (drift, None, Some(Score::LogDensity(density.network)))
+            (drift, None, density.map(Score::LogDensity))
         }
     };
     let drift = drift.expect("every model has a first network");
