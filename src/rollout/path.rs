@@ -13,9 +13,11 @@ use crate::exec::rng::{Purpose, normals, stream, uniform};
 use crate::nn::{Directions, Mlp, Tape, Var};
 use crate::simulate::resampling::{effective_sample_size, systematic};
 
-/// Particles of a chunk. Small enough for a few hundred particles to feed several threads, large enough for matrix products
-/// to run at speed.
-const CHUNK_ROWS: usize = 64;
+/// The most particles of a chunk: more would leave the cache. There are several chunks for each, so that threads end
+/// together, unless chunks would become too small for matrix products to run at speed.
+const CHUNK_ROWS: usize = 128;
+const FEWEST_ROWS: usize = 32;
+const CHUNKS_IN_STEP: usize = 4;
 /// A particle farther out than this, in units of the data's spread, has exploded.
 const FARTHEST: f32 = 1e6;
 /// A particle heavier than e to this has, too: its weight would leave single precision.
@@ -129,7 +131,8 @@ struct Chunk {
 impl Paths {
     /// Room for `particles` particles in `dims` dimensions.
     pub(super) fn new(grid: Grid, dims: usize, particles: usize, networks: &[Mlp]) -> Self {
-        let count = particles.div_ceil(CHUNK_ROWS);
+        let count = particles.div_ceil(CHUNK_ROWS).next_multiple_of(CHUNKS_IN_STEP);
+        let count = count.min(particles.div_ceil(FEWEST_ROWS));
         let chunk = |index: usize| {
             let (first, end) = (particles * index / count, particles * (index + 1) / count);
             let rows = end - first;
@@ -358,7 +361,7 @@ impl Chunk {
         (interval, index): (usize, usize),
         use_of_it: u64,
     ) -> crate::exec::rng::ChaCha8Rng {
-        let place = ((interval as u64) << 40) | ((index as u64) << 20) | (self.first / CHUNK_ROWS) as u64;
+        let place = ((interval as u64) << 52) | ((index as u64) << 32) | self.first as u64;
         stream(stepping.seed, Purpose::Rollout, run, (place << 2) | use_of_it)
     }
 

@@ -421,29 +421,18 @@ impl<'a> Run<'a> {
         paths.forward(equations, networks, &self.stepping, run, &start)?;
 
         let intervals = self.grid.intervals();
-        let compared: Vec<Result<(ReconstructionCosts, Cloud)>> = (0..intervals)
+        // The largest problems first, so that threads end together.
+        let mut order: Vec<usize> = (0..intervals).collect();
+        order.sort_by_key(|&interval| std::cmp::Reverse(self.populations[interval + 1].weights.len()));
+        let mut compared: Vec<(usize, Result<(ReconstructionCosts, Cloud)>)> = order
             .into_par_iter()
             .with_max_len(1)
-            .map(|interval| {
-                let (mut cloud, mut derivative) = (Cloud::default(), Cloud::default());
-                paths.end_of(interval, &mut cloud);
-                let sampled;
-                let target = match &self.populations[interval + 1].target {
-                    Some(target) => target,
-                    None => {
-                        sampled = self.sample_target(interval + 1, run)?;
-                        &sampled
-                    }
-                };
-                let costs = reconstruct(&cloud, target, &self.reconstruction, &mut derivative)?;
-                let share = 1.0 / intervals as f32;
-                derivative.x.iter_mut().chain(&mut derivative.log_weight).for_each(|d| *d *= share);
-                Ok((costs, derivative))
-            })
+            .map(|interval| (interval, self.compare(paths, interval, run)))
             .collect();
+        compared.sort_by_key(|(interval, _)| *interval);
         let mut at_marks = Vec::with_capacity(intervals);
         let mut terms = Terms::default();
-        for compared in compared {
+        for (_, compared) in compared {
             let (costs, derivative) = compared?;
             terms.transport += costs.transport / intervals as f64;
             terms.mass += costs.mass / intervals as f64;
@@ -472,6 +461,24 @@ impl<'a> Run<'a> {
             + weights.residual * costs.residual
             + weights.initial * costs.initial;
         Ok((reconstruction + path, terms))
+    }
+
+    /// How the particles at the end of an interval reconstruct its snapshot, and its share of the loss's derivative.
+    fn compare(&self, paths: &Paths, interval: usize, run: u64) -> Result<(ReconstructionCosts, Cloud)> {
+        let (mut cloud, mut derivative) = (Cloud::default(), Cloud::default());
+        paths.end_of(interval, &mut cloud);
+        let sampled;
+        let target = match &self.populations[interval + 1].target {
+            Some(target) => target,
+            None => {
+                sampled = self.sample_target(interval + 1, run)?;
+                &sampled
+            }
+        };
+        let costs = reconstruct(&cloud, target, &self.reconstruction, &mut derivative)?;
+        let share = 1.0 / self.grid.intervals() as f32;
+        derivative.x.iter_mut().chain(&mut derivative.log_weight).for_each(|d| *d *= share);
+        Ok((costs, derivative))
     }
 
     /// Trains the density's network on bridges between rolled-out clouds; `moving` are the networks that move them.
