@@ -139,7 +139,8 @@ impl Simulation {
     /// process, integrated to a higher order.
     pub fn motion_of(&self, fields: &dyn Fields) -> branching::Motion {
         // A σ that changes with time is positive at all times or at none.
-        let rule = if fields.sigma(0.0) > 0.0 { branching::Motion::Diffusion } else { branching::Motion::Flow };
+        let rule =
+            if fields.sigma(0.0) > 0.0 { branching::Motion::Diffusion } else { branching::Motion::Flow };
         self.motion.unwrap_or(rule)
     }
 }
