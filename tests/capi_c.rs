@@ -7,7 +7,7 @@ mod capi_support;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use capi_support::{Library, folder, has, root, succeed, under_valgrind};
+use capi_support::{Library, folder, has, program_of, root, succeed, under_valgrind};
 
 /// `tests/c/capi.c` in `folder`, as strictly as a compiler can.
 fn compile(folder: &Path, library: &Library) -> PathBuf {
@@ -19,12 +19,6 @@ fn compile(folder: &Path, library: &Library) -> PathBuf {
     program
 }
 
-/// The C program of include/README.md.
-fn first_program() -> String {
-    let readme = std::fs::read_to_string(root().join("include/README.md")).unwrap();
-    readme.split("```c\n").nth(1).unwrap().split("```").next().unwrap().to_string()
-}
-
 #[test]
 fn a_c_program_gets_what_the_header_promises_from_the_shared_library() {
     if has("cc") {
@@ -34,18 +28,22 @@ fn a_c_program_gets_what_the_header_promises_from_the_shared_library() {
 }
 
 #[test]
-fn the_first_program_of_the_readme_runs() {
+fn the_programs_of_the_pages_run() {
     if !has("cc") {
         return;
     }
-    let folder = folder("c-first");
-    let (source, program) = (folder.join("first.c"), folder.join("first"));
-    std::fs::write(&source, first_program()).unwrap();
-    let mut cc = Command::new("cc");
-    cc.args(["-std=c99", "-Wall", "-Wextra", "-Werror", "-o"]).arg(&program).arg(&source);
-    cc.arg("-I").arg(root().join("include")).args(Library::Shared.arguments(&folder));
-    succeed(&mut cc);
-    assert!(succeed(&mut Command::new(program)).starts_with("W1 0."));
+    for (name, page, told) in
+        [("c-first", "include/README.md", "W1 0."), ("c-readme", "bindings/cpp/README.md", "dx/dt = ")]
+    {
+        let folder = folder(name);
+        let (source, program) = (folder.join("first.c"), folder.join("first"));
+        std::fs::write(&source, program_of(page, "c")).unwrap();
+        let mut cc = Command::new("cc");
+        cc.args(["-std=c99", "-Wall", "-Wextra", "-Werror", "-o"]).arg(&program).arg(&source);
+        cc.arg("-I").arg(root().join("include")).args(Library::Shared.arguments(&folder));
+        succeed(&mut cc);
+        assert!(succeed(&mut Command::new(program)).starts_with(told));
+    }
 }
 
 #[test]

@@ -8,7 +8,7 @@ mod capi_support;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use capi_support::{Library, folder, has, root, succeed, under_valgrind};
+use capi_support::{Library, folder, has, program_of, root, succeed, under_valgrind};
 
 const STRICT: &[&str] = &["-Wall", "-Wextra", "-Wpedantic", "-Wconversion", "-Wshadow", "-Werror"];
 
@@ -76,6 +76,27 @@ fn a_forgotten_handle_is_found_by_the_leak_detection() {
     succeed(cxx.arg("-o").arg(&program).args(Library::Shared.arguments(&folder)));
     let told = Command::new(program).env("ASAN_OPTIONS", "detect_leaks=1").output().unwrap();
     assert!(!told.status.success() && String::from_utf8_lossy(&told.stderr).contains("leaked"), "{told:?}");
+}
+
+#[test]
+fn the_program_of_the_readme_runs() {
+    if !has("c++") {
+        return;
+    }
+    let folder = folder("cpp-readme");
+    let (source, program) = (folder.join("readme.cpp"), folder.join("readme"));
+    std::fs::write(&source, program_of("bindings/cpp/README.md", "cpp")).unwrap();
+    let mut cxx = Command::new("c++");
+    cxx.arg("-std=c++17")
+        .args(STRICT)
+        .arg("-I")
+        .arg(root().join("include"))
+        .arg(source)
+        .arg("-o")
+        .arg(&program);
+    succeed(cxx.args(Library::Shared.arguments(&folder)));
+    let told = succeed(&mut Command::new(program));
+    assert!(told.starts_with("W1 0.") && told.contains(" cells at the end\n"), "{told}");
 }
 
 #[test]

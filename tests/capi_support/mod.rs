@@ -32,6 +32,13 @@ pub fn folder(name: &str) -> PathBuf {
     folder
 }
 
+/// The first program in this language on a page of the repository.
+pub fn program_of(page: &str, language: &str) -> String {
+    let page = std::fs::read_to_string(root().join(page)).unwrap();
+    let after = page.split(&format!("```{language}\n")).nth(1).unwrap();
+    after.split("```").next().unwrap().to_string()
+}
+
 /// What programs are linked with.
 pub enum Library {
     /// `libchreode.so`, found again by the folder that it lies in.
