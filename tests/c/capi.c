@@ -46,7 +46,7 @@ static chreode_snapshots *gene_network(void) {
     chreode_options *options = NULL;
     chreode_snapshots *snapshots = NULL;
     OK(chreode_options_new("gene-network", &options));
-    OK(chreode_options_set_integer(options, "cells_per_state", 20));
+    OK(chreode_options_set_integer(options, "cells_per_state", 8));
     OK(chreode_snapshots_generate(options, &snapshots));
     chreode_options_free(options);
     return snapshots;

@@ -47,6 +47,7 @@ pub enum Library {
     Static,
 }
 
+#[cfg(unix)]
 impl Library {
     /// The arguments for the linker, of a program in `folder`.
     pub fn arguments(&self, folder: &Path) -> Vec<String> {
@@ -67,6 +68,7 @@ impl Library {
 }
 
 /// The shared library in `folder`, under the names by which linkers and programs find it.
+#[cfg(unix)]
 fn link_names(folder: &Path) {
     let (ending, number) = (std::env::consts::DLL_SUFFIX, abi());
     let library = libraries().join(format!("libchreode{ending}"));
