@@ -8,7 +8,7 @@ mod capi_support;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use capi_support::{Library, folder, has, program_of, root, succeed, under_valgrind};
+use capi_support::{Library, folder, has, needed, program_of, root, succeed, under_valgrind};
 
 const STRICT: &[&str] = &["-Wall", "-Wextra", "-Wpedantic", "-Wconversion", "-Wshadow", "-Werror"];
 
@@ -76,6 +76,18 @@ fn a_forgotten_handle_is_found_by_the_leak_detection() {
     succeed(cxx.arg("-o").arg(&program).args(Library::Shared.arguments(&folder)));
     let told = Command::new(program).env("ASAN_OPTIONS", "detect_leaks=1").output().unwrap();
     assert!(!told.status.success() && String::from_utf8_lossy(&told.stderr).contains("leaked"), "{told:?}");
+}
+
+/// `capi.cpp` hands matrices of Eigen itself over wherever the compiler finds it; elsewhere only those made in its likeness.
+#[test]
+fn eigen_itself_is_there_to_be_tested_with() {
+    if !has("c++") {
+        return;
+    }
+    let source = folder("cpp-eigen").join("eigen.cpp");
+    std::fs::write(&source, "#include <eigen3/Eigen/Core>\n").unwrap();
+    let found = Command::new("c++").arg("-fsyntax-only").arg(source).output().unwrap().status.success();
+    needed("Eigen (libeigen3-dev)", found);
 }
 
 #[test]

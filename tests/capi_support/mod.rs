@@ -93,10 +93,14 @@ pub fn under_valgrind(program: &Path) -> Command {
 
 /// Whether a tool is there; if not, that is said on stderr, and is a failure in CI.
 pub fn has(tool: &str) -> bool {
-    let found = Command::new(tool).arg("--version").output().is_ok();
+    needed(tool, Command::new(tool).arg("--version").output().is_ok())
+}
+
+/// Says on stderr what a test cannot do without, if it is not there; in CI that is a failure.
+pub fn needed(what: &str, found: bool) -> bool {
     if !found {
-        assert_ne!(std::env::var("CI").as_deref(), Ok("true"), "{tool} is missing in CI");
-        eprintln!("SKIPPED: there is no {tool}");
+        assert_ne!(std::env::var("CI").as_deref(), Ok("true"), "{what} is missing in CI");
+        eprintln!("SKIPPED: there is no {what}");
     }
     found
 }
