@@ -12,7 +12,7 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::process::Command;
 
-use capi_support::{has, libraries, root, succeed};
+use capi_support::{abi, has, libraries, root, succeed};
 
 /// The header without comments, conditionals and line breaks; definitions of numbers are kept.
 fn declarations(header: &str) -> (Vec<String>, Vec<String>) {
@@ -76,11 +76,6 @@ fn header() -> String {
     fs::read_to_string(root().join("include/chreode.h")).unwrap()
 }
 
-fn number_of_header(header: &str) -> String {
-    let line = header.lines().find_map(|line| line.strip_prefix("#define CHREODE_ABI_VERSION "));
-    line.unwrap().to_string()
-}
-
 /// The names of the header's functions.
 fn functions(header: &str) -> BTreeSet<String> {
     let (_, statements) = declarations(header);
@@ -99,7 +94,7 @@ fn nothing_changes_or_disappears_unless_the_number_moves() {
     let path = root().join("include/abi.txt");
     let listed = fs::read_to_string(&path).unwrap();
     let header = header();
-    let (number, now) = (number_of_header(&header), interface(&header));
+    let (number, now) = (abi(), interface(&header));
     let recorded: BTreeSet<String> = listed.lines().skip(1).map(String::from).collect();
     let same_number = listed.lines().next() == Some(&format!("abi {number}"));
     if same_number {
@@ -136,6 +131,6 @@ fn the_shared_library_is_named_by_the_number() {
         return;
     }
     let dynamic = succeed(Command::new("readelf").arg("-d").arg(&library));
-    let wanted = format!("Library soname: [libchreode.so.{}]", number_of_header(&header()));
+    let wanted = format!("Library soname: [libchreode.so.{}]", abi());
     assert!(dynamic.contains(&wanted), "{dynamic}");
 }

@@ -1,0 +1,1016 @@
+/*
+ * chreode from C++17: chreode.h with handles that free themselves, exceptions, and views of matrices as they lie.
+ *
+ *     #include <chreode.hpp>
+ *
+ *     chreode::Snapshots snapshots(points, times);    // an Eigen matrix, or any MatrixView, and a vector
+ *     chreode::Options how("fit", {{"method", "usb"}, {"epochs", 300}});
+ *     chreode::Model model = chreode::fit(snapshots, how, [](const chreode::Progress &now) { show(now.done, now.total); });
+ *     chreode::Matrix velocity = model.field("velocity", 0.5, points);
+ *
+ * Header only, without state of its own: what it does is what chreode.h says. What it adds:
+ *
+ * Handles. Options, Snapshots, Model, Trajectory, Evaluation and Plan own what they stand for, and can be moved, not copied.
+ * One that was moved from is empty: it can be assigned to, destroyed and asked `if (handle)`; using it throws. get() is
+ * the handle for functions of chreode.h, release() gives it away.
+ *
+ * Errors. Whatever is not CHREODE_OK is thrown as an Error, with the status and the message. Where there is a result in spite
+ * of the error, an Unfinished brings it along.
+ *
+ * Matrices. A MatrixView is a pointer with strides, made from pointers, vectors and whatever has Eigen's data(), rows(),
+ * cols(), innerStride(), outerStride() and IsRowMajor, such as Eigen's matrices, maps, blocks and references. Nothing is
+ * copied, so what it is made from must outlive it: take views as parameters, do not keep them. A Span is that for arrays.
+ *
+ * Threads. As in C: a handle is used by one thread at a time, const or not; different handles by different threads at once.
+ */
+
+#ifndef CHREODE_HPP
+#define CHREODE_HPP
+
+#if !(__cplusplus >= 201703L || (defined(_MSVC_LANG) && _MSVC_LANG >= 201703L))
+#error "chreode.hpp needs C++17"
+#endif
+
+#include "chreode.h"
+
+#include <cstddef>
+#include <cstdint>
+#include <exception>
+#include <initializer_list>
+#include <iterator>
+#include <memory>
+#include <stdexcept>
+#include <string>
+#include <string_view>
+#include <type_traits>
+#include <utility>
+#include <vector>
+
+namespace chreode {
+
+/// What was wrong, and what would be right.
+class Error : public std::runtime_error {
+  public:
+    Error(chreode_status status, const std::string &message) : std::runtime_error(message), status_(status) {}
+
+    /// Which of chreode.h's statuses it was.
+    chreode_status status() const noexcept { return status_; }
+
+    /// The name of that status, "CHREODE_ERROR_INVALID_ARGUMENT" for instance.
+    const char *status_name() const noexcept { return chreode_status_name(status_); }
+
+  private:
+    chreode_status status_;
+};
+
+/// An error that leaves something of use.
+template <class Result>
+class Unfinished : public Error {
+  public:
+    Unfinished(chreode_status status, const std::string &message, Result &&result)
+        : Error(status, message), result_(std::make_shared<Result>(std::move(result))) {}
+
+    /// What there is all the same. Never null, but shared by the copies of this exception.
+    const std::shared_ptr<Result> &result() const noexcept { return result_; }
+
+  private:
+    std::shared_ptr<Result> result_; // exceptions are copied, and handles are not
+};
+
+namespace detail {
+
+[[noreturn]] inline void invalid(const std::string &message) {
+    throw Error(CHREODE_ERROR_INVALID_ARGUMENT, message);
+}
+
+inline void check(chreode_status status) {
+    if (status != CHREODE_OK) {
+        throw Error(status, chreode_last_error_message());
+    }
+}
+
+/// A text for C, which would read no further than to a NUL.
+inline const char *c_text(const std::string &text) {
+    if (text.find('\0') != std::string::npos) {
+        invalid("a text must not contain NUL");
+    }
+    return text.c_str();
+}
+
+/// Asks for a size, then fills as many elements of a string or vector.
+template <class Elements, class Call>
+Elements sized(Call &&call) {
+    std::size_t size = 0;
+    check(call(nullptr, std::size_t{0}, &size));
+    Elements elements(size, typename Elements::value_type{});
+    check(call(elements.data(), elements.size(), &size));
+    return elements;
+}
+
+/// A text by size, then fill, without the NUL at its end.
+template <class Call>
+std::string text(Call &&call) {
+    std::string filled = sized<std::string>(std::forward<Call>(call));
+    filled.pop_back();
+    return filled;
+}
+
+/// What a call tells through a pointer.
+template <class T, class Call>
+T told(Call &&call) {
+    T value{};
+    check(call(&value));
+    return value;
+}
+
+template <class T>
+constexpr std::int32_t dtype() {
+    static_assert(std::is_same_v<T, float> || std::is_same_v<T, double>, "chreode takes matrices of float or double");
+    return std::is_same_v<T, float> ? CHREODE_F32 : CHREODE_F64;
+}
+
+/// The element behind what data() of a matrix or an array returns: `const double` for a constant one.
+template <class T>
+using element_t = std::remove_pointer_t<decltype(std::declval<T &>().data())>;
+
+template <class T, class = void>
+struct is_matrix : std::false_type {};
+/// Has what Eigen's matrices in memory have.
+template <class T>
+struct is_matrix<T, std::void_t<element_t<T>, decltype(std::declval<T &>().rows()), decltype(std::declval<T &>().cols()),
+                                decltype(std::declval<T &>().innerStride()), decltype(std::declval<T &>().outerStride()),
+                                decltype(bool(std::decay_t<T>::IsRowMajor))>> : std::true_type {};
+
+template <class T, class = void>
+struct is_array : std::false_type {};
+/// Has what a std::vector has.
+template <class T>
+struct is_array<T, std::void_t<element_t<T>, decltype(std::declval<T &>().size())>> : std::true_type {};
+
+/// Where the elements of an Eigen-like matrix lie.
+template <class T>
+struct Layout {
+    std::size_t rows, cols;
+    std::ptrdiff_t row_stride, col_stride;
+
+    explicit Layout(T &matrix)
+        : rows(static_cast<std::size_t>(matrix.rows())), cols(static_cast<std::size_t>(matrix.cols())),
+          row_stride(static_cast<std::ptrdiff_t>(by_rows ? matrix.outerStride() : matrix.innerStride())),
+          col_stride(static_cast<std::ptrdiff_t>(by_rows ? matrix.innerStride() : matrix.outerStride())) {}
+
+    /// Whether the elements lie one after another.
+    bool dense() const {
+        const std::size_t inner = by_rows ? cols : rows, outer = by_rows ? rows : cols;
+        const std::ptrdiff_t inner_stride = by_rows ? col_stride : row_stride;
+        const std::ptrdiff_t outer_stride = by_rows ? row_stride : col_stride;
+        return (inner <= 1 || inner_stride == 1) && (outer <= 1 || outer_stride == static_cast<std::ptrdiff_t>(inner));
+    }
+
+  private:
+    static constexpr bool by_rows = bool(std::decay_t<T>::IsRowMajor);
+};
+
+/// The rows of an array that holds rows of `cols` elements, one after another.
+inline std::size_t rows_of(std::size_t size, std::size_t cols) {
+    if (cols == 0 || size % cols != 0) {
+        invalid("an array of " + std::to_string(size) + " elements cannot be rows of " + std::to_string(cols));
+    }
+    return size / cols;
+}
+
+} // namespace detail
+
+/// An array that is read or written: a pointer and a number of elements, from a std::vector, std::array, std::span, Eigen
+/// vector or anything else with data() and size() of the very element type. It must not outlive what it is made from.
+template <class T>
+class Span {
+  public:
+    constexpr Span() noexcept = default;
+    constexpr Span(T *data, std::size_t size) noexcept : data_(data), size_(size) {}
+
+    /// Of a braced list; good for the call that it is written in.
+    template <class U = T, class = std::enable_if_t<std::is_const_v<U>>>
+    Span(const std::initializer_list<std::remove_const_t<U>> &list) noexcept : data_(std::data(list)), size_(list.size()) {}
+
+    template <class Array,
+              class = std::enable_if_t<detail::is_array<Array>::value && !std::is_same_v<std::decay_t<Array>, Span> &&
+                                       std::is_convertible_v<detail::element_t<Array> (*)[], T (*)[]>>>
+    Span(Array &&array) : data_(array.data()), size_(static_cast<std::size_t>(array.size())) {
+        if constexpr (detail::is_matrix<Array>::value) {
+            if (!detail::Layout<std::remove_reference_t<Array>>(array).dense()) {
+                detail::invalid("the elements of an array must lie one after another, which those of this matrix do not");
+            }
+        }
+    }
+
+    /// NULL for an empty one.
+    T *data() const noexcept { return size_ == 0 ? nullptr : data_; }
+    std::size_t size() const noexcept { return size_; }
+    bool empty() const noexcept { return size_ == 0; }
+
+  private:
+    T *data_ = nullptr;
+    std::size_t size_ = 0;
+};
+
+/// A matrix that is written: one row a cell. It must not outlive what it is made from.
+class MutableMatrixView {
+  public:
+    /// The element (i, j) lies i * row_stride + j * col_stride elements from data, which points to the element (0, 0). Strides
+    /// may be negative.
+    template <class T>
+    MutableMatrixView(T *data, std::size_t rows, std::size_t cols, std::ptrdiff_t row_stride, std::ptrdiff_t col_stride) noexcept
+        : raw_{data, rows, cols, row_stride, col_stride, detail::dtype<T>()} {}
+
+    /// Row-major.
+    template <class T>
+    MutableMatrixView(T *data, std::size_t rows, std::size_t cols) noexcept
+        : MutableMatrixView(data, rows, cols, static_cast<std::ptrdiff_t>(cols), 1) {}
+
+    /// Rows of `cols` elements, one after another.
+    template <class T>
+    MutableMatrixView(std::vector<T> &rows, std::size_t cols)
+        : MutableMatrixView(rows.data(), detail::rows_of(rows.size(), cols), cols) {}
+
+    /// As an Eigen-like matrix lies.
+    template <class M, class = std::enable_if_t<detail::is_matrix<M>::value && !std::is_const_v<detail::element_t<M>>>>
+    MutableMatrixView(M &&matrix) : MutableMatrixView(matrix.data(), detail::Layout<std::remove_reference_t<M>>(matrix)) {}
+
+    /// Column-major.
+    template <class T>
+    static MutableMatrixView by_columns(T *data, std::size_t rows, std::size_t cols) noexcept {
+        return {data, rows, cols, 1, static_cast<std::ptrdiff_t>(rows)};
+    }
+
+    const chreode_matrix_mut &raw() const noexcept { return raw_; }
+
+  private:
+    template <class T, class M>
+    MutableMatrixView(T *data, const detail::Layout<M> &at) noexcept
+        : MutableMatrixView(data, at.rows, at.cols, at.row_stride, at.col_stride) {}
+
+    chreode_matrix_mut raw_;
+};
+
+/// A matrix that is read: one row a cell, one column a coordinate. It must not outlive what it is made from.
+class MatrixView {
+  public:
+    /// The element (i, j) lies i * row_stride + j * col_stride elements from data, which points to the element (0, 0). Strides
+    /// may be negative or zero.
+    template <class T>
+    MatrixView(const T *data, std::size_t rows, std::size_t cols, std::ptrdiff_t row_stride, std::ptrdiff_t col_stride) noexcept
+        : raw_{data, rows, cols, row_stride, col_stride, detail::dtype<T>()} {}
+
+    /// Row-major.
+    template <class T>
+    MatrixView(const T *data, std::size_t rows, std::size_t cols) noexcept
+        : MatrixView(data, rows, cols, static_cast<std::ptrdiff_t>(cols), 1) {}
+
+    /// Rows of `cols` elements, one after another.
+    template <class T>
+    MatrixView(const std::vector<T> &rows, std::size_t cols)
+        : MatrixView(rows.data(), detail::rows_of(rows.size(), cols), cols) {}
+
+    /// As an Eigen-like matrix lies.
+    template <class M, class = std::enable_if_t<detail::is_matrix<const M>::value>>
+    MatrixView(const M &matrix) : MatrixView(matrix.data(), detail::Layout<const M>(matrix)) {}
+
+    MatrixView(const MutableMatrixView &view) noexcept
+        : raw_{view.raw().data,       view.raw().rows,       view.raw().cols,
+               view.raw().row_stride, view.raw().col_stride, view.raw().dtype} {}
+
+    /// Column-major.
+    template <class T>
+    static MatrixView by_columns(const T *data, std::size_t rows, std::size_t cols) noexcept {
+        return {data, rows, cols, 1, static_cast<std::ptrdiff_t>(rows)};
+    }
+
+    std::size_t rows() const noexcept { return raw_.rows; }
+    std::size_t cols() const noexcept { return raw_.cols; }
+    /// The same matrix without all but `count` of its rows, from `first` on.
+    MatrixView middle_rows(std::size_t first, std::size_t count) const {
+        if (first > raw_.rows || count > raw_.rows - first) {
+            detail::invalid("rows " + std::to_string(first) + " to " + std::to_string(first + count) + " of " +
+                            std::to_string(raw_.rows));
+        }
+        MatrixView part = *this;
+        part.raw_.rows = count;
+        if (count > 0) {
+            const std::ptrdiff_t size = raw_.dtype == CHREODE_F32 ? sizeof(float) : sizeof(double);
+            part.raw_.data = static_cast<const char *>(raw_.data) + static_cast<std::ptrdiff_t>(first) * raw_.row_stride * size;
+        }
+        return part;
+    }
+
+    const chreode_matrix &raw() const noexcept { return raw_; }
+
+  private:
+    template <class T, class M>
+    MatrixView(const T *data, const detail::Layout<M> &at) noexcept
+        : MatrixView(data, at.rows, at.cols, at.row_stride, at.col_stride) {}
+
+    chreode_matrix raw_;
+};
+
+/// A matrix of its own, which the library returns: row-major and of single precision, as it computes. Its members are those
+/// that Eigen's matrices have, so that it is a view wherever one is wanted, and `Eigen::Map` takes its data().
+class Matrix {
+  public:
+    static constexpr bool IsRowMajor = true;
+
+    Matrix() = default;
+    Matrix(std::size_t rows, std::size_t cols) : rows_(rows), cols_(cols), values_(rows * cols) {}
+
+    float operator()(std::size_t i, std::size_t j) const { return values_[i * cols_ + j]; }
+    float &operator()(std::size_t i, std::size_t j) { return values_[i * cols_ + j]; }
+
+    std::size_t rows() const noexcept { return rows_; }
+    std::size_t cols() const noexcept { return cols_; }
+    std::size_t size() const noexcept { return values_.size(); }
+    const float *data() const noexcept { return values_.data(); }
+    float *data() noexcept { return values_.data(); }
+    std::ptrdiff_t innerStride() const noexcept { return 1; }
+    std::ptrdiff_t outerStride() const noexcept { return static_cast<std::ptrdiff_t>(cols_); }
+
+  private:
+    std::size_t rows_ = 0, cols_ = 0;
+    std::vector<float> values_;
+};
+
+namespace detail {
+
+/// What all handles can do.
+template <class T, void (*Free)(T *)>
+class Handle {
+  public:
+    /// Takes over a handle of chreode.h.
+    explicit Handle(T *handle) noexcept : handle_(handle) {}
+
+    /// The handle for functions of chreode.h, which keeps its owner; NULL if it was moved from.
+    T *get() const noexcept { return handle_.get(); }
+
+    /// Gives the handle away, to be freed by the caller.
+    [[nodiscard]] T *release() noexcept { return handle_.release(); }
+
+    /// Whether there is a handle: false for what was moved from.
+    explicit operator bool() const noexcept { return handle_ != nullptr; }
+
+  private:
+    struct Freeing {
+        void operator()(T *handle) const noexcept { Free(handle); }
+    };
+    std::unique_ptr<T, Freeing> handle_;
+};
+
+/// The handle that a call makes.
+template <class T, class Call>
+T *made(Call &&call) {
+    T *handle = nullptr;
+    check(call(&handle));
+    return handle;
+}
+
+} // namespace detail
+
+/// The value of an option, from a number, a truth or a text.
+class Value {
+  public:
+    Value(double value) : kind_(Kind::real), real_(value) {}
+    Value(float value) : Value(static_cast<double>(value)) {}
+    Value(bool value) : Value(value ? "true" : "false") {}
+    Value(const char *value) : kind_(Kind::text), text_(value) {}
+    Value(std::string value) : kind_(Kind::text), text_(std::move(value)) {}
+    Value(std::string_view value) : Value(std::string(value)) {}
+    /// As text, since seeds may be larger than chreode_options_set_integer takes.
+    template <class T, class = std::enable_if_t<std::is_integral_v<T>>>
+    Value(T value) : kind_(Kind::text), text_(std::to_string(value)) {}
+
+  private:
+    friend class Options;
+    enum class Kind { real, text };
+    Kind kind_;
+    double real_ = 0;
+    std::string text_;
+};
+
+/// What an option is, in words: see chreode_option.
+struct OptionDescription {
+    std::string name, kind, default_value, range, meaning;
+};
+
+/// Options of one list, "fit", "simulate", "evaluate", "transport" or a data set's, set by name in any order. What is not set
+/// is what it is by default.
+class Options : public detail::Handle<chreode_options, chreode_options_free> {
+  public:
+    using Handle::Handle;
+
+    explicit Options(const std::string &list) : Handle(make(list)) {}
+
+    /// Options("fit", {{"method", "usb"}, {"delta", 1.5}})
+    Options(const std::string &list, std::initializer_list<std::pair<const char *, Value>> settings) : Options(list) {
+        for (const auto &[name, value] : settings) {
+            set(name, value);
+        }
+    }
+
+    Options &set(const std::string &name, const Value &value) {
+        const char *option = detail::c_text(name);
+        detail::check(value.kind_ == Value::Kind::real
+                          ? chreode_options_set_real(get(), option, value.real_)
+                          : chreode_options_set_string(get(), option, detail::c_text(value.text_)));
+        return *this;
+    }
+
+    /// Gives an option its default back.
+    Options &unset(const std::string &name) {
+        detail::check(chreode_options_unset(get(), detail::c_text(name)));
+        return *this;
+    }
+
+    /// The text of an option; empty if it was not set.
+    std::string operator[](const std::string &name) const {
+        const char *option = detail::c_text(name);
+        return detail::text([&](char *buffer, std::size_t capacity, std::size_t *size) {
+            return chreode_options_get(get(), option, buffer, capacity, size);
+        });
+    }
+
+    /// All options of the list, set or not.
+    std::vector<OptionDescription> describe() const {
+        const auto count = detail::told<std::size_t>([&](std::size_t *n) { return chreode_options_count(get(), n); });
+        std::vector<OptionDescription> descriptions;
+        for (std::size_t i = 0; i < count; ++i) {
+            chreode_option option{};
+            detail::check(chreode_options_describe(get(), i, &option));
+            descriptions.push_back({option.name, option.kind, option.default_value, option.range, option.meaning});
+        }
+        return descriptions;
+    }
+
+    /// The handle for a call that takes NULL for all defaults: what was moved from is no such wish.
+    const chreode_options *given() const {
+        if (!*this) {
+            detail::invalid("the options were moved from");
+        }
+        return get();
+    }
+
+  private:
+    static chreode_options *make(const std::string &list) {
+        const char *name = detail::c_text(list);
+        return detail::made<chreode_options>([&](chreode_options **out) { return chreode_options_new(name, out); });
+    }
+};
+
+/// The cells of one time, for Snapshots::from_blocks. Without weights every cell weighs 1.
+struct Block {
+    double time;
+    MatrixView points;
+    Span<const double> weights{};
+};
+
+/// Cells at increasing times, with weights: a copy of the caller's data, which never changes.
+class Snapshots : public detail::Handle<chreode_snapshots, chreode_snapshots_free> {
+  public:
+    using Handle::Handle;
+
+    /// Cells with time labels: one time and, unless all weigh 1, one weight a row, in any order.
+    Snapshots(const MatrixView &points, Span<const double> times, Span<const double> weights = {})
+        : Handle(detail::made<chreode_snapshots>([&](chreode_snapshots **out) {
+              return chreode_snapshots_new(&points.raw(), times.data(), times.size(), weights.data(), weights.size(), out);
+          })) {}
+
+    /// One matrix a time.
+    static Snapshots from_blocks(const std::vector<Block> &blocks) {
+        std::vector<chreode_matrix> points;
+        std::vector<double> times;
+        std::vector<const double *> weights;
+        for (const Block &block : blocks) {
+            // The C function is told no number of weights.
+            if (!block.weights.empty() && block.weights.size() != block.points.rows()) {
+                detail::invalid("the weights of the cells at time " + std::to_string(block.time) + " must be " +
+                                std::to_string(block.points.rows()) + ", got " + std::to_string(block.weights.size()));
+            }
+            points.push_back(block.points.raw());
+            times.push_back(block.time);
+            weights.push_back(block.weights.data());
+        }
+        return make([&](chreode_snapshots **out) {
+            return chreode_snapshots_from_blocks(points.data(), times.data(), weights.data(), blocks.size(), out);
+        });
+    }
+
+    /// A built-in data set, by options of its list.
+    static Snapshots generate(const Options &options) {
+        return make([&](chreode_snapshots **out) { return chreode_snapshots_generate(options.get(), out); });
+    }
+
+    /// A built-in data set by its name, with its defaults.
+    static Snapshots generate(const std::string &data_set) { return generate(Options(data_set)); }
+
+    /// The same with other total masses, one a time.
+    Snapshots with_masses(Span<const double> masses) const {
+        return make([&](chreode_snapshots **out) {
+            return chreode_snapshots_with_masses(get(), masses.data(), masses.size(), out);
+        });
+    }
+
+    /// Those at all other times.
+    Snapshots without(Span<const double> times) const {
+        return make([&](chreode_snapshots **out) {
+            return chreode_snapshots_without(get(), times.data(), times.size(), out);
+        });
+    }
+
+    std::size_t dims() const {
+        return detail::told<std::size_t>([&](std::size_t *n) { return chreode_snapshots_dims(get(), n); });
+    }
+
+    std::size_t time_count() const {
+        return detail::told<std::size_t>([&](std::size_t *n) { return chreode_snapshots_time_count(get(), n); });
+    }
+
+    std::vector<double> times() const {
+        std::vector<double> times(time_count());
+        detail::check(chreode_snapshots_times(get(), times.data(), times.size()));
+        return times;
+    }
+
+    /// The number of cells at time number `k`, counted from 0.
+    std::size_t cell_count(std::size_t k) const {
+        return detail::told<std::size_t>([&](std::size_t *n) { return chreode_snapshots_cell_count(get(), k, n); });
+    }
+
+    Matrix points(std::size_t k) const {
+        Matrix points(cell_count(k), dims());
+        this->points(k, points);
+        return points;
+    }
+
+    void points(std::size_t k, const MutableMatrixView &points) const {
+        detail::check(chreode_snapshots_points(get(), k, &points.raw()));
+    }
+
+    std::vector<double> weights(std::size_t k) const {
+        std::vector<double> weights(cell_count(k));
+        detail::check(chreode_snapshots_weights(get(), k, weights.data(), weights.size()));
+        return weights;
+    }
+
+    double mass(std::size_t k) const {
+        return detail::told<double>([&](double *mass) { return chreode_snapshots_mass(get(), k, mass); });
+    }
+
+  private:
+    template <class Call>
+    static Snapshots make(Call &&call) {
+        return Snapshots(detail::made<chreode_snapshots>(std::forward<Call>(call)));
+    }
+};
+
+/// What became of a cell.
+enum class Fate : std::int32_t {
+    alive = CHREODE_FATE_ALIVE,
+    divided = CHREODE_FATE_DIVIDED,
+    died = CHREODE_FATE_DIED,
+};
+
+/// A cell of a branching population.
+struct Cell {
+    std::int64_t parent; ///< its parent's number; -1 for a founder
+    double birth, end;
+    Fate fate;
+};
+
+/// The particles of a simulation at every output time, and the lineage of a branching population.
+class Trajectory : public detail::Handle<chreode_trajectory, chreode_trajectory_free> {
+  public:
+    using Handle::Handle;
+
+    std::size_t dims() const {
+        return detail::told<std::size_t>([&](std::size_t *n) { return chreode_trajectory_dims(get(), n); });
+    }
+
+    /// One frame an output time, in the order in which they were asked for.
+    std::size_t frame_count() const {
+        return detail::told<std::size_t>([&](std::size_t *n) { return chreode_trajectory_frame_count(get(), n); });
+    }
+
+    double time(std::size_t k) const { return frame(k).time; }
+
+    /// The number of particles of frame `k`, counted from 0. A branching population may have died out.
+    std::size_t count(std::size_t k) const { return frame(k).count; }
+
+    Matrix points(std::size_t k) const {
+        Matrix points(count(k), dims());
+        this->points(k, points);
+        return points;
+    }
+
+    void points(std::size_t k, const MutableMatrixView &points) const {
+        detail::check(chreode_trajectory_points(get(), k, &points.raw()));
+    }
+
+    std::vector<double> weights(std::size_t k) const {
+        std::vector<double> weights(count(k));
+        detail::check(chreode_trajectory_weights(get(), k, weights.data(), weights.size()));
+        return weights;
+    }
+
+    /// Who the particles are: of a branching population their numbers in the lineage, else the rows they started from.
+    std::vector<std::uint64_t> ids(std::size_t k) const {
+        std::vector<std::uint64_t> ids(count(k));
+        detail::check(chreode_trajectory_ids(get(), k, ids.data(), ids.size()));
+        return ids;
+    }
+
+    /// For each particle the row of the frame before (for the first frame, of the start) that it comes from.
+    std::vector<std::uint64_t> ancestors(std::size_t k) const {
+        std::vector<std::uint64_t> ancestors(count(k));
+        detail::check(chreode_trajectory_ancestors(get(), k, ancestors.data(), ancestors.size()));
+        return ancestors;
+    }
+
+    /// Every cell that lived in a branching population, founders first, parents before daughters; none in other modes.
+    std::vector<Cell> lineage() const {
+        const auto count = detail::told<std::size_t>([&](std::size_t *n) { return chreode_trajectory_cell_count(get(), n); });
+        std::vector<std::int64_t> parents(count);
+        std::vector<double> births(count), ends(count);
+        std::vector<std::int32_t> fates(count);
+        detail::check(
+            chreode_trajectory_lineage(get(), parents.data(), births.data(), ends.data(), fates.data(), count));
+        std::vector<Cell> cells;
+        cells.reserve(count);
+        for (std::size_t i = 0; i < count; ++i) {
+            cells.push_back({parents[i], births[i], ends[i], static_cast<Fate>(fates[i])});
+        }
+        return cells;
+    }
+
+    /// The lineage in the Newick format, one tree a line; empty in other modes.
+    std::string newick() const {
+        return detail::text([&](char *buffer, std::size_t capacity, std::size_t *size) {
+            return chreode_trajectory_newick(get(), buffer, capacity, size);
+        });
+    }
+
+  private:
+    struct Frame {
+        double time;
+        std::size_t count;
+    };
+
+    Frame frame(std::size_t k) const {
+        Frame frame{};
+        detail::check(chreode_trajectory_frame(get(), k, &frame.time, &frame.count));
+        return frame;
+    }
+};
+
+/// How well a model predicts the snapshots after the first from the first.
+class Evaluation : public detail::Handle<chreode_evaluation, chreode_evaluation_free> {
+  public:
+    using Handle::Handle;
+
+    /// The number of time points: all but the first.
+    std::size_t time_count() const {
+        return detail::told<std::size_t>([&](std::size_t *n) { return chreode_evaluation_time_count(get(), n); });
+    }
+
+    /// A measure of every time point: "time", "w1", "w2", "rme", "w1_sd", "w2_sd" or "rme_sd".
+    std::vector<double> values(const std::string &name) const {
+        std::vector<double> values(time_count());
+        detail::check(chreode_evaluation_values(get(), detail::c_text(name), values.data(), values.size()));
+        return values;
+    }
+
+    /// A measure of all time points together: "mean_w1", "mean_rme", "mean_w1_sd", "mean_rme_sd" or "action".
+    double value(const std::string &name) const {
+        const char *measure = detail::c_text(name);
+        return detail::told<double>([&](double *value) { return chreode_evaluation_value(get(), measure, value); });
+    }
+
+    /// Everything as a JSON object.
+    std::string json() const {
+        return detail::text([&](char *buffer, std::size_t capacity, std::size_t *size) {
+            return chreode_evaluation_json(get(), buffer, capacity, size);
+        });
+    }
+};
+
+/// A field that every model has; one that was not learned is zero, but for the landscape, which is an error.
+struct Field {
+    std::string name;
+    std::size_t columns;
+};
+
+/// Learned dynamics: velocity, growth rate and score drift of a population.
+class Model : public detail::Handle<chreode_model, chreode_model_free> {
+  public:
+    using Handle::Handle;
+
+    static Model load(const std::string &path) {
+        const char *file = detail::c_text(path);
+        return Model(detail::made<chreode_model>([&](chreode_model **out) { return chreode_model_load(file, out); }));
+    }
+
+    static Model from_bytes(Span<const std::uint8_t> bytes) {
+        return Model(detail::made<chreode_model>(
+            [&](chreode_model **out) { return chreode_model_from_bytes(bytes.data(), bytes.size(), out); }));
+    }
+
+    void save(const std::string &path) const { detail::check(chreode_model_save(get(), detail::c_text(path))); }
+
+    /// The bytes that save() writes.
+    std::vector<std::uint8_t> to_bytes() const {
+        return detail::sized<std::vector<std::uint8_t>>([&](std::uint8_t *buffer, std::size_t capacity, std::size_t *size) {
+            return chreode_model_to_bytes(get(), buffer, capacity, size);
+        });
+    }
+
+    std::size_t dims() const {
+        return detail::told<std::size_t>([&](std::size_t *n) { return chreode_model_dims(get(), n); });
+    }
+
+    /// What the model is, as a JSON object: see chreode_model_info.
+    std::string info() const {
+        return detail::text([&](char *buffer, std::size_t capacity, std::size_t *size) {
+            return chreode_model_info(get(), buffer, capacity, size);
+        });
+    }
+
+    /// How the fit went, as a JSON object, "null" for a model that was loaded: see chreode_model_report.
+    std::string report() const {
+        return detail::text([&](char *buffer, std::size_t capacity, std::size_t *size) {
+            return chreode_model_report(get(), buffer, capacity, size);
+        });
+    }
+
+    /// The loss of every training step; empty for a model that was loaded.
+    std::vector<double> losses() const {
+        std::vector<double> losses(
+            detail::told<std::size_t>([&](std::size_t *n) { return chreode_model_loss_count(get(), n); }));
+        detail::check(chreode_model_losses(get(), losses.data(), losses.size()));
+        return losses;
+    }
+
+    /// How many threads the model computes with; 0 for all cores.
+    std::size_t threads() const {
+        return detail::told<std::size_t>([&](std::size_t *n) { return chreode_model_threads(get(), n); });
+    }
+
+    void set_threads(std::size_t threads) { detail::check(chreode_model_set_threads(get(), threads)); }
+
+    /// What field() can evaluate.
+    std::vector<Field> fields() const {
+        const auto count = detail::told<std::size_t>([&](std::size_t *n) { return chreode_model_field_count(get(), n); });
+        std::vector<Field> fields;
+        for (std::size_t i = 0; i < count; ++i) {
+            const char *name = nullptr;
+            std::size_t columns = 0;
+            detail::check(chreode_model_field_describe(get(), i, &name, &columns));
+            fields.push_back({name, columns});
+        }
+        return fields;
+    }
+
+    /// A field, "velocity", "growth", "score_drift" or "landscape", at points of one time: one row a point.
+    Matrix field(const std::string &name, double time, const MatrixView &points) const {
+        Matrix values(points.rows(), columns_of(name));
+        field(name, time, points, values);
+        return values;
+    }
+
+    /// The same into memory of the caller's. Nothing is copied where both are row-major and of single precision.
+    void field(const std::string &name, double time, const MatrixView &points, const MutableMatrixView &values) const {
+        detail::check(chreode_model_field(get(), detail::c_text(name), time, &points.raw(), &values.raw()));
+    }
+
+    /// Simulates a population from `points` at `start` to each of `times`: see chreode_simulate. Without weights every point
+    /// weighs 1.
+    Trajectory simulate(double start, const MatrixView &points, Span<const double> times,
+                        const Options &options = Options("simulate"), Span<const double> weights = {}) const {
+        const chreode_options *given = options.given();
+        return Trajectory(detail::made<chreode_trajectory>([&](chreode_trajectory **out) {
+            return chreode_simulate(get(), start, &points.raw(), weights.data(), weights.size(), times.data(), times.size(),
+                                    given, out);
+        }));
+    }
+
+    /// Predicts every later snapshot from the first, and compares.
+    Evaluation evaluate(const Snapshots &snapshots, const Options &options = Options("evaluate")) const {
+        const chreode_options *given = options.given();
+        return Evaluation(detail::made<chreode_evaluation>(
+            [&](chreode_evaluation **out) { return chreode_evaluate(get(), snapshots.get(), given, out); }));
+    }
+
+  private:
+    std::size_t columns_of(const std::string &name) const {
+        for (const Field &field : fields()) {
+            if (field.name == name) {
+                return field.columns;
+            }
+        }
+        return 0; // the library refuses the name, and tells the nearest
+    }
+};
+
+/// Where a fit stands.
+struct Progress {
+    std::string_view stage; ///< "coupling" or "training"; good until the progress function returns
+    std::size_t done, total;
+    double loss; ///< the latest; NaN where there is none
+};
+
+/// How a fit ended, for try_fit.
+struct Fit {
+    /// The model; empty if training had not begun. After an early end it has the parameters of the last good step.
+    Model model;
+    /// CHREODE_OK, or why there is no model or it ended early.
+    chreode_status status;
+    /// The message that belongs to the status.
+    std::string message;
+    /// What the progress function threw, if it did: the status is CHREODE_ERROR_CANCELLED then.
+    std::exception_ptr thrown;
+};
+
+/// A fit that its progress function cancelled or whose loss left the finite numbers, with the model it came to.
+using UnfinishedFit = Unfinished<Model>;
+
+namespace detail {
+
+/// Whether a progress function wishes the fit to go on.
+template <class Function>
+bool goes_on(Function &function, const Progress &progress) {
+    using Answer = std::invoke_result_t<Function &, const Progress &>;
+    static_assert(std::is_void_v<Answer> || std::is_same_v<Answer, bool>,
+                  "a progress function returns nothing, or a bool: true to go on, false to end the fit");
+    if constexpr (std::is_void_v<Answer>) {
+        function(progress);
+        return true;
+    } else {
+        return function(progress);
+    }
+}
+
+/// A progress function of C++ in the place of one of C: what it throws is kept, since it must not pass through the library.
+template <class Function>
+struct Listener {
+    Function &function;
+    std::exception_ptr thrown;
+
+    static std::int32_t hear(const chreode_progress *now, void *listener) noexcept {
+        auto &self = *static_cast<Listener *>(listener);
+        try {
+            return goes_on(self.function, {now->stage, now->done, now->total, now->loss}) ? 0 : 1;
+        } catch (...) {
+            self.thrown = std::current_exception();
+            return 1;
+        }
+    }
+};
+
+inline Fit fitted(const Snapshots &snapshots, const Options &options, chreode_progress_fn function, void *user_data) {
+    const chreode_options *given = options.given();
+    chreode_model *handle = nullptr;
+    const chreode_status status = chreode_fit(snapshots.get(), given, function, user_data, &handle);
+    Model model(handle); // before anything that can throw
+    return {std::move(model), status, chreode_last_error_message(), nullptr};
+}
+
+} // namespace detail
+
+/// Learns the dynamics of a population from snapshots, by options of the list "fit", and returns however that ends: what the
+/// progress function throws, too, is in the result.
+template <class Function>
+Fit try_fit(const Snapshots &snapshots, const Options &options, Function &&progress) {
+    detail::Listener<std::remove_reference_t<Function>> listener{progress, nullptr};
+    Fit fit = detail::fitted(snapshots, options, listener.hear, &listener);
+    fit.thrown = listener.thrown;
+    return fit;
+}
+
+inline Fit try_fit(const Snapshots &snapshots, const Options &options = Options("fit")) {
+    return detail::fitted(snapshots, options, nullptr, nullptr);
+}
+
+namespace detail {
+
+inline Model model_of(Fit &&fit) {
+    if (fit.thrown) {
+        std::rethrow_exception(fit.thrown);
+    }
+    if (fit.status == CHREODE_OK) {
+        return std::move(fit.model);
+    }
+    if (fit.model) {
+        throw UnfinishedFit(fit.status, fit.message, std::move(fit.model));
+    }
+    throw Error(fit.status, fit.message);
+}
+
+} // namespace detail
+
+/// Learns the dynamics of a population from snapshots, by options of the list "fit".
+///
+/// `progress` is called with a `const Progress &` on this thread, at most twenty times a second and at the first and last step
+/// of a stage. It returns nothing, or false to end the fit, which throws an UnfinishedFit with the model if training had
+/// begun, else an Error. An exception of its own ends the fit and comes back as it is; try_fit keeps the model then, too.
+template <class Function>
+Model fit(const Snapshots &snapshots, const Options &options, Function &&progress) {
+    return detail::model_of(try_fit(snapshots, options, std::forward<Function>(progress)));
+}
+
+inline Model fit(const Snapshots &snapshots, const Options &options = Options("fit")) {
+    return detail::model_of(try_fit(snapshots, options));
+}
+
+/// An optimal plan between two clouds of points.
+class Plan : public detail::Handle<chreode_plan, chreode_plan_free> {
+  public:
+    using Handle::Handle;
+
+    /// The numbers of source points, of target points and of entries.
+    struct Size {
+        std::size_t rows, cols, entries;
+    };
+
+    /// Row by row with increasing columns: of each entry its source point, its target point and its mass.
+    struct Entries {
+        std::vector<std::uint64_t> sources, targets;
+        std::vector<double> masses;
+    };
+
+    /// The dual potentials, one a source point and one a target point.
+    struct Potentials {
+        std::vector<double> source, target;
+    };
+
+    Size size() const {
+        Size size{};
+        detail::check(chreode_plan_size(get(), &size.rows, &size.cols, &size.entries));
+        return size;
+    }
+
+    Entries entries() const {
+        const std::size_t count = size().entries;
+        Entries all{std::vector<std::uint64_t>(count), std::vector<std::uint64_t>(count), std::vector<double>(count)};
+        detail::check(chreode_plan_entries(get(), all.sources.data(), all.targets.data(), all.masses.data(), count));
+        return all;
+    }
+
+    /// Where the entries of each source point begin, and the number of entries: with entries(), the compressed-row form.
+    std::vector<std::uint64_t> row_offsets() const {
+        std::vector<std::uint64_t> offsets(size().rows + 1);
+        detail::check(chreode_plan_row_offsets(get(), offsets.data(), offsets.size()));
+        return offsets;
+    }
+
+    Potentials potentials() const {
+        const Size counts = size();
+        Potentials all{std::vector<double>(counts.rows), std::vector<double>(counts.cols)};
+        detail::check(chreode_plan_potentials(get(), all.source.data(), counts.rows, all.target.data(), counts.cols));
+        return all;
+    }
+
+    /// The solver's report as a JSON object.
+    std::string report() const {
+        return detail::text([&](char *buffer, std::size_t capacity, std::size_t *size) {
+            return chreode_plan_report(get(), buffer, capacity, size);
+        });
+    }
+};
+
+/// A plan of a solver that stopped before its tolerance; its report says how far from the optimum.
+using UnfinishedPlan = Unfinished<Plan>;
+
+/// Solves a static transport problem between two clouds of points, by options of the list "transport". Without weights every
+/// point weighs 1. Throws an UnfinishedPlan if the solver did not converge.
+inline Plan transport(const MatrixView &source, const MatrixView &target, const Options &options = Options("transport"),
+                      Span<const double> source_weights = {}, Span<const double> target_weights = {}) {
+    const chreode_options *given = options.given();
+    chreode_plan *handle = nullptr;
+    const chreode_status status =
+        chreode_transport(&source.raw(), source_weights.data(), source_weights.size(), &target.raw(), target_weights.data(),
+                          target_weights.size(), given, &handle);
+    Plan plan(handle);
+    if (status != CHREODE_OK && plan) {
+        throw UnfinishedPlan(status, chreode_last_error_message(), std::move(plan));
+    }
+    detail::check(status);
+    return plan;
+}
+
+/// The version of the library that is loaded.
+inline std::string version() { return chreode_version(); }
+
+/// What the library can do, as a JSON object: see chreode_capabilities.
+inline std::string capabilities() {
+    return detail::text([](char *buffer, std::size_t capacity, std::size_t *size) {
+        return chreode_capabilities(buffer, capacity, size);
+    });
+}
+
+} // namespace chreode
+
+#endif // CHREODE_HPP
