@@ -141,9 +141,7 @@ tell_progress <- function() {
 }
 
 warn_stopped <- function(fit, failure, interrupted) {
-    reached <- sprintf(
-        "after %d of %.0f steps: the model has the parameters reached so far", length(fit$losses), fit$epochs
-    )
+    reached <- sprintf("after %d steps: the model has the parameters reached so far", length(fit$losses))
     if (failure$name == "CHREODE_ERROR_CANCELLED") {
         why <- if (interrupted) "interrupted" else "stopped by the progress function"
         tell_warning(paste("the fit was", why, reached), "chreode_interrupted")

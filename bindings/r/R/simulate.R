@@ -17,7 +17,7 @@
 #'   `frames`, one for each time, with `time`, `points`, `weights`, `ids` (the row of `points` that a cell started from; in a
 #'   branching population its row of the lineage) and `ancestors` (the row of the frame before that it comes from); and for
 #'   a branching population `lineage`, a data frame with `parent` (`NA` for a founder), `birth`, `end` and `fate` of each cell
-#'   that ever lived, and `newick`, the same as one tree a founder. Use it with `print()`, `as.data.frame()` and
+#'   that ever lived, and `newick`, the same as one tree a founder (cells are named c and their row less one). Use it with `print()`, `as.data.frame()` and
 #'   [plot()][plot.chreode_simulation].
 #'
 #' @section Options:
