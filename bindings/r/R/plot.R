@@ -121,12 +121,12 @@ plot_growth <- function(object, cells, dims, ...) {
     palette <- hcl.colors(101, "Blue-Red 3")
     colours <- palette[1 + round(50 * (growth / most + 1))]
     frame_plot(
-        xy, list(xlab = xy$names[1], ylab = xy$names[2], main = "Growth rate", pch = 16, cex = 0.6, col = colours), ...
+        xy, list(xlab = xy$names[1], ylab = xy$names[2], main = "Growth rate", pch = 21, cex = 0.7, lwd = 0.3, col = "grey50", bg = colours), ...
     )
     scale <- c(-1, -0.5, 0, 0.5, 1)
     legend(
-        "topright", legend = formatC(scale * most, format = "g", digits = 2, flag = "+"), col = palette[1 + 50 * (scale + 1)],
-        pch = 16, title = "per time", bty = "n", cex = 0.8
+        "topright", legend = ifelse(scale == 0, "0", sprintf("%+.2g", scale * most)), pt.bg = palette[1 + 50 * (scale + 1)],
+        pch = 21, col = "grey50", title = "per time", bty = "n", cex = 0.8
     )
 }
 

@@ -13,5 +13,6 @@ fi
 # A source package: nothing from the network, at most two jobs, and nothing written outside of this folder.
 [ -d vendor ] || xz -dc vendor.tar.xz | tar -xf -
 PATH=$(dirname "$cargo"):$PATH CARGO_HOME=$crate/cargo-home \
-    "$cargo" rustc --release --locked --offline --lib --crate-type staticlib -j 2 --config vendor-config.toml
+    "$cargo" rustc --release --locked --offline --lib --crate-type staticlib -j 2 \
+    --config 'source.crates-io.replace-with="vendored"' --config "source.vendored.directory=\"$crate/vendor\""
 rm -rf vendor cargo-home
