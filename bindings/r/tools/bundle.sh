@@ -43,9 +43,14 @@ for there in vendor/*; do
     # No targets but an empty library.
     awk '/^\[/ { keep = !/^\[(lib|\[bin|\[test|\[bench|\[example)/ } keep && !/^(build|readme|license-file) = /' \
         "$there/Cargo.toml" > edited && mv edited "$there/Cargo.toml"
+    printf '[lib]\npath = "src/lib.rs"\n' >> "$there/Cargo.toml"
     echo "$there" >> emptied
 done
 echo "emptied $(wc -l < emptied) of $(ls vendor | wc -l) crates"
+
+# Cargo must still take it for a whole.
+CARGO_HOME=$work/cargo-home cargo metadata --locked --offline --format-version 1 \
+    --config 'source.crates-io.replace-with="vendored"' --config "source.vendored.directory=\"$rust/vendor\"" >/dev/null
 
 # Whose code it is, as CRAN asks to be told.
 {
