@@ -40,19 +40,27 @@ fn has_r(library: &Path) -> bool {
 fn expected() -> String {
     let snapshots = GeneNetwork::default().generate().unwrap();
     let mut settings = Settings::<FitOptions>::default();
-    let given =
-        [("method", "usb"), ("delta", "1.5"), ("sigma", "0.02"), ("hidden", "64x3"), ("epochs", "300"), ("seed", "11")];
+    let given = [
+        ("method", "usb"),
+        ("delta", "1.5"),
+        ("sigma", "0.02"),
+        ("hidden", "64x3"),
+        ("epochs", "300"),
+        ("seed", "11"),
+    ];
     for (name, value) in given.into_iter().chain([("threads", "2")]) {
         settings.set(name, value).unwrap();
     }
-    let model = fit(&snapshots, &settings.build().unwrap(), &mut chreode::exec::progress::silent).unwrap().dynamics;
+    let model =
+        fit(&snapshots, &settings.build().unwrap(), &mut chreode::exec::progress::silent).unwrap().dynamics;
     let measured = Settings::<Protocol>::default().build().unwrap().run(&model, &snapshots).unwrap();
     let mut settings = Settings::<Simulation>::default();
     settings.set("mode", "branching").unwrap();
     settings.set("seed", "11").unwrap();
     let first = Particles::of_snapshot(&snapshots, 0);
     let dims = snapshots.dims();
-    let founders = Particles::new(snapshots.times()[0], dims, first.points[..50 * dims].to_vec(), None).unwrap();
+    let founders =
+        Particles::new(snapshots.times()[0], dims, first.points[..50 * dims].to_vec(), None).unwrap();
     let simulated = settings.build().unwrap().run(&model, &founders, snapshots.times()).unwrap();
     // R reads these numbers: to the bit, however many digits either language prints.
     let mut lines = vec![];
@@ -80,7 +88,9 @@ fn the_package_installs_passes_its_tests_and_computes_the_same_numbers() {
     if !has_r(&library) {
         return;
     }
-    succeed(r("R", &library).args(["CMD", "INSTALL", "--clean", "--library"]).arg(&library).arg("bindings/r"));
+    succeed(
+        r("R", &library).args(["CMD", "INSTALL", "--clean", "--library"]).arg(&library).arg("bindings/r"),
+    );
 
     let tests = "testthat::test_dir('bindings/r/tests/testthat', package = 'chreode', load_package = 'installed', \
                  reporter = 'summary', stop_on_failure = TRUE)";
