@@ -52,7 +52,7 @@ fn to_f64(values: &[f32]) -> Vec<f64> {
 /// Odd widths, none a multiple of a vector, 1 to 5 hidden layers.
 fn architectures() -> impl Iterator<Item = Architecture> {
     let widths = [13, 7, 19, 5, 11];
-    Activation::ALL.into_iter().flat_map(move |activation| {
+    Activation::ALL.iter().flat_map(move |&activation| {
         (1..=5).map(move |depth| Architecture {
             inputs: 3,
             hidden: widths[..depth].to_vec(),
@@ -254,7 +254,7 @@ fn a_small_regression_is_learnt() {
     let rows = 400;
     let input = Numbers(5).vector(2 * rows);
     let targets: Vec<f32> = input.chunks(2).flat_map(|x| [(3.0 * x[0]).sin() * x[1], x[0].abs()]).collect();
-    for activation in Activation::ALL {
+    for &activation in Activation::ALL {
         let architecture = Architecture { inputs: 2, hidden: vec![32, 32], outputs: 2, activation };
         let mut network = Mlp::new(architecture.clone(), 11, 0).unwrap();
         let mut batch = BatchGradient::new(&architecture, rows);
@@ -310,7 +310,7 @@ fn impossible_architectures_and_names_are_refused() {
     assert!(refusal(architecture(2, &[usize::MAX, 2], 1)).contains("at most 2^31"));
     let error = Mlp::from_parameters(architecture(2, &[3], 1), vec![0.0; 12]).unwrap_err().to_string();
     assert_eq!(error, "the number of network parameters must be 13, as its layers have, got 12");
-    for activation in Activation::ALL {
+    for &activation in Activation::ALL {
         assert_eq!(activation.as_str().parse(), Ok(activation));
     }
     assert!("gelu".parse::<Activation>().unwrap_err().to_string().contains("leaky-relu"));
@@ -397,7 +397,7 @@ fn the_moving_average_forgets_its_start_and_then_decays_as_asked() {
 
 #[test]
 fn a_diverged_network_is_not_hidden_by_its_activation() {
-    for activation in Activation::ALL {
+    for &activation in Activation::ALL {
         let mut values = [f32::NAN, 1.0];
         activation.apply(&[0.0, 0.0], &mut values);
         assert!(values[0].is_nan(), "{activation}");

@@ -1,7 +1,7 @@
 //! The C interface, `include/chreode.h`. Its conventions are told at the top of that header, which is generated from the
 //! functions and comments here.
 //!
-//! Every exported function does its work inside [`status::guard`], and reads its arguments by way of [`pointers`] and
+//! Every exported function does its work inside `status::guard`, and reads its arguments by way of `pointers` and
 //! [`matrix`]: those two and [`field`] are where raw memory is touched.
 
 // The names here are those of the C header.

@@ -7,6 +7,9 @@ use crate::error::{Error, Result};
 /// What the names of our threads begin with.
 const NAME: &str = "chreode-";
 
+/// Their stacks in bytes: what is usual in Rust, said so that no environment variable is asked for it.
+const STACK: usize = 2 << 20;
+
 /// A pool of threads, or the ambient one.
 #[derive(Debug)]
 pub struct Threads(Option<rayon::ThreadPool>);
@@ -21,7 +24,8 @@ impl Threads {
             return Ok(Self(None));
         }
         let name = |i| format!("{NAME}{i}");
-        let pool = rayon::ThreadPoolBuilder::new().num_threads(count).thread_name(name).build();
+        let builder = rayon::ThreadPoolBuilder::new().num_threads(count).thread_name(name);
+        let pool = builder.stack_size(STACK).build();
         pool.map(|pool| Self(Some(pool)))
             .map_err(|e| Error::argument("threads", count, &format!("a number this system can start ({e})")))
     }

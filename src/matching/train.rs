@@ -255,7 +255,8 @@ pub(crate) fn train(
         let _ = reporter.report(&done);
     }
     let good = !losses.is_empty() && !matches!(stopped, Some(Error::NonFinite(_)));
-    let average = |learner: Learner| learner.into_average(good);
+    // On these threads too: the ambient pool is the host's, or would be started for this alone.
+    let average = |learner: Learner| threads.run(|| learner.into_average(good));
     Ok(Trained {
         velocity: average(velocity)?,
         growth: growth.map(average).transpose()?,

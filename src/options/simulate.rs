@@ -3,7 +3,8 @@
 use super::Default::{Rule, Value};
 use super::Kind::{Integer, Name, Real};
 use super::Range::{NotNegative, Positive, Share};
-use super::{Entry, Target};
+use super::{Entry, Settings, Target};
+use crate::error::{Error, Result};
 use crate::evaluate::protocol::Protocol;
 use crate::simulate::branching::Motion;
 use crate::simulate::simulation::{Process, Rule as SolverRule, Simulation};
@@ -61,12 +62,6 @@ macro_rules! simulation_entries {
                 meaning: "Ode: the most adaptive steps of a block of particles",
             },
             Entry {
-                name: "resample_below",
-                kind: Real(Share, |o, v| o.$($path.)*resample_below = Some(v)),
-                default: Rule("never"),
-                meaning: "Sde: resample when the effective sample size falls under this fraction of the particles",
-            },
-            Entry {
                 name: "turnover",
                 kind: Real(NotNegative, |o, v| o.$($path.)*turnover = v),
                 default: Value("0"),
@@ -101,10 +96,29 @@ macro_rules! simulation_entries {
 impl Target for Simulation {
     const LIST: &'static str = "simulate";
 
-    const ENTRIES: &'static [Entry<Self>] = simulation_entries!([]);
+    const ENTRIES: &'static [Entry<Self>] = simulation_entries!(
+        [],
+        Entry {
+            name: "resample_below",
+            kind: Real(Share, |o, v| o.resample_below = Some(v)),
+            default: Rule("never"),
+            meaning: "Sde: resample when the effective sample size falls under this fraction of the particles",
+        },
+    );
 
     fn initial() -> Self {
         Self::default()
+    }
+
+    fn check(given: &Settings<Self>) -> Result<()> {
+        let mode = given.get("mode")?.unwrap_or(Process::Ode.as_str());
+        match given.get("resample_below")? {
+            Some(fraction) if mode != Process::Sde.as_str() => {
+                let allowed = "left out but with mode sde: only there are particles resampled";
+                Err(Error::argument("resample_below", fraction, allowed))
+            }
+            _ => Ok(()),
+        }
     }
 }
 

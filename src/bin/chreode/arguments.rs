@@ -3,12 +3,12 @@
 use std::path::PathBuf;
 
 use chreode::dynamics::{Dynamics, Fields};
-use chreode::options::{Default, Entry, Kind};
-use chreode::simulate::branching::Motion;
+use chreode::options::{Default, Entry, Kind, Settings, Target};
 use chreode::snapshots::Snapshots;
 use clap::builder::PossibleValuesParser;
 use clap::error::ErrorKind;
-use clap::{Arg, Args, ValueEnum};
+use clap::parser::ValueSource;
+use clap::{Arg, ArgMatches, Args, FromArgMatches};
 
 use crate::failure::{Failure, Result};
 use crate::table::{Role, Table, column};
@@ -99,82 +99,41 @@ impl DataArgs {
     }
 }
 
-/// How a population is simulated.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum ModeName {
-    /// Weighted particles along the probability flow
-    Ode,
-    /// Weighted particles along the diffusion
-    Sde,
-    /// Particles that divide and die
-    Branching,
+/// One of the library's lists of options as flags, but for `threads`, which the command takes before its subcommands.
+#[derive(Debug)]
+pub struct Flags<T>(pub T);
+
+impl<T: Target> Flags<T> {
+    fn entries() -> impl Iterator<Item = &'static Entry<T>> {
+        T::ENTRIES.iter().filter(|entry| entry.name != "threads")
+    }
 }
 
-/// Whether branching particles diffuse.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum MotionName {
-    /// Drift v + s and noise σ
-    Diffusion,
-    /// Along v
-    Flow,
-}
-
-/// A simulation's mode and what it needs.
-#[derive(Debug, Args)]
-pub struct ModeArgs {
-    /// What moves
-    #[arg(long, value_enum, default_value = "ode")]
-    pub mode: ModeName,
-    /// Seed of all random numbers
-    #[arg(long, default_value_t = 0, value_name = "SEED")]
-    pub seed: u64,
-    /// Longest step of sde and branching, in units of time
-    ///
-    /// Range: positive.
-    ///
-    /// Default: a hundredth of the mean interval.
-    #[arg(long, value_name = "REAL")]
-    pub step: Option<f64>,
-    /// Branching: rate added to both divisions and deaths, per unit of time
-    ///
-    /// Range: at least 0.
-    #[arg(long, value_name = "REAL", default_value_t = 0.0)]
-    pub turnover: f64,
-    /// Branching: how cells move between divisions
-    ///
-    /// Default: diffusion for a model with noise, else flow.
-    #[arg(long, value_enum)]
-    pub motion: Option<MotionName>,
-    /// Branching: the most cells that may live at once
-    #[arg(long, value_name = "COUNT", default_value_t = 1_000_000)]
-    pub max_population: usize,
-}
-
-impl ModeArgs {
-    /// The step to take between `times`.
-    pub fn step(&self, times: &[f64]) -> f64 {
-        self.step.unwrap_or_else(|| default_step(times))
+impl<T: Target> Args for Flags<T> {
+    fn augment_args(command: clap::Command) -> clap::Command {
+        Self::entries().map(flag).fold(command, clap::Command::arg)
     }
 
-    /// The motion of a branching population under `model`.
-    pub fn motion(&self, model: &Dynamics) -> Motion {
-        match self.motion {
-            Some(MotionName::Diffusion) => Motion::Diffusion,
-            Some(MotionName::Flow) => Motion::Flow,
-            None => default_motion(model),
+    fn augment_args_for_update(command: clap::Command) -> clap::Command {
+        Self::augment_args(command)
+    }
+}
+
+impl<T: Target> FromArgMatches for Flags<T> {
+    fn from_arg_matches(matches: &ArgMatches) -> std::result::Result<Self, clap::Error> {
+        let mut settings = Settings::<T>::default();
+        let given = |name: &str| matches.value_source(name) == Some(ValueSource::CommandLine);
+        for entry in Self::entries().filter(|entry| given(entry.name)) {
+            let text = matches.get_one::<String>(entry.name).map_or("", String::as_str);
+            settings.set(entry.name, text).map_err(|error| refusal(&error))?;
         }
+        Ok(Self(settings.build().map_err(|error| refusal(&error))?))
     }
-}
 
-/// A hundredth of the mean interval; of a unit of time where there is no interval.
-pub fn default_step(times: &[f64]) -> f64 {
-    let span = (times[times.len() - 1] - times[0]).abs();
-    if span > 0.0 { span / (times.len() - 1) as f64 / 100.0 } else { 0.01 }
-}
-
-/// Without noise the flow is the same process, integrated to a higher order.
-pub fn default_motion(model: &Dynamics) -> Motion {
-    if model.sigma() > 0.0 { Motion::Diffusion } else { Motion::Flow }
+    fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> std::result::Result<(), clap::Error> {
+        *self = Self::from_arg_matches(matches)?;
+        Ok(())
+    }
 }
 
 /// The flag of one of the library's options: the meaning, and as further paragraphs its range and a default that is no value.
@@ -189,6 +148,12 @@ pub fn flag<T>(entry: &'static Entry<T>) -> Arg {
     let mut long = told.meaning.to_string();
     let arg = match &entry.kind {
         Kind::Name(names, _) => arg.value_parser(PossibleValuesParser::new(*names)),
+        // `--name` alone switches on.
+        Kind::Switch(_) => arg
+            .num_args(0..=1)
+            .require_equals(true)
+            .default_missing_value("true")
+            .value_parser(PossibleValuesParser::new(["true", "false"])),
         _ => {
             long += &format!("\n\nRange: {}.", told.range);
             arg.value_parser(move |text: &str| entry.check(text).map(|()| text.to_string()))

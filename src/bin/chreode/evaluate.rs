@@ -5,13 +5,14 @@ use std::path::PathBuf;
 use chreode::datasets::GeneNetwork;
 use chreode::dynamics::Dynamics;
 use chreode::evaluate::mass::growth_correlation;
-use chreode::evaluate::{Evaluation, EvaluationOptions, Mode, Statistic, TimePoint, evaluate};
-use chreode::simulate::ode;
+use chreode::evaluate::protocol::Protocol;
+use chreode::evaluate::{Evaluation, EvaluationOptions, Statistic, TimePoint, evaluate};
+use chreode::simulate::simulation::Process;
 use chreode::snapshots::Snapshots;
 use clap::{Args, ValueEnum};
 use serde_json::{Value, json};
 
-use crate::arguments::{DataArgs, ModeArgs, ModeName};
+use crate::arguments::{DataArgs, Flags};
 use crate::failure::{Failure, Result};
 use crate::output::{columns, print, print_json, short};
 
@@ -22,19 +23,7 @@ pub struct Evaluate {
     #[command(flatten)]
     data: DataArgs,
     #[command(flatten)]
-    mode: ModeArgs,
-    /// Independent runs of sde and branching, with consecutive seeds
-    ///
-    /// Range: at least 1.
-    #[arg(long, value_name = "COUNT", default_value_t = 5)]
-    runs: usize,
-    /// δ of the action
-    ///
-    /// Range: positive.
-    ///
-    /// Default: the model's, else 1.
-    #[arg(long, value_name = "REAL")]
-    delta: Option<f64>,
+    protocol: Flags<Protocol>,
     /// Correlate the growth rate with the true one of a built-in data set
     #[arg(long, value_enum)]
     growth_correlation: Option<Truth>,
@@ -56,12 +45,7 @@ impl Evaluate {
         let data = self.data.read()?;
         self.data.check_model(&data, &self.model, &model)?;
         let snapshots = &data.snapshots;
-        let options = EvaluationOptions {
-            mode: self.mode_of(&model, snapshots),
-            runs: self.runs,
-            seed: self.mode.seed,
-            delta: self.delta.or(model.info().delta).unwrap_or(1.0),
-        };
+        let options = self.protocol.0.options(&model, snapshots);
         let correlation =
             self.growth_correlation.map(|truth| correlation(truth, &model, snapshots)).transpose()?;
         let evaluation = evaluate(&model, snapshots, &options)?;
@@ -72,22 +56,8 @@ impl Evaluate {
         }
     }
 
-    fn mode_of(&self, model: &Dynamics, snapshots: &Snapshots) -> Mode {
-        let step = self.mode.step(snapshots.times());
-        match self.mode.mode {
-            ModeName::Ode => Mode::Ode(ode::Solver::default()),
-            ModeName::Sde => Mode::Sde { step },
-            ModeName::Branching => Mode::Branching {
-                step,
-                motion: self.mode.motion(model),
-                turnover: self.mode.turnover,
-                max_population: self.mode.max_population,
-            },
-        }
-    }
-
     fn is_stochastic(&self) -> bool {
-        self.mode.mode != ModeName::Ode
+        self.protocol.0.simulation.process != Process::Ode
     }
 
     fn as_json(&self, evaluation: &Evaluation, correlation: Option<f64>) -> Value {
@@ -111,7 +81,7 @@ impl Evaluate {
         if self.is_stochastic() {
             value["w1_sd"] = json!(evaluation.mean_w1.sd);
             value["rme_sd"] = json!(evaluation.mean_rme.sd);
-            value["runs"] = json!(self.runs);
+            value["runs"] = json!(self.protocol.0.runs);
         }
         if let Some(correlation) = correlation {
             value["growth_correlation"] = json!(correlation);

@@ -5,13 +5,11 @@ use std::time::Instant;
 
 use chreode::Error;
 use chreode::method::{self, BridgeKind, FitOptions, FitReport};
-use chreode::options::{Settings, Target};
 use chreode::snapshots::Snapshots;
-use clap::parser::ValueSource;
 use clap::{ArgMatches, Args, FromArgMatches};
 use serde_json::json;
 
-use crate::arguments::{Data, DataArgs, flag, refusal};
+use crate::arguments::{Data, DataArgs, Flags};
 use crate::failure::{Failure, Result};
 use crate::output::{self, check_writable, print, print_json, short};
 use crate::progress::Bar;
@@ -37,15 +35,13 @@ pub struct Fit {
     json: bool,
 }
 
-/// What is fitted, and how: the library's list of options as flags.
+/// What is fitted, and how.
 #[derive(Debug)]
 pub struct FitArgs(FitOptions);
 
 impl Args for FitArgs {
     fn augment_args(command: clap::Command) -> clap::Command {
-        let own = FitOptions::ENTRIES.iter().filter(|entry| entry.name != "threads");
-        own.map(flag)
-            .fold(command, clap::Command::arg)
+        Flags::<FitOptions>::augment_args(command)
             .mut_arg("coupling", |coupling| coupling.requires("bridge").conflicts_with("method"))
             .mut_arg("bridge", |bridge| bridge.requires("coupling").conflicts_with("method"))
     }
@@ -57,14 +53,7 @@ impl Args for FitArgs {
 
 impl FromArgMatches for FitArgs {
     fn from_arg_matches(matches: &ArgMatches) -> std::result::Result<Self, clap::Error> {
-        let mut settings = Settings::<FitOptions>::default();
-        let given = |name: &str| matches.value_source(name) == Some(ValueSource::CommandLine);
-        let set = FitOptions::ENTRIES.iter().filter(|entry| entry.name != "threads" && given(entry.name));
-        for entry in set {
-            let text = matches.get_one::<String>(entry.name).map_or("", String::as_str);
-            settings.set(entry.name, text).map_err(|error| refusal(&error))?;
-        }
-        Ok(Self(settings.build().map_err(|error| refusal(&error))?))
+        Flags::from_arg_matches(matches).map(|Flags(options)| Self(options))
     }
 
     fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> std::result::Result<(), clap::Error> {

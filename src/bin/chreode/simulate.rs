@@ -5,12 +5,13 @@ use std::path::PathBuf;
 use chreode::dynamics::Dynamics;
 use chreode::exec::files::write_atomically;
 use chreode::exec::rng::{Purpose, stream, uniform};
+use chreode::simulate::Particles;
 use chreode::simulate::lineage::{Fate, Lineage};
-use chreode::simulate::{Particles, branching, ode, resampling, sde};
+use chreode::simulate::simulation::{Outcome, Process, Simulation};
 use clap::Args;
 use serde_json::json;
 
-use crate::arguments::{Data, DataArgs, ModeArgs, ModeName};
+use crate::arguments::{Data, DataArgs, Flags};
 use crate::failure::{Failure, Result};
 use crate::output::{check_writable, columns, print, print_json, short, write_csv};
 
@@ -21,7 +22,7 @@ pub struct Simulate {
     #[command(flatten)]
     data: DataArgs,
     #[command(flatten)]
-    mode: ModeArgs,
+    simulation: Flags<Simulation>,
     /// Times to report, separated by commas; decreasing for a simulation into the past
     ///
     /// Default: the times of the data from the start on.
@@ -37,13 +38,6 @@ pub struct Simulate {
     /// Default: all.
     #[arg(long, value_name = "COUNT")]
     founders: Option<usize>,
-    /// Sde: resample when the effective sample size falls under this fraction of the particles
-    ///
-    /// Range: above 0, at most 1.
-    ///
-    /// Default: never.
-    #[arg(long, value_name = "REAL")]
-    resample_below: Option<f64>,
     /// Where to write the particles: time, particle, parent, weight, coordinates
     ///
     /// The parent is the cell that divided into this one, or the particle that a resampled one was drawn from; empty where there is none.
@@ -78,7 +72,8 @@ impl Simulate {
         }
         let start = self.start(&data)?;
         let times = self.output_times(&data, start.time);
-        let (frames, lineage) = self.simulate(&model, &start, &times)?;
+        let Outcome { trajectory, lineage } = self.simulation.0.run(&model, &start, &times)?;
+        let frames = trajectory.frames;
         self.write(&data, &start, &frames, lineage.as_ref())?;
         if let Some((path, lineage)) = self.newick.as_ref().zip(lineage.as_ref()) {
             write_atomically(path, lineage.newick().as_bytes())?;
@@ -88,11 +83,8 @@ impl Simulate {
 
     fn check_arguments(&self) -> Result<()> {
         let usage = |what: &str| Err(Failure::Usage(what.into()));
-        if self.newick.is_some() && self.mode.mode != ModeName::Branching {
+        if self.newick.is_some() && self.simulation.0.process != Process::Branching {
             return usage("--newick: there are lineages with --mode branching only");
-        }
-        if self.resample_below.is_some() && self.mode.mode != ModeName::Sde {
-            return usage("--resample-below: particles are resampled with --mode sde only");
         }
         if self.founders == Some(0) {
             return usage("--founders: at least 1 is needed");
@@ -111,7 +103,7 @@ impl Simulate {
                 "--founders must be at most {cells}, the cells at time {time}, got {founders}"
             )));
         }
-        let rows = choose(all.len(), founders, self.mode.seed);
+        let rows = choose(all.len(), founders, self.simulation.0.seed);
         let points = rows.iter().flat_map(|&row| all.point(row)).copied().collect();
         let weights: Vec<f64> = rows.iter().map(|&row| snapshots.weights(k)[row]).collect();
         Ok(Particles::new(all.time, all.dims, points, Some(&weights))?)
@@ -120,37 +112,6 @@ impl Simulate {
     fn output_times(&self, data: &Data, start: f64) -> Vec<f64> {
         let later = || data.snapshots.times().iter().copied().filter(|&time| time >= start).collect();
         self.times.clone().unwrap_or_else(later)
-    }
-
-    fn simulate(
-        &self,
-        model: &Dynamics,
-        start: &Particles,
-        times: &[f64],
-    ) -> Result<(Vec<Particles>, Option<Lineage>)> {
-        let mut all_times = vec![start.time];
-        all_times.extend(times);
-        all_times.dedup();
-        let (step, seed) = (self.mode.step(&all_times), self.mode.seed);
-        match self.mode.mode {
-            ModeName::Ode => Ok((ode::integrate(model, start, times, &ode::Solver::default())?.frames, None)),
-            ModeName::Sde => {
-                let options = sde::Options { step, seed, resample_below: self.resample_below };
-                Ok((sde::simulate(model, start, times, &options)?.frames, None))
-            }
-            ModeName::Branching => {
-                let options = branching::Options {
-                    step,
-                    seed,
-                    motion: self.mode.motion(model),
-                    turnover: self.mode.turnover,
-                    max_population: self.mode.max_population,
-                };
-                let start = resampling::equal(start, seed)?;
-                let population = branching::simulate(model, &start, times, &options)?;
-                Ok((population.trajectory.frames, Some(population.lineage)))
-            }
-        }
     }
 
     fn write(

@@ -4,10 +4,10 @@ use chreode::dynamics::{Dynamics, FieldValues, Fields, Scratch};
 use chreode::evaluate::{Evaluation, EvaluationOptions, Mode, evaluate};
 use chreode::method::{self, FitOptions, FitReport};
 use chreode::simulate::branching::{self, Population};
+use chreode::simulate::simulation::Simulation;
 use chreode::simulate::{Particles, ode};
 use chreode::snapshots::{MatrixView, Snapshots};
 
-use crate::arguments::{default_motion, default_step};
 use crate::failure::Result;
 use crate::simulate::choose;
 
@@ -133,10 +133,11 @@ fn branch(
     let rows = choose(start.len(), start.len().min(FOUNDERS), seed);
     let points = rows.iter().flat_map(|&row| start.point(row)).copied().collect();
     let founders = Particles::new(start.time, start.dims, points, None)?;
+    let rule = Simulation::default();
     let options = branching::Options {
-        motion: default_motion(model),
+        motion: rule.motion_of(model),
         max_population: MAX_POPULATION,
-        ..branching::Options::new(default_step(times), seed)
+        ..branching::Options::new(rule.step_from(times[0], times), seed)
     };
     branching::simulate(model, &founders, fine, &options)
 }

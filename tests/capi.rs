@@ -1,0 +1,550 @@
+//! The C interface, called as C calls it: whatever it is given, it answers with a status and a message.
+
+use std::ffi::{CStr, CString, c_char, c_void};
+use std::ptr::{null, null_mut};
+
+use chreode::capi::evaluate::*;
+use chreode::capi::field::*;
+use chreode::capi::fit::*;
+use chreode::capi::library::*;
+use chreode::capi::matrix::*;
+use chreode::capi::model::*;
+use chreode::capi::options::*;
+use chreode::capi::simulate::*;
+use chreode::capi::snapshots::*;
+use chreode::capi::status::chreode_status::*;
+use chreode::capi::status::*;
+use chreode::capi::transport::*;
+use chreode::dynamics::{Dynamics, FieldValues, Fields, Scratch};
+use proptest::prelude::*;
+
+fn message() -> String {
+    // SAFETY: the message is valid until the next call, and copied before.
+    unsafe { CStr::from_ptr(chreode_last_error_message()) }.to_str().unwrap().to_string()
+}
+
+/// A call that must succeed.
+macro_rules! ok {
+    ($call:expr) => {{
+        // SAFETY: the arguments are as the header wants them.
+        let status = unsafe { $call };
+        assert_eq!(status, CHREODE_OK, "{}", message());
+    }};
+}
+
+/// A status that must be this one, with these words.
+macro_rules! is {
+    ($status:expr, $told:expr, $found:expr) => {{
+        assert_eq!($found, $status, "{}: {}", stringify!($found), message());
+        assert!(message().contains($told), "{}: {}", stringify!($found), message());
+    }};
+}
+
+/// A call that must be refused with this status and these words.
+macro_rules! refused {
+    ($status:expr, $told:expr, $call:expr) => {{
+        // SAFETY: what is wrong about the arguments is what the header says is answered with a status.
+        let status = unsafe { $call };
+        is!($status, $told, status);
+    }};
+}
+
+fn options(list: &str, settings: &[(&str, &str)]) -> *mut chreode_options {
+    let mut options = null_mut();
+    let text = |text: &str| CString::new(text).unwrap();
+    ok!(chreode_options_new(text(list).as_ptr(), &mut options));
+    for (name, value) in settings {
+        ok!(chreode_options_set_string(options, text(name).as_ptr(), text(value).as_ptr()));
+    }
+    options
+}
+
+fn snapshots() -> *mut chreode_snapshots {
+    let mut snapshots = null_mut();
+    let set = options("gene-network", &[("cells_per_state", "20")]);
+    ok!(chreode_snapshots_generate(set, &mut snapshots));
+    // SAFETY: made above.
+    unsafe { chreode_options_free(set) };
+    snapshots
+}
+
+/// A model of the method, fitted in a moment.
+fn fitted(method: &str, seed: &str) -> *mut chreode_model {
+    let tiny =
+        [("epochs", "5"), ("batch_size", "8"), ("hidden", "8x2"), ("growth_hidden", "8"), ("threads", "1")];
+    let all: Vec<(&str, &str)> = [("method", method), ("seed", seed)].into_iter().chain(tiny).collect();
+    let (data, fit, mut model) = (snapshots(), options("fit", &all), null_mut());
+    ok!(chreode_fit(data, fit, None, null_mut(), &mut model));
+    // SAFETY: made above.
+    unsafe {
+        chreode_options_free(fit);
+        chreode_snapshots_free(data);
+    }
+    model
+}
+
+fn bytes_of(model: *const chreode_model) -> Vec<u8> {
+    let mut size = 0;
+    ok!(chreode_model_to_bytes(model, null_mut(), 0, &mut size));
+    let mut bytes = vec![0; size];
+    ok!(chreode_model_to_bytes(model, bytes.as_mut_ptr(), size, &mut size));
+    bytes
+}
+
+fn free(model: *mut chreode_model) {
+    // SAFETY: the tests free what they made, once.
+    unsafe { chreode_model_free(model) };
+}
+
+fn matrix(data: &[f64], rows: usize, cols: usize, strides: (isize, isize)) -> chreode_matrix {
+    let (row_stride, col_stride) = strides;
+    chreode_matrix { data: data.as_ptr().cast(), rows, cols, row_stride, col_stride, dtype: CHREODE_F64 }
+}
+
+fn output(data: &mut [f32], rows: usize, cols: usize) -> chreode_matrix_mut {
+    chreode_matrix_mut {
+        data: data.as_mut_ptr().cast(),
+        rows,
+        cols,
+        row_stride: cols as isize,
+        col_stride: 1,
+        dtype: CHREODE_F32,
+    }
+}
+
+const SQUARE: [f64; 8] = [0.5, 1.0, 1.0, 0.5, 0.2, 0.3, 0.4, 0.5];
+
+#[test]
+fn null_is_refused_by_name_wherever_it_is_not_allowed() {
+    let (data, set, model) = (snapshots(), options("fit", &[]), fitted("usb", "1"));
+    let square = matrix(&SQUARE, 4, 2, (2, 1));
+    let mut numbers = [0f32; 8];
+    let out = output(&mut numbers, 4, 2);
+    let (mut size, mut number, mut name) = (0usize, 0f64, null());
+    let (mut s, mut o, mut m, mut t, mut e, mut p) =
+        (null_mut(), null_mut(), null_mut(), null_mut(), null_mut(), null_mut());
+    let list = c"fit".as_ptr();
+    let delta = c"delta".as_ptr();
+    let (times, four) = ([0.0, 0.0, 1.0, 1.0], 4usize);
+    let null_pointer = CHREODE_ERROR_NULL_POINTER;
+
+    refused!(null_pointer, "size", chreode_capabilities(null_mut(), 0, null_mut()));
+    refused!(null_pointer, "list", chreode_options_new(null(), &mut o));
+    refused!(null_pointer, "options", chreode_options_new(list, null_mut()));
+    refused!(null_pointer, "options", chreode_options_set_real(null_mut(), delta, 1.0));
+    refused!(null_pointer, "name", chreode_options_set_real(set, null(), 1.0));
+    refused!(null_pointer, "options", chreode_options_set_integer(null_mut(), delta, 1));
+    refused!(null_pointer, "name", chreode_options_set_integer(set, null(), 1));
+    refused!(null_pointer, "options", chreode_options_set_string(null_mut(), delta, delta));
+    refused!(null_pointer, "name", chreode_options_set_string(set, null(), delta));
+    refused!(null_pointer, "value", chreode_options_set_string(set, delta, null()));
+    refused!(null_pointer, "options", chreode_options_unset(null_mut(), delta));
+    refused!(null_pointer, "name", chreode_options_unset(set, null()));
+    refused!(null_pointer, "options", chreode_options_get(null(), delta, null_mut(), 0, &mut size));
+    refused!(null_pointer, "size", chreode_options_get(set, delta, null_mut(), 0, null_mut()));
+    refused!(null_pointer, "options", chreode_options_count(null(), &mut size));
+    refused!(null_pointer, "count", chreode_options_count(set, null_mut()));
+    refused!(null_pointer, "options", chreode_options_describe(null(), 0, null_mut()));
+    refused!(null_pointer, "option", chreode_options_describe(set, 0, null_mut()));
+
+    refused!(null_pointer, "points", chreode_snapshots_new(null(), times.as_ptr(), 4, null(), 0, &mut s));
+    refused!(null_pointer, "times", chreode_snapshots_new(&square, null(), 4, null(), 0, &mut s));
+    refused!(null_pointer, "weights", chreode_snapshots_new(&square, times.as_ptr(), 4, null(), 4, &mut s));
+    refused!(
+        null_pointer,
+        "snapshots",
+        chreode_snapshots_new(&square, times.as_ptr(), 4, null(), 0, null_mut())
+    );
+    refused!(
+        null_pointer,
+        "blocks",
+        chreode_snapshots_from_blocks(null(), times.as_ptr(), null(), 1, &mut s)
+    );
+    refused!(null_pointer, "times", chreode_snapshots_from_blocks(&square, null(), null(), 1, &mut s));
+    refused!(null_pointer, "options", chreode_snapshots_generate(null(), &mut s));
+    refused!(null_pointer, "snapshots", chreode_snapshots_with_masses(null(), times.as_ptr(), 4, &mut s));
+    refused!(null_pointer, "masses", chreode_snapshots_with_masses(data, null(), 5, &mut s));
+    refused!(null_pointer, "result", chreode_snapshots_with_masses(data, null(), 5, null_mut()));
+    refused!(null_pointer, "snapshots", chreode_snapshots_without(null(), times.as_ptr(), 1, &mut s));
+    refused!(null_pointer, "snapshots", chreode_snapshots_dims(null(), &mut size));
+    refused!(null_pointer, "dims", chreode_snapshots_dims(data, null_mut()));
+    refused!(null_pointer, "count", chreode_snapshots_time_count(data, null_mut()));
+    refused!(null_pointer, "times", chreode_snapshots_times(data, null_mut(), 5));
+    refused!(null_pointer, "count", chreode_snapshots_cell_count(data, 0, null_mut()));
+    refused!(null_pointer, "points", chreode_snapshots_points(data, 0, null()));
+    refused!(null_pointer, "weights", chreode_snapshots_weights(data, 0, null_mut(), 40));
+    refused!(null_pointer, "mass", chreode_snapshots_mass(data, 0, null_mut()));
+
+    refused!(null_pointer, "snapshots", chreode_fit(null(), null(), None, null_mut(), &mut m));
+    refused!(null_pointer, "model", chreode_fit(data, null(), None, null_mut(), null_mut()));
+    refused!(null_pointer, "model", chreode_model_dims(null(), &mut size));
+    refused!(null_pointer, "dims", chreode_model_dims(model, null_mut()));
+    refused!(null_pointer, "model", chreode_model_info(null(), null_mut(), 0, &mut size));
+    refused!(null_pointer, "model", chreode_model_report(null(), null_mut(), 0, &mut size));
+    refused!(null_pointer, "count", chreode_model_loss_count(model, null_mut()));
+    refused!(null_pointer, "losses", chreode_model_losses(model, null_mut(), 5));
+    refused!(null_pointer, "threads", chreode_model_threads(model, null_mut()));
+    refused!(null_pointer, "model", chreode_model_set_threads(null_mut(), 1));
+    refused!(null_pointer, "model", chreode_model_save(null(), c"x".as_ptr()));
+    refused!(null_pointer, "path", chreode_model_save(model, null()));
+    refused!(null_pointer, "path", chreode_model_load(null(), &mut m));
+    refused!(null_pointer, "model", chreode_model_load(c"x".as_ptr(), null_mut()));
+    refused!(null_pointer, "size", chreode_model_to_bytes(model, null_mut(), 0, null_mut()));
+    refused!(null_pointer, "bytes", chreode_model_from_bytes(null(), 8, &mut m));
+    refused!(null_pointer, "model", chreode_model_field_count(null(), &mut size));
+    refused!(null_pointer, "name", chreode_model_field_describe(model, 0, null_mut(), &mut size));
+    refused!(null_pointer, "columns", chreode_model_field_describe(model, 0, &mut name, null_mut()));
+    refused!(null_pointer, "field", chreode_model_field(model, null(), 0.0, &square, &out));
+    refused!(null_pointer, "points", chreode_model_field(model, c"velocity".as_ptr(), 0.0, null(), &out));
+    refused!(null_pointer, "values", chreode_model_field(model, c"velocity".as_ptr(), 0.0, &square, null()));
+
+    let simulate = |model, points, weights, count, times, out| {
+        // SAFETY: as above.
+        unsafe { chreode_simulate(model, 0.0, points, weights, count, times, four, null(), out) }
+    };
+    is!(null_pointer, "model", simulate(null(), &square, null(), 0, times.as_ptr(), &mut t));
+    is!(null_pointer, "points", simulate(model, null(), null(), 0, times.as_ptr(), &mut t));
+    is!(null_pointer, "weights", simulate(model, &square, null(), 4, times.as_ptr(), &mut t));
+    is!(null_pointer, "times", simulate(model, &square, null(), 0, null(), &mut t));
+    is!(null_pointer, "trajectory", simulate(model, &square, null(), 0, times.as_ptr(), null_mut()));
+    refused!(null_pointer, "trajectory", chreode_trajectory_frame_count(null(), &mut size));
+    refused!(null_pointer, "trajectory", chreode_trajectory_frame(null(), 0, &mut number, &mut size));
+    refused!(null_pointer, "trajectory", chreode_trajectory_newick(null(), null_mut(), 0, &mut size));
+
+    refused!(null_pointer, "model", chreode_evaluate(null(), data, null(), &mut e));
+    refused!(null_pointer, "snapshots", chreode_evaluate(model, null(), null(), &mut e));
+    refused!(null_pointer, "evaluation", chreode_evaluate(model, data, null(), null_mut()));
+    refused!(null_pointer, "evaluation", chreode_evaluation_value(null(), delta, &mut number));
+    refused!(
+        null_pointer,
+        "source",
+        chreode_transport(null(), null(), 0, &square, null(), 0, null(), &mut p)
+    );
+    refused!(
+        null_pointer,
+        "target",
+        chreode_transport(&square, null(), 0, null(), null(), 0, null(), &mut p)
+    );
+    refused!(
+        null_pointer,
+        "plan",
+        chreode_transport(&square, null(), 0, &square, null(), 0, null(), null_mut())
+    );
+    refused!(null_pointer, "plan", chreode_plan_report(null(), null_mut(), 0, &mut size));
+    assert!(s.is_null() && o.is_null() && m.is_null() && t.is_null() && e.is_null() && p.is_null());
+    // SAFETY: made above.
+    unsafe {
+        chreode_snapshots_free(data);
+        chreode_options_free(set);
+    }
+    free(model);
+}
+
+#[test]
+fn a_failed_call_leaves_no_stale_handle() {
+    let mut model = std::ptr::dangling_mut::<chreode_model>();
+    refused!(
+        CHREODE_ERROR_NULL_POINTER,
+        "snapshots",
+        chreode_fit(null(), null(), None, null_mut(), &mut model)
+    );
+    assert!(model.is_null());
+}
+
+#[test]
+fn shapes_that_cannot_be_are_refused() {
+    let times = [0.0, 0.0, 1.0, 1.0];
+    let mut made = null_mut();
+    let mut new = |points: &chreode_matrix, count: usize| {
+        // SAFETY: the matrices below are within `SQUARE` or refused before they are read.
+        unsafe { chreode_snapshots_new(points, times.as_ptr(), count, null(), 0, &mut made) }
+    };
+    let good = matrix(&SQUARE, 4, 2, (2, 1));
+    let invalid = CHREODE_ERROR_INVALID_ARGUMENT;
+    is!(invalid, "times_count", new(&good, 3));
+    is!(invalid, "dtype", new(&chreode_matrix { dtype: 9, ..good }, 4));
+    is!(invalid, "memory", new(&chreode_matrix { cols: usize::MAX, ..good }, 4));
+    is!(invalid, "memory", new(&chreode_matrix { row_stride: isize::MAX, ..good }, 4));
+    is!(invalid, "memory", new(&chreode_matrix { row_stride: isize::MIN, ..good }, 4));
+    is!(invalid, "memory", new(&chreode_matrix { cols: usize::MAX / 2, col_stride: isize::MAX, ..good }, 4));
+    let odd = good.data.wrapping_byte_add(1);
+    is!(invalid, "multiple of 8", new(&chreode_matrix { data: odd, ..good }, 4));
+    is!(CHREODE_ERROR_INVALID_DATA, "column", new(&chreode_matrix { cols: 0, ..good }, 4));
+    is!(CHREODE_ERROR_INVALID_DATA, "no cells", new(&chreode_matrix { rows: 0, data: null(), ..good }, 0));
+    is!(CHREODE_ERROR_NULL_POINTER, "data", new(&chreode_matrix { data: null(), ..good }, 4));
+    assert!(made.is_null());
+
+    // One number in the place of all, more than memory holds: the strides are allowed, the copy is not.
+    let all_the_same = matrix(&SQUARE, 1 << 45, 2, (0, 0));
+    let (model, one, mut trajectory) = (fitted("wfr-fm", "2"), [1.0], null_mut());
+    refused!(
+        invalid,
+        "fit in memory",
+        chreode_simulate(model, 0.0, &all_the_same, null(), 0, one.as_ptr(), 1, null(), &mut trajectory)
+    );
+    free(model);
+}
+
+#[test]
+fn outputs_whose_elements_overlap_are_refused() {
+    let model = fitted("wfr-fm", "3");
+    let square = matrix(&SQUARE, 4, 2, (2, 1));
+    let mut numbers = [0f32; 16];
+    let good = output(&mut numbers, 4, 2);
+    let velocity = |values: &chreode_matrix_mut| {
+        // SAFETY: within `numbers`, or refused.
+        unsafe { chreode_model_field(model, c"velocity".as_ptr(), 0.5, &square, values) }
+    };
+    for (row_stride, col_stride) in [(0, 1), (1, 1), (2, 0), (1, -1), (-1, 2), (0, 0), (3, 3)] {
+        let values = chreode_matrix_mut { row_stride, col_stride, ..good };
+        is!(CHREODE_ERROR_INVALID_ARGUMENT, "overlap", velocity(&values));
+    }
+    // From the middle, both ways and transposed, all are apart and get the same numbers.
+    let mut seen = vec![];
+    for (start, row_stride, col_stride) in
+        [(0, 2, 1), (6, -2, 1), (7, -2, -1), (0, 1, 4), (3, -1, 4), (0, 4, 3)]
+    {
+        numbers.fill(0.0);
+        // SAFETY: an element of `numbers`.
+        let data = unsafe { numbers.as_mut_ptr().add(start) }.cast::<c_void>();
+        let values = chreode_matrix_mut { data, row_stride, col_stride, ..good };
+        assert_eq!(velocity(&values), CHREODE_OK, "{}", message());
+        let at = |i: isize, j: isize| numbers[(start as isize + i * row_stride + j * col_stride) as usize];
+        seen.push((0..4).flat_map(|i| [at(i, 0), at(i, 1)]).collect::<Vec<f32>>());
+    }
+    assert!(seen.windows(2).all(|pair| pair[0] == pair[1]) && seen[0].iter().all(|v| *v != 0.0), "{seen:?}");
+    let wrong_rows = output(&mut numbers, 3, 2);
+    is!(CHREODE_ERROR_INVALID_ARGUMENT, "4 rows", velocity(&wrong_rows));
+    free(model);
+}
+
+#[test]
+fn numbers_that_are_not_finite_are_refused_by_row_and_column() {
+    let (model, mut numbers) = (fitted("usb", "4"), [0f32; 8]);
+    let values = output(&mut numbers, 4, 2);
+    let (times, mut trajectory, mut plan, mut data) = ([1.0], null_mut(), null_mut(), null_mut());
+    for bad in [f64::NAN, f64::INFINITY, -f64::INFINITY, 1e300] {
+        let mut cells = SQUARE;
+        cells[5] = bad;
+        let points = matrix(&cells, 4, 2, (2, 1));
+        let labels = [0.0, 0.0, 1.0, 1.0];
+        let told = "row 3, coordinate 2";
+        let invalid = CHREODE_ERROR_INVALID_DATA;
+        refused!(invalid, told, chreode_snapshots_new(&points, labels.as_ptr(), 4, null(), 0, &mut data));
+        refused!(
+            invalid,
+            told,
+            chreode_model_field(model, c"growth".as_ptr(), 0.0, &points, &output(&mut [0f32; 4], 4, 1))
+        );
+        refused!(
+            invalid,
+            told,
+            chreode_simulate(model, 0.0, &points, null(), 0, times.as_ptr(), 1, null(), &mut trajectory)
+        );
+        refused!(invalid, told, chreode_transport(&points, null(), 0, &points, null(), 0, null(), &mut plan));
+    }
+    let (points, nan) = (matrix(&SQUARE, 4, 2, (2, 1)), [f64::NAN; 4]);
+    refused!(
+        CHREODE_ERROR_INVALID_DATA,
+        "row 1: the time",
+        chreode_snapshots_new(&points, nan.as_ptr(), 4, null(), 0, &mut data)
+    );
+    refused!(
+        CHREODE_ERROR_INVALID_ARGUMENT,
+        "time",
+        chreode_model_field(model, c"velocity".as_ptr(), f64::NAN, &points, &values)
+    );
+    refused!(
+        CHREODE_ERROR_INVALID_DATA,
+        "row 1: a weight",
+        chreode_simulate(model, 0.0, &points, nan.as_ptr(), 4, times.as_ptr(), 1, null(), &mut trajectory)
+    );
+    free(model);
+}
+
+#[test]
+fn every_list_describes_options_that_can_be_set_to_their_own_defaults() {
+    for list in ["fit", "simulate", "evaluate", "transport", "gene-network", "gaussian-mixture", "branching"]
+    {
+        let (set, mut count) = (options(list, &[]), 0);
+        ok!(chreode_options_count(set, &mut count));
+        assert!(count >= 2);
+        for index in 0..count {
+            let mut told = chreode_option {
+                name: null(),
+                kind: null(),
+                default_value: null(),
+                range: null(),
+                meaning: null(),
+            };
+            ok!(chreode_options_describe(set, index, &mut told));
+            // SAFETY: the texts live as long as the options.
+            let text = |text: *const c_char| unsafe { CStr::from_ptr(text) }.to_str().unwrap();
+            assert!(["real", "integer", "name", "widths", "switch"].contains(&text(told.kind)));
+            // A default that is a rule is no value; all others are in range.
+            // SAFETY: as above.
+            let status = unsafe { chreode_options_set_string(set, told.name, told.default_value) };
+            assert!(
+                status == CHREODE_OK || text(told.default_value).contains(|c: char| !c.is_ascii_digit()),
+                "{list}"
+            );
+        }
+        // SAFETY: made above.
+        unsafe { chreode_options_free(set) };
+    }
+}
+
+extern "C" fn cancel_when_training(progress: *const chreode_progress, seen: *mut c_void) -> i32 {
+    // SAFETY: the library's promise, and the caller below.
+    let (progress, seen) = unsafe { (&*progress, &mut *seen.cast::<usize>()) };
+    *seen += 1;
+    // A call from inside a call leaves the fit alone.
+    assert_eq!(chreode_abi_version(), CHREODE_ABI_VERSION);
+    refused!(CHREODE_ERROR_NULL_POINTER, "model", chreode_model_dims(null(), null_mut()));
+    // SAFETY: a static text.
+    i32::from(unsafe { CStr::from_ptr(progress.stage) } == c"training" && progress.done > 0)
+}
+
+#[test]
+fn a_cancelled_fit_keeps_what_it_had_learned() {
+    let (data, mut seen, mut model) = (snapshots(), 0usize, null_mut());
+    let set = options("fit", &[("hidden", "8"), ("epochs", "10000000"), ("batch_size", "8")]);
+    refused!(
+        CHREODE_ERROR_CANCELLED,
+        "cancelled",
+        chreode_fit(data, set, Some(cancel_when_training), (&raw mut seen).cast(), &mut model)
+    );
+    assert!(seen >= 3 && !model.is_null());
+    let square = matrix(&SQUARE, 4, 2, (2, 1));
+    ok!(chreode_model_field(model, c"velocity".as_ptr(), 0.0, &square, &output(&mut [0f32; 8], 4, 2)));
+    assert!(Dynamics::from_bytes(&bytes_of(model)).unwrap().info().epochs > 0);
+    // SAFETY: made above.
+    unsafe {
+        chreode_snapshots_free(data);
+        chreode_options_free(set);
+    }
+    free(model);
+}
+
+#[test]
+fn fields_are_those_of_the_rust_call_to_the_bit() {
+    let model = fitted("usb", "5");
+    let dynamics = Dynamics::from_bytes(&bytes_of(model)).unwrap();
+    let rows = 1000;
+    let points: Vec<f32> = (0..2 * rows).map(|i| (i as f32 * 0.37).sin()).collect();
+    let view = chreode_matrix {
+        data: points.as_ptr().cast(),
+        rows,
+        cols: 2,
+        row_stride: 2,
+        col_stride: 1,
+        dtype: CHREODE_F32,
+    };
+    let (mut velocity, mut growth, mut score) =
+        (vec![0f32; 2 * rows], vec![0f32; rows], vec![0f32; 2 * rows]);
+    ok!(chreode_model_field(model, c"velocity".as_ptr(), 0.7, &view, &output(&mut velocity, rows, 2)));
+    ok!(chreode_model_field(model, c"growth".as_ptr(), 0.7, &view, &output(&mut growth, rows, 1)));
+    ok!(chreode_model_field(model, c"score_drift".as_ptr(), 0.7, &view, &output(&mut score, rows, 2)));
+    let (mut v, mut g, mut s) = (velocity.clone(), growth.clone(), score.clone());
+    let values = FieldValues { velocity: Some(&mut v), growth: Some(&mut g), score_drift: Some(&mut s) };
+    dynamics.evaluate(0.7, &points, values, &mut Scratch::default());
+    assert!(velocity == v && growth == g && score == s);
+    assert!(score.iter().any(|s| *s != 0.0));
+    free(model);
+}
+
+#[test]
+fn eight_threads_with_handles_of_their_own_do_not_disturb_each_other() {
+    let alone: Vec<Vec<u8>> = (0..4)
+        .map(|seed| {
+            let model = fitted("usb", &seed.to_string());
+            let bytes = bytes_of(model);
+            free(model);
+            bytes
+        })
+        .collect();
+    std::thread::scope(|scope| {
+        for t in 0..8 {
+            let alone = &alone;
+            scope.spawn(move || {
+                for _ in 0..3 {
+                    let model = fitted("usb", &(t % 4).to_string());
+                    assert!(bytes_of(model) == alone[t % 4]);
+                    let told = format!("{t} is no field");
+                    let name = CString::new(told.clone()).unwrap();
+                    refused!(
+                        CHREODE_ERROR_INVALID_ARGUMENT,
+                        &told,
+                        chreode_model_field(model, name.as_ptr(), 0.0, null(), null())
+                    );
+                    free(model);
+                }
+            });
+        }
+    });
+}
+
+/// A model that was read must be usable, however wrong it is.
+fn use_or_refuse(bytes: &[u8]) {
+    let mut model = null_mut();
+    // SAFETY: the bytes are a slice.
+    let status = unsafe { chreode_model_from_bytes(bytes.as_ptr(), bytes.len(), &mut model) };
+    if status != CHREODE_OK {
+        assert!(status == CHREODE_ERROR_MODEL_FILE && model.is_null() && !message().is_empty(), "{status:?}");
+        return;
+    }
+    ok!(chreode_model_set_threads(model, 1));
+    let square = matrix(&SQUARE, 4, 2, (2, 1));
+    // SAFETY: as the header wants them.
+    let status = unsafe {
+        chreode_model_field(model, c"velocity".as_ptr(), 0.0, &square, &output(&mut [0f32; 8], 4, 2))
+    };
+    // Of another dimension, perhaps.
+    assert!(status == CHREODE_OK || !message().is_empty());
+    free(model);
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 200, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn models_of_random_bytes_are_refused(bytes in prop::collection::vec(any::<u8>(), 0..300)) {
+        use_or_refuse(&bytes);
+        let header = b"{\"__metadata__\":{\"chreode\":\"";
+        use_or_refuse(&[&(header.len() as u64 + bytes.len() as u64).to_le_bytes()[..], header, &bytes].concat());
+    }
+
+    #[test]
+    fn options_of_any_text_are_taken_or_refused(name in "[a-z_]{0,20}", value in ".{0,30}", real in any::<f64>(), integer in any::<i64>()) {
+        let set = options("fit", &[]);
+        for name in [name.as_str(), "delta", "epochs", "hidden", "method"] {
+            let (name, value) = (CString::new(name).unwrap(), CString::new(value.replace('\0', "")).unwrap());
+            // SAFETY: options and texts.
+            let taken = unsafe {
+                [
+                    chreode_options_set_string(set, name.as_ptr(), value.as_ptr()),
+                    chreode_options_set_real(set, name.as_ptr(), real),
+                    chreode_options_set_integer(set, name.as_ptr(), integer),
+                ]
+            };
+            prop_assert!(taken.iter().all(|status| matches!(status, CHREODE_OK | CHREODE_ERROR_INVALID_ARGUMENT)));
+        }
+        // SAFETY: made above.
+        unsafe { chreode_options_free(set) };
+    }
+}
+
+#[test]
+fn models_with_flipped_bytes_are_used_or_refused() {
+    let model = fitted("usb", "6");
+    let good = bytes_of(model);
+    free(model);
+    for length in (0..good.len()).step_by(101) {
+        use_or_refuse(&good[..length]);
+    }
+    for at in (0..good.len()).step_by(3) {
+        let mut bytes = good.clone();
+        bytes[at] ^= 1 << (at % 8);
+        use_or_refuse(&bytes);
+    }
+}
