@@ -47,10 +47,10 @@ as_threads <- function(threads) {
 
 # A handle of snapshots: free it with C_r_free.
 new_snapshots <- function(x, time, weights, masses) {
-    made <- native(C_r_snapshots_new, x, time, weights)
+    made <- native(.Call(C_r_snapshots_new, x, time, weights))
     if (is.null(masses)) return(made)
-    on.exit(native(C_r_free, made))
-    native(C_r_snapshots_with_masses, made, masses)
+    on.exit(native(.Call(C_r_free, made)))
+    native(.Call(C_r_snapshots_with_masses, made, masses))
 }
 
 # Cells with their times, for every function that takes data: a list of x, time, weights and masses.

@@ -24,9 +24,9 @@
 #' table(data$time)
 #' @export
 dataset <- function(name = "gene-network", ...) {
-    snapshots <- native(C_r_snapshots_generate, new_options(name, list(...)))
-    on.exit(native(C_r_free, snapshots))
-    read <- native(C_r_snapshots_read, snapshots)
+    snapshots <- native(.Call(C_r_snapshots_generate, new_options(name, list(...))))
+    on.exit(native(.Call(C_r_free, snapshots)))
+    read <- native(.Call(C_r_snapshots_read, snapshots))
     x <- do.call(rbind, read$points)
     colnames(x) <- paste0("x", seq_len(ncol(x)))
     weights <- unlist(read$weights)

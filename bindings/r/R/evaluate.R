@@ -33,13 +33,13 @@ evaluate.chreode_dynamics <- function(object, x = NULL, time = NULL, weights = N
     options <- new_options("evaluate", list(...))
     data <- data_or_fitted(object, x, time, weights, masses, dimred)
     snapshots <- new_snapshots(data$x, data$time, data$weights, data$masses)
-    on.exit(native(C_r_free, snapshots))
-    evaluation <- native(C_r_evaluate, handle, snapshots, options)
-    on.exit(native(C_r_free, evaluation), add = TRUE)
+    on.exit(native(.Call(C_r_free, snapshots)))
+    evaluation <- native(.Call(C_r_evaluate, handle, snapshots, options))
+    on.exit(native(.Call(C_r_free, evaluation)), add = TRUE)
     measures <- c("time", "w1", "w1_sd", "w2", "w2_sd", "rme", "rme_sd")
-    result <- as.data.frame(native(C_r_evaluation_values, evaluation, measures))
+    result <- as.data.frame(native(.Call(C_r_evaluation_values, evaluation, measures)))
     for (name in c("mean_w1", "mean_w1_sd", "mean_rme", "mean_rme_sd", "action")) {
-        attr(result, name) <- native(C_r_evaluation_value, evaluation, name)
+        attr(result, name) <- native(.Call(C_r_evaluation_value, evaluation, name))
     }
     class(result) <- c("chreode_evaluation", "data.frame")
     result

@@ -94,12 +94,12 @@ fit_options <- function(method, by_default, ..., seed, threads) {
 
 fit_cells <- function(data, options, threads, progress, keep_data) {
     snapshots <- new_snapshots(data$x, data$time, data$weights, data$masses)
-    on.exit(native(C_r_free, snapshots))
-    population <- native(C_r_snapshots_read, snapshots)
-    result <- native(C_r_fit, snapshots, options, progress_function(progress))
+    on.exit(native(.Call(C_r_free, snapshots)))
+    population <- native(.Call(C_r_snapshots_read, snapshots))
+    result <- native(.Call(C_r_fit, snapshots, options, progress_function(progress)))
     stopped <- result$failure
     if (!is.null(stopped)) {
-        if (native(C_r_is_nil, result$model)) {
+        if (native(.Call(C_r_is_nil, result$model))) {
             if (result$interrupted) stopped$message <- "interrupted before training began: there is no model"
             raise(stopped)
         }

@@ -2,8 +2,8 @@
 # does a forked process, where the threads of the parent's handle are missing.
 
 new_dynamics <- function(pointer, threads, coordinates = NULL) {
-    info <- from_json(native(C_r_model_info, pointer))
-    report <- from_json(native(C_r_model_report, pointer))
+    info <- from_json(native(.Call(C_r_model_info, pointer)))
+    report <- from_json(native(.Call(C_r_model_report, pointer)))
     if (!is.null(report)) {
         report$unmatched_mass <- matrix(
             as.numeric(unlist(report$unmatched_mass)),
@@ -20,11 +20,11 @@ new_dynamics <- function(pointer, threads, coordinates = NULL) {
             info,
             list(
                 report = report,
-                losses = native(C_r_model_losses, pointer),
+                losses = native(.Call(C_r_model_losses, pointer)),
                 complete = TRUE,
                 threads = threads,
                 coordinates = coordinates,
-                bytes = native(C_r_model_to_bytes, pointer),
+                bytes = native(.Call(C_r_model_to_bytes, pointer)),
                 handle = handle
             )
         )
@@ -36,13 +36,13 @@ model_handle <- function(object, threads = object$threads) {
     check_dynamics(object)
     threads <- as_threads(threads)
     handle <- object$handle
-    if (!identical(handle$process, Sys.getpid()) || native(C_r_is_nil, handle$pointer)) {
-        handle$pointer <- native(C_r_model_from_bytes, object$bytes)
+    if (!identical(handle$process, Sys.getpid()) || native(.Call(C_r_is_nil, handle$pointer))) {
+        handle$pointer <- native(.Call(C_r_model_from_bytes, object$bytes))
         handle$process <- Sys.getpid()
         handle$threads <- NA
     }
     if (!identical(handle$threads, threads)) {
-        native(C_r_model_set_threads, handle$pointer, threads)
+        native(.Call(C_r_model_set_threads, handle$pointer, threads))
         handle$threads <- threads
     }
     handle$pointer
@@ -106,7 +106,7 @@ predict.chreode_dynamics <- function(object, newdata = NULL, time = NULL, field 
         invalid("time must be one number or one a point (", nrow(points), "), got ", length(time))
     }
     if (!is.character(field) || !length(field)) invalid("field must be a name, got ", in_words(field))
-    known <- names(native(C_r_model_fields, handle))
+    known <- names(native(.Call(C_r_model_fields, handle)))
     full <- known[pmatch(field, known, duplicates.ok = TRUE)]
     # The library answers an unknown name with the nearest.
     full[is.na(full)] <- field[is.na(full)]
@@ -116,10 +116,10 @@ predict.chreode_dynamics <- function(object, newdata = NULL, time = NULL, field 
 
 field_values <- function(object, handle, field, points, time) {
     if (length(time) == 1) {
-        values <- native(C_r_model_field, handle, field, time, points)
+        values <- native(.Call(C_r_model_field, handle, field, time, points))
     } else {
         rows <- split(seq_along(time), match(time, unique(time)))
-        parts <- lapply(rows, function(at) native(C_r_model_field, handle, field, time[at[1]], points[at, , drop = FALSE]))
+        parts <- lapply(rows, function(at) native(.Call(C_r_model_field, handle, field, time[at[1]], points[at, , drop = FALSE])))
         values <- matrix(0, length(time), if (length(parts)) ncol(parts[[1]]) else ncol(points))
         for (k in seq_along(rows)) values[rows[[k]], ] <- parts[[k]]
     }
@@ -205,7 +205,7 @@ print.summary.chreode_dynamics <- function(x, ...) {
 #' identical(predict(again, data$x, 1), predict(fit, data$x, 1))
 #' @export
 save_dynamics <- function(object, path) {
-    native(C_r_model_save, model_handle(object), path_of(path))
+    native(.Call(C_r_model_save, model_handle(object), path_of(path)))
     invisible(path)
 }
 
@@ -213,7 +213,7 @@ save_dynamics <- function(object, path) {
 #' @export
 load_dynamics <- function(path, threads = 2L) {
     threads <- as_threads(threads)
-    new_dynamics(native(C_r_model_load, path_of(path)), threads)
+    new_dynamics(native(.Call(C_r_model_load, path_of(path))), threads)
 }
 
 path_of <- function(path) {

@@ -1,8 +1,7 @@
 # Calls of the library, and what becomes of its failures.
 
-# Calls a routine of src/, and raises its failure.
-native <- function(routine, ...) {
-    result <- .Call(routine, ...)
+# The result of a routine of src/, or its failure raised.
+native <- function(result) {
     if (inherits(result, "chreode_failure")) raise(result)
     result
 }

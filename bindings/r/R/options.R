@@ -12,8 +12,8 @@
 chreode_options <- function(list = NULL) {
     if (is.null(list)) list <- chreode_capabilities()$option_lists
     described <- lapply(list, function(one) {
-        handle <- native(C_r_options_new, one)
-        columns <- native(C_r_options_describe, handle)
+        handle <- native(.Call(C_r_options_new, one))
+        columns <- native(.Call(C_r_options_describe, handle))
         data.frame(list = rep(one, length(columns$name)), columns, stringsAsFactors = FALSE)
     })
     do.call(rbind, described)
@@ -28,12 +28,12 @@ chreode_options <- function(list = NULL) {
 #' chreode_capabilities()$methods
 #' @export
 chreode_capabilities <- function() {
-    from_json(native(C_r_capabilities))
+    from_json(native(.Call(C_r_capabilities)))
 }
 
 # Options of a list, set from a named list of R.
 new_options <- function(list, values) {
-    handle <- native(C_r_options_new, list)
+    handle <- native(.Call(C_r_options_new, list))
     given <- names(values)
     if (length(values) && (is.null(given) || any(given == ""))) {
         invalid("options must be named: one of the further arguments has no name")
@@ -41,7 +41,7 @@ new_options <- function(list, values) {
     if (anyDuplicated(given)) invalid("the option ", given[anyDuplicated(given)], " is given twice")
     for (name in given) {
         value <- values[[name]]
-        if (!is.null(value)) native(C_r_options_set, handle, name, option_value(name, value))
+        if (!is.null(value)) native(.Call(C_r_options_set, handle, name, option_value(name, value)))
     }
     handle
 }

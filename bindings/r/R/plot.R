@@ -132,8 +132,8 @@ plot_growth <- function(object, cells, dims, ...) {
 
 plot_mass <- function(object, cells, ...) {
     snapshots <- new_snapshots(cells$x, cells$time, cells$weights, cells$masses)
-    on.exit(native(C_r_free, snapshots))
-    read <- native(C_r_snapshots_read, snapshots)
+    on.exit(native(.Call(C_r_free, snapshots)))
+    read <- native(.Call(C_r_snapshots_read, snapshots))
     grid <- seq(read$times[1], read$times[length(read$times)], length.out = 60)
     run <- simulate(
         object, seed = 0, points = read$points[[1]], weights = read$weights[[1]], times = grid, start_time = grid[1], mode = "ode"

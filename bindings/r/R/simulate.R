@@ -48,8 +48,8 @@ simulate.chreode_dynamics <- function(object, nsim = 1, seed = NULL, points = NU
     simulations <- lapply(seq_len(nsim) - 1, function(i) {
         its_seed <- if (i == 0) seed else as_number(seed, "seed") + i
         options <- new_options("simulate", c(list(mode = mode, seed = its_seed), list(...)))
-        trajectory <- native(C_r_simulate, handle, start_time, start$x, start$weights, times, options)
-        on.exit(native(C_r_free, trajectory))
+        trajectory <- native(.Call(C_r_simulate, handle, start_time, start$x, start$weights, times, options))
+        on.exit(native(.Call(C_r_free, trajectory)))
         new_simulation(trajectory, object, mode, its_seed, start_time, colnames(start$x))
     })
     if (nsim == 1) simulations[[1]] else simulations
@@ -80,7 +80,7 @@ first_snapshot <- function(object) {
 
 new_simulation <- function(trajectory, object, mode, seed, start_time, names) {
     if (is.null(names)) names <- object$coordinates
-    frames <- lapply(native(C_r_trajectory_frames, trajectory), function(frame) {
+    frames <- lapply(native(.Call(C_r_trajectory_frames, trajectory)), function(frame) {
         if (!is.null(names)) colnames(frame$points) <- names
         frame
     })
@@ -88,11 +88,11 @@ new_simulation <- function(trajectory, object, mode, seed, start_time, names) {
         mode = mode, seed = seed, method = object$method, start_time = start_time,
         times = vapply(frames, function(frame) frame$time, 0), frames = frames
     )
-    lineage <- native(C_r_trajectory_lineage, trajectory)
+    lineage <- native(.Call(C_r_trajectory_lineage, trajectory))
     if (length(lineage$parent)) {
         lineage$fate <- factor(lineage$fate, levels = 0:2, labels = c("alive", "divided", "died"))
         result$lineage <- as.data.frame(lineage)
-        result$newick <- strsplit(native(C_r_trajectory_newick, trajectory), "\n", fixed = TRUE)[[1]]
+        result$newick <- strsplit(native(.Call(C_r_trajectory_newick, trajectory)), "\n", fixed = TRUE)[[1]]
     }
     structure(class = "chreode_simulation", result)
 }

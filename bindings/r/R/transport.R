@@ -33,18 +33,18 @@ transport <- function(source, target, source_weights = NULL, target_weights = NU
     source_weights <- as_labels(source_weights, "source_weights", nrow(source), null = TRUE)
     target_weights <- as_labels(target_weights, "target_weights", nrow(target), null = TRUE)
     options <- new_options("transport", c(list(...), list(threads = as_threads(threads))))
-    plan <- native(C_r_new_plan)
-    on.exit(native(C_r_free, plan))
+    plan <- native(.Call(C_r_new_plan))
+    on.exit(native(.Call(C_r_free, plan)))
     failure <- .Call(C_r_transport, source, source_weights, target, target_weights, options, plan)
-    if (native(C_r_is_nil, plan)) raise(failure)
-    found <- native(C_r_plan_read, plan)
+    if (native(.Call(C_r_is_nil, plan))) raise(failure)
+    found <- native(.Call(C_r_plan_read, plan))
     result <- structure(
         class = "chreode_transport",
         list(
             plan = sparse_plan(found, nrow(source), nrow(target)),
             source_potential = found$source_potential,
             target_potential = found$target_potential,
-            report = from_json(native(C_r_plan_report, plan))
+            report = from_json(native(.Call(C_r_plan_report, plan)))
         )
     )
     if (!is.null(failure)) tell_warning(failure$message, status_class(failure))

@@ -72,6 +72,7 @@ CARGO_HOME=$work/cargo-home cargo metadata --locked --offline --format-version 1
             }' "$manifest"
     done
 } > "$work/chreode/inst/AUTHORS"
+echo "Copyright: see file AUTHORS for the crates in src/rust/vendor.tar.xz" >> "$work/chreode/DESCRIPTION"
 
 # One file: paths longer than 100 bytes are not portable in a package. Always the same bytes.
 tar --sort=name --mtime='2020-01-01 00:00Z' --owner=0 --group=0 --numeric-owner -cf - vendor | xz -6 -T1 > vendor.tar.xz

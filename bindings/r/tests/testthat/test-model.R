@@ -93,10 +93,10 @@ test_that("fields are evaluated each at its time", {
 
 test_that("what is no model or no handle is refused, not followed", {
     expect_refused(save_dynamics(1, tempfile()), "chreode_invalid_argument", "fit_dynamics")
-    expect_error(native(C_r_model_info, NULL), class = "chreode_null_pointer")
-    options <- native(C_r_options_new, "fit")
-    expect_error(native(C_r_model_info, options), class = "chreode_null_pointer")
-    native(C_r_free, options)
-    expect_error(native(C_r_options_describe, options), class = "chreode_null_pointer")
-    expect_error(native(C_r_options_new, NA_character_), class = "chreode_null_pointer")
+    expect_error(native(.Call(C_r_model_info, NULL)), class = "chreode_null_pointer")
+    options <- native(.Call(C_r_options_new, "fit"))
+    expect_error(native(.Call(C_r_model_info, options)), class = "chreode_null_pointer")
+    native(.Call(C_r_free, options))
+    expect_error(native(.Call(C_r_options_describe, options)), class = "chreode_null_pointer")
+    expect_error(native(.Call(C_r_options_new, NA_character_)), class = "chreode_null_pointer")
 })
