@@ -1,0 +1,38 @@
+#' Dynamics of cell populations from time-stamped snapshots
+#'
+#' Single-cell measurements kill the cell, so an experiment yields snapshots of a population at a few times. This package
+#' learns from them how the population moves (velocity), spreads (diffusion), divides and dies (growth), and simulates it
+#' forward: as a flow, as a diffusion, or cell by cell with lineages.
+#'
+#' @section Where to begin:
+#' * [fit_dynamics()] learns from a matrix with one row a cell, or from a `SingleCellExperiment`.
+#' * [predict()][predict.chreode_dynamics] tells velocity and growth at any point and time,
+#'   [simulate()][simulate.chreode_dynamics] lets a population run, [evaluate()] holds it against data.
+#' * [add_dynamics()] writes velocity and growth back into a `SingleCellExperiment`.
+#' * [transport()] solves a static problem between two clouds of points.
+#' * [chreode_options()] lists every option with its default, range and meaning.
+#'
+#' @section Errors and warnings:
+#' Everything is said through conditions of R. Errors are of class `chreode_error` and of one class for each kind:
+#' `chreode_invalid_argument`, `chreode_invalid_data` (the message names row and column), `chreode_infeasible`,
+#' `chreode_non_finite`, `chreode_cancelled`, `chreode_population_limit`, `chreode_model_file`, `chreode_io` and
+#' `chreode_internal` (a defect: please report it). Warnings are of class `chreode_warning`, and `chreode_interrupted`,
+#' `chreode_non_finite` or `chreode_not_converged`.
+#'
+#' @section Threads:
+#' At most two threads compute unless more are asked for (`threads`, 0 for all cores). The results are the same bits at any
+#' number.
+#'
+#' @keywords internal
+#' @useDynLib chreode, .registration = TRUE, .fixes = "C_"
+#' @importFrom stats predict setNames simulate
+#' @importFrom graphics legend lines points segments
+#' @importFrom grDevices adjustcolor hcl.colors
+"_PACKAGE"
+
+.onLoad <- function(libname, pkgname) {
+    abi <- .Call(C_r_abi)
+    if (abi[1] != abi[2]) {
+        stop("chreode was compiled for binary interface ", abi[1], " and linked with ", abi[2], ": reinstall it")
+    }
+}

@@ -1,0 +1,58 @@
+#' How well a model predicts
+#'
+#' Predicts every later snapshot from all cells of the first, and compares.
+#'
+#' @param object A model of [fit_dynamics()].
+#' @param x,time,weights,masses,dimred The data to compare with, as [fit_dynamics()] takes them. By default those of the fit.
+#' @param ... Further options of the library by their names: see below. An unknown one is answered with the nearest.
+#' @param threads Threads to compute with, 0 for all cores. The results are the same bits at any number.
+#' @return An object of class `chreode_evaluation`: a data frame with a row for each time after the first, with `time`, `w1`
+#'   and `w2` (Wasserstein distances of the normalised populations), `rme` (relative error of the population's growth) and
+#'   their standard deviations over the runs; with attributes `mean_w1`, `mean_rme`, `mean_w1_sd`, `mean_rme_sd` and `action`.
+#'
+#' @section Options:
+#' As the library itself lists them ([chreode_options()]):
+#'
+#' `r option_table("evaluate", "threads")`
+#'
+#' @examples
+#' data <- dataset("gene-network", cells_per_state = 30)
+#' fit <- fit_dynamics(data$x, data$time, hidden = "16x2", epochs = 30, progress = FALSE)
+#' evaluate(fit)
+#' attr(evaluate(fit, mode = "branching", runs = 2), "mean_rme")
+#' @export
+evaluate <- function(object, ...) {
+    UseMethod("evaluate")
+}
+
+#' @rdname evaluate
+#' @export
+evaluate.chreode_dynamics <- function(object, x = NULL, time = NULL, weights = NULL, masses = NULL, ...,
+                                      dimred = NULL, threads = object$threads) {
+    handle <- model_handle(object, threads)
+    options <- new_options("evaluate", list(...))
+    data <- data_or_fitted(object, x, time, weights, masses, dimred)
+    snapshots <- new_snapshots(data$x, data$time, data$weights, data$masses)
+    on.exit(native(.Call(C_r_free, snapshots)))
+    evaluation <- native(.Call(C_r_evaluate, handle, snapshots, options))
+    on.exit(native(.Call(C_r_free, evaluation)), add = TRUE)
+    measures <- c("time", "w1", "w1_sd", "w2", "w2_sd", "rme", "rme_sd")
+    result <- as.data.frame(native(.Call(C_r_evaluation_values, evaluation, measures)))
+    for (name in c("mean_w1", "mean_w1_sd", "mean_rme", "mean_rme_sd", "action")) {
+        attr(result, name) <- native(.Call(C_r_evaluation_value, evaluation, name))
+    }
+    class(result) <- c("chreode_evaluation", "data.frame")
+    result
+}
+
+#' @export
+print.chreode_evaluation <- function(x, digits = 4, ...) {
+    several <- any(x$w1_sd > 0)
+    shown <- if (several) names(x) else c("time", "w1", "w2", "rme")
+    print(as.data.frame(unclass(x)[shown]), digits = digits, row.names = FALSE)
+    cat(sprintf(
+        "mean W1 %.*g, mean RME %.*g, action %.*g\n", digits, attr(x, "mean_w1"), digits, attr(x, "mean_rme"), digits,
+        attr(x, "action")
+    ))
+    invisible(x)
+}

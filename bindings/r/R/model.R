@@ -1,0 +1,222 @@
+# A model of R is its bytes; the library's handle is made from them when it is needed. So saveRDS and readRDS keep it, and so
+# does a forked process, where the threads of the parent's handle are missing.
+
+new_dynamics <- function(pointer, threads, coordinates = NULL) {
+    info <- from_json(native(.Call(C_r_model_info, pointer)))
+    report <- from_json(native(.Call(C_r_model_report, pointer)))
+    if (!is.null(report)) {
+        report$unmatched_mass <- matrix(
+            as.numeric(unlist(report$unmatched_mass)),
+            ncol = 2, byrow = TRUE, dimnames = list(NULL, c("dying", "born"))
+        )
+    }
+    handle <- new.env(parent = emptyenv())
+    handle$pointer <- pointer
+    handle$process <- Sys.getpid()
+    handle$threads <- NA
+    structure(
+        class = "chreode_dynamics",
+        c(
+            info,
+            list(
+                report = report,
+                losses = native(.Call(C_r_model_losses, pointer)),
+                complete = TRUE,
+                threads = threads,
+                coordinates = coordinates,
+                bytes = native(.Call(C_r_model_to_bytes, pointer)),
+                handle = handle
+            )
+        )
+    )
+}
+
+# The library's handle of a model, in this process and with these threads.
+model_handle <- function(object, threads = object$threads) {
+    check_dynamics(object)
+    threads <- as_threads(threads)
+    handle <- object$handle
+    if (!identical(handle$process, Sys.getpid()) || native(.Call(C_r_is_nil, handle$pointer))) {
+        handle$pointer <- native(.Call(C_r_model_from_bytes, object$bytes))
+        handle$process <- Sys.getpid()
+        handle$threads <- NA
+    }
+    if (!identical(handle$threads, threads)) {
+        native(.Call(C_r_model_set_threads, handle$pointer, threads))
+        handle$threads <- threads
+    }
+    handle$pointer
+}
+
+check_dynamics <- function(object) {
+    if (!inherits(object, "chreode_dynamics")) {
+        invalid("object must be a model of fit_dynamics(), got ", in_words(object))
+    }
+}
+
+# The cells that a function works on: those given, else those of the fit.
+data_or_fitted <- function(object, x, time, weights = NULL, masses = NULL, dimred = NULL) {
+    if (is.null(x)) {
+        if (is.null(object$data)) invalid("the model does not keep its cells: give them")
+        return(object$data)
+    }
+    if (is_experiment(x)) {
+        if (is.null(dimred)) dimred <- object$source$dimred
+        if (is.null(time)) time <- object$source$time
+    }
+    if (is.null(time)) invalid("time must be given: one time a cell")
+    cells_of(x, time, weights, masses, dimred)
+}
+
+#' Velocity, growth and score of a model
+#'
+#' @param object A model of [fit_dynamics()].
+#' @param newdata Where: a matrix or data frame with one row a point, or a `SingleCellExperiment`. By default the cells of
+#'   the fit, each at its own time.
+#' @param time When: one time for all points, or one a point. For a `SingleCellExperiment` it may be a column of `colData`.
+#' @param field What: `"velocity"` (length per time), `"growth"` (births minus deaths, per time) or `"score_drift"`
+#'   (\eqn{\sigma^2/2} times the gradient of the log-density, length per time), or whatever else
+#'   `chreode_capabilities()$fields` lists. Names may be shortened. A field that was not learned is zero.
+#' @param threads Threads to compute with, 0 for all cores.
+#' @param dimred For a `SingleCellExperiment`: the name of the `reducedDim` with the coordinates, by default that of the fit.
+#' @param ... Not used.
+#' @return A matrix with one row a point, or a vector for a field of one column. For more than one field a list.
+#' @examples
+#' data <- dataset("gene-network", cells_per_state = 30)
+#' fit <- fit_dynamics(data$x, data$time, hidden = "16x2", epochs = 30, progress = FALSE)
+#' predict(fit, data$x[1:3, ], time = 0)
+#' predict(fit, data$x[1:3, ], time = c(0, 1, 2), field = "growth")
+#' str(predict(fit, field = c("velocity", "growth", "score")))
+#' @export
+predict.chreode_dynamics <- function(object, newdata = NULL, time = NULL, field = "velocity",
+                                     threads = object$threads, dimred = NULL, ...) {
+    handle <- model_handle(object, threads)
+    if (is.null(newdata)) {
+        data <- data_or_fitted(object, NULL)
+        newdata <- data$x
+        if (is.null(time)) time <- data$time
+    } else if (is_experiment(newdata)) {
+        if (is.null(time)) time <- object$source$time
+        time <- column_of(newdata, time, "time")
+        newdata <- coordinates_of(newdata, if (is.null(dimred)) object$source$dimred else dimred)
+    }
+    points <- as_cells(newdata, "newdata")
+    time <- as_numbers(time, "time")
+    if (!length(time) %in% c(1L, nrow(points))) {
+        invalid("time must be one number or one a point (", nrow(points), "), got ", length(time))
+    }
+    if (!is.character(field) || !length(field)) invalid("field must be a name, got ", in_words(field))
+    known <- names(native(.Call(C_r_model_fields, handle)))
+    full <- known[pmatch(field, known, duplicates.ok = TRUE)]
+    # The library answers an unknown name with the nearest.
+    full[is.na(full)] <- field[is.na(full)]
+    values <- lapply(full, function(one) field_values(object, handle, one, points, time))
+    if (length(field) == 1) values[[1]] else setNames(values, full)
+}
+
+field_values <- function(object, handle, field, points, time) {
+    if (length(time) == 1) {
+        values <- native(.Call(C_r_model_field, handle, field, time, points))
+    } else {
+        rows <- split(seq_along(time), match(time, unique(time)))
+        parts <- lapply(rows, function(at) native(.Call(C_r_model_field, handle, field, time[at[1]], points[at, , drop = FALSE])))
+        values <- matrix(0, length(time), if (length(parts)) ncol(parts[[1]]) else ncol(points))
+        for (k in seq_along(rows)) values[rows[[k]], ] <- parts[[k]]
+    }
+    if (ncol(values) == 1 && field != "velocity") return(setNames(values[, 1], rownames(points)))
+    if (ncol(values) == ncol(points)) {
+        names <- if (is.null(colnames(points))) object$coordinates else colnames(points)
+        if (!is.null(names) || !is.null(rownames(points))) dimnames(values) <- list(rownames(points), names)
+    }
+    values
+}
+
+#' @export
+print.chreode_dynamics <- function(x, ...) {
+    cat("Population dynamics by ", x$method, ": ", x$dims, " coordinates, ", length(x$times), " times\n", sep = "")
+    cat("  learned:   velocity", if (x$has_growth) ", growth", if (x$has_score) ", score", "\n", sep = "")
+    cat("  sigma:     ", format(x$sigma), if (!is.null(x$delta)) paste0("   delta: ", format(x$delta)), "\n", sep = "")
+    steps <- if (length(x$losses)) sprintf(", loss %.4g at the last", x$losses[length(x$losses)]) else ""
+    cat("  training:  ", if (length(x$losses)) length(x$losses) else x$epochs, " steps", steps, ", seed ", x$seed, "\n", sep = "")
+    if (!x$complete) cat("  INCOMPLETE: the fit stopped early\n")
+    invisible(x)
+}
+
+#' Summary of a fit
+#'
+#' @param object A model of [fit_dynamics()].
+#' @param ... Not used.
+#' @return An object of class `summary.chreode_dynamics`: the model's `info`, the `population` (cells and mass at each time),
+#'   the `intervals` (how each coupling went) and the `report`.
+#' @examples
+#' data <- dataset("gene-network", cells_per_state = 30)
+#' summary(fit_dynamics(data$x, data$time, hidden = "16x2", epochs = 30, progress = FALSE))
+#' @export
+summary.chreode_dynamics <- function(object, ...) {
+    report <- object$report
+    intervals <- NULL
+    if (length(report$couplings)) {
+        last <- length(object$times)
+        intervals <- data.frame(
+            from = object$times[-last], to = object$times[-1],
+            do.call(rbind, lapply(report$couplings, as.data.frame)), report$unmatched_mass
+        )
+    }
+    info <- unclass(object)[c("method", "dims", "sigma", "delta", "times", "seed", "epochs", "parameters", "complete")]
+    structure(
+        class = "summary.chreode_dynamics",
+        list(object = object, info = info, population = object$population, intervals = intervals, report = report)
+    )
+}
+
+#' @export
+print.summary.chreode_dynamics <- function(x, ...) {
+    print(x$object)
+    cat("  parameters: ", x$info$parameters, "\n", sep = "")
+    if (!is.null(x$population)) {
+        cat("\nPopulation\n")
+        print(x$population, row.names = FALSE)
+    }
+    if (!is.null(x$intervals)) {
+        cat("\nCouplings (mass that dies or is born because no partner is within reach)\n")
+        print(x$intervals, row.names = FALSE, digits = 3)
+        seconds <- c(x$report$coupling_seconds, x$report$training_seconds)
+        cat(sprintf("\nCoupling took %.2f s, training %.2f s\n", seconds[1], seconds[2]))
+    }
+    invisible(x)
+}
+
+#' Save a model to a file, and load it
+#'
+#' In the library's own format (safetensors, with the recipe in its metadata), which the other languages read. To keep a model
+#' together with other objects of R, [saveRDS()] does as well.
+#'
+#' @param object A model of [fit_dynamics()].
+#' @param path The file.
+#' @param threads Threads to compute with, 0 for all cores.
+#' @return `save_dynamics` returns `path`, invisibly; `load_dynamics` a model, which computes the same bits. The report, the
+#'   losses and the cells of the fit are not in the file.
+#' @examples
+#' data <- dataset("gene-network", cells_per_state = 30)
+#' fit <- fit_dynamics(data$x, data$time, hidden = "16x2", epochs = 30, progress = FALSE)
+#' path <- tempfile(fileext = ".safetensors")
+#' save_dynamics(fit, path)
+#' again <- load_dynamics(path)
+#' identical(predict(again, data$x, 1), predict(fit, data$x, 1))
+#' @export
+save_dynamics <- function(object, path) {
+    native(.Call(C_r_model_save, model_handle(object), path_of(path)))
+    invisible(path)
+}
+
+#' @rdname save_dynamics
+#' @export
+load_dynamics <- function(path, threads = 2L) {
+    threads <- as_threads(threads)
+    new_dynamics(native(.Call(C_r_model_load, path_of(path))), threads)
+}
+
+path_of <- function(path) {
+    if (!is.character(path) || length(path) != 1 || is.na(path)) invalid("path must be one string, got ", in_words(path))
+    path.expand(path)
+}

@@ -1,0 +1,51 @@
+# Calls of the library, and what becomes of its failures.
+
+# The result of a routine of src/, or its failure raised.
+native <- function(result) {
+    if (inherits(result, "chreode_failure")) raise(result)
+    result
+}
+
+# A failure as an error of R.
+raise <- function(failure) {
+    stop(chreode_condition(failure$message, status_class(failure), "error"))
+}
+
+# "CHREODE_ERROR_INVALID_DATA" is the class "chreode_invalid_data".
+status_class <- function(failure) {
+    paste0("chreode_", tolower(sub("^CHREODE_ERROR_", "", failure$name)))
+}
+
+# An argument that cannot even be handed to the library.
+invalid <- function(...) {
+    stop(chreode_condition(paste0(...), "chreode_invalid_argument", "error"))
+}
+
+chreode_condition <- function(message, class, kind) {
+    structure(
+        class = c(class, paste0("chreode_", kind), kind, "condition"),
+        list(message = message, call = user_call())
+    )
+}
+
+# A warning of this package's own classes.
+tell_warning <- function(message, class) {
+    warning(chreode_condition(message, class, "warning"))
+}
+
+# The outermost call of this package: what the user called.
+user_call <- function() {
+    ours <- topenv()
+    for (i in seq_len(sys.nframe())) {
+        f <- sys.function(i)
+        if (!is.primitive(f) && identical(topenv(environment(f)), ours)) return(sys.call(i))
+    }
+    NULL
+}
+
+# A value in words, for messages.
+in_words <- function(x) {
+    if (is.null(x)) return("NULL")
+    what <- paste0("an object of class ", class(x)[1])
+    if (is.atomic(x) && length(x) == 1) format(x) else if (is.atomic(x)) paste0(what, " and length ", length(x)) else what
+}

@@ -1,0 +1,89 @@
+/*
+ * What the files of this folder share.
+ *
+ * Rules that keep R's longjmp and the library apart:
+ *   - a handle lives in an external pointer with a finalizer from before it is made: whatever R does afterwards, it is freed;
+ *   - no R function that can jump is called while a function of the library is on the stack, but inside R_ToplevelExec or
+ *     R_UnwindProtect (fit.c);
+ *   - a failure is returned as a value of class "chreode_failure", which R code turns into a condition.
+ */
+#ifndef CHREODE_R_GLUE_H
+#define CHREODE_R_GLUE_H
+
+#define R_NO_REMAP
+#define STRICT_R_HEADERS
+#include <Rinternals.h>
+
+#include "chreode.h"
+
+/* What an external pointer holds. */
+typedef enum { MODEL, OPTIONS, SNAPSHOTS, TRAJECTORY, EVALUATION, PLAN, KINDS } kind;
+
+/* An empty external pointer for a handle, to be protected. */
+SEXP new_handle(kind what);
+/* The handle in an external pointer; NULL for anything else, which the library answers in words. */
+void *handle_of(SEXP pointer, kind what);
+
+/* The failure of the library's last call. */
+SEXP failure(chreode_status status);
+/* A failure of this glue. */
+SEXP failure_of(chreode_status status, const char *message);
+/* A NULL of R for success, else the failure. */
+SEXP done(chreode_status status);
+
+/* Text by the rule of size, then fill; `of` is what the text tells of. */
+typedef chreode_status (*text_of)(const void *of, char *buffer, size_t capacity, size_t *size);
+SEXP filled_text(text_of function, const void *of);
+
+/* A matrix of doubles of R, as it lies: column-major. 0 if `x` is none. */
+int matrix_of(SEXP x, chreode_matrix *view);
+chreode_matrix_mut matrix_to(SEXP x);
+/* The one string in `x` in UTF-8, or NULL. */
+const char *text_in(SEXP x);
+/* The number in `x`, or -1. */
+double number_in(SEXP x);
+SEXP utf8(const char *text);
+
+/* The entry points: see init.c. */
+SEXP r_abi(void);
+SEXP r_capabilities(void);
+SEXP r_free(SEXP pointer);
+SEXP r_is_nil(SEXP pointer);
+
+SEXP r_options_new(SEXP list);
+SEXP r_options_set(SEXP options, SEXP name, SEXP value);
+SEXP r_options_describe(SEXP options);
+
+SEXP r_snapshots_new(SEXP points, SEXP times, SEXP weights);
+SEXP r_snapshots_generate(SEXP options);
+SEXP r_snapshots_with_masses(SEXP snapshots, SEXP masses);
+SEXP r_snapshots_read(SEXP snapshots);
+
+SEXP r_fit(SEXP snapshots, SEXP options, SEXP progress);
+
+SEXP r_model_info(SEXP model);
+SEXP r_model_report(SEXP model);
+SEXP r_model_losses(SEXP model);
+SEXP r_model_set_threads(SEXP model, SEXP threads);
+SEXP r_model_to_bytes(SEXP model);
+SEXP r_model_from_bytes(SEXP bytes);
+SEXP r_model_save(SEXP model, SEXP path);
+SEXP r_model_load(SEXP path);
+SEXP r_model_fields(SEXP model);
+SEXP r_model_field(SEXP model, SEXP field, SEXP time, SEXP points);
+
+SEXP r_simulate(SEXP model, SEXP start, SEXP points, SEXP weights, SEXP times, SEXP options);
+SEXP r_trajectory_frames(SEXP trajectory);
+SEXP r_trajectory_lineage(SEXP trajectory);
+SEXP r_trajectory_newick(SEXP trajectory);
+
+SEXP r_evaluate(SEXP model, SEXP snapshots, SEXP options);
+SEXP r_evaluation_values(SEXP evaluation, SEXP names);
+SEXP r_evaluation_value(SEXP evaluation, SEXP name);
+
+SEXP r_transport(SEXP source, SEXP source_weights, SEXP target, SEXP target_weights, SEXP options, SEXP plan);
+SEXP r_plan_read(SEXP plan);
+SEXP r_plan_report(SEXP plan);
+SEXP r_new_plan(void);
+
+#endif

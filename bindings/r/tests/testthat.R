@@ -1,0 +1,4 @@
+library(testthat)
+library(chreode)
+
+test_check("chreode")

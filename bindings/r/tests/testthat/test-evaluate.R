@@ -1,0 +1,21 @@
+test_that("an evaluation has a row for every time after the first", {
+    fit <- small_fit()
+    measures <- evaluate(fit)
+    expect_identical(measures$time, c(1, 2, 3, 4))
+    expect_equal(attr(measures, "mean_w1"), mean(measures$w1))
+    expect_equal(attr(measures, "mean_rme"), mean(measures$rme))
+    data <- small_data()
+    expect_identical(evaluate(fit, data$x, data$time), measures)
+    order <- rev(seq_along(data$time))
+    expect_equal(evaluate(fit, data$x[order, ], data$time[order])$w1, measures$w1, tolerance = 1e-5)
+    expect_true(all(evaluate(fit, mode = "sde", runs = 2)$w1_sd > 0))
+    expect_output(print(measures), "mean W1")
+})
+
+test_that("what cannot be compared is refused", {
+    fit <- small_fit()
+    expect_refused(evaluate(fit, runs = 0), "chreode_invalid_argument", "runs")
+    expect_refused(evaluate(fit, rnus = 2), "chreode_invalid_argument", "`runs` is the nearest")
+    expect_refused(evaluate(fit, small_data()$x), "chreode_invalid_argument", "time")
+    expect_refused(evaluate(fit, matrix(0, 4, 1), c(0, 0, 1, 1)), "chreode_invalid_argument", "")
+})

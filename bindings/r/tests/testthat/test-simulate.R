@@ -1,0 +1,83 @@
+test_that("weighted particles keep their rows", {
+    fit <- small_fit()
+    flow <- simulate(fit, mode = "ode")
+    expect_identical(flow$times, fit$times)
+    expect_identical(vapply(flow$frames, function(frame) nrow(frame$points), 1L), rep(60L, 5))
+    expect_identical(flow$frames[[3]]$ids, as.numeric(1:60))
+    expect_null(flow$lineage)
+    # From the data as it is: nothing was moved on the way in and out.
+    data <- small_data()
+    expect_equal(unname(flow$frames[[1]]$points), unname(data$x[data$time == 0, ]), tolerance = 1e-7)
+    back <- simulate(fit, points = flow$frames[[5]]$points, start_time = 4, times = c(3, 0), mode = "ode")
+    expect_identical(back$times, c(3, 0))
+})
+
+test_that("a branching population has a lineage", {
+    fit <- small_fit()
+    run <- simulate(fit, seed = 2, points = 10, mode = "branching", turnover = 0.3)
+    cells <- run$lineage
+    expect_identical(sum(is.na(cells$parent)), 10L)
+    expect_identical(levels(cells$fate), c("alive", "divided", "died"))
+    expect_true(all(which(!is.na(cells$parent)) > cells$parent[!is.na(cells$parent)]))
+    mothers <- sort(unique(cells$parent[!is.na(cells$parent)]))
+    expect_identical(mothers, as.numeric(which(cells$fate == "divided")))
+    expect_true(any(cells$fate == "died"))
+    expect_identical(nrow(run$frames[[5]]$points), sum(cells$fate == "alive"))
+    expect_setequal(run$frames[[5]]$ids, which(cells$fate == "alive"))
+    expect_length(run$newick, 10)
+    expect_output(print(run), "Lineage of 10 founders")
+    expect_identical(nrow(as.data.frame(run)), sum(summary(run)$cells))
+    # Leaves are drawn one below the other, mothers between their daughters.
+    height <- lineage_heights(cells$parent)
+    leaves <- setdiff(seq_along(height), cells$parent)
+    expect_identical(sort(height[leaves]), seq_along(leaves) - 0.5)
+})
+
+test_that("seeds decide, and set.seed() where there is none", {
+    fit <- small_fit()
+    points <- function(seed) simulate(fit, seed = seed, mode = "sde", points = 5)$frames[[5]]$points
+    expect_identical(points(3), points(3))
+    expect_false(identical(points(3), points(4)))
+    set.seed(1)
+    one <- points(NULL)
+    set.seed(1)
+    expect_identical(points(NULL), one)
+    several <- simulate(fit, nsim = 2, seed = 3, mode = "sde", points = 5)
+    expect_identical(lapply(several, function(run) run$frames[[5]]$points), list(points(3), points(4)))
+})
+
+test_that("what cannot be simulated is refused", {
+    fit <- small_fit()
+    expect_refused(simulate(fit, times = numeric()), "chreode_invalid_argument", "at least one time")
+    expect_refused(simulate(fit, times = c(1, 1)), "chreode_invalid_argument", "")
+    expect_refused(simulate(fit, times = -1, mode = "branching"), "chreode_invalid_argument", "")
+    expect_refused(simulate(fit, times = NULL), "chreode_invalid_argument", "times")
+    expect_refused(simulate(fit, mode = "odd"), "chreode_invalid_argument", "ode")
+    expect_refused(simulate(fit, points = 1000), "chreode_invalid_argument", "from 1 to 60")
+    expect_refused(simulate(fit, points = matrix("a")), "chreode_invalid_argument", "points")
+    expect_refused(simulate(fit, points = matrix(0, 3, 1)), "chreode_invalid_argument", "")
+    expect_refused(simulate(fit, points = matrix(NaN, 3, 2)), "chreode_invalid_data", "row 1")
+    expect_refused(simulate(fit, weights = 1), "chreode_invalid_argument", "weights")
+    expect_refused(simulate(fit, weights = rep(-1, 60)), "chreode_invalid_data", "")
+    expect_refused(simulate(fit, stepp = 1), "chreode_invalid_argument", "`step` is the nearest")
+    expect_refused(simulate(fit, nsim = 0), "chreode_invalid_argument", "nsim")
+    expect_refused(
+        simulate(fit, mode = "branching", turnover = 5, max_population = 60, seed = 1), "chreode_population_limit", "60"
+    )
+    expect_identical(nrow(simulate(fit, points = matrix(0, 0, 2))$frames[[1]]$points), 0L)
+})
+
+test_that("everything can be drawn", {
+    fit <- small_fit()
+    path <- tempfile(fileext = ".pdf")
+    grDevices::pdf(path)
+    for (type in c("trajectories", "growth", "mass", "loss")) expect_identical(plot(fit, type), fit)
+    run <- simulate(fit, seed = 2, points = 10, mode = "branching", turnover = 0.3)
+    for (type in c("trajectories", "mass", "lineage")) expect_identical(plot(run, type, main = "mine"), run)
+    expect_refused(plot(simulate(fit), "lineage"), "chreode_invalid_argument", "branching")
+    expect_refused(plot(fit, dims = c(1, 3)), "chreode_invalid_argument", "dims")
+    line <- fit_dynamics(cbind(c(0, 0.1, 1, 1.1)), c(0, 0, 1, 1), hidden = 8, epochs = 2, progress = FALSE)
+    plot(line)
+    grDevices::dev.off()
+    expect_gt(file.size(path), 1000)
+})

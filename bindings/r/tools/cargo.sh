@@ -1,0 +1,18 @@
+#!/bin/sh
+# Makes the static library: cargo.sh CARGO CRATE TARGET, called by src/Makevars.
+set -e
+cargo=$1 crate=$2 target=$3
+export CARGO_TARGET_DIR="$target"
+cd "$crate"
+
+if [ ! -f vendor.tar.xz ]; then
+    # In the repository: the same command, so the same build, as everyone else's there.
+    exec "$cargo" build --release --locked --lib
+fi
+
+# A source package: nothing from the network, at most two jobs, and nothing written outside of this folder.
+[ -d vendor ] || xz -dc vendor.tar.xz | tar -xf -
+PATH=$(dirname "$cargo"):$PATH CARGO_HOME=$crate/cargo-home \
+    "$cargo" rustc --release --locked --offline --lib --crate-type staticlib -j 2 \
+    --config 'source.crates-io.replace-with="vendored"' --config "source.vendored.directory=\"$crate/vendor\""
+rm -rf vendor cargo-home
