@@ -278,9 +278,9 @@ impl FitOptions {
 fn rollout_training(model: Model) -> TrainingOptions {
     TrainingOptions {
         epochs: match model {
-            Model::MioFlow | Model::Tigon => 800,
+            Model::MioFlow | Model::Tigon => 2000,
             Model::DeepRuot => 500,
-            Model::VarRuot => 1000,
+            Model::VarRuot => 1500,
         },
         batch_size: 1024,
         hidden: vec![64; 3],

@@ -82,7 +82,7 @@ impl Target for FitOptions {
             name: "epochs",
             kind: Integer(1..=u64::MAX, |o, v| o.training.epochs = v as usize),
             default: Value("3000"),
-            meaning: "Training steps; unless told, mioflow and tigon take 800, deep-ruot 500 after its other stages, var-ruot 1000",
+            meaning: "Training steps; unless told, mioflow and tigon take 2000, deep-ruot 500 after its other stages, var-ruot 1500",
         },
         Entry {
             name: "batch_size",
@@ -174,7 +174,7 @@ impl Target for FitOptions {
         Entry {
             name: "mass_weight",
             kind: Real(NotNegative, |o, v| o.rollout.mass_weight = v),
-            default: Value("1"),
+            default: Rule("1; var-ruot: 5"),
             meaning: "Weight of the total mass at each snapshot in the loss of a rollout, where transport has 1",
         },
         Entry {
@@ -237,7 +237,7 @@ impl Target for FitOptions {
         Entry {
             name: "pretraining_epochs",
             kind: Integer(0..=u64::MAX, |o, v| o.rollout.pretraining_epochs = v as usize),
-            default: Value("300"),
+            default: Value("1000"),
             meaning: "Steps on the reconstruction alone before all others, of deep-ruot",
         },
         Entry {

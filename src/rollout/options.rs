@@ -78,7 +78,7 @@ impl RolloutOptions {
         Self {
             scheme: if model == Model::VarRuot { Scheme::Euler } else { Scheme::RungeKutta4 },
             steps: if model == Model::VarRuot { 10 } else { 3 },
-            mass_weight: 1.0,
+            mass_weight: if model == Model::VarRuot { 5.0 } else { 1.0 },
             local_mass_weight: if matches!(model, Model::Tigon | Model::DeepRuot) { 0.01 } else { 0.0 },
             energy_weight: if model == Model::VarRuot { 0.01 } else { 0.001 },
             residual_weight: if ruot { 0.01 } else { 0.0 },
@@ -88,7 +88,7 @@ impl RolloutOptions {
             plan_epsilon: None,
             probes: 8,
             resample_below: 0.5,
-            pretraining_epochs: 300,
+            pretraining_epochs: 1000,
             score_epochs: 500,
             final_sigma: None,
         }
