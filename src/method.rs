@@ -2,7 +2,7 @@
 //!
 //! Most couple consecutive snapshots, then regress networks on the bridges between coupled cells: such a method is a
 //! coupling and a bridge, and any coupling goes with any bridge. The others roll particles forward and differentiate
-//! through the solver: see [`rollout`](crate::rollout).
+//! through the solver: see [`mod@rollout`].
 
 use std::time::Instant;
 

@@ -35,7 +35,9 @@ pub struct Applied {
     pub output: Var,
 }
 
-/// A record of operations; see the [module](self).
+/// A record of matrix operations, and the exact derivative of a loss with respect to all that went into them by one reverse sweep.
+///
+/// The same operations recorded again, after [`reset`](Self::reset), use the same buffers: a steady-state loop does not allocate.
 ///
 /// ```
 /// use chreode::nn::{Activation, Architecture, Mlp, Tape};
