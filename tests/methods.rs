@@ -21,6 +21,7 @@ fn quick(method: Method) -> FitOptions {
     options.training.batch_size = 200;
     options.training.hidden = vec![128; 3];
     options.training.growth_hidden = Some(vec![128; 3]);
+    (options.rollout.pretraining_epochs, options.rollout.score_epochs) = (5, 5);
     options.seed = 11;
     options
 }
@@ -124,7 +125,7 @@ fn the_same_seed_gives_the_same_model_file_at_any_thread_count() {
     for &method in Method::ALL {
         let bytes = |threads: usize, seed: u64| {
             let mut options = quick(method);
-            options.training.epochs = 30;
+            options.training.epochs = 10;
             options.chunk_size = Some(70);
             options.threads = threads;
             options.seed = seed;

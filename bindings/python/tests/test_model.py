@@ -16,8 +16,21 @@ def test_fields_by_name(model, snapshots):
     x = snapshots.points(0)
     assert {"velocity": 2, "growth": 1, "score_drift": 2}.items() <= model.fields.items()
     assert list(model.fields) == chreode.capabilities()["fields"]
-    for name, columns in model.fields.items():
-        assert model.field(name, x, 0.5).shape == (len(x), columns)
+    for name in ["velocity", "growth", "score_drift"]:
+        assert model.field(name, x, 0.5).shape == (len(x), model.fields[name])
+    with pytest.raises(chreode.InvalidArgumentError, match="deep-ruot or var-ruot"):
+        model.field("landscape", x, 0.5)
+
+
+def test_the_landscape_of_a_model_that_learned_one(snapshots):
+    short = {"hidden": "8x1", "epochs": 3, "score_epochs": 2, "threads": 1}
+    model = chreode.fit(snapshots, method="var-ruot", **short)
+    x = snapshots.points(0)
+    assert model.field("landscape", x, 0.5).shape == (len(x), model.fields["landscape"])
+
+
+def test_fields_by_their_own_names(model, snapshots):
+    x = snapshots.points(0)
     assert model.growth(x, 0.5).shape == (60,)
     assert np.array_equal(model.growth(x, 0.5), model.field("growth", x, 0.5)[:, 0])
     assert not np.array_equal(model.velocity(x, 0.5), model.score_drift(x, 0.5))
