@@ -14,7 +14,7 @@ use super::reconstruction::{ReconstructionCosts, ReconstructionWeights, Target, 
 use super::score::ScoreMatching;
 use super::solver::Equations;
 use super::var_ruot::VarRuot;
-use super::{EXACT_DIMS, GrowthPrice, Model, RolloutOptions};
+use super::{EXACT_DIMS, GrowthPrice, Model, RolloutOptions, Scheme};
 use crate::dynamics::{Drift, Scaling, Score};
 use crate::error::{Error, Result, fits_in_memory};
 use crate::exec::progress::{Progress, Reporter};
@@ -251,7 +251,8 @@ impl<'a> Run<'a> {
         // A diffusion's σ² is a squared length over a time; a δ is a length.
         let in_units = |sigma: f64| sigma * duration.sqrt() / length;
         let (sigma, delta) = (in_units(numbers.sigma), numbers.delta / length);
-        let rate = options.final_sigma.map_or(0.0, |last| libm::log(last / numbers.sigma) / span);
+        let final_sigma = options.final_sigma.filter(|_| model == Model::DeepRuot);
+        let rate = final_sigma.map_or(0.0, |last| libm::log(last / numbers.sigma) / span);
         let sigma = Sigma { start: sigma, rate };
         let penalty = match options.growth_price {
             GrowthPrice::Quadratic => GrowthPenalty::Quadratic { delta },
@@ -296,7 +297,8 @@ impl<'a> Run<'a> {
             sigma,
             mixture,
             stepping: Stepping {
-                scheme: options.scheme,
+                // With noise there is Euler–Maruyama only.
+                scheme: if model == Model::VarRuot { Scheme::Euler } else { options.scheme },
                 resample_below: if model == Model::VarRuot { options.resample_below } else { 0.0 },
                 probes: (dims > EXACT_DIMS).then_some(options.probes),
                 seed,
