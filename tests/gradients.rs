@@ -5,6 +5,10 @@ use chreode::nn::{
     Activation, Adam, Architecture, Backprop, BatchGradient, Mlp, MovingAverage, Schedule, clip_gradients,
 };
 
+mod reference;
+
+use reference::reference;
+
 /// Numbers in [−1, 1) without structure, from a linear congruence: independent of the library's generator.
 struct Numbers(u64);
 
@@ -17,32 +21,6 @@ impl Numbers {
     fn vector(&mut self, length: usize) -> Vec<f32> {
         (0..length).map(|_| self.next() as f32).collect()
     }
-}
-
-/// One row through the network in f64, written from the definition.
-fn reference(architecture: &Architecture, parameters: &[f64], row: &[f64]) -> Vec<f64> {
-    let activation = |z: f64| match architecture.activation {
-        Activation::LeakyRelu => z.max(0.01 * z),
-        Activation::Relu => z.max(0.0),
-        Activation::Tanh => z.tanh(),
-        Activation::Silu => z / (1.0 + (-z).exp()),
-        Activation::Softplus => z.exp().ln_1p(),
-    };
-    let mut values = row.to_vec();
-    let mut parameters = parameters.iter();
-    for (number, &width) in architecture.hidden.iter().chain([&architecture.outputs]).enumerate() {
-        let mut next = vec![0.0; width];
-        for value in &values {
-            next.iter_mut().for_each(|z| *z += value * parameters.next().unwrap());
-        }
-        next.iter_mut().for_each(|z| *z += parameters.next().unwrap());
-        if number < architecture.hidden.len() {
-            next.iter_mut().for_each(|z| *z = activation(*z));
-        }
-        values = next;
-    }
-    assert!(parameters.next().is_none());
-    values
 }
 
 fn to_f64(values: &[f32]) -> Vec<f64> {

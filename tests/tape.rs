@@ -1,12 +1,15 @@
 //! The tape and the jets: a network's own derivatives, and the parameter gradients of losses that hold them, against
 //! differences of an independent double-precision network.
 
+mod reference;
+
 use chreode::exec::rng::{Purpose, stream};
 use chreode::nn::{Activation, Architecture, Directions, Mlp, Tape};
+use reference::reference;
 
 const SMOOTH: [Activation; 3] = [Activation::Tanh, Activation::Silu, Activation::Softplus];
 
-/// A network in f64, written from the definition.
+/// A network in f64.
 struct Reference {
     architecture: Architecture,
     parameters: Vec<f64>,
@@ -19,29 +22,7 @@ impl Reference {
     }
 
     fn value(&self, row: &[f64]) -> Vec<f64> {
-        let activation = |z: f64| match self.architecture.activation {
-            Activation::LeakyRelu => z.max(0.01 * z),
-            Activation::Relu => z.max(0.0),
-            Activation::Tanh => z.tanh(),
-            Activation::Silu => z / (1.0 + (-z).exp()),
-            Activation::Softplus => z.exp().ln_1p(),
-        };
-        let mut values = row.to_vec();
-        let mut parameters = self.parameters.iter();
-        for (number, &width) in
-            self.architecture.hidden.iter().chain([&self.architecture.outputs]).enumerate()
-        {
-            let mut next = vec![0.0; width];
-            for value in &values {
-                next.iter_mut().for_each(|z| *z += value * parameters.next().unwrap());
-            }
-            next.iter_mut().for_each(|z| *z += parameters.next().unwrap());
-            if number < self.architecture.hidden.len() {
-                next.iter_mut().for_each(|z| *z = activation(*z));
-            }
-            values = next;
-        }
-        values
+        reference(&self.architecture, &self.parameters, row)
     }
 
     /// ∂/∂(input k) of output `o`, by fourth-order central differences: exact to about 1e-11.

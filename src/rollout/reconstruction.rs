@@ -3,7 +3,9 @@
 use super::path::Cloud;
 use crate::error::{Error, Result};
 use crate::snapshots::MatrixView;
+use crate::transport::cost::CostRows;
 use crate::transport::network_simplex::network_simplex;
+use crate::transport::pricing::cheapest;
 use crate::transport::sinkhorn::{SinkhornOptions, sinkhorn};
 use crate::transport::{Cost, PointCloud, Problem};
 
@@ -119,18 +121,17 @@ pub(super) fn reconstruct(
 
 /// The mass of the cells that are nearest to each particle.
 fn nearest_mass(particles: &PointCloud, target: &Target) -> Vec<f64> {
+    let hard = f64::INFINITY;
+    let costs = CostRows::new(&Problem {
+        source: &target.cloud,
+        target: particles,
+        cost: Cost::HalfSquaredEuclidean,
+        source_penalty: hard,
+        target_penalty: hard,
+    });
     let mut wanted = vec![0.0; particles.len()];
-    for (j, share) in target.cloud.weights().iter().enumerate() {
-        let cell = target.cloud.point(j);
-        let (mut nearest, mut least) = (0, f64::INFINITY);
-        for i in 0..particles.len() {
-            let squares = particles.point(i).iter().zip(cell).map(|(x, y)| (x - y) * (x - y));
-            let distance: f64 = squares.sum();
-            if distance < least {
-                (nearest, least) = (i, distance);
-            }
-        }
-        wanted[nearest] += share * target.mass;
+    for nearest in cheapest(&costs, target.cloud.len(), &vec![0.0; particles.len()], 1) {
+        wanted[nearest.column as usize] += target.cloud.weights()[nearest.row as usize] * target.mass;
     }
     wanted
 }
