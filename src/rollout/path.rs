@@ -9,9 +9,9 @@ use rayon::prelude::*;
 
 use super::solver::{Equations, Record, Scheme, State, Step, Wanted, advance};
 use crate::error::{Error, Result};
-use crate::exec::rng::{Purpose, normals, stream, uniform};
+use crate::exec::rng::{Purpose, normals, stream};
 use crate::nn::{Directions, Mlp, Tape, Var};
-use crate::simulate::resampling::{effective_sample_size, systematic};
+use crate::simulate::resampling::{effective_sample_size, equalise};
 
 /// The most particles of a chunk: more would leave the cache. There are several chunks for each, so that threads end
 /// together, unless chunks would become too small for matrix products to run at speed.
@@ -196,25 +196,25 @@ impl Paths {
                     chunk.forward(equations, networks, (stepping, run), grid, (interval, index), dims);
                 }
             });
-            let time = self.grid.marks[interval + 1];
+            let snapshot = interval + 2;
             if self.chunks.iter().any(|chunk| chunk.exploded) {
                 return Err(Error::NonFinite(format!(
-                    "particles exploded before network time {time} (units of the mean interval); smaller steps \
-                     (rollout_steps), a smaller learning_rate or a clip of the gradient would hold them"
+                    "particles exploded on their way to snapshot {snapshot} of {}; smaller steps (more rollout_steps), a smaller learning_rate or a clip of the gradient would hold them",
+                    self.grid.marks.len()
                 )));
             }
             self.sum_weights(interval);
             let total = self.totals[interval][self.grid.steps[interval]];
             if !(total > 1e-30 && total.is_finite()) {
                 return Err(Error::NonFinite(format!(
-                    "the total weight of the particles is {total} at network time {time}; a larger mass_weight or a \
-                     smaller learning_rate would keep it from vanishing"
+                    "the total weight of the particles is {total} at snapshot {snapshot} of {}; a larger mass_weight or a \
+                     smaller learning_rate would keep it from vanishing",
+                    self.grid.marks.len()
                 )));
             }
             if interval + 1 < self.grid.intervals() {
                 self.end_of(interval, &mut current);
-                self.ancestors[interval + 1] =
-                    resample(&mut current, self.dims, stepping, (run, interval), total)?;
+                self.ancestors[interval + 1] = resample(&mut current, self.dims, stepping, (run, interval))?;
             }
         }
         Ok(())
@@ -476,18 +476,15 @@ fn resample(
     dims: usize,
     stepping: &Stepping,
     (run, interval): (u64, usize),
-    total: f64,
 ) -> Result<Option<Vec<usize>>> {
-    let count = cloud.log_weight.len();
-    let size = effective_sample_size(cloud.log_weight.iter().map(|&l| f64::from(l)));
-    if size >= stepping.resample_below * count as f64 {
+    let log_weights: Vec<f64> = cloud.log_weight.iter().map(|&l| f64::from(l)).collect();
+    let size = effective_sample_size(log_weights.iter().copied());
+    if size >= stepping.resample_below * log_weights.len() as f64 {
         return Ok(None);
     }
-    let weights: Vec<f64> = cloud.log_weight.iter().map(|&l| libm::exp(f64::from(l))).collect();
-    let offset = uniform(&mut stream(stepping.seed, Purpose::Resampling, run, interval as u64));
-    let ancestors = systematic(&weights, count, offset)?;
+    let (log_weight, ancestors) = equalise(&log_weights, stepping.seed, (run, interval as u64))?;
     cloud.x = ancestors.iter().flat_map(|&row| &cloud.x[row * dims..(row + 1) * dims]).copied().collect();
-    cloud.log_weight.fill(libm::log(total / count as f64) as f32);
+    cloud.log_weight.fill(log_weight as f32);
     Ok(Some(ancestors))
 }
 

@@ -53,7 +53,7 @@ pub fn systematic(weights: &[f64], count: usize, offset: f64) -> Result<Vec<usiz
 /// # Errors
 /// [`Error::InvalidData`] if there is no mass.
 pub fn resample(particles: &Particles, seed: u64) -> Result<Particles> {
-    let (log_weight, ancestors) = equalise(&particles.log_weights, seed, 0)?;
+    let (log_weight, ancestors) = equalise(&particles.log_weights, seed, (0, 0))?;
     let points = ancestors.iter().flat_map(|&row| particles.point(row)).copied().collect();
     Ok(Particles {
         points,
@@ -77,11 +77,11 @@ pub fn equal(particles: &Particles, seed: u64) -> Result<Cow<'_, Particles>> {
     }
 }
 
-/// The common ln w after resampling, and the row that each particle is drawn from.
-pub(super) fn equalise(log_weights: &[f64], seed: u64, step: u64) -> Result<(f64, Vec<usize>)> {
+/// The common ln w after resampling, and the row that each particle is drawn from; the draw is that of `step` of run `run`.
+pub(crate) fn equalise(log_weights: &[f64], seed: u64, (run, step): (u64, u64)) -> Result<(f64, Vec<usize>)> {
     let largest = log_weights.iter().copied().fold(f64::NEG_INFINITY, f64::max);
     let weights: Vec<f64> = log_weights.iter().map(|&l| relative_weight(l, largest)).collect();
-    let offset = uniform(&mut stream(seed, Purpose::Resampling, 0, step));
+    let offset = uniform(&mut stream(seed, Purpose::Resampling, run, step));
     let rows = systematic(&weights, weights.len(), offset)?;
     let mean = weights.iter().sum::<f64>() / weights.len() as f64;
     Ok((largest + libm::log(mean), rows))

@@ -166,7 +166,7 @@ impl Cloud {
             return Ok(());
         }
         let current: Vec<f64> = current.collect();
-        let (log_weight, drawn) = resampling::equalise(&current, seed, step)?;
+        let (log_weight, drawn) = resampling::equalise(&current, seed, (0, step))?;
         self.state =
             drawn.iter().flat_map(|&row| &self.state[row * width..(row + 1) * width]).copied().collect();
         self.state.chunks_exact_mut(width).for_each(|row| row[width - 1] = 0.0);
