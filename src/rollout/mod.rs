@@ -24,6 +24,7 @@ mod growth_penalty;
 mod mixture;
 mod options;
 mod path;
+mod population;
 mod reconstruction;
 mod score;
 mod solver;

@@ -18,6 +18,14 @@ pub(super) struct Target {
     pub(super) mass: f64,
 }
 
+impl Target {
+    /// The cells `x` (row-major) with their weights, of which only the proportions matter.
+    pub(super) fn new(x: &[f32], weights: &[f64], dims: usize, mass: f64) -> Result<Self> {
+        let view = MatrixView::from_f32(x, weights.len(), dims)?;
+        Ok(Self { cloud: PointCloud::new(view, Some(weights))?.normalised(), mass })
+    }
+}
+
 /// How much the parts of the reconstruction loss count, beside W2² with weight 1.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct ReconstructionWeights {

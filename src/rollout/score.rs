@@ -49,6 +49,11 @@ struct Task {
     tape: Tape,
     gradient: Vec<f32>,
     loss: f64,
+    /// The batch: network inputs, noise and bridge spreads, a row each; and one row's noise before it is rounded.
+    input: Vec<f32>,
+    xi: Vec<f32>,
+    spread: Vec<f32>,
+    noise: Vec<f64>,
 }
 
 impl ScoreMatching {
@@ -60,6 +65,10 @@ impl ScoreMatching {
             tape: Tape::default(),
             gradient: vec![0.0; network.parameters().len()],
             loss: 0.0,
+            input: vec![],
+            xi: vec![],
+            spread: vec![],
+            noise: vec![0.0; dims],
         };
         Self { bridges: vec![], tasks: (0..rows).step_by(TASK_ROWS).map(task).collect(), dims }
     }
@@ -124,8 +133,9 @@ impl Task {
         total: usize,
     ) {
         let mut rng = stream(seed, Purpose::Training, step as u64, self.first as u64);
-        let (rows, mut noise) = (self.rows, vec![0.0; dims]);
-        let (mut input, mut xi, mut spread) = (vec![], vec![], vec![]);
+        let Self { rows, tape, input, xi, spread, noise, .. } = self;
+        let rows = *rows;
+        [&mut *input, &mut *xi, &mut *spread].into_iter().for_each(Vec::clear);
         for _ in 0..rows {
             let bridge = &bridges[rng.random_range(0..bridges.len())];
             let place = uniform(&mut rng) * bridge.cumulative[bridge.cumulative.len() - 1];
@@ -134,23 +144,22 @@ impl Task {
             let h = bridge.end - bridge.start;
             let time = bridge.start + r * h;
             let beta = (sigma2(time) * h * r * (1.0 - r)).sqrt();
-            normals(&mut rng, &mut noise);
+            normals(&mut rng, noise);
             input.push(time as f32);
             let ends = bridge.from[i * dims..(i + 1) * dims].iter().zip(&bridge.to[i * dims..(i + 1) * dims]);
-            for ((&a, &b), z) in ends.zip(&noise) {
+            for ((&a, &b), z) in ends.zip(&*noise) {
                 input.push(((1.0 - r) * f64::from(a) + r * f64::from(b) + beta * z) as f32);
                 xi.push(*z as f32);
             }
             spread.push(beta as f32);
         }
         let networks = std::slice::from_ref(network);
-        let tape = &mut self.tape;
         tape.reset();
-        let input = tape.leaf(rows, &input);
+        let input = tape.leaf(rows, input);
         let applied = tape.apply(networks, 0, input, 2);
         let slopes = tape.input_gradient(networks, &applied);
         let slopes = tape.columns(slopes, 1, dims);
-        let (xi, spread) = (tape.leaf(rows, &xi), tape.leaf(rows, &spread));
+        let (xi, spread) = (tape.leaf(rows, xi), tape.leaf(rows, spread));
         let scaled = tape.product(slopes, spread);
         let error = tape.sum((scaled, 1.0), (xi, 1.0));
         let square = tape.dot(error, error);

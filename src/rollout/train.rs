@@ -2,7 +2,6 @@
 
 use std::time::Instant;
 
-use rand::seq::SliceRandom;
 use rayon::prelude::*;
 
 use super::deep_ruot::{DeepRuot, Sigma};
@@ -10,6 +9,7 @@ use super::flow::Flow;
 use super::growth_penalty::GrowthPenalty;
 use super::mixture::Mixture;
 use super::path::{Cloud, Grid, InitialDraws, PathWeights, Paths, Stepping};
+use super::population::Population;
 use super::reconstruction::{ReconstructionCosts, ReconstructionWeights, Target, reconstruct};
 use super::score::ScoreMatching;
 use super::solver::Equations;
@@ -23,8 +23,7 @@ use crate::exec::threads::Threads;
 use crate::growth_law::GrowthLaw;
 use crate::matching::TrainingOptions;
 use crate::nn::{Adam, Mlp, MovingAverage, clip_gradients};
-use crate::snapshots::{MatrixView, Snapshots};
-use crate::transport::PointCloud;
+use crate::snapshots::Snapshots;
 
 /// Rows of a batch of the density's training on bridges.
 const SCORE_ROWS: usize = 1024;
@@ -96,7 +95,7 @@ pub(crate) fn train(
 ) -> Result<Trained> {
     let started = Instant::now();
     let run = Run::new(snapshots, scaling, model, numbers, options, training, seed)?;
-    let mut learners = run.learners(training)?;
+    let mut learners = run.learners()?;
     let mut paths = run.paths(&learners)?;
     let mut report = RolloutReport::default();
     let mut losses = vec![];
@@ -105,7 +104,7 @@ pub(crate) fn train(
 
     if model == Model::DeepRuot && options.pretraining_epochs > 0 {
         let stage = Stage {
-            name: "pre-training",
+            phase: Phase::PreTraining,
             epochs: options.pretraining_epochs,
             weights: weights(0.0, 0.0, 0.0),
         };
@@ -125,7 +124,7 @@ pub(crate) fn train(
             Model::MioFlow | Model::Tigon => (0.0, 0.0),
         };
         let stage = Stage {
-            name: "training",
+            phase: Phase::Training,
             epochs: training.epochs,
             weights: weights(options.energy_weight / (intervals * run.dims as f64), residual, initial),
         };
@@ -145,13 +144,13 @@ pub(crate) fn train(
             // A density that was not trained would be noise in the flow; without one the flow is that of ∇λ.
             let mut density = None;
             if stopped.is_none() && options.score_epochs > 0 {
-                let mut learner = Learner::new(run.density_network(training)?, training.ema);
+                let mut learner = Learner::new(run.density_network()?, training.ema);
                 stopped =
                     run.fit_density(&mut learners, &mut learner, &mut paths, &mut report, threads, reporter)?;
                 density = Some(learner.network);
             }
-            let potential = learners.into_iter().next();
-            let drift = potential.map(|learner| Drift::Potential { network: learner.network, law: run.law });
+            let potential = learners.into_iter().next().zip(run.law);
+            let drift = potential.map(|(learner, law)| Drift::Potential { network: learner.network, law });
             (drift, None, density.map(Score::LogDensity))
         }
     };
@@ -159,9 +158,33 @@ pub(crate) fn train(
     Ok(Trained { drift, growth, score, losses, report, seconds: started.elapsed().as_secs_f64(), stopped })
 }
 
+/// The parts of a fit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Phase {
+    PreTraining,
+    Score,
+    Training,
+}
+
+impl Phase {
+    /// As the progress function is told.
+    fn name(self) -> &'static str {
+        match self {
+            Phase::PreTraining => "pre-training",
+            Phase::Score => "score",
+            Phase::Training => "training",
+        }
+    }
+
+    /// A number of its own for the rollout of every step of every phase.
+    fn run_number(self, epoch: usize) -> u64 {
+        epoch as u64 * 3 + self as u64
+    }
+}
+
 /// What a stage minimises, beside the reconstruction.
 struct Stage {
-    name: &'static str,
+    phase: Phase,
     epochs: usize,
     weights: PathWeights,
 }
@@ -196,17 +219,6 @@ impl Learner {
     }
 }
 
-/// All cells of a snapshot that have weight, in network units.
-struct Population {
-    x: Vec<f32>,
-    /// Of sum 1.
-    weights: Vec<f64>,
-    /// Over the first snapshot's.
-    mass: f64,
-    /// All of it, where a batch holds all of it.
-    target: Option<Target>,
-}
-
 /// A fit's data and options, ready for use.
 struct Run<'a> {
     dims: usize,
@@ -214,7 +226,8 @@ struct Run<'a> {
     populations: Vec<Population>,
     particles: usize,
     equations: Box<dyn Equations>,
-    law: GrowthLaw,
+    /// Of Var-RUOT.
+    law: Option<GrowthLaw>,
     sigma: Sigma,
     mixture: Option<Mixture>,
     stepping: Stepping,
@@ -254,28 +267,29 @@ impl<'a> Run<'a> {
         let final_sigma = options.final_sigma.filter(|_| model == Model::DeepRuot);
         let rate = final_sigma.map_or(0.0, |last| libm::log(last / numbers.sigma) / span);
         let sigma = Sigma { start: sigma, rate };
-        let penalty = match options.growth_price {
-            GrowthPrice::Quadratic => GrowthPenalty::Quadratic { delta },
+        let refused = |allowed: &str| Error::argument("growth_price", options.growth_price, allowed);
+        let penalty = || match options.growth_price {
+            GrowthPrice::Quadratic => Ok(GrowthPenalty::Quadratic { delta }),
             GrowthPrice::Branching => {
-                GrowthPenalty::Branching { sigma: sigma.start, rate: (sigma.start / delta).powi(2) }
+                Ok(GrowthPenalty::Branching { sigma: sigma.start, rate: (sigma.start / delta).powi(2) })
             }
-            GrowthPrice::Power if model == Model::VarRuot => GrowthPenalty::Quadratic { delta },
-            GrowthPrice::Power => {
-                return Err(Error::argument("growth_price", options.growth_price, "quadratic or branching"));
-            }
+            GrowthPrice::Power => Err(refused("quadratic or branching")),
         };
-        let law = match options.growth_price {
-            GrowthPrice::Power => GrowthLaw::power(delta * delta, options.growth_cap)?,
-            GrowthPrice::Branching if model == Model::VarRuot => {
-                return Err(Error::argument("growth_price", options.growth_price, "quadratic or power"));
-            }
-            _ => GrowthLaw::quadratic(if model == Model::VarRuot { delta * delta } else { 1.0 })?,
-        };
+        let mut law = None;
         let equations: Box<dyn Equations> = match model {
             Model::MioFlow => Box::new(Flow { growth: None }),
-            Model::Tigon => Box::new(Flow { growth: Some(penalty) }),
-            Model::DeepRuot => Box::new(DeepRuot { sigma, growth: penalty }),
-            Model::VarRuot => Box::new(VarRuot { sigma: sigma.start, law }),
+            Model::Tigon => Box::new(Flow { growth: Some(penalty()?) }),
+            Model::DeepRuot => Box::new(DeepRuot { sigma, growth: penalty()? }),
+            Model::VarRuot => {
+                let alpha = delta * delta;
+                let chosen = match options.growth_price {
+                    GrowthPrice::Quadratic => GrowthLaw::quadratic(alpha)?,
+                    GrowthPrice::Power => GrowthLaw::power(alpha, options.growth_cap)?,
+                    GrowthPrice::Branching => return Err(refused("quadratic or power")),
+                };
+                law = Some(chosen);
+                Box::new(VarRuot { sigma: sigma.start, law: chosen })
+            }
         };
         let mut populations = vec![];
         for k in 0..snapshots.len() {
@@ -317,7 +331,8 @@ impl<'a> Run<'a> {
     }
 
     /// The model's networks, in the order in which its equations take them.
-    fn learners(&self, training: &TrainingOptions) -> Result<Vec<Learner>> {
+    fn learners(&self) -> Result<Vec<Learner>> {
+        let training = self.training;
         let growth_hidden = training.growth_hidden.as_ref().unwrap_or(&training.hidden);
         let networks = match self.model {
             Model::MioFlow => vec![(&training.hidden, self.dims)],
@@ -333,12 +348,13 @@ impl<'a> Run<'a> {
             learners.push(Learner::new(Mlp::new(shape, self.seed, index as u64)?, training.ema));
         }
         if self.model == Model::DeepRuot {
-            learners.push(Learner::new(self.density_network(training)?, training.ema));
+            learners.push(Learner::new(self.density_network()?, training.ema));
         }
         Ok(learners)
     }
 
-    fn density_network(&self, training: &TrainingOptions) -> Result<Mlp> {
+    fn density_network(&self) -> Result<Mlp> {
+        let training = self.training;
         let hidden = training.score_hidden.as_ref().unwrap_or(&training.hidden);
         Mlp::new(training.architecture(hidden, self.dims, 1), self.seed, 2)
     }
@@ -365,7 +381,7 @@ impl<'a> Run<'a> {
         let mut outcome = Outcome { losses: vec![], terms: vec![], stopped: None };
         for epoch in 0..stage.epochs {
             let loss = outcome.losses.last().copied();
-            let progress = Progress { stage: stage.name, done: epoch, total: stage.epochs, loss };
+            let progress = Progress { stage: stage.phase.name(), done: epoch, total: stage.epochs, loss };
             if reporter.report(&progress).is_break() {
                 outcome.stopped = Some(Error::Cancelled);
                 break;
@@ -381,7 +397,7 @@ impl<'a> Run<'a> {
                     outcome.stopped = Some(Error::NonFinite(format!(
                         "the loss or its gradient is not finite at step {epoch} of {}: {loss}; a smaller learning_rate or \
                          a clip of the gradient would keep it so",
-                        stage.name
+                        stage.phase.name()
                     )));
                     break;
                 }
@@ -417,7 +433,7 @@ impl<'a> Run<'a> {
         paths: &mut Paths,
         gradients: &mut [Vec<f32>],
     ) -> Result<(f64, Terms)> {
-        let run = self.run_number(stage.name, epoch);
+        let run = stage.phase.run_number(epoch);
         let start = self.start(run);
         let equations = &*self.equations;
         paths.forward(equations, networks, &self.stepping, run, &start)?;
@@ -493,7 +509,7 @@ impl<'a> Run<'a> {
         threads: &Threads,
         reporter: &mut Reporter<'_, '_>,
     ) -> Result<Option<Error>> {
-        let stage = "score";
+        let phase = Phase::Score;
         let mut networks: Vec<Mlp> = moving.iter().map(|learner| learner.network.clone()).collect();
         if self.model == Model::DeepRuot {
             networks.push(density.network.clone());
@@ -504,12 +520,13 @@ impl<'a> Run<'a> {
         let mut matching = ScoreMatching::new(SCORE_ROWS, self.dims, &density.network);
         for epoch in 0..epochs {
             let loss = report.score_losses.last().copied();
-            if reporter.report(&Progress { stage, done: epoch, total: epochs, loss }).is_break() {
+            if reporter.report(&Progress { stage: phase.name(), done: epoch, total: epochs, loss }).is_break()
+            {
                 return Ok(Some(Error::Cancelled));
             }
             let loss = threads.run(|| {
                 if epoch % FRESH_PATHS == 0 {
-                    let run = self.run_number(stage, epoch);
+                    let run = phase.run_number(epoch);
                     paths.forward(&*self.equations, &networks, &self.stepping, run, &self.start(run))?;
                     matching.take(paths);
                 }
@@ -544,16 +561,6 @@ impl<'a> Run<'a> {
             || self.populations.iter().any(|population| population.target.is_none())
     }
 
-    /// A number of its own for every rollout of a fit.
-    fn run_number(&self, stage: &str, epoch: usize) -> u64 {
-        let stage = match stage {
-            "pre-training" => 0,
-            "score" => 1,
-            _ => 2,
-        };
-        (epoch as u64) * 3 + stage
-    }
-
     /// The particles at the first snapshot: all its cells, or a sample of them.
     fn start(&self, run: u64) -> Cloud {
         let first = &self.populations[0];
@@ -580,50 +587,6 @@ impl<'a> Run<'a> {
             draws.log_density.push(mixture.log_density(&x) as f32);
         }
         Some(draws)
-    }
-}
-
-impl Target {
-    fn new(x: &[f32], weights: &[f64], dims: usize, mass: f64) -> Result<Self> {
-        let view = MatrixView::from_f32(x, weights.len(), dims)?;
-        Ok(Self { cloud: PointCloud::new(view, Some(weights))?.normalised(), mass })
-    }
-}
-
-impl Population {
-    fn new(snapshots: &Snapshots, k: usize, scaling: &Scaling, batch_size: usize) -> Result<Self> {
-        let dims = snapshots.dims();
-        let (mut x, mut weights) = (vec![], vec![]);
-        let mut row = vec![0.0; dims + 1];
-        let total = snapshots.mass(k);
-        for (point, &weight) in snapshots.points(k).chunks_exact(dims).zip(snapshots.weights(k)) {
-            if weight > 0.0 {
-                scaling.write_row(snapshots.times()[k], point, &mut row);
-                x.extend_from_slice(&row[1..]);
-                weights.push(weight / total);
-            }
-        }
-        let mass = total / snapshots.mass(0);
-        let whole = weights.len() <= batch_size;
-        let target = whole.then(|| Target::new(&x, &weights, dims, mass)).transpose()?;
-        Ok(Self { x, weights, mass, target })
-    }
-
-    /// `count` different rows at random, or all of them in order.
-    fn sample(&self, count: usize, (seed, run, k): (u64, u64, u64)) -> Vec<usize> {
-        let mut rows: Vec<usize> = (0..self.weights.len()).collect();
-        if count < rows.len() {
-            let mut rng = stream(seed, Purpose::Minibatch, run, 1 << 32 | k);
-            return rows.partial_shuffle(&mut rng, count).0.to_vec();
-        }
-        rows
-    }
-
-    /// The cells `rows` and their weights, of sum 1.
-    fn rows(&self, rows: &[usize], dims: usize) -> (Vec<f32>, Vec<f64>) {
-        let x = rows.iter().flat_map(|&i| &self.x[i * dims..(i + 1) * dims]).copied().collect();
-        let total: f64 = rows.iter().map(|&i| self.weights[i]).sum();
-        (x, rows.iter().map(|&i| self.weights[i] / total).collect())
     }
 }
 
@@ -658,98 +621,5 @@ impl Best {
     }
 }
 
-/// A single evaluation of a fit's loss, for the tests of its gradient.
 #[cfg(test)]
-pub(super) mod probe {
-    use super::*;
-
-    pub(crate) struct Probe {
-        run: Run<'static>,
-        stage: Stage,
-        networks: Vec<Mlp>,
-        paths: Paths,
-    }
-
-    impl Probe {
-        pub(crate) fn new(
-            snapshots: &Snapshots,
-            model: Model,
-            options: &RolloutOptions,
-            training: &TrainingOptions,
-        ) -> Self {
-            Self::with_delta(snapshots, model, options, training, 1.3)
-        }
-
-        /// Growth that costs so much, or a growth network so small, that weights stay what they are.
-        pub(crate) fn without_growth(
-            snapshots: &Snapshots,
-            model: Model,
-            options: &RolloutOptions,
-            training: &TrainingOptions,
-        ) -> Self {
-            let delta = if model == Model::VarRuot { 1e4 } else { 1.3 };
-            let mut probe = Self::with_delta(snapshots, model, options, training, delta);
-            if model == Model::DeepRuot {
-                // Its gradient is then zero, and so is its share of every direction.
-                probe.networks[1].parameters_mut().fill(0.0);
-            }
-            probe
-        }
-
-        fn with_delta(
-            snapshots: &Snapshots,
-            model: Model,
-            options: &RolloutOptions,
-            training: &TrainingOptions,
-            delta: f64,
-        ) -> Self {
-            let (options, training) = (options.clone(), training.clone());
-            // A test's few bytes may outlive it.
-            let (options, training): (&'static _, &'static _) =
-                (Box::leak(Box::new(options)), Box::leak(Box::new(training)));
-            let numbers = Numbers { sigma: 0.4, delta };
-            let scaling = Scaling::of(snapshots);
-            let run = Run::new(snapshots, &scaling, model, numbers, options, training, 7).unwrap();
-            let learners = run.learners(training).unwrap();
-            let paths = run.paths(&learners).unwrap();
-            let energy = options.energy_weight / (run.grid.intervals() * run.dims) as f64;
-            let weights = PathWeights {
-                energy,
-                residual: options.residual_weight,
-                initial: options.initial_density_weight,
-            };
-            let mut networks: Vec<Mlp> = learners.into_iter().map(|learner| learner.network).collect();
-            // Larger weights than at a start of training bend the fields more.
-            networks.iter_mut().flat_map(|n| n.parameters_mut()).for_each(|p| *p *= 1.5);
-            Self { stage: Stage { name: "training", epochs: 1, weights }, run, networks, paths }
-        }
-
-        pub(crate) fn networks(&self) -> usize {
-            self.networks.len()
-        }
-
-        pub(crate) fn evaluate(&mut self) -> (f64, Vec<Vec<f32>>) {
-            let mut gradients: Vec<Vec<f32>> =
-                self.networks.iter().map(|network| vec![0.0; network.parameters().len()]).collect();
-            let (loss, _) =
-                self.run.evaluate(&self.stage, 0, &self.networks, &mut self.paths, &mut gradients).unwrap();
-            (loss, gradients)
-        }
-
-        pub(crate) fn loss_along(&mut self, direction: &[Vec<f64>], step: f64) -> f64 {
-            let before = self.networks.clone();
-            for (network, direction) in self.networks.iter_mut().zip(direction) {
-                for (parameter, d) in network.parameters_mut().iter_mut().zip(direction) {
-                    *parameter = (f64::from(*parameter) + step * d) as f32;
-                }
-            }
-            let loss = self.evaluate().0;
-            self.networks = before;
-            loss
-        }
-
-        pub(crate) fn was_resampled(&self) -> bool {
-            self.paths.was_resampled()
-        }
-    }
-}
+pub(super) mod probe;

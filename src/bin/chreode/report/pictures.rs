@@ -207,9 +207,13 @@ pub fn loss(section: &ModelSection<'_>) -> Figure {
             (PREDICTED.into(), Mark::Line, format!("mean over {window} steps")),
             ("#f3c3ae".into(), Mark::Line, "every step".into()),
         ],
-        caption: "The loss is a variance that no field can bring to zero: bridges through one place differ. It need only \
-                  stop falling."
-            .into(),
+        caption: match section.report.rollout {
+            Some(_) => "What is left of the distance to the snapshots and of the paths' costs; a sample of cells, or noise, makes \
+                        it rough.",
+            None => "The loss is a variance that no field can bring to zero: bridges through one place differ. It need only \
+                     stop falling.",
+        }
+        .into(),
     }
 }
 
