@@ -1,5 +1,5 @@
-//! The Rust call, timed for the bindings: bindings/python/benchmarks/overhead.py asks for one evaluation at a time, in turn
-//! with its own, so that what else the machine does falls on both.
+//! The Rust call, timed for the bindings: bindings/python/benchmarks/overhead.py and bindings/r/tools/overhead.R ask for one
+//! evaluation at a time, in turn with their own, so that what else the machine does falls on both.
 //!
 //! Arguments: a model file, rows, columns, threads. For each line on stdin, the seconds that the velocity at rows × columns
 //! points takes, on stdout.
