@@ -268,6 +268,25 @@ fn tiny_epsilon_converges_or_says_that_it_did_not() {
 }
 
 #[test]
+fn the_bound_on_sweeps_is_exact() {
+    let (a, b) = (gaussian(40, 2, 0.0, 33), gaussian(50, 2, 0.5, 34));
+    let cost = Cost::HalfSquaredEuclidean;
+    let problem = Problem { source: &a, target: &b, cost, source_penalty: 1.0, target_penalty: 2.0 };
+    let bounded = |max_iterations| {
+        sinkhorn(&problem, &SinkhornOptions { max_iterations, ..SinkhornOptions::new(1e-2) }).unwrap()
+    };
+    let free = bounded(10_000);
+    let needed = free.report.iterations;
+    assert!(free.report.converged && needed > 20, "{:?}", free.report);
+    for max_iterations in (1..20).chain([needed - 1]) {
+        let report = bounded(max_iterations).report;
+        assert_eq!((report.iterations, report.converged), (max_iterations, false));
+        assert!(report.gap.is_finite() && report.gap > 0.0, "{report:?}");
+    }
+    assert_eq!(bounded(needed), free);
+}
+
+#[test]
 fn bad_problems_are_refused_by_name() {
     let (a, b) = (cloud(&[0.0], 1, &[1.0]), cloud(&[1.0], 1, &[2.0]));
     let hard = f64::INFINITY;

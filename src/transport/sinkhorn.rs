@@ -241,34 +241,35 @@ impl<'a> Sweeper<'a> {
 
     /// ε-scaling down to the target, then sweeps until the tolerance is met; (sweeps, converged).
     fn solve(&mut self, options: &SinkhornOptions) -> (usize, bool) {
-        let mut sweeps = self.scale_down(options.epsilon, 0.25, 8, options.max_iterations);
+        // The last sweep is at the target.
+        let mut sweeps = self.scale_down(options.epsilon, 0.25, 8, options.max_iterations.saturating_sub(1));
         let scaled = sweeps;
-        while sweeps < options.max_iterations {
+        loop {
             // The gap belongs to the potentials before g is updated: look first, then move.
             self.sweep(options.epsilon);
             sweeps += 1;
-            if self.is_within(options.tolerance, options.epsilon) {
-                return (sweeps, true);
+            let converged = self.is_within(options.tolerance, options.epsilon);
+            if converged || sweeps >= options.max_iterations {
+                return (sweeps, converged);
             }
             self.update_g(options.epsilon);
             if (sweeps - scaled).is_multiple_of(POLISH_EVERY) {
                 self.polish(options.epsilon, 0.1 * options.tolerance, SPARSE_SWEEPS);
             }
         }
-        self.sweep(options.epsilon);
-        (sweeps, self.is_within(options.tolerance, options.epsilon))
     }
 
-    /// Warm starts from the scale of the costs down to (not including) `epsilon`; returns the sweeps done.
+    /// Warm starts from the scale of the costs down to (not including) `epsilon`, in at most `max` sweeps; returns those done.
     pub(super) fn scale_down(&mut self, epsilon: f64, factor: f64, sweeps_each: usize, max: usize) -> usize {
         let mut sweeps = 0;
         let mut level = self.scale;
         while level > epsilon && sweeps < max {
-            for _ in 0..sweeps_each {
+            let now = sweeps_each.min(max - sweeps);
+            for _ in 0..now {
                 self.sweep(level);
                 self.update_g(level);
             }
-            sweeps += sweeps_each;
+            sweeps += now;
             level *= factor;
         }
         sweeps
