@@ -59,7 +59,7 @@ pub unsafe extern "C" fn chreode_transport(
     })
 }
 
-/// The caller's cloud of points.
+/// The caller's cloud of points; what is wrong with it is told by its name.
 ///
 /// # Safety
 /// As [`chreode_matrix::read`], or NULL.
@@ -73,6 +73,9 @@ unsafe fn cloud(
     room_for(&view)?;
     let told = |error: Error| match error {
         Error::InvalidData(message) => Error::InvalidData(format!("{name}: {message}")),
+        Error::InvalidArgument { name: what, value, allowed } => {
+            Error::InvalidArgument { name: format!("{name}_{what}"), value, allowed }
+        }
         other => other,
     };
     Ok(PointCloud::new(view, weights).map_err(told)?)

@@ -62,11 +62,7 @@ impl PointCloud {
         }
         let weights = weights.map_or_else(|| vec![1.0; rows], <[f64]>::to_vec);
         if weights.len() != rows {
-            return Err(Error::argument(
-                "weights",
-                format!("{} values", weights.len()),
-                &format!("{rows} values"),
-            ));
+            return Err(Error::argument("weights", weights.len(), &format!("{rows} values")));
         }
         if let Some(row) = weights.iter().position(|w| !(*w >= 0.0 && w.is_finite())) {
             let message = format!(

@@ -424,6 +424,10 @@ static void transport(void) {
     chreode_plan_free(plan);
     REFUSED(CHREODE_ERROR_INVALID_DATA, "target: row 2",
             chreode_transport(&source, NULL, 0, &target, no_weights, 2, NULL, &plan));
+    REFUSED(CHREODE_ERROR_INVALID_ARGUMENT, "source_weights must be 3 values, got 2",
+            chreode_transport(&source, weights, 2, &target, weights, 2, NULL, &plan));
+    REFUSED(CHREODE_ERROR_INVALID_ARGUMENT, "target_weights must be 2 values, got 1",
+            chreode_transport(&source, NULL, 0, &target, weights, 1, NULL, &plan));
 }
 
 static void nulls(void) {
