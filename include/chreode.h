@@ -635,7 +635,8 @@ chreode_status chreode_model_field(const chreode_model *model,
  * branching, strictly decreasing. `weights` has one weight a row of `points`, or is NULL with count 0 if all weigh 1. A
  * branching population starts from equal cells: unequal weights are resampled first.
  *
- * Unless the option `threads` is set, the model's threads are used.
+ * The option `threads` is about this call alone: 0 is all cores, as everywhere. Where it is not set, the model's threads are
+ * used.
  */
 chreode_status chreode_simulate(const chreode_model *model,
                                 double start_time,
@@ -731,7 +732,8 @@ chreode_status chreode_trajectory_newick(const chreode_trajectory *trajectory,
 
 /**
  * Predicts every later snapshot from all cells of the first and compares, by options of the list "evaluate" (NULL: all
- * defaults). Unless the option `threads` is set, the model's threads are used.
+ * defaults). The option `threads` is about this call alone: 0 is all cores, as everywhere. Where it is not set, the model's
+ * threads are used.
  */
 chreode_status chreode_evaluate(const chreode_model *model,
                                 const chreode_snapshots *snapshots,

@@ -8,7 +8,6 @@ use super::options::{build, chreode_options};
 use super::pointers::{borrow, clear, fill, fill_text, free, give, put, text};
 use super::snapshots::chreode_snapshots;
 use super::status::{chreode_status, guard, guard_free};
-use super::workers::run_once;
 use crate::error::Error;
 use crate::evaluate::protocol::Protocol;
 use crate::evaluate::{Evaluation, TimePoint};
@@ -47,7 +46,8 @@ fn by_name<T>(measures: &[Measure<T>], name: &str) -> Result<fn(&T) -> f64, Erro
 }
 
 /// Predicts every later snapshot from all cells of the first and compares, by options of the list "evaluate" (NULL: all
-/// defaults). Unless the option `threads` is set, the model's threads are used.
+/// defaults). The option `threads` is about this call alone: 0 is all cores, as everywhere. Where it is not set, the model's
+/// threads are used.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn chreode_evaluate(
     model: *const chreode_model,
@@ -63,8 +63,8 @@ pub unsafe extern "C" fn chreode_evaluate(
         let protocol = build::<Protocol>(options)?;
         let threads = protocol.simulation.threads;
         let work = || protocol.run(&model.dynamics, snapshots);
-        let measured = if threads == 0 { model.workers.run(work)? } else { run_once(threads, work)? };
-        give("evaluation", evaluation, chreode_evaluation(measured?))
+        let measured = model.workers.run_as_asked(threads, work)??;
+        give("evaluation", evaluation, chreode_evaluation(measured))
     })
 }
 

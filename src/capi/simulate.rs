@@ -8,7 +8,6 @@ use super::options::{build, chreode_options};
 use super::pointers::{borrow, clear, fill, fill_text, free, give, optional_slice, put, slice};
 use super::snapshots::room_for;
 use super::status::{Failure, chreode_status, guard, guard_free};
-use super::workers::run_once;
 use crate::error::Error;
 use crate::simulate::Particles;
 use crate::simulate::lineage::{Fate, Lineage, Node};
@@ -40,7 +39,8 @@ use chreode_fate::*;
 /// branching, strictly decreasing. `weights` has one weight a row of `points`, or is NULL with count 0 if all weigh 1. A
 /// branching population starts from equal cells: unequal weights are resampled first.
 ///
-/// Unless the option `threads` is set, the model's threads are used.
+/// The option `threads` is about this call alone: 0 is all cores, as everywhere. Where it is not set, the model's threads are
+/// used.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn chreode_simulate(
     model: *const chreode_model,
@@ -66,12 +66,8 @@ pub unsafe extern "C" fn chreode_simulate(
         }
         let start = particles(points, start_time, weights)?;
         let work = || simulation.run(&model.dynamics, &start, times);
-        let outcome = if simulation.threads == 0 {
-            model.workers.run(work)?
-        } else {
-            run_once(simulation.threads, work)?
-        };
-        let Outcome { trajectory: simulated, lineage } = outcome?;
+        let Outcome { trajectory: simulated, lineage } =
+            model.workers.run_as_asked(simulation.threads, work)??;
         give(
             "trajectory",
             trajectory,

@@ -51,6 +51,19 @@ impl Workers {
         self.count
     }
 
+    /// Runs `work` on as many threads as its options ask for, which are there for this call only; on the handle's where they
+    /// do not ask.
+    pub(super) fn run_as_asked<R: Send>(
+        &self,
+        asked: Option<usize>,
+        work: impl FnOnce() -> R + Send,
+    ) -> std::result::Result<R, Failure> {
+        match asked {
+            Some(count) => Ok(run_once(count, work)?),
+            None => self.run(work),
+        }
+    }
+
     /// Runs `work` on the handle's threads.
     pub(super) fn run<R: Send>(&self, work: impl FnOnce() -> R + Send) -> std::result::Result<R, Failure> {
         if self.started.get().is_none() {

@@ -84,8 +84,8 @@ macro_rules! simulation_entries {
             },
             Entry {
                 name: "threads",
-                kind: Integer(0..=1024, |o, v| o.$($path.)*threads = v as usize),
-                default: Value("0"),
+                kind: Integer(0..=1024, |o, v| o.$($path.)*threads = Some(v as usize)),
+                default: Rule("those of the model"),
                 meaning: "Threads to compute with, 0 for all cores; the results are the same bits at any number",
             },
             $($more,)*

@@ -52,8 +52,9 @@ pub struct Simulation {
     pub motion: Option<branching::Motion>,
     /// Branching: see [`branching::Options::max_population`].
     pub max_population: usize,
-    /// Threads; 0 for the ambient rayon pool. [`run`](Self::run) uses the pool that it is called in.
-    pub threads: usize,
+    /// Threads, 0 for all cores, for a host to start: [`run`](Self::run) uses the pool that it is called in, as a host does that
+    /// was not told.
+    pub threads: Option<usize>,
 }
 
 impl Default for Simulation {
@@ -70,7 +71,7 @@ impl Default for Simulation {
             turnover: branching.turnover,
             motion: None,
             max_population: branching.max_population,
-            threads: 0,
+            threads: None,
         }
     }
 }

@@ -439,6 +439,24 @@ static void nulls(void) {
     chreode_plan_free(NULL);
 }
 
+/* In a child of fork, where the model's threads are missing, it shows which a call asks for: the model's only where the option
+ * is not set. */
+static void threads_of_a_call(chreode_model *model) {
+    static const double start[] = {0.5, 1}, time[] = {1};
+    const chreode_matrix points = {start, 1, 2, 2, 1, CHREODE_F64};
+    chreode_options *options = NULL;
+    chreode_trajectory *trajectory = NULL;
+    OK(chreode_options_new("simulate", &options));
+    REFUSED(CHREODE_ERROR_FORKED, "forked",
+            chreode_simulate(model, 0, &points, NULL, 0, time, 1, options, &trajectory));
+    for (int count = 0; count < 3; ++count) {
+        OK(chreode_options_set_integer(options, "threads", count));
+        OK(chreode_simulate(model, 0, &points, NULL, 0, time, 1, options, &trajectory));
+        chreode_trajectory_free(trajectory);
+    }
+    chreode_options_free(options);
+}
+
 /* A model that computed before fork says so in the child; one made there works. */
 static void forks(chreode_model *model) {
     fields(model);
@@ -456,6 +474,7 @@ static void forks(chreode_model *model) {
         const chreode_matrix in = {zero, 1, 2, 2, 1, CHREODE_F32};
         const chreode_matrix_mut out = {velocity, 1, 2, 2, 1, CHREODE_F32};
         REFUSED(CHREODE_ERROR_FORKED, "forked", chreode_model_field(model, "velocity", 0, &in, &out));
+        threads_of_a_call(model);
         chreode_model_free(model);
         OK(chreode_model_from_bytes(buffer, size, &model));
         OK(chreode_model_field(model, "velocity", 0, &in, &out));
