@@ -230,7 +230,7 @@ typedef struct {
  * Strides may be negative or zero. With n cells of d coordinates: C and numpy order has strides (d, 1); a column-major
  * n x d matrix (R, Julia) has strides (1, n); a column-major d x n matrix (Julia) has strides (d, 1).
  *
- * `data` may be NULL if there are no rows or no columns.
+ * `data` is not looked at if there are no rows or no columns: NULL will do, and so will the odd address of an empty array.
  */
 typedef struct {
     /**

@@ -285,6 +285,72 @@ fn shapes_that_cannot_be_are_refused() {
     free(model);
 }
 
+/// As R hands them over, whose empty arrays lie at the address 1.
+#[test]
+fn matrices_without_elements_are_taken_or_refused_wherever_they_lie() {
+    let (model, times, invalid) = (fitted("usb", "7"), [0.0, 1.0], CHREODE_ERROR_INVALID_DATA);
+    let square = matrix(&SQUARE, 4, 2, (2, 1));
+    let (mut data, mut plan, mut trajectory) = (null_mut(), null_mut(), null_mut());
+    for (address, dtype) in [(0, CHREODE_F64), (1, CHREODE_F64), (1, CHREODE_F32), (7, CHREODE_F64)] {
+        let place = std::ptr::without_provenance_mut::<c_void>(address);
+        for (rows, cols, told) in [(0, 2, "cells"), (4, 0, "column"), (0, 0, "column")] {
+            let empty =
+                chreode_matrix { data: place, rows, cols, dtype, row_stride: 1, col_stride: rows as isize };
+            let labels = times.repeat(2);
+            refused!(
+                invalid,
+                told,
+                chreode_snapshots_new(&empty, labels.as_ptr(), rows, null(), 0, &mut data)
+            );
+            refused!(
+                invalid,
+                "source",
+                chreode_transport(&empty, null(), 0, &square, null(), 0, null(), &mut plan)
+            );
+            refused!(
+                invalid,
+                "target",
+                chreode_transport(&square, null(), 0, &empty, null(), 0, null(), &mut plan)
+            );
+            let none = chreode_matrix_mut { data: place, rows, cols, dtype, row_stride: 1, col_stride: 1 };
+            // SAFETY: an empty matrix is neither read nor written.
+            let (field, simulated) = unsafe {
+                (
+                    chreode_model_field(model, c"velocity".as_ptr(), 0.0, &empty, &none),
+                    chreode_simulate(
+                        model,
+                        0.0,
+                        &empty,
+                        null(),
+                        0,
+                        times.as_ptr(),
+                        2,
+                        null(),
+                        &mut trajectory,
+                    ),
+                )
+            };
+            if cols == 2 {
+                assert_eq!(
+                    (field, simulated),
+                    (CHREODE_OK, CHREODE_OK),
+                    "no points go nowhere: {}",
+                    message()
+                );
+                ok!(chreode_trajectory_points(trajectory, 1, &none));
+                // SAFETY: made above.
+                unsafe { chreode_trajectory_free(trajectory) };
+            } else {
+                is!(CHREODE_ERROR_INVALID_ARGUMENT, "", simulated);
+                assert!(
+                    field == CHREODE_ERROR_INVALID_ARGUMENT && !message().is_empty() && trajectory.is_null()
+                );
+            }
+        }
+    }
+    free(model);
+}
+
 #[test]
 fn outputs_whose_elements_overlap_are_refused() {
     let model = fitted("wfr-fm", "3");

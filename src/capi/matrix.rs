@@ -18,7 +18,7 @@ pub const CHREODE_F64: i32 = 1;
 /// Strides may be negative or zero. With n cells of d coordinates: C and numpy order has strides (d, 1); a column-major
 /// n x d matrix (R, Julia) has strides (1, n); a column-major d x n matrix (Julia) has strides (d, 1).
 ///
-/// `data` may be NULL if there are no rows or no columns.
+/// `data` is not looked at if there are no rows or no columns: NULL will do, and so will the odd address of an empty array.
 #[repr(C)]
 #[derive(Debug, Clone, Copy)]
 pub struct chreode_matrix {
@@ -92,15 +92,19 @@ impl Extent {
                 shape.0, shape.1, strides.0, strides.1
             )));
         };
-        if span > 0 && data.is_null() {
+        let double = dtype == CHREODE_F64;
+        if span == 0 {
+            return Ok(Self { origin, span, double });
+        }
+        if data.is_null() {
             return Err(null(&format!("{name}: data")));
         }
-        if dtype == CHREODE_F64 {
+        if double {
             check_aligned(name, data.cast::<f64>())?;
         } else {
             check_aligned(name, data.cast::<f32>())?;
         }
-        Ok(Self { origin, span, double: dtype == CHREODE_F64 })
+        Ok(Self { origin, span, double })
     }
 
     /// The addresses of all elements.

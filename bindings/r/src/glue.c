@@ -83,20 +83,17 @@ SEXP filled_text(text_of function, const void *of) {
     return result;
 }
 
-/* R points to the address 1 where there are no elements. */
-static double *data_of(SEXP x) { return XLENGTH(x) > 0 ? REAL(x) : NULL; }
-
 int matrix_of(SEXP x, chreode_matrix *view) {
     if (TYPEOF(x) != REALSXP || !Rf_isMatrix(x)) return 0;
     size_t rows = (size_t)Rf_nrows(x);
-    chreode_matrix found = {data_of(x), rows, (size_t)Rf_ncols(x), 1, (ptrdiff_t)rows, CHREODE_F64};
+    chreode_matrix found = {REAL(x), rows, (size_t)Rf_ncols(x), 1, (ptrdiff_t)rows, CHREODE_F64};
     *view = found;
     return 1;
 }
 
 chreode_matrix_mut matrix_to(SEXP x) {
     size_t rows = (size_t)Rf_nrows(x);
-    chreode_matrix_mut view = {data_of(x), rows, (size_t)Rf_ncols(x), 1, (ptrdiff_t)rows, CHREODE_F64};
+    chreode_matrix_mut view = {REAL(x), rows, (size_t)Rf_ncols(x), 1, (ptrdiff_t)rows, CHREODE_F64};
     return view;
 }
 

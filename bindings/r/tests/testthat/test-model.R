@@ -81,6 +81,7 @@ test_that("fields are evaluated each at its time", {
     all <- predict(fit, points, 1, field = c("velocity", "growth", "score"))
     expect_named(all, c("velocity", "growth", "score_drift"))
     expect_identical(dim(predict(fit, points[0, ], 1)), c(0L, 2L))
+    expect_refused(predict(fit, points[, 0], 1), "chreode_invalid_argument", "dimension of the model")
     expect_identical(dim(predict(fit)), dim(small_data()$x))
     expect_refused(predict(fit, points, 1, "velosity"), "chreode_invalid_argument", "nearest: velocity")
     expect_refused(predict(fit, points, 1, 3), "chreode_invalid_argument", "field")

@@ -56,6 +56,7 @@ test_that("what cannot be simulated is refused", {
     expect_refused(simulate(fit, points = 1000), "chreode_invalid_argument", "from 1 to 60")
     expect_refused(simulate(fit, points = matrix("a")), "chreode_invalid_argument", "points")
     expect_refused(simulate(fit, points = matrix(0, 3, 1)), "chreode_invalid_argument", "")
+    expect_refused(simulate(fit, points = matrix(0, 3, 0)), "chreode_invalid_argument", "")
     expect_refused(simulate(fit, points = matrix(NaN, 3, 2)), "chreode_invalid_data", "row 1")
     expect_refused(simulate(fit, weights = 1), "chreode_invalid_argument", "weights")
     expect_refused(simulate(fit, weights = rep(-1, 60)), "chreode_invalid_data", "")

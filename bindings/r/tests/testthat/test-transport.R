@@ -48,5 +48,6 @@ test_that("what is no problem of transport is refused", {
     expect_refused(
         transport(x, x, c(1, 1), c(1, 5), cost = "euclidean", penalty = Inf), "chreode_infeasible", ""
     )
-    expect_refused(transport(x[0, , drop = FALSE], x), "chreode_invalid_data", "")
+    expect_refused(transport(x[0, , drop = FALSE], x), "chreode_invalid_data", "source: a point cloud needs points")
+    expect_refused(transport(x, x[, 0]), "chreode_invalid_data", "target: a point cloud needs points")
 })
