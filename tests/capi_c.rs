@@ -9,12 +9,13 @@ use std::process::Command;
 
 use capi_support::{Library, folder, has, program_of, root, succeed, under_valgrind};
 
-/// `tests/c/capi.c` in `folder`, as strictly as a compiler can.
-fn compile(folder: &Path, library: &Library) -> PathBuf {
-    let (root, program) = (root(), folder.join("capi"));
+/// A program of `tests/c` in `folder`, as strictly as a compiler can.
+fn compile(name: &str, folder: &Path, library: &Library) -> PathBuf {
+    let (root, program) = (root(), folder.join(name));
     let mut cc = Command::new("cc");
     cc.args(["-std=c99", "-Wall", "-Wextra", "-Wpedantic", "-Werror", "-g", "-o"]).arg(&program);
-    cc.arg("-I").arg(root.join("include")).arg(root.join("tests/c/capi.c")).args(library.arguments(folder));
+    let source = root.join(format!("tests/c/{name}.c"));
+    cc.arg("-I").arg(root.join("include")).arg(source).args(library.arguments(folder));
     succeed(&mut cc);
     program
 }
@@ -22,7 +23,7 @@ fn compile(folder: &Path, library: &Library) -> PathBuf {
 #[test]
 fn a_c_program_gets_what_the_header_promises_from_the_shared_library() {
     if has("cc") {
-        let told = succeed(&mut Command::new(compile(&folder("c-shared"), &Library::Shared)));
+        let told = succeed(&mut Command::new(compile("capi", &folder("c-shared"), &Library::Shared)));
         assert_eq!(told, "all as promised\n");
     }
 }
@@ -51,7 +52,7 @@ fn a_c_program_gets_what_the_header_promises_from_the_static_library() {
     if !cfg!(target_os = "linux") || !has("cc") {
         return;
     }
-    let program = compile(&folder("c-static"), &Library::Static);
+    let program = compile("capi", &folder("c-static"), &Library::Static);
     assert_eq!(succeed(&mut Command::new(program)), "all as promised\n");
 }
 
@@ -60,8 +61,24 @@ fn a_c_program_neither_leaks_nor_touches_what_is_not_its_own() {
     if !cfg!(target_os = "linux") || !has("cc") || !has("valgrind") {
         return;
     }
-    let program = compile(&folder("c-valgrind"), &Library::Shared);
+    let program = compile("capi", &folder("c-valgrind"), &Library::Shared);
     assert_eq!(succeed(under_valgrind(&program).arg("without-fork")), "all as promised\n");
+}
+
+#[test]
+fn a_panic_inside_is_a_status_and_prints_nothing() {
+    // Elsewhere a program's functions do not take the place of the system's.
+    if !cfg!(target_os = "linux") || !has("cc") {
+        return;
+    }
+    for (name, library) in [("c-panics", Library::Shared), ("c-panics-static", Library::Static)] {
+        let output = Command::new(compile("panics", &folder(name), &library)).output().unwrap();
+        let (told, printed) =
+            (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+        assert!(output.status.success() && printed.is_empty(), "{}: {printed}", output.status);
+        let panics: u32 = told.trim_end_matches(" panics\n").parse().unwrap();
+        assert!(panics >= 3, "the fit reads its clock before, during and after");
+    }
 }
 
 #[test]
