@@ -550,7 +550,7 @@ fn eight_threads_with_handles_of_their_own_do_not_disturb_each_other() {
     });
 }
 
-/// A model that was read must be usable, however wrong it is.
+/// Bytes are a model or are refused, and a model can be used, however wrong it is: whatever is asked of it has an answer.
 fn use_or_refuse(bytes: &[u8]) {
     let mut model = null_mut();
     // SAFETY: the bytes are a slice.
@@ -560,14 +560,58 @@ fn use_or_refuse(bytes: &[u8]) {
         return;
     }
     ok!(chreode_model_set_threads(model, 1));
+    let (mut dims, mut size) = (0, 0);
+    ok!(chreode_model_dims(model, &mut dims));
+    ok!(chreode_model_info(model, null_mut(), 0, &mut size));
+    assert!(!bytes_of(model).is_empty());
+    let answered =
+        |status| assert!(status == CHREODE_OK || (status != CHREODE_ERROR_INTERNAL && !message().is_empty()));
     let square = matrix(&SQUARE, 4, 2, (2, 1));
-    // SAFETY: as the header wants them.
-    let status = unsafe {
-        chreode_model_field(model, c"velocity".as_ptr(), 0.0, &square, &output(&mut [0f32; 8], 4, 2))
-    };
-    // Of another dimension, perhaps.
-    assert!(status == CHREODE_OK || !message().is_empty());
+    for (field, columns) in [(c"velocity", 2), (c"growth", 1), (c"score_drift", 2), (c"landscape", 1)] {
+        let (mut numbers, name) = ([0f32; 8], field.as_ptr());
+        // SAFETY: as the header wants them; the dimension may be another.
+        answered(unsafe {
+            chreode_model_field(model, name, 0.5, &square, &output(&mut numbers, 4, columns))
+        });
+    }
+    for mode in ["ode", "sde", "branching"] {
+        let set = options(
+            "simulate",
+            &[("mode", mode), ("step", "0.5"), ("max_steps", "9"), ("max_population", "99")],
+        );
+        let mut trajectory = null_mut();
+        // SAFETY: as above.
+        unsafe {
+            answered(chreode_simulate(
+                model,
+                0.0,
+                &square,
+                null(),
+                0,
+                [1.0].as_ptr(),
+                1,
+                set,
+                &mut trajectory,
+            ));
+            chreode_trajectory_free(trajectory);
+            chreode_options_free(set);
+        }
+    }
     free(model);
+}
+
+/// A model of each kind: velocity; with growth and score; with growth and density; potential and score.
+const KINDS: [&str; 4] = ["ot-cfm", "usb", "deep-ruot", "var-ruot"];
+
+/// The header of a model's bytes, after its eight bytes of length, and the parameters.
+fn parts(bytes: &[u8]) -> (&[u8], &[u8]) {
+    let length = u64::from_le_bytes(bytes[..8].try_into().unwrap()) as usize;
+    bytes[8..].split_at(length)
+}
+
+/// The bytes of a model with this header.
+fn with_header(header: &[u8], parameters: &[u8]) -> Vec<u8> {
+    [&(header.len() as u64).to_le_bytes()[..], header, parameters].concat()
 }
 
 proptest! {
@@ -576,8 +620,8 @@ proptest! {
     #[test]
     fn models_of_random_bytes_are_refused(bytes in prop::collection::vec(any::<u8>(), 0..300)) {
         use_or_refuse(&bytes);
-        let header = b"{\"__metadata__\":{\"chreode\":\"";
-        use_or_refuse(&[&(header.len() as u64 + bytes.len() as u64).to_le_bytes()[..], header, &bytes].concat());
+        use_or_refuse(&with_header(&bytes, &[]));
+        use_or_refuse(&with_header(&[b"{\"__metadata__\":{\"chreode\":\"", &bytes[..]].concat(), &[]));
     }
 
     #[test]
@@ -601,16 +645,70 @@ proptest! {
 }
 
 #[test]
-fn models_with_flipped_bytes_are_used_or_refused() {
-    let model = fitted("usb", "6");
-    let good = bytes_of(model);
-    free(model);
-    for length in (0..good.len()).step_by(101) {
-        use_or_refuse(&good[..length]);
+fn models_cut_short_or_with_a_flipped_bit_are_used_or_refused() {
+    for kind in KINDS {
+        let model = fitted(kind, "6");
+        let good = bytes_of(model);
+        free(model);
+        use_or_refuse(&good);
+        let (header, _) = parts(&good);
+        // Every byte of the header, and here and there a parameter's.
+        let looked_at = || (0..8 + header.len()).chain((8 + header.len()..good.len()).step_by(31));
+        for at in looked_at() {
+            use_or_refuse(&good[..at]);
+            let mut bytes = good.clone();
+            bytes[at] ^= 1 << (at % 8);
+            use_or_refuse(&bytes);
+        }
     }
-    for at in (0..good.len()).step_by(3) {
-        let mut bytes = good.clone();
-        bytes[at] ^= 1 << (at % 8);
-        use_or_refuse(&bytes);
+}
+
+#[test]
+fn models_that_claim_to_be_huge_or_odd_are_used_or_refused() {
+    for kind in KINDS {
+        let model = fitted(kind, "8");
+        let good = bytes_of(model);
+        free(model);
+        let (header, parameters) = parts(&good);
+        let length = header.len() as u64;
+        for claimed in
+            [0, 1, length - 1, length + 1, good.len() as u64, 1 << 32, 1 << 63, u64::MAX - 7, u64::MAX]
+        {
+            use_or_refuse(&[&claimed.to_le_bytes()[..], header, parameters].concat());
+        }
+        // Each number in turn: shapes, offsets, widths, and those of the recipe.
+        let digit = |at: usize| header.get(at).is_some_and(u8::is_ascii_digit);
+        for start in (0..header.len()).filter(|&at| digit(at) && !digit(at - 1)) {
+            let end = (start..).find(|&at| !digit(at)).unwrap();
+            for odd in [
+                "0",
+                "-1",
+                "9",
+                "1e9",
+                "4294967296",
+                "9223372036854775807",
+                "18446744073709551615",
+                "1e999",
+                "null",
+                "[]",
+            ] {
+                let edited = [&header[..start], odd.as_bytes(), &header[end..]].concat();
+                use_or_refuse(&with_header(&edited, parameters));
+            }
+        }
     }
+    // Nested deeper than any stack, in the header and in the recipe inside.
+    for open in ["[", "{\"a\":"] {
+        let deep = open.repeat(100_000);
+        use_or_refuse(&with_header(deep.as_bytes(), &[]));
+        let recipe = serde_json::json!({ "__metadata__": { "chreode": deep } });
+        use_or_refuse(&with_header(recipe.to_string().as_bytes(), &[]));
+    }
+    let mut model = null_mut();
+    let told = "less than memory holds";
+    refused!(
+        CHREODE_ERROR_INVALID_ARGUMENT,
+        told,
+        chreode_model_from_bytes([0].as_ptr(), usize::MAX, &mut model)
+    );
 }
