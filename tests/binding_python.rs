@@ -29,6 +29,10 @@ fn install(python: &Python) -> PathBuf {
         .env("CARGO_TARGET_DIR", scratch("python-build"))
         .env("CHREODE_LIBRARY", library.expect("cargo built the shared library"));
     succeed(&mut pip);
+    let licence = format!("chreode-{}.dist-info/licenses/LICENSE", env!("CARGO_PKG_VERSION"));
+    let (wheels, ours) =
+        (fs::read(target.join(&licence)).expect(&licence), fs::read(root().join("LICENSE")).unwrap());
+    assert!(wheels == ours, "a wheel carries the licence of the crate");
     target
 }
 
