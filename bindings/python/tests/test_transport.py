@@ -53,7 +53,7 @@ def test_bad_input():
         (ValueError, None, lambda: chreode.transport(X, Y[:, :1])),
         (ValueError, None, lambda: chreode.transport(X[:0], Y)),
         (ValueError, "source_weights must be 30 values, got 1", lambda: chreode.transport(X, Y, source_weights=[1.0])),
-        (ValueError, "target_weights must be 40 values, got 30", lambda: chreode.transport(X, Y, target_weights=X[:, 0])),
+        (ValueError, "target_weights must be 40 values, got 2", lambda: chreode.transport(X, Y, target_weights=[1, 2])),
         (ValueError, "target: row 1: the weight is -1", lambda: chreode.transport(X, Y, target_weights=[-1.0] * 40)),
         (ValueError, "epsilon", lambda: chreode.transport(X, Y, epsilon=-1)),
         (TypeError, "None", lambda: chreode.transport(X, None)),
