@@ -71,12 +71,13 @@ inline void begin_context(Context &context, char *stack, size_t size, void (*ent
 class Fiber {
   public:
     /// `entry` never returns: it calls `begun` and then suspends itself for ever.
-    explicit Fiber(void (*entry)()) {
+    Fiber(void (*entry)(), unsigned number) {
         void *got = mmap(nullptr, GUARD + STACK, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
         if (got == MAP_FAILED) throw std::bad_alloc();
         memory = static_cast<char *>(got);
         mprotect(memory, GUARD, PROT_NONE); // a stack that overflows crashes there, and spoils nothing
-        begin_context(own, memory + GUARD, STACK, entry);
+        const size_t stagger = number % 64 * 192; // or all stacks would share the same few lines of the cache
+        begin_context(own, memory + GUARD, STACK - stagger, entry);
     }
     Fiber(const Fiber &) = delete;
     Fiber &operator=(const Fiber &) = delete;

@@ -73,11 +73,11 @@ struct Warp {
 
 struct Thread {
     enum State { Ready, AtBarrier, AtMeeting, Ended };
-    explicit Thread(void (*entry)()) : fiber(entry) {}
+    Thread(void (*entry)(), unsigned number) : fiber(entry, number), number(number), lane(number % WARP) {}
 
     Fiber fiber;
     uint3 index{};
-    unsigned number = 0, lane = 0;
+    const unsigned number, lane;
     Warp *warp = nullptr;
     State state = Ended;
 
@@ -109,8 +109,8 @@ class Machine {
   public:
     /// This OS thread's own.
     static Machine &own() {
-        static thread_local Machine machine;
-        return machine;
+        static thread_local const auto own = std::make_unique<Machine>(); // little room for what is thread-local
+        return *own;
     }
     Machine();
     ~Machine();
@@ -245,7 +245,8 @@ inline std::optional<Fault> Machine::run(const Launch &launch, void (*call)(cons
     }
     make_dynamic(launch.dynamic_shared);
     size = unsigned(block.size());
-    while (threads.size() < size) threads.push_back(std::make_unique<Thread>(&Machine::entry));
+    while (threads.size() < size)
+        threads.push_back(std::make_unique<Thread>(&Machine::entry, unsigned(threads.size())));
 
     std::vector<size_t> blocks(order ? grid.size() : 0);
     for (size_t i = 0; i < blocks.size(); ++i) {
@@ -267,8 +268,6 @@ inline void Machine::begin_block() {
     for (unsigned i = 0; i < size; ++i) {
         Thread &thread = *threads[i];
         thread.index = {i % block.x, i / block.x % block.y, i / block.x / block.y};
-        thread.number = i;
-        thread.lane = i % WARP;
         thread.warp = &warps[i / WARP];
         push(thread);
     }
