@@ -31,6 +31,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("nv_dir", nargs="?", type=Path)
     parser.add_argument("--sources", type=Path, default=HERE, help="the folder of the .cu files")
+    parser.add_argument("--output", type=Path, default=HERE / "ptx", help="the folder of the PTX")
     action = parser.add_mutually_exclusive_group()
     action.add_argument("--check", action="store_true")
     action.add_argument("--table", action="store_true")
@@ -39,28 +40,27 @@ def main():
     arguments = parser.parse_args()
 
     nvidia = find_nvidia(arguments.nv_dir)
-    sources = sorted(arguments.sources.glob("*.cu"))
     if arguments.table:
         dynamic = {kernel: int(count) for kernel, count in (pair.split("=") for pair in arguments.dynamic)}
-        return table(nvidia / PTXAS, [ptx_path(source) for source in sources], dynamic)
+        return table(nvidia / PTXAS, sorted(arguments.output.glob("*.ptx")), dynamic)
     nvrtc = Nvrtc(nvidia / NVRTC)
-    stale = [source for source in sources if not up_to_date(source, nvrtc.compile(source), arguments.check)]
-    for source in stale:
-        print(f"{ptx_path(source)} is not what {source.name} gives: run cuda/compile.py", file=sys.stderr)
-    return 1 if stale else 0
+    made = {source.stem + ".ptx": nvrtc.compile(source) for source in sorted(arguments.sources.glob("*.cu"))}
+    return check(made, arguments.output) if arguments.check else write(made, arguments.output)
 
 
-def ptx_path(source):
-    return source.parent / "ptx" / (source.stem + ".ptx")
+def write(made, folder):
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, ptx in made.items():
+        (folder / name).write_text(ptx)
+    return 0
 
 
-def up_to_date(source, ptx, check):
-    path = ptx_path(source)
-    if check:
-        return path.exists() and path.read_text() == ptx
-    path.parent.mkdir(exist_ok=True)
-    path.write_text(ptx)
-    return True
+def check(made, folder):
+    committed = {path.name: path.read_text() for path in folder.glob("*.ptx")}
+    wrong = sorted(name for name in made.keys() | committed.keys() if made.get(name) != committed.get(name))
+    for name in wrong:
+        print(f"{folder / name} is not what the sources give: run cuda/compile.py", file=sys.stderr)
+    return 1 if wrong else 0
 
 
 def find_nvidia(given):

@@ -50,5 +50,5 @@ __device__ __forceinline__ Shared<U> cast(Shared<T> array) {
 #endif
 
 // NVRTC has no INFINITY.
-#define INFINITY_F32 __builtin_huge_valf()
-#define INFINITY_F64 __builtin_huge_val()
+#define INFINITY_F32 __int_as_float(0x7f800000)
+#define INFINITY_F64 __longlong_as_double(0x7ff0000000000000)

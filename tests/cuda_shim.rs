@@ -16,7 +16,11 @@ fn self_test(name: &str, more: &[&str]) {
     let (program, source) = (folder(name).join("self_test"), root().join("tests/simt/self_test.cpp"));
     let mut cxx = Command::new("c++");
     cxx.args(["-std=c++17", "-O1", "-g", "-Wall", "-Wextra", "-Werror", "-Wno-unknown-pragmas", "-pthread"]);
-    cxx.args(["-DCHREODE_SIMT", "-I"]).arg(root().join("tests/simt")).args(more);
+    cxx.args(["-DCHREODE_SIMT", "-I"])
+        .arg(root().join("tests/simt"))
+        .arg("-I")
+        .arg(root().join("cuda"))
+        .args(more);
     succeed(cxx.arg(source).arg("-o").arg(&program));
     let mut run = Command::new(program);
     run.env("ASAN_OPTIONS", "detect_leaks=1:detect_stack_use_after_return=1");

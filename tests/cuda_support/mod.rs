@@ -50,7 +50,7 @@ pub fn build(how: Build) -> PathBuf {
     ]);
     cxx.args(["-shared", "-fPIC", "-fvisibility=hidden", "-pthread"]).args(flags);
     // The first name that cudarc looks for, so that a real driver is not found in its place.
-    cxx.arg("-Wl,-soname,libcuda.so").arg("-I").arg(&simt);
+    cxx.arg("-Wl,-soname,libcuda.so").arg("-I").arg(&simt).arg("-I").arg(simt.join("../../cuda"));
     cxx.args([simt.join("driver.cpp"), simt.join("kernels.cpp")]).arg("-o").arg(&unfinished);
     let told = cxx.output().unwrap();
     assert!(told.status.success(), "{cxx:?}: {}", String::from_utf8_lossy(&told.stderr));

@@ -1,4 +1,5 @@
-// Every kernel there is, compiled for the CPU. A kernel that is not named here cannot be launched in tests.
+// Every kernel there is, compiled for the CPU: a line for each file and for each of its kernels. What is not named here
+// cannot be launched in tests.
 #include "registry.hpp"
 
 #include "sample.cu"

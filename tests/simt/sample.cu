@@ -1,5 +1,5 @@
 // What the stand-in driver is tested with.
-#include "../../cuda/device.cuh"
+#include "device.cuh"
 
 /// y += a x
 extern "C" __global__ void __launch_bounds__(256) sample_axpy(const float *__restrict__ x, float *y, float a, int n) {
