@@ -9,6 +9,7 @@ use std::process::Command;
 use std::sync::Arc;
 
 use cuda_support::{Build, Standin, environment, standin};
+use cudarc::driver::result;
 use cudarc::driver::sys::{CUevent_flags, CUfunction_attribute, CUresult};
 use cudarc::driver::{CudaContext, CudaFunction, CudaStream, DriverError, LaunchConfig, PushKernelArg};
 use cudarc::nvrtc::Ptx;
@@ -198,6 +199,34 @@ fn what_kernels_do_wrong_is_told() {
     let refused = error(launch_wrong("sample_overrun", 33, Some(0)));
     assert_eq!(refused, CUresult::CUDA_ERROR_INVALID_VALUE);
     assert!(standin.fault().contains("a block of 33 threads, of at most 32"), "{}", standin.fault());
+}
+
+/// Below cudarc's safe layer, which lets none of this happen.
+#[test]
+fn misuse_of_memory_is_told() {
+    let Some(standin) = standin() else { return };
+    let device = Device::new();
+    let is_told = |got: Result<(), DriverError>, what: &str| {
+        assert_eq!(error(got), CUresult::CUDA_ERROR_INVALID_VALUE, "{what}");
+        assert!(standin.fault().contains(what), "{}", standin.fault());
+        standin.set("faults", 0);
+    };
+    let function = device.function("sample_overrun");
+    let mut host = [0_u8; 9];
+    // SAFETY: the stand-in checks each of these before it touches any memory.
+    unsafe {
+        let memory = result::malloc_sync(8).unwrap();
+        is_told(result::memcpy_htod_sync(memory, &host), "9 bytes beyond an allocation");
+        is_told(result::memcpy_dtoh_sync(&mut host[..8], memory + 1), "8 bytes beyond an allocation");
+        is_told(result::memset_d8_sync(memory, 0, 9), "9 bytes beyond an allocation");
+        result::free_sync(memory).unwrap();
+        is_told(result::free_sync(memory), "memory is given back that is not there");
+        is_told(result::memcpy_dtoh_sync(&mut host[..8], memory), "8 bytes beyond an allocation");
+        let mut launch = device.stream.launch_builder(&function);
+        launch.arg(&memory).arg(&0_i32);
+        let shape = LaunchConfig { grid_dim: (1, 1, 1), block_dim: (1, 1, 1), shared_mem_bytes: 0 };
+        is_told(launch.launch(shape).map(|_| ()), "argument 0 points to no allocation");
+    }
 }
 
 #[test]

@@ -214,9 +214,9 @@ Result usable() {
 }
 
 /// What gives something back does so where the context is lost, too, so that tests can tell leaks there.
-Result freed(bool found, const char *what) {
-    if (!found) driver.complain(std::string(what) + " is destroyed that is not there");
-    return !found ? INVALID_HANDLE : driver.lost ? LAUNCH_FAILED : SUCCESS;
+Result freed(bool found, const char *what, Result otherwise = INVALID_HANDLE) {
+    if (!found) driver.complain(std::string(what) + " is given back that is not there");
+    return !found ? otherwise : driver.lost ? LAUNCH_FAILED : SUCCESS;
 }
 
 bool is_stream(void *stream) { return !stream || driver.streams.find(stream); }
@@ -469,7 +469,7 @@ EXPORT Result cuMemAlloc_v2(Address *address, size_t bytes) {
 
 EXPORT Result cuMemFree_v2(Address address) {
     LOCK;
-    return freed(driver.allocations.erase(address & ~DEVICE_BIT), "memory");
+    return freed(driver.allocations.erase(address ^ DEVICE_BIT), "memory", INVALID_VALUE);
 }
 
 #ifndef STANDIN_OLD_DRIVER // drivers before CUDA 11.2 do not have these two
