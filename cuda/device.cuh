@@ -49,6 +49,13 @@ __device__ __forceinline__ Shared<U> cast(Shared<T> array) {
 
 #endif
 
-// NVRTC has no INFINITY.
+// NVRTC has no INFINITY: the bits of one. A function that shall not be copied into its callers is NOINLINE.
+#ifdef CHREODE_SIMT
+#define NOINLINE __attribute__((noinline))
+#define INFINITY_F32 __builtin_huge_valf()
+#define INFINITY_F64 __builtin_huge_val()
+#else
+#define NOINLINE __noinline__
 #define INFINITY_F32 __int_as_float(0x7f800000)
-#define INFINITY_F64 __longlong_as_double(0x7ff0000000000000)
+#define INFINITY_F64 __longlong_as_double(0x7ff0000000000000ll)
+#endif

@@ -47,6 +47,11 @@ pub trait Fields: Sync {
     ///
     /// `scratch` is the caller's, kept between calls, so that a steady-state loop does not allocate.
     fn evaluate(&self, time: f64, points: &[f32], values: FieldValues<'_>, scratch: &mut Scratch);
+
+    /// The learned fields, where that is what they are: those can be evaluated on a device as well.
+    fn learned(&self) -> Option<&Dynamics> {
+        None
+    }
 }
 
 /// The pointwise form of a vector field: (time, point, where to put the value).
@@ -360,6 +365,10 @@ impl Dynamics {
 impl Fields for Dynamics {
     fn dims(&self) -> usize {
         self.scaling.centre.len()
+    }
+
+    fn learned(&self) -> Option<&Dynamics> {
+        Some(self)
     }
 
     fn sigma(&self, time: f64) -> f64 {

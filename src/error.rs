@@ -31,6 +31,8 @@ pub enum Error {
         /// The time at which it was passed.
         time: f64,
     },
+    /// A device other than the CPU cannot be used; the message says why and what to do.
+    Device(String),
     /// A model file is damaged, foreign, or of a version that this library does not read.
     ModelFile(String),
     /// The operating system refused a file.
@@ -54,6 +56,7 @@ impl fmt::Display for Error {
             Error::InvalidData(message)
             | Error::Infeasible(message)
             | Error::NonFinite(message)
+            | Error::Device(message)
             | Error::ModelFile(message) => f.write_str(message),
             Error::Cancelled => f.write_str("cancelled by the caller"),
             Error::PopulationLimit { limit, time } => write!(

@@ -45,6 +45,7 @@
 pub mod bridge;
 pub mod capi;
 pub mod datasets;
+pub mod device;
 pub mod dynamics;
 pub mod error;
 pub mod evaluate;

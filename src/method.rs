@@ -9,6 +9,7 @@ use std::time::Instant;
 use rand::seq::SliceRandom;
 
 use crate::bridge::Bridge;
+use crate::device::{Device, Opened};
 use crate::dynamics::{Drift, Dynamics, ModelInfo, Scaling, Score};
 use crate::error::{Error, Result, positive};
 use crate::exec::progress::{Progress, ProgressFn, Reporter};
@@ -24,7 +25,7 @@ use crate::transport::minibatch::couple;
 use crate::transport::network_simplex::network_simplex;
 use crate::transport::pricing::nearest_distances;
 use crate::transport::sampling::PairSampler;
-use crate::transport::sinkhorn::{SinkhornOptions, sinkhorn};
+use crate::transport::sinkhorn::{self, SinkhornOptions};
 use crate::transport::{Cost, PointCloud, Problem, Report, Solution};
 
 /// A published method.
@@ -236,6 +237,8 @@ pub struct FitOptions {
     pub chunk_size: Option<usize>,
     /// Seed of all random numbers.
     pub seed: u64,
+    /// Where Sinkhorn's sweeps of the couplings run. Exact plans, training and simulation-based methods have none.
+    pub device: Device,
     /// Threads; 0 for the ambient rayon pool.
     pub threads: usize,
     /// Networks and optimiser.
@@ -267,6 +270,7 @@ impl FitOptions {
             penalty: None,
             chunk_size: None,
             seed: 0,
+            device: Device::default(),
             threads: 0,
             training,
             rollout: RolloutOptions::new(model),
@@ -361,6 +365,7 @@ pub fn fit(snapshots: &Snapshots, options: &FitOptions, progress: &mut ProgressF
             format!("a fit needs cells at two times or more; there is one, {}", snapshots.times()[0]);
         return Err(Error::InvalidData(message));
     }
+    let _in_use = open_device(snapshots, options)?;
     let threads = Threads::new(options.threads)?;
     let scaling = Scaling::of(snapshots);
     let parameters = threads.run(|| Parameters::resolve(snapshots, &scaling, options))?;
@@ -443,6 +448,19 @@ pub fn fit(snapshots: &Snapshots, options: &FitOptions, progress: &mut ProgressF
     Ok(Fit { dynamics, report, stopped })
 }
 
+/// Opens the device of a fit's couplings before anything is computed, to be kept while they are.
+fn open_device(snapshots: &Snapshots, options: &FitOptions) -> Result<Opened> {
+    match options.recipe.coupling() {
+        Some(CouplingKind::ExactOt) => options.device.require_cpu("exact couplings")?,
+        Some(_) => {}
+        None => options.device.require_cpu("a method without couplings")?,
+    }
+    let cells =
+        |k: usize| options.chunk_size.map_or(snapshots.count(k), |chunk| snapshots.count(k).min(chunk));
+    let pairs = (1..snapshots.len()).map(|k| cells(k - 1).saturating_mul(cells(k))).max();
+    options.device.open(pairs.unwrap_or(0), sinkhorn::ENOUGH)
+}
+
 /// The one method whose σ may change with time.
 const DEEP_RUOT: Learning = Learning::Rollout(Model::DeepRuot);
 
@@ -462,7 +480,7 @@ fn couple_interval(
         (source, target) = (source.normalised(), target.normalised());
     }
     let solve = |source: &PointCloud, target: &PointCloud| {
-        let solution = parameters.solve(kind, source, target, end - start)?;
+        let solution = parameters.solve(kind, source, target, end - start, options.device)?;
         if solution.report.converged {
             Ok((solution.plan, solution.report))
         } else {
@@ -594,6 +612,7 @@ impl Parameters {
         source: &PointCloud,
         target: &PointCloud,
         h: f64,
+        device: Device,
     ) -> Result<Solution> {
         const HARD: f64 = f64::INFINITY;
         let rho = self.penalty.unwrap_or(f64::NAN);
@@ -612,12 +631,14 @@ impl Parameters {
                     tolerance: ENTROPIC_TOLERANCE,
                     max_iterations: ENTROPIC_SWEEPS,
                     drop_below: 1e-6,
+                    device,
                     ..SinkhornOptions::new(epsilon)
                 };
-                sinkhorn(&problem, &options)
+                sinkhorn::sinkhorn(&problem, &options)
             }
             CouplingKind::UnbalancedOt | CouplingKind::SemiRelaxedOt | CouplingKind::Wfr => {
-                let options = EntropyTransportOptions { tolerance: COUPLING_TOLERANCE, ..Default::default() };
+                let options =
+                    EntropyTransportOptions { tolerance: COUPLING_TOLERANCE, device, ..Default::default() };
                 entropy_transport(&problem, &options)
             }
         }

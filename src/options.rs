@@ -26,6 +26,7 @@ use std::collections::BTreeMap;
 use std::marker::PhantomData;
 use std::ops::RangeInclusive;
 
+use crate::device::Device;
 use crate::error::{Error, Result};
 
 /// What is set by named options.
@@ -73,6 +74,8 @@ pub enum Kind<T> {
     Widths(fn(&mut T, Vec<usize>)),
     /// `true` or `false`.
     Switch(fn(&mut T, bool)),
+    /// A device.
+    Device(fn(&mut T, Device)),
 }
 
 /// Which real numbers an option may be.
@@ -153,6 +156,7 @@ impl<T> Entry<T> {
             Kind::Name(names, _) => ("name", names.join(" | ")),
             Kind::Widths(_) => ("widths", widths_allowed()),
             Kind::Switch(_) => ("switch", "true | false".to_string()),
+            Kind::Device(_) => ("name", Device::ALLOWED.to_string()),
         };
         let (Default::Value(default) | Default::Rule(default)) = self.default;
         Description { name: self.name, kind, default, range, meaning: self.meaning }
@@ -207,6 +211,12 @@ impl<T> Entry<T> {
                 };
                 if let Some(target) = target {
                     set(target, on);
+                }
+            }
+            Kind::Device(set) => {
+                let device = text.parse()?;
+                if let Some(target) = target {
+                    set(target, device);
                 }
             }
         }

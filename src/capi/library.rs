@@ -9,6 +9,7 @@ use super::pointers::fill_text;
 use super::status::{chreode_status, guard};
 use super::{field, workers};
 use crate::datasets::{BranchingTree, GaussianMixture, GeneNetwork};
+use crate::device;
 use crate::method::{BridgeKind, CouplingKind, Method};
 use crate::model_file::FORMAT_VERSION;
 use crate::options::Target;
@@ -50,7 +51,7 @@ pub unsafe extern "C" fn chreode_capabilities(
             "fields": field::names().collect::<Vec<_>>(),
             "data_sets": [GeneNetwork::LIST, GaussianMixture::LIST, BranchingTree::LIST],
             "option_lists": lists().collect::<Vec<_>>(),
-            "devices": ["cpu"],
+            "devices": device::available(),
             "cores": workers::resolved(0),
         });
         // SAFETY: the conventions of the header.

@@ -39,6 +39,8 @@ pub enum chreode_status {
     CHREODE_ERROR_NOT_CONVERGED = -11,
     /// The model computed in the parent of this process, and its threads did not come along through fork.
     CHREODE_ERROR_FORKED = -12,
+    /// The option `device` asks for a device that cannot be used; the message says why and what to do.
+    CHREODE_ERROR_DEVICE = -13,
     /// A defect of the library: please report it with the message. The handles of the call should only be freed.
     CHREODE_ERROR_INTERNAL = -100,
 }
@@ -61,6 +63,7 @@ impl chreode_status {
         (CHREODE_ERROR_BUFFER_TOO_SMALL, c"CHREODE_ERROR_BUFFER_TOO_SMALL"),
         (CHREODE_ERROR_NOT_CONVERGED, c"CHREODE_ERROR_NOT_CONVERGED"),
         (CHREODE_ERROR_FORKED, c"CHREODE_ERROR_FORKED"),
+        (CHREODE_ERROR_DEVICE, c"CHREODE_ERROR_DEVICE"),
         (CHREODE_ERROR_INTERNAL, c"CHREODE_ERROR_INTERNAL"),
     ];
 }
@@ -91,6 +94,7 @@ impl From<Error> for Failure {
             Error::Cancelled => CHREODE_ERROR_CANCELLED,
             Error::PopulationLimit { .. } => CHREODE_ERROR_POPULATION_LIMIT,
             Error::ModelFile(_) => CHREODE_ERROR_MODEL_FILE,
+            Error::Device(_) => CHREODE_ERROR_DEVICE,
             Error::Io { .. } => CHREODE_ERROR_IO,
         };
         Self::new(status, error.to_string())

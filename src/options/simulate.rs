@@ -1,7 +1,7 @@
 //! The options of a simulation and of an evaluation, which simulates.
 
 use super::Default::{Rule, Value};
-use super::Kind::{Integer, Name, Real};
+use super::Kind::{Device, Integer, Name, Real};
 use super::Range::{NotNegative, Positive, Share};
 use super::{Entry, Settings, Target};
 use crate::error::{Error, Result};
@@ -81,6 +81,12 @@ macro_rules! simulation_entries {
                 kind: Integer(1..=u64::MAX, |o, v| o.$($path.)*max_population = v as usize),
                 default: Value("1000000"),
                 meaning: "Branching: the most cells that may live at once",
+            },
+            Entry {
+                name: "device",
+                kind: Device(|o, v| o.$($path.)*device = v),
+                default: Value("cpu"),
+                meaning: "Where particles are stepped; auto takes another device than the cpu from 16 384 particles on",
             },
             Entry {
                 name: "threads",

@@ -1,7 +1,7 @@
 //! The options of a static transport problem.
 
 use super::Default::{Rule, Value};
-use super::Kind::{Integer, Name, Real, Switch};
+use super::Kind::{Device, Integer, Name, Real, Switch};
 use super::Range::{NotNegative, Positive, PositiveOrInfinite};
 use super::{Entry, Target};
 use crate::transport::solver::{CostName, TransportOptions};
@@ -66,6 +66,12 @@ impl Target for TransportOptions {
             kind: Integer(1..=u64::MAX, |o, v| o.max_iterations = Some(v as usize)),
             default: Rule("10 000 sweeps, or 100 million pivots"),
             meaning: "Give up after so many sweeps or pivots; exact transport needs no bound",
+        },
+        Entry {
+            name: "device",
+            kind: Device(|o, v| o.device = v),
+            default: Value("cpu"),
+            meaning: "Where Sinkhorn's sweeps run; auto takes another device than the cpu from 4 194 304 pairs of points on",
         },
         Entry {
             name: "threads",

@@ -85,20 +85,7 @@ pub fn simulate(
     times: &[f64],
     options: &Options,
 ) -> Result<Population> {
-    if runs_backward(fields, start, times)? {
-        return Err(Error::argument("output times", times[0], "increasing: branching has no way back"));
-    }
-    if !(options.turnover >= 0.0 && options.turnover.is_finite()) {
-        return Err(Error::argument("turnover", options.turnover, "finite and not negative"));
-    }
-    if let Some(row) = start.log_weights.iter().position(|l| *l != start.log_weights[0]) {
-        let value = format!("{} and {}", libm::exp(start.log_weights[0]), libm::exp(start.log_weights[row]));
-        return Err(Error::argument("the particles' weights", value, "equal (resample them first)"));
-    }
-    let limit = options.max_population;
-    if start.len() > limit {
-        return Err(Error::PopulationLimit { limit, time: start.time });
-    }
+    check(fields, start, times, options)?;
     let mut living = Living::new(start);
     let mut lineage = Lineage::new(start.len(), start.time);
     let mut lanes = lanes(|| Mover::new(fields, options));
@@ -118,6 +105,25 @@ pub fn simulate(
     }
     lineage.survive(&living.ids, times[times.len() - 1]);
     Ok(Population { trajectory: Trajectory { frames }, lineage })
+}
+
+/// Refuses what a branching population cannot start from.
+pub(super) fn check(fields: &dyn Fields, start: &Particles, times: &[f64], options: &Options) -> Result<()> {
+    if runs_backward(fields, start, times)? {
+        return Err(Error::argument("output times", times[0], "increasing: branching has no way back"));
+    }
+    if !(options.turnover >= 0.0 && options.turnover.is_finite()) {
+        return Err(Error::argument("turnover", options.turnover, "finite and not negative"));
+    }
+    if let Some(row) = start.log_weights.iter().position(|l| *l != start.log_weights[0]) {
+        let value = format!("{} and {}", libm::exp(start.log_weights[0]), libm::exp(start.log_weights[row]));
+        return Err(Error::argument("the particles' weights", value, "equal (resample them first)"));
+    }
+    let limit = options.max_population;
+    if start.len() > limit {
+        return Err(Error::PopulationLimit { limit, time: start.time });
+    }
+    Ok(())
 }
 
 /// A block's way to move, with its buffers.
@@ -304,13 +310,13 @@ impl BirthDeath {
     }
 
     /// Draws when one particle's descendants die out, if they do so by time `t`.
-    fn extinction_time(&self, t: f64, rng: &mut ChaCha8Rng) -> Option<f64> {
+    pub(super) fn extinction_time(&self, t: f64, rng: &mut ChaCha8Rng) -> Option<f64> {
         let u = uniform(rng);
         (u < self.extinction(t)).then(|| self.time_of_pace(self.death / u - self.birth).min(t))
     }
 
     /// Draws, given survival to time `t`, how long before `t` each pair of neighbouring survivors parted.
-    fn split_depths(&self, t: f64, rng: &mut ChaCha8Rng) -> impl Iterator<Item = f64> {
+    pub(super) fn split_depths(&self, t: f64, rng: &mut ChaCha8Rng) -> impl Iterator<Item = f64> {
         let (law, continuation) = (*self, self.continuation(t));
         std::iter::from_fn(move || {
             let u = uniform(rng);

@@ -13,6 +13,8 @@
 pub mod branching;
 pub mod lineage;
 pub mod ode;
+#[cfg(feature = "cuda")]
+mod on_device;
 pub mod resampling;
 pub mod sde;
 pub mod simulation;
@@ -105,6 +107,19 @@ impl Particles {
     /// The position of particle `row`.
     pub fn point(&self, row: usize) -> &[f32] {
         &self.points[row * self.dims..(row + 1) * self.dims]
+    }
+
+    /// The particles in these rows.
+    #[cfg(feature = "cuda")]
+    fn rows(&self, rows: std::ops::Range<usize>) -> Self {
+        Self {
+            time: self.time,
+            dims: self.dims,
+            points: self.points[rows.start * self.dims..rows.end * self.dims].to_vec(),
+            log_weights: self.log_weights[rows.clone()].to_vec(),
+            ids: self.ids[rows.clone()].to_vec(),
+            ancestors: self.ancestors[rows].to_vec(),
+        }
     }
 
     /// The weights w.
@@ -309,10 +324,13 @@ fn check_finite(time: f64, state: &[f64], ids: &[u64]) -> Result<()> {
     }
     let mut rows = state.chunks_exact(state.len() / ids.len());
     let row = rows.position(|row| !all_finite(row)).expect("some row is not finite");
-    Err(Error::NonFinite(format!(
-        "particle {}: its state at time {time} is not finite; the fields blow up, or the step is too long",
-        ids[row]
-    )))
+    Err(blown_up(ids[row], time))
+}
+
+fn blown_up(id: u64, time: f64) -> Error {
+    Error::NonFinite(format!(
+        "particle {id}: its state at time {time} is not finite; the fields blow up, or the step is too long"
+    ))
 }
 
 /// Without branches or one long chain of additions, since it looks at every state of every step.

@@ -25,6 +25,13 @@ impl Options {
     pub fn new(step: f64, seed: u64) -> Self {
         Self { step, seed, resample_below: None }
     }
+
+    pub(super) fn check(&self) -> Result<()> {
+        match self.resample_below.filter(|f| !(*f > 0.0 && *f <= 1.0)) {
+            Some(fraction) => Err(Error::argument("resampling threshold", fraction, "in (0, 1]")),
+            None => Ok(()),
+        }
+    }
 }
 
 /// Moves weighted particles along the diffusion of `fields`, from `start` to each of the output `times`.
@@ -52,9 +59,7 @@ pub fn simulate(
     options: &Options,
 ) -> Result<Trajectory> {
     let backward = runs_backward(fields, start, times)?;
-    if let Some(fraction) = options.resample_below.filter(|f| !(*f > 0.0 && *f <= 1.0)) {
-        return Err(Error::argument("resampling threshold", fraction, "in (0, 1]"));
-    }
+    options.check()?;
     let noise = Noise { seed: options.seed, backward };
     let mut lanes = lanes(|| Scratch::new(fields));
     let mut cloud = Cloud::new(start);
@@ -158,15 +163,11 @@ impl Cloud {
     }
 
     fn resample_if_below(&mut self, fraction: f64, seed: u64, step: u64) -> Result<()> {
-        let rows = self.log_weights.len();
-        let width = self.state.len() / rows.max(1);
-        let growth = self.state.chunks_exact(width.max(1)).map(|row| row[width - 1]);
-        let current = self.log_weights.iter().zip(growth).map(|(l, a)| l + a);
-        if rows == 0 || resampling::effective_sample_size(current.clone()) >= fraction * rows as f64 {
+        let current = current_log_weights(&self.state, &self.log_weights);
+        let Some((log_weight, drawn)) = resampling::if_below(fraction, &current, seed, step)? else {
             return Ok(());
-        }
-        let current: Vec<f64> = current.collect();
-        let (log_weight, drawn) = resampling::equalise(&current, seed, (0, step))?;
+        };
+        let (rows, width) = (current.len(), self.state.len() / current.len());
         self.state =
             drawn.iter().flat_map(|&row| &self.state[row * width..(row + 1) * width]).copied().collect();
         self.state.chunks_exact_mut(width).for_each(|row| row[width - 1] = 0.0);
@@ -174,4 +175,11 @@ impl Cloud {
         self.log_weights = vec![log_weight; rows];
         Ok(())
     }
+}
+
+/// ln w of particles whose states hold their growth since these were their `log_weights`.
+pub(super) fn current_log_weights(state: &[f64], log_weights: &[f64]) -> Vec<f64> {
+    let width = state.len() / log_weights.len().max(1);
+    let growth = state.chunks_exact(width.max(1)).map(|row| row[width - 1]);
+    log_weights.iter().zip(growth).map(|(l, a)| l + a).collect()
 }

@@ -21,8 +21,9 @@ use super::network_simplex;
 use super::objective::Side;
 use super::pricing::{self, Candidate};
 use super::reach::Reach;
-use super::sinkhorn::Sweeper;
+use super::sinkhorn::{self, Sweeper};
 use super::{Problem, Report, Solution, SparsePlan};
+use crate::device::{Device, Opened};
 use crate::error::{Error, Result};
 use forest::Forest;
 
@@ -33,12 +34,14 @@ pub struct EntropyTransportOptions {
     pub tolerance: f64,
     /// Give up after this many pivots; the report then says that it did not converge.
     pub max_iterations: usize,
+    /// Where the sweeps of Sinkhorn's iteration run that it starts from; pricing and pivots are the CPU's.
+    pub device: Device,
 }
 
 impl Default for EntropyTransportOptions {
-    /// Relative gap 1e-9, at most 100 million pivots.
+    /// Relative gap 1e-9, at most 100 million pivots, on the CPU.
     fn default() -> Self {
-        Self { tolerance: 1e-9, max_iterations: 100_000_000 }
+        Self { tolerance: 1e-9, max_iterations: 100_000_000, device: Device::Cpu }
     }
 }
 
@@ -63,7 +66,8 @@ pub fn entropy_transport(problem: &Problem<'_>, options: &EntropyTransportOption
             "finite on at least one side (two hard marginals are exact transport: network_simplex)",
         ));
     }
-    let reach = Reach::of(problem)?;
+    let opened = sinkhorn::open(problem, options.device)?;
+    let reach = Reach::of(problem, &opened)?;
     let mut source_potential = vec![f64::INFINITY; problem.source.len()];
     let mut target_potential = vec![f64::INFINITY; problem.target.len()];
     let mut entries = Vec::new();
@@ -71,7 +75,7 @@ pub fn entropy_transport(problem: &Problem<'_>, options: &EntropyTransportOption
     if !reach.rows.is_empty() {
         let (source, target) = (problem.source.subset(&reach.rows), problem.target.subset(&reach.columns));
         let reduced = Problem { source: &source, target: &target, ..*problem };
-        let mut solver = Solver::new(&reduced);
+        let mut solver = Solver::new(&reduced, &opened)?;
         converged = solver.run(options);
         iterations = solver.pivots;
         let (f, g) = solver.feasible_potentials();
@@ -143,14 +147,14 @@ struct Pricing {
 }
 
 impl<'a> Solver<'a> {
-    fn new(problem: &Problem<'a>) -> Self {
+    fn new(problem: &Problem<'a>, opened: &Opened) -> Result<Self> {
         let costs = CostRows::new(problem);
         let entry = |(row, column, mass): (u32, u32, f64)| {
             let cost = costs.entry(row as usize, column as usize);
             (Candidate { row, column, cost }, mass)
         };
-        let forest = Forest::new(problem, start(problem).into_iter().map(entry));
-        Self { costs, forest, pivots: 0, slack: vec![], largest: 0.0 }
+        let forest = Forest::new(problem, start(problem, opened)?.into_iter().map(entry));
+        Ok(Self { costs, forest, pivots: 0, slack: vec![], largest: 0.0 })
     }
 
     /// Runs to the tolerance; false if the pivots ran out or rounding forbids further progress.
@@ -236,24 +240,25 @@ const NEAR_WORST: f64 = 0.3;
 /// The marginals of an entropic plan are right long before its support is; exact transport between them gives the support,
 /// of which little has to change. Where that finds no plan (clusters out of each other's reach, whose masses do not
 /// agree to the last digit) the heavy entries of the entropic plan itself must do.
-fn start(problem: &Problem<'_>) -> Vec<(u32, u32, f64)> {
+fn start(problem: &Problem<'_>, opened: &Opened) -> Result<Vec<(u32, u32, f64)>> {
     // The entropic problem is not homogeneous in the masses, as this one is: its bias is smallest for weights about 1.
     let points = (problem.source.len() * problem.target.len()) as f64;
     let unit = (points / (problem.source.mass() * problem.target.mass())).sqrt();
     let (source, target) = (problem.source.clone().scaled(unit), problem.target.clone().scaled(unit));
-    let mut sweeper = Sweeper::new(&Problem { source: &source, target: &target, ..*problem });
+    let mut sweeper = Sweeper::new(&Problem { source: &source, target: &target, ..*problem }, opened)?;
     // At the resolution of the costs. The floor keeps f/ε representable.
     let epsilon = sweeper.resolution.max(1e-9 * sweeper.scale);
-    sweeper.scale_down(epsilon, 0.25, SWEEPS_A_LEVEL, usize::MAX);
+    sweeper.scale_down(epsilon, 0.25, SWEEPS_A_LEVEL, usize::MAX)?;
     for _ in 0..MOST_POLISHES {
-        sweeper.sweep(epsilon);
-        if sweeper.target_residual() < MARGINAL_ERROR {
+        sweeper.sweep(epsilon)?;
+        if sweeper.target_residual()? < MARGINAL_ERROR {
             break;
         }
-        sweeper.update_g(epsilon);
-        sweeper.polish(epsilon, 1e-5, SWEEPS_A_POLISH);
+        sweeper.update_g(epsilon)?;
+        sweeper.polish(epsilon, 1e-5, SWEEPS_A_POLISH)?;
     }
-    sweeper.sweep(epsilon);
+    sweeper.sweep(epsilon)?;
+    sweeper.fetch()?;
     let (rows, columns) = sweeper.masses();
     let (source, target) =
         (problem.source.clone().with_weights(rows), problem.target.clone().with_weights(columns));
@@ -264,7 +269,7 @@ fn start(problem: &Problem<'_>) -> Vec<(u32, u32, f64)> {
     let mut entries = support.unwrap_or_else(|| sweeper.heavy_entries(epsilon, 0.02));
     entries.sort_by(|a, b| b.2.total_cmp(&a.2).then((a.0, a.1).cmp(&(b.0, b.1))));
     entries.iter_mut().for_each(|entry| entry.2 /= unit);
-    entries
+    Ok(entries)
 }
 
 // Chosen on Gaussian clouds of 2, 10 and 50 dimensions. The error of the marginals counts most: mass is shared along

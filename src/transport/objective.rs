@@ -2,6 +2,10 @@
 
 /// One marginal's share: masses r of a plan, weights w, potentials p and the penalty ρ.
 pub(crate) struct Side {
+    /// Σ r.
+    pub(crate) mass: f64,
+    /// Σ r p.
+    pub(crate) linear: f64,
     /// ρ KL(r | w), 0 for a hard marginal.
     pub(crate) penalty: f64,
     /// −Σ w φ*(−p).
@@ -14,7 +18,9 @@ pub(crate) struct Side {
 
 impl Side {
     pub(crate) fn of(weights: &[f64], potential: &[f64], mass: &[f64], rho: f64) -> Self {
-        let mut side = Self { penalty: 0.0, dual: 0.0, error: 0.0, total: 0.0 };
+        let linear = mass.iter().zip(potential).map(|(r, p)| r * p).sum();
+        let mut side =
+            Self { mass: mass.iter().sum(), linear, penalty: 0.0, dual: 0.0, error: 0.0, total: 0.0 };
         for ((&w, &p), &r) in weights.iter().zip(potential).zip(mass) {
             let implied = if rho.is_infinite() { w } else { w * libm::exp(-p / rho) };
             side.error += (r - implied).abs();

@@ -5,6 +5,8 @@
 //! exponential a pair: a row's entries exp((f_i + g_j − C_ij)/ε) at the old f give the new f_i, and rescaled by
 //! exp((f_i' − f_i)/ε) they are what the column sums need.
 
+#[cfg(feature = "cuda")]
+mod on_device;
 mod sparse;
 
 use rayon::prelude::*;
@@ -13,8 +15,13 @@ use super::cost::CostRows;
 use super::objective::Side;
 use super::reach::Reach;
 use super::{PointCloud, Problem, Report, Solution, SparsePlan};
+#[cfg(feature = "cuda")]
+use crate::device::cuda::DeviceSinkhorn;
+use crate::device::{Device, Opened};
 use crate::error::{Result, positive};
 use crate::exec::simd;
+#[cfg(feature = "cuda")]
+pub(super) use on_device::upload;
 
 /// How far to regularise and when to stop.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -29,12 +36,14 @@ pub struct SinkhornOptions {
     /// Entries below this fraction of their row's mass are left out of the returned plan; the others of the row
     /// are scaled up so that its mass is kept.
     pub drop_below: f64,
+    /// Where the sweeps over all pairs run.
+    pub device: Device,
 }
 
 impl SinkhornOptions {
-    /// Relative gap 1e-9, at most 10 000 sweeps, plan entries down to 1e-9 of their row.
+    /// Relative gap 1e-9, at most 10 000 sweeps, plan entries down to 1e-9 of their row, on the CPU.
     pub fn new(epsilon: f64) -> Self {
-        Self { epsilon, tolerance: 1e-9, max_iterations: 10_000, drop_below: 1e-9 }
+        Self { epsilon, tolerance: 1e-9, max_iterations: 10_000, drop_below: 1e-9, device: Device::Cpu }
     }
 }
 
@@ -46,12 +55,13 @@ impl SinkhornOptions {
 /// # Errors
 /// [`Error::InvalidArgument`](crate::Error) for parameters outside their domain,
 /// [`Error::Infeasible`](crate::Error) for hard marginals that cannot be met: totals that differ, or a point out of
-/// everyone's reach.
+/// everyone's reach; [`Error::Device`](crate::Error) for a device that cannot be used.
 pub fn sinkhorn(problem: &Problem<'_>, options: &SinkhornOptions) -> Result<Solution> {
     problem.validate()?;
     positive("epsilon", options.epsilon)?;
     positive("tolerance", options.tolerance)?;
-    let reach = Reach::of(problem)?;
+    let opened = open(problem, options.device)?;
+    let reach = Reach::of(problem, &opened)?;
     let mut iterations = 0;
     let mut converged = true;
     let mut potentials =
@@ -61,10 +71,11 @@ pub fn sinkhorn(problem: &Problem<'_>, options: &SinkhornOptions) -> Result<Solu
     if !reach.rows.is_empty() {
         let (source, target) = (problem.source.subset(&reach.rows), problem.target.subset(&reach.columns));
         let reduced = Problem { source: &source, target: &target, ..*problem };
-        let mut sweeper = Sweeper::new(&reduced);
-        (iterations, converged) = sweeper.solve(options);
-        values.add(&sweeper.values(options.epsilon));
-        entries = sweeper.plan_entries(options.epsilon, options.drop_below, &reach);
+        let mut sweeper = Sweeper::new(&reduced, &opened)?;
+        (iterations, converged) = sweeper.solve(options)?;
+        values.add(&sweeper.values(options.epsilon)?);
+        sweeper.fetch()?;
+        entries = sweeper.plan_entries(options.epsilon, options.drop_below, &reach)?;
         reach.rows.iter().zip(&sweeper.f).for_each(|(&i, &f)| potentials.0[i] = f);
         reach.columns.iter().zip(&sweeper.g).for_each(|(&j, &g)| potentials.1[j] = g);
     }
@@ -78,6 +89,14 @@ pub fn sinkhorn(problem: &Problem<'_>, options: &SinkhornOptions) -> Result<Solu
         report: values.report(iterations, converged),
     })
 }
+
+/// What sweeps over the pairs of a problem: a device from [`ENOUGH`] pairs on, or one that was asked for by name.
+pub(super) fn open(problem: &Problem<'_>, device: Device) -> Result<Opened> {
+    device.open(problem.source.len().saturating_mul(problem.target.len()), ENOUGH)
+}
+
+/// Pairs of points from which on a device gains.
+pub(crate) const ENOUGH: usize = 1 << 22;
 
 /// The terms of the objective and the residuals, summed over parts of a problem.
 #[derive(Debug, Default, Clone, Copy)]
@@ -160,6 +179,9 @@ pub(super) struct Sweeper<'a> {
     row_mass: Vec<f64>,
     column_mass: Vec<f64>,
     chunks: Vec<Chunk>,
+    /// Where the sweeps run, if not here: then f, g and the masses are as of the last [`fetch`](Self::fetch).
+    #[cfg(feature = "cuda")]
+    device: Option<DeviceSinkhorn>,
 }
 
 /// What one chunk of rows works in.
@@ -187,14 +209,40 @@ fn cost_row<'a>(
 }
 
 impl<'a> Sweeper<'a> {
-    pub(super) fn new(problem: &Problem<'a>) -> Self {
+    pub(super) fn new(problem: &Problem<'a>, opened: &Opened) -> Result<Self> {
         let (n, m) = (problem.source.len(), problem.target.len());
-        let costs = CostRows::new(problem);
         let chunk_rows = Self::chunk_rows(n);
         let chunk = || Chunk { costs: vec![0.0; m], entries: vec![0.0; m], column_mass: vec![0.0; m] };
-        let mut chunks: Vec<Chunk> = (0..n.div_ceil(chunk_rows)).map(|_| chunk()).collect();
-        let mut cached = (n * m <= CACHED_COSTS).then(|| vec![0.0; n * m]);
-        let ranges: Vec<(f64, f64)> = match &mut cached {
+        let mut sweeper = Self {
+            problem: *problem,
+            costs: CostRows::new(problem),
+            cached: None,
+            scale: 0.0,
+            resolution: 0.0,
+            f: vec![0.0; n],
+            g: vec![0.0; m],
+            row_mass: vec![0.0; n],
+            column_mass: vec![0.0; m],
+            chunks: (0..n.div_ceil(chunk_rows)).map(|_| chunk()).collect(),
+            #[cfg(feature = "cuda")]
+            device: None,
+        };
+        let ranges = match opened {
+            Opened::Cpu => sweeper.cost_ranges(),
+            #[cfg(feature = "cuda")]
+            Opened::Cuda(gpu) => sweeper.move_to(gpu)?,
+        };
+        let (scale, spread) = ranges.into_iter().fold((0.0, 0.0), join);
+        (sweeper.scale, sweeper.resolution) = (scale, spread / n as f64);
+        Ok(sweeper)
+    }
+
+    /// Keeps the costs, if there is room, and finds the [`range`] of every chunk of rows.
+    fn cost_ranges(&mut self) -> Vec<(f64, f64)> {
+        let (n, m) = (self.f.len(), self.g.len());
+        let (costs, chunk_rows) = (&self.costs, Self::chunk_rows(n));
+        self.cached = (n * m <= CACHED_COSTS).then(|| vec![0.0; n * m]);
+        match &mut self.cached {
             Some(all) => all
                 .par_chunks_mut(chunk_rows * m)
                 .enumerate()
@@ -207,7 +255,8 @@ impl<'a> Sweeper<'a> {
                     ranges.fold((0.0, 0.0), join)
                 })
                 .collect(),
-            None => chunks
+            None => self
+                .chunks
                 .par_iter_mut()
                 .enumerate()
                 .map(|(c, chunk)| {
@@ -219,19 +268,6 @@ impl<'a> Sweeper<'a> {
                     ranges.fold((0.0, 0.0), join)
                 })
                 .collect(),
-        };
-        let (scale, spread) = ranges.into_iter().fold((0.0, 0.0), join);
-        Self {
-            problem: *problem,
-            costs,
-            cached,
-            scale,
-            resolution: spread / n as f64,
-            f: vec![0.0; n],
-            g: vec![0.0; m],
-            row_mass: vec![0.0; n],
-            column_mass: vec![0.0; m],
-            chunks,
         }
     }
 
@@ -240,45 +276,75 @@ impl<'a> Sweeper<'a> {
     }
 
     /// ε-scaling down to the target, then sweeps until the tolerance is met; (sweeps, converged).
-    fn solve(&mut self, options: &SinkhornOptions) -> (usize, bool) {
+    fn solve(&mut self, options: &SinkhornOptions) -> Result<(usize, bool)> {
         // The last sweep is at the target.
-        let mut sweeps = self.scale_down(options.epsilon, 0.25, 8, options.max_iterations.saturating_sub(1));
+        let most = options.max_iterations.saturating_sub(1);
+        let mut sweeps = self.scale_down(options.epsilon, 0.25, 8, most)?;
         let scaled = sweeps;
         loop {
             // The gap belongs to the potentials before g is updated: look first, then move.
-            self.sweep(options.epsilon);
+            self.sweep(options.epsilon)?;
             sweeps += 1;
-            let converged = self.is_within(options.tolerance, options.epsilon);
+            let converged = self.is_within(options.tolerance, options.epsilon)?;
             if converged || sweeps >= options.max_iterations {
-                return (sweeps, converged);
+                return Ok((sweeps, converged));
             }
-            self.update_g(options.epsilon);
+            self.update_g(options.epsilon)?;
             if (sweeps - scaled).is_multiple_of(POLISH_EVERY) {
-                self.polish(options.epsilon, 0.1 * options.tolerance, SPARSE_SWEEPS);
+                self.polish(options.epsilon, 0.1 * options.tolerance, SPARSE_SWEEPS)?;
             }
         }
     }
 
     /// Warm starts from the scale of the costs down to (not including) `epsilon`, in at most `max` sweeps; returns those done.
-    pub(super) fn scale_down(&mut self, epsilon: f64, factor: f64, sweeps_each: usize, max: usize) -> usize {
+    pub(super) fn scale_down(
+        &mut self,
+        epsilon: f64,
+        factor: f64,
+        sweeps_each: usize,
+        max: usize,
+    ) -> Result<usize> {
         let mut sweeps = 0;
         let mut level = self.scale;
         while level > epsilon && sweeps < max {
             let now = sweeps_each.min(max - sweeps);
             for _ in 0..now {
-                self.sweep(level);
-                self.update_g(level);
+                self.sweep(level)?;
+                self.update_g(level)?;
             }
             sweeps += now;
             level *= factor;
         }
-        sweeps
+        Ok(sweeps)
+    }
+
+    /// Brings f, g and the masses here, where others than the sweeps use them.
+    pub(super) fn fetch(&mut self) -> Result<()> {
+        #[cfg(feature = "cuda")]
+        if let Some(device) = &self.device {
+            (self.f, self.g) = device.potentials()?;
+            (self.row_mass, self.column_mass) = device.marginals()?;
+        }
+        Ok(())
+    }
+
+    /// Lets the sweeps go on from the f and g that are here.
+    fn send(&mut self) -> Result<()> {
+        #[cfg(feature = "cuda")]
+        if let Some(device) = &mut self.device {
+            device.set_potentials(&self.f, &self.g)?;
+        }
+        Ok(())
     }
 
     /// One pass over the costs: updates f, and leaves the row and column masses of the plan at (new f, old g).
-    pub(super) fn sweep(&mut self, epsilon: f64) {
+    pub(super) fn sweep(&mut self, epsilon: f64) -> Result<()> {
         let chunk_rows = Self::chunk_rows(self.f.len());
         let kappa = kappa(self.problem.source_penalty, epsilon);
+        #[cfg(feature = "cuda")]
+        if let Some(device) = &mut self.device {
+            return device.sweep(epsilon, kappa);
+        }
         let u = self.column_exponents(epsilon);
         let (costs, cached, a) = (&self.costs, &self.cached, self.problem.source.weights());
         self.f
@@ -303,11 +369,22 @@ impl<'a> Sweeper<'a> {
         for chunk in chunks {
             column_mass.iter_mut().zip(&chunk.column_mass).for_each(|(t, c)| *t += c);
         }
+        Ok(())
     }
 
     /// Updates g from the column masses of the last sweep, then shifts (f, g) along the translation.
-    pub(super) fn update_g(&mut self, epsilon: f64) {
+    pub(super) fn update_g(&mut self, epsilon: f64) -> Result<()> {
         let kappa = kappa(self.problem.target_penalty, epsilon);
+        #[cfg(feature = "cuda")]
+        if let Some(device) = &mut self.device {
+            let (source, target) = (self.problem.source_penalty, self.problem.target_penalty);
+            device.update_target(epsilon, kappa)?;
+            return if source.is_finite() || target.is_finite() {
+                device.translate(source, target)
+            } else {
+                Ok(())
+            };
+        }
         for j in 0..self.g.len() {
             let b = self.problem.target.weights()[j];
             let mass = self.column_mass[j];
@@ -319,6 +396,7 @@ impl<'a> Sweeper<'a> {
             };
         }
         self.shift();
+        Ok(())
     }
 
     /// The best translation f + λ, g − λ; without effect between two hard marginals.
@@ -342,27 +420,24 @@ impl<'a> Sweeper<'a> {
         max + libm::log((0..self.f.len()).map(|i| libm::exp(exponent(i) - max)).sum())
     }
 
-    fn is_within(&self, tolerance: f64, epsilon: f64) -> bool {
-        let values = self.values(epsilon);
+    fn is_within(&mut self, tolerance: f64, epsilon: f64) -> Result<bool> {
+        let values = self.values(epsilon)?;
         let report = values.report(0, false);
         let scale = report.primal.abs().max(report.dual.abs());
-        report.gap.abs() <= tolerance * scale.max(f64::MIN_POSITIVE)
+        Ok(report.gap.abs() <= tolerance * scale.max(f64::MIN_POSITIVE)
             && (self.problem.source_penalty.is_finite() || report.source_residual <= tolerance)
-            && (self.problem.target_penalty.is_finite() || report.target_residual <= tolerance)
+            && (self.problem.target_penalty.is_finite() || report.target_residual <= tolerance))
     }
 
     /// The objective at the potentials of the last sweep (new f, old g), from its marginals alone:
     /// ⟨C,γ⟩ + ε KL(γ|a⊗b) = Σ r_i f_i + Σ c_j g_j − ε Σγ + ε (Σa)(Σb).
-    fn values(&self, epsilon: f64) -> Values {
-        let (a, b) = (self.problem.source.weights(), self.problem.target.weights());
-        let mass: f64 = self.row_mass.iter().sum();
+    fn values(&mut self, epsilon: f64) -> Result<Values> {
         let total = self.problem.source.mass() * self.problem.target.mass();
-        let source = Side::of(a, &self.f, &self.row_mass, self.problem.source_penalty);
-        let target = Side::of(b, &self.g, &self.column_mass, self.problem.target_penalty);
-        let dot =
-            |mass: &[f64], potential: &[f64]| mass.iter().zip(potential).map(|(r, p)| r * p).sum::<f64>();
-        let linear = dot(&self.row_mass, &self.f) + dot(&self.column_mass, &self.g);
-        Values {
+        let [source, target] = self.sides()?;
+        // Both marginals have the mass of the plan; the rows' sum is the one that is reported.
+        let mass = source.mass;
+        let linear = source.linear + target.linear;
+        Ok(Values {
             primal: linear + source.penalty + target.penalty + epsilon * (total - mass),
             dual: source.dual + target.dual + epsilon * (total - mass),
             mass,
@@ -371,7 +446,20 @@ impl<'a> Sweeper<'a> {
             target_error: target.error,
             target_total: target.total,
             ..Values::default()
+        })
+    }
+
+    /// What either marginal adds at the last sweep.
+    fn sides(&mut self) -> Result<[Side; 2]> {
+        let Problem { source, target, source_penalty, target_penalty, .. } = self.problem;
+        #[cfg(feature = "cuda")]
+        if let Some(device) = &mut self.device {
+            return on_device::sides(device, source_penalty, target_penalty);
         }
+        Ok([
+            Side::of(source.weights(), &self.f, &self.row_mass, source_penalty),
+            Side::of(target.weights(), &self.g, &self.column_mass, target_penalty),
+        ])
     }
 
     /// Entries of the plan at the current potentials that hold at least `fraction` of their row's largest entry, or
@@ -411,9 +499,9 @@ impl<'a> Sweeper<'a> {
     }
 
     /// Σ_j |column mass − the mass that g_j implies| over the implied mass, at the last sweep.
-    pub(super) fn target_residual(&self) -> f64 {
-        let rho = self.problem.target_penalty;
-        Side::of(self.problem.target.weights(), &self.g, &self.column_mass, rho).residual()
+    pub(super) fn target_residual(&mut self) -> Result<f64> {
+        let [_, target] = self.sides()?;
+        Ok(target.residual())
     }
 
     /// The row and column masses of the plan of the last sweep; their totals agree.
@@ -428,7 +516,11 @@ impl<'a> Sweeper<'a> {
     }
 
     /// The plan at the potentials of the last sweep, in the indices of the problem before reduction.
-    fn plan_entries(&mut self, epsilon: f64, drop_below: f64, reach: &Reach) -> Vec<(u32, u32, f64)> {
+    fn plan_entries(&mut self, epsilon: f64, drop_below: f64, reach: &Reach) -> Result<Vec<(u32, u32, f64)>> {
+        #[cfg(feature = "cuda")]
+        if self.device.is_some() {
+            return self.plan_entries_of_device(epsilon, drop_below, reach);
+        }
         let chunk_rows = Self::chunk_rows(self.f.len());
         let u = self.column_exponents(epsilon);
         let (costs, cached, f, a) = (&self.costs, &self.cached, &self.f, self.problem.source.weights());
@@ -453,7 +545,7 @@ impl<'a> Sweeper<'a> {
                 kept
             })
             .collect();
-        blocks.concat()
+        Ok(blocks.concat())
     }
 }
 

@@ -4,6 +4,7 @@ use super::entropy_transport::{EntropyTransportOptions, entropy_transport};
 use super::network_simplex::network_simplex;
 use super::sinkhorn::{SinkhornOptions, sinkhorn};
 use super::{Cost, PointCloud, Problem, Solution};
+use crate::device::Device;
 use crate::error::Result;
 use crate::named::named;
 
@@ -41,6 +42,8 @@ pub struct TransportOptions {
     pub tolerance: f64,
     /// Sweeps or pivots after which to give up; the solver's own bound where absent.
     pub max_iterations: Option<usize>,
+    /// Where Sinkhorn's sweeps run. Exact transport has none.
+    pub device: Device,
     /// Threads; 0 for the ambient rayon pool. [`solve`](Self::solve) uses the pool that it is called in.
     pub threads: usize,
 }
@@ -58,6 +61,7 @@ impl Default for TransportOptions {
             normalise: false,
             tolerance: 1e-9,
             max_iterations: None,
+            device: Device::default(),
             threads: 0,
         }
     }
@@ -83,15 +87,17 @@ impl TransportOptions {
         if self.epsilon > 0.0 {
             let standard = SinkhornOptions::new(self.epsilon);
             let max_iterations = self.max_iterations.unwrap_or(standard.max_iterations);
-            sinkhorn(&problem, &SinkhornOptions { tolerance: self.tolerance, max_iterations, ..standard })
+            let (tolerance, device) = (self.tolerance, self.device);
+            sinkhorn(&problem, &SinkhornOptions { tolerance, max_iterations, device, ..standard })
         } else if source_penalty.is_infinite() && target_penalty.is_infinite() {
+            self.device.require_cpu("exact transport")?;
             network_simplex(&problem)
         } else {
             let standard = EntropyTransportOptions::default();
             let max_iterations = self.max_iterations.unwrap_or(standard.max_iterations);
             entropy_transport(
                 &problem,
-                &EntropyTransportOptions { tolerance: self.tolerance, max_iterations },
+                &EntropyTransportOptions { tolerance: self.tolerance, max_iterations, device: self.device },
             )
         }
     }

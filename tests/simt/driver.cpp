@@ -131,6 +131,7 @@ const std::map<std::string, long> DEFAULTS = {
     {"devices", 1},             // 0: initialisation fails
     {"memory", 1l << 30},       // bytes
     {"capability", 90},         // 90 for 9.0
+    {"multiprocessors", 132},
     {"driver_version", 12080},  // 12080 for CUDA 12.8
     {"order", 0},               // of threads and blocks: 0 ascending, else a seed
     {"fail_launch", 0},         // n: the n-th launch from now fails, and the context is lost
@@ -336,7 +337,10 @@ EXPORT Result cuDeviceGetAttribute(int *value, int attribute, int) {
         {8, 48 << 10},                    // shared memory a block
         {10, 32},                         // lanes a warp
         {12, 65536},                      // registers a block
-        {16, 132},                        // multiprocessors
+        {13, 1980000},                    // kHz
+        {16, int(driver.settings["multiprocessors"])},
+        {36, 2619000},                    // kHz of the memory
+        {37, 5120},                       // bits of its bus
         {38, 50 << 20},                   // bytes of the L2 cache
         {39, 2048},                       // threads a multiprocessor
         {75, capability / 10}, {76, capability % 10},

@@ -6,6 +6,7 @@
 
 mod arguments;
 mod demo;
+mod doctor;
 mod evaluate;
 mod failure;
 mod fit;
@@ -87,6 +88,8 @@ enum Command {
     Methods(methods::Methods),
     /// List every option of a fit with its type, default, range and meaning
     Options(options::Options),
+    /// Tell what there is to compute with, and whether it computes the same
+    Doctor(doctor::Doctor),
 }
 
 fn main() -> ExitCode {
@@ -121,5 +124,6 @@ fn run(Cli { common, command }: Cli) -> Result<()> {
         Command::Generate(command) => command.run(),
         Command::Methods(command) => command.run(),
         Command::Options(command) => command.run(),
+        Command::Doctor(command) => command.run(),
     })
 }

@@ -7,16 +7,17 @@
 use rayon::prelude::*;
 
 use super::{Sweeper, cost_row, exponentials, kappa};
+use crate::error::Result;
 use crate::exec::simd;
 
 /// Entries below e^−40 of a⊗b are left out,
-const NEGLIGIBLE: f64 = 40.0;
+pub(super) const NEGLIGIBLE: f64 = 40.0;
 /// at the potentials that the kernel was made for. A sweep may take them far from there, where other entries matter: the
 /// dense sweeps in between notice, and the next kernel has them. This bound on the move, in ε, only keeps its
 /// exponential from overflowing.
 const DRIFT: f64 = 200.0;
-/// A kernel with more than this share of all pairs is not worth it.
-const DENSE: usize = 8;
+/// A kernel with more than one in so many of all pairs is not worth it.
+pub(super) const DENSE: usize = 8;
 
 /// Sweeps before over-relaxation sets in, at the rate that they show (Lehmann, von Renesse, Sambale, Uschmajew,
 /// Optimization Letters 2022); the slowest rate that is believed, and the growth of a step that ends it.
@@ -25,10 +26,10 @@ const SLOWEST_RATE: f64 = 0.9995;
 const UNSTABLE: f64 = 2.0;
 
 /// exp((f_i + g_j − C_ij)/ε) b_j at some potentials, row by row.
-struct Kernel {
-    row_offsets: Vec<usize>,
-    columns: Vec<u32>,
-    values: Vec<f64>,
+pub(super) struct Kernel {
+    pub(super) row_offsets: Vec<usize>,
+    pub(super) columns: Vec<u32>,
+    pub(super) values: Vec<f64>,
 }
 
 impl Kernel {
@@ -40,8 +41,14 @@ impl Kernel {
 
 impl Sweeper<'_> {
     /// Sparse sweeps from the current potentials until they change by less than `tolerance`·ε a sweep. Does nothing where the kernel is not sparse.
-    pub(in crate::transport) fn polish(&mut self, epsilon: f64, tolerance: f64, most_sweeps: usize) {
-        let Some(kernel) = self.sparse_kernel(epsilon) else { return };
+    pub(in crate::transport) fn polish(
+        &mut self,
+        epsilon: f64,
+        tolerance: f64,
+        most_sweeps: usize,
+    ) -> Result<()> {
+        self.fetch()?;
+        let Some(kernel) = self.sparse_kernel(epsilon)? else { return Ok(()) };
         let (a, b) = (self.problem.source.weights(), self.problem.target.weights());
         let (kappa_a, kappa_b) =
             (kappa(self.problem.source_penalty, epsilon), kappa(self.problem.target_penalty, epsilon));
@@ -102,10 +109,19 @@ impl Sweeper<'_> {
                 break;
             }
         }
+        self.send()
     }
 
     /// The entries that are not negligible at the current potentials; none if they are many.
-    fn sparse_kernel(&mut self, epsilon: f64) -> Option<Kernel> {
+    fn sparse_kernel(&mut self, epsilon: f64) -> Result<Option<Kernel>> {
+        #[cfg(feature = "cuda")]
+        if self.device.is_some() {
+            return self.kernel_of_device(epsilon);
+        }
+        Ok(self.kernel_of_rows(epsilon))
+    }
+
+    fn kernel_of_rows(&mut self, epsilon: f64) -> Option<Kernel> {
         let chunk_rows = Self::chunk_rows(self.f.len());
         let u = self.column_exponents(epsilon);
         let cutoff: Vec<f64> =

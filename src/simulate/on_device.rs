@@ -1,0 +1,293 @@
+//! Simulation of learned fields on a CUDA device: the same equations as in the modules beside this one, stepped there.
+//! Families of branching cells are drawn there and written into the lineage here.
+
+use std::ops::Range;
+use std::sync::Arc;
+
+use rayon::prelude::*;
+
+use super::branching::{self, BirthDeath, Motion, Population};
+use super::lineage::Lineage;
+use super::ode::Solver;
+use super::{Interval, Particles, Step, Trajectory, fill_state, report, resampling, runs_backward, sde};
+use crate::device::cuda::{self, Fault, Gpu, Layer, Program, Role, Rule, Stepper, Steps};
+use crate::dynamics::{Drift, Dynamics, Fields, Score};
+use crate::error::{Error, Result};
+use crate::exec::rng::{Purpose, stream};
+use crate::growth_law::GrowthLaw;
+use crate::nn::{Activation, Mlp};
+
+/// [`ode::integrate`](super::ode::integrate) by a rule of equal steps.
+pub(super) fn integrate(
+    gpu: &Arc<Gpu>,
+    fields: &Dynamics,
+    start: &Particles,
+    times: &[f64],
+    solver: &Solver,
+) -> Result<Trajectory> {
+    runs_backward(fields, start, times)?;
+    let (rule, step) = match *solver {
+        Solver::Euler { step } => (Rule::Euler, step),
+        Solver::RungeKutta4 { step } => (Rule::RungeKutta4, step),
+        Solver::DormandPrince(_) => {
+            let allowed = "runge-kutta-4 or euler on a CUDA device: dormand-prince fits its steps to the particles, on the CPU";
+            return Err(Error::argument("solver", "dormand-prince", allowed));
+        }
+    };
+    in_parts(gpu, fields, start, times, step, Walk { rule, seed: 0, backward: false })
+}
+
+/// [`sde::simulate`].
+pub(super) fn diffuse(
+    gpu: &Arc<Gpu>,
+    fields: &Dynamics,
+    start: &Particles,
+    times: &[f64],
+    options: &sde::Options,
+) -> Result<Trajectory> {
+    let backward = runs_backward(fields, start, times)?;
+    options.check()?;
+    let walk = Walk { rule: Rule::EulerMaruyama, seed: options.seed, backward };
+    let Some(fraction) = options.resample_below else {
+        return in_parts(gpu, fields, start, times, options.step, walk);
+    };
+    let mut stepper = stepper(gpu, fields, start.len())?;
+    stepper.require(start.len())?;
+    load(&mut stepper, start, &start.ids)?;
+    let (mut frames, mut log_weights) = (Vec::with_capacity(times.len()), start.log_weights.clone());
+    for interval in Interval::all(start.time, times, options.step)? {
+        for j in 0..interval.count {
+            walk.take(&mut stepper, fields, interval, j..j + 1)?;
+            let state = stepper.state()?;
+            let step = interval.step(j).index;
+            let now = sde::current_log_weights(&state, &log_weights);
+            if let Some((log_weight, rows)) = resampling::if_below(fraction, &now, options.seed, step)? {
+                stepper.resample(&rows.iter().map(|&row| row as u32).collect::<Vec<_>>())?;
+                log_weights.fill(log_weight);
+            }
+        }
+        frames.push(frame(&mut stepper, interval.to, start, &start.ids, &log_weights)?);
+    }
+    Ok(Trajectory { frames })
+}
+
+/// [`branching::simulate`].
+pub(super) fn branch(
+    gpu: &Arc<Gpu>,
+    fields: &Dynamics,
+    start: &Particles,
+    times: &[f64],
+    options: &branching::Options,
+) -> Result<Population> {
+    branching::check(fields, start, times, options)?;
+    let rule = match options.motion {
+        Motion::Diffusion => Rule::EulerMaruyama,
+        Motion::Flow => Rule::RungeKutta4,
+    };
+    let walk = Walk { rule, seed: options.seed, backward: false };
+    let mut stepper = stepper(gpu, fields, start.len())?;
+    stepper.require(start.len())?;
+    load(&mut stepper, start, &(0..start.len() as u64).collect::<Vec<_>>())?;
+    let mut lineage = Lineage::new(start.len(), start.time);
+    let log_weight = start.log_weights.first().copied().unwrap_or(0.0);
+    let mut frames = Vec::with_capacity(times.len());
+    for interval in Interval::all(start.time, times, options.step)? {
+        for j in 0..interval.count {
+            walk.take(&mut stepper, fields, interval, j..j + 1)?;
+            multiply(&mut stepper, interval.step(j), options, &mut lineage)?;
+        }
+        let ids = stepper.ids()?;
+        frames.push(frame(&mut stepper, interval.to, start, &ids, &vec![log_weight; ids.len()])?);
+    }
+    lineage.survive(&stepper.ids()?, times[times.len() - 1]);
+    Ok(Population { trajectory: Trajectory { frames }, lineage })
+}
+
+/// Replaces every particle by its descendants after a step, as branching does on the CPU.
+fn multiply(
+    stepper: &mut Stepper,
+    step: Step,
+    options: &branching::Options,
+    lineage: &mut Lineage,
+) -> Result<()> {
+    let end = step.time + step.length;
+    let law = cuda::Branching {
+        length: step.length,
+        turnover: options.turnover,
+        seed: options.seed,
+        step: step.index,
+        most: options.max_population,
+    };
+    let drawn = stepper.draw(&law)?;
+    if drawn.total > options.max_population {
+        return Err(Error::PopulationLimit { limit: options.max_population, time: end });
+    }
+    stepper.require(drawn.total)?;
+    let mut new_ids = Vec::new();
+    for event in &drawn.events {
+        let law = BirthDeath::of_growth(event.growth / step.length, options.turnover);
+        let mut rng = stream(options.seed, Purpose::Branching, event.id, step.index);
+        let extinction = law.extinction_time(step.length, &mut rng);
+        if event.count == 0 {
+            // A device's rounding may find a death that is none here: then it happens at the end of the step.
+            lineage.die(event.id, step.time + extinction.unwrap_or(step.length));
+        } else {
+            let depths: Vec<f64> = law.split_depths(step.length, &mut rng).take(event.count - 1).collect();
+            lineage.divide(event.id, end, &depths, |leaf| new_ids.push(leaf));
+        }
+    }
+    stepper.settle(drawn, &new_ids)
+}
+
+/// How particles without births and deaths are stepped.
+#[derive(Debug, Clone, Copy)]
+struct Walk {
+    rule: Rule,
+    seed: u64,
+    backward: bool,
+}
+
+impl Walk {
+    /// Takes the steps numbered `some` of an interval.
+    fn take(
+        self,
+        stepper: &mut Stepper,
+        fields: &Dynamics,
+        interval: Interval,
+        some: Range<usize>,
+    ) -> Result<()> {
+        if some.is_empty() {
+            return Ok(());
+        }
+        let steps: Vec<Step> = some.map(|j| interval.step(j)).collect();
+        let times: Vec<f64> = steps.iter().map(|step| step.time).collect();
+        let sigmas: Vec<f64> = times.iter().map(|&time| fields.sigma(time)).collect();
+        let fault = stepper.advance(&Steps {
+            rule: self.rule,
+            times: &times,
+            sigmas: &sigmas,
+            length: steps[0].length,
+            first_index: steps[0].index | u64::from(self.backward) << 63,
+            seed: self.seed,
+        })?;
+        let Some(Fault { step, row }) = fault else { return Ok(()) };
+        Err(super::blown_up(stepper.ids()?[row], times[step] + steps[step].length))
+    }
+}
+
+/// Steps particles that do not need each other, in as many parts as the device's memory makes of them.
+fn in_parts(
+    gpu: &Arc<Gpu>,
+    fields: &Dynamics,
+    start: &Particles,
+    times: &[f64],
+    step: f64,
+    walk: Walk,
+) -> Result<Trajectory> {
+    let intervals = Interval::all(start.time, times, step)?;
+    let mut stepper = stepper(gpu, fields, start.len())?;
+    let part = stepper.capacity()?;
+    if part == 0 {
+        stepper.require(1)?;
+    }
+    let mut frames: Vec<Particles> = times
+        .iter()
+        .map(|&time| Particles { time, points: vec![], log_weights: vec![], ..start.clone() })
+        .collect();
+    for first in (0..start.len()).step_by(part.max(1)) {
+        let rows = first..start.len().min(first + part);
+        let some = start.rows(rows.clone());
+        load(&mut stepper, &some, &some.ids)?;
+        for (interval, frame) in intervals.iter().zip(&mut frames) {
+            walk.take(&mut stepper, fields, *interval, 0..interval.count)?;
+            let ancestors: Vec<usize> = rows.clone().collect();
+            let reported =
+                report(interval.to, start.dims, &stepper.state()?, &some.ids, &some.log_weights, &ancestors)?;
+            frame.points.extend(reported.points);
+            frame.log_weights.extend(reported.log_weights);
+        }
+    }
+    frames.iter_mut().for_each(|frame| frame.ancestors = (0..start.len()).collect());
+    Ok(Trajectory { frames })
+}
+
+fn load(stepper: &mut Stepper, particles: &Particles, ids: &[u64]) -> Result<()> {
+    let mut state = Vec::new();
+    fill_state(&mut state, &particles.points, particles.dims);
+    stepper.load(&state, ids)
+}
+
+/// What is reported at `time`, after which origins are rows of this frame.
+fn frame(
+    stepper: &mut Stepper,
+    time: f64,
+    start: &Particles,
+    ids: &[u64],
+    log_weights: &[f64],
+) -> Result<Particles> {
+    let origins: Vec<usize> = stepper.origins()?.into_par_iter().map(|row| row as usize).collect();
+    let frame = report(time, start.dims, &stepper.state()?, ids, log_weights, &origins)?;
+    stepper.reset_origins()?;
+    Ok(frame)
+}
+
+/// A model on the device.
+fn stepper(gpu: &Arc<Gpu>, fields: &Dynamics, count: usize) -> Result<Stepper> {
+    if count > u32::MAX as usize / 2 {
+        return Err(Error::argument("the number of particles", count, "at most 2^31 on a CUDA device"));
+    }
+    Stepper::new(gpu, &program(fields)?, count)
+}
+
+fn program(fields: &Dynamics) -> Result<Program> {
+    let scaling = &fields.scaling;
+    let growth = match &fields.drift {
+        Drift::Potential { law: GrowthLaw::Power { alpha, floor }, .. } => {
+            cuda::Growth::Power { factor: libm::pow(2.0 * alpha / 15.0, 15.0 / 13.0), floor: *floor }
+        }
+        Drift::Potential { law: GrowthLaw::Quadratic { alpha }, .. } => {
+            cuda::Growth::Linear { alpha: *alpha }
+        }
+        Drift::Velocity(_) => cuda::Growth::Linear { alpha: 1.0 },
+    };
+    let units = [scaling.start, scaling.duration, scaling.length];
+    let score_unit = Dynamics::score_unit(fields.info.sigma, scaling);
+    let mut program = Program::new(units, &scaling.centre, score_unit, growth);
+    let mut add = |role, network: &Mlp| {
+        let shape = network.architecture();
+        let layers: Vec<Layer<'_>> = shape
+            .layers()
+            .map(|layer| Layer {
+                inputs: layer.inputs,
+                outputs: layer.outputs,
+                weights: &network.parameters()[layer.weights()],
+                bias: &network.parameters()[layer.bias()],
+            })
+            .collect();
+        program.add(role, activation_number(shape.activation), layers.into_iter())
+    };
+    match &fields.drift {
+        Drift::Velocity(network) => add(Role::Velocity, network)?,
+        Drift::Potential { network, .. } => add(Role::Potential, network)?,
+    }
+    if let Some(network) = &fields.growth {
+        add(Role::Growth, network)?;
+    }
+    match &fields.score {
+        Some(Score::Drift(network)) => add(Role::ScoreDrift, network)?,
+        Some(Score::LogDensity(network)) => add(Role::LogDensity, network)?,
+        None => {}
+    }
+    Ok(program)
+}
+
+/// As cuda/particles.cu counts them.
+fn activation_number(activation: Activation) -> i32 {
+    match activation {
+        Activation::LeakyRelu => 0,
+        Activation::Relu => 1,
+        Activation::Tanh => 2,
+        Activation::Silu => 3,
+        Activation::Softplus => 4,
+    }
+}
