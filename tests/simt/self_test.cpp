@@ -41,8 +41,10 @@ static void wrong_kernels() {
     EXPECT(read_before_barrier, "in a race with thread", 1, 64, 0, read_before_barrier, out);
     EXPECT(write_before_barrier, "in a race with thread", 1, 64, 0, write_before_barrier, out);
     EXPECT(write_after_two_readers, "part[0] is written in a race with thread", 1, 32, 0, write_after_two_readers);
+    EXPECT(write_after_its_own_warp_read, "in a race with thread", 1, 64, 0, write_after_its_own_warp_read);
+    EXPECT(write_after_another_warp_read, "in a race with thread", 1, 64, 0, write_after_another_warp_read, out);
     EXPECT(two_writers, "last[0] is written in a race with thread", 1, 2, 0, two_writers, &one);
-    EXPECT(write_beside_atomics, "count[0] is written in a race with thread", 1, 64, 0, write_beside_atomics);
+    EXPECT(write_beside_atomics, "count[0] is written in a race with thread", 1, 2, 0, write_beside_atomics);
     EXPECT(divergent_barrier, "in __syncthreads for thread", 3, 64, 0, divergent_barrier);
     EXPECT(two_barriers, "while others wait at self_test.cu:", 1, 64, 0, two_barriers);
     EXPECT(barrier_and_meeting, "in a warp primitive for thread (0,0,0), which waits at", 1, 32, 0, barrier_and_meeting);
@@ -84,9 +86,10 @@ static void right_kernels() {
     EXPECT_RIGHT(early_exit, std::fabs(out[99] - 1) < 1e-6f, 4, 32, 0, early_exit, out, 100);
     int relayed;
     EXPECT_RIGHT(relay, relayed == 7, 1, 32, 0, relay, &relayed);
-    unsigned told[6];
+    EXPECT_RIGHT(update_after_all_read, out[0] == 2 && out[31] == 2, 1, 32, 0, update_after_all_read, out);
+    unsigned told[8];
     EXPECT_RIGHT(votes, told[0] == 0x49249249 && told[1] == 11 + 4 + 31 && told[2] == 40 && told[3] == 1 && told[4] == 1 &&
-                            told[5] == 811,
+                            told[5] == 811 && told[6] == 707 && told[7] == 1,
                  1, 64, 0, votes, told);
     int kinds[128];
     for (int i = 0; i < 128; ++i) kinds[i] = i % 3;

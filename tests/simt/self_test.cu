@@ -30,6 +30,24 @@ __global__ void write_after_two_readers() {
     if (threadIdx.x == 0) part[0] = seen + 1; // the upper half warp has not met lane 0
 }
 
+__global__ void write_after_its_own_warp_read() {
+    SHARED(float, part, 1);
+    if (threadIdx.x == 0) part[0] = 1;
+    __syncthreads();
+    const float seen = part[0];
+    __syncwarp();
+    if (threadIdx.x == 0) part[0] = seen + 1; // the other warp may not have read it
+}
+
+__global__ void write_after_another_warp_read(float *out) {
+    SHARED(float, part, 1);
+    if (threadIdx.x == 0) part[0] = 1;
+    __syncthreads();
+    if (threadIdx.x == 40) *out = part[0];
+    __syncwarp();
+    if (threadIdx.x == 0) part[0] = 2;
+}
+
 __global__ void two_writers(int *out) {
     SHARED(int, last, 1);
     last[0] = int(threadIdx.x);
@@ -209,6 +227,17 @@ __global__ void warp_exchange(float *out) {
     out[threadIdx.x] = part[threadIdx.x ^ 1]; // within the halves that met
 }
 
+__global__ void update_after_all_read(float *out) {
+    SHARED(float, part, 1);
+    if (threadIdx.x == 0) part[0] = 1;
+    __syncwarp();
+    const float seen = part[0];
+    __syncwarp();
+    if (threadIdx.x == 3) part[0] += seen;
+    __syncwarp();
+    out[threadIdx.x] = part[0];
+}
+
 /// Lane 0's word reaches lane 2 by way of lane 1, which meets both.
 __global__ void relay(int *out) {
     SHARED(int, word, 1);
@@ -227,7 +256,10 @@ __global__ void votes(unsigned *out) {
     out[3] = __syncthreads_or(threadIdx.x == 40) && !__syncthreads_and(threadIdx.x) && __syncthreads_and(1);
     if (threadIdx.x == 33) out[4] = lane;
     const int up = __shfl_up_sync(~0u, int(lane), 1, 8), all = __shfl_sync(~0u, int(lane), 3, 8);
+    const int down = __shfl_down_sync(~0u, int(lane), 1, 8), across = __shfl_xor_sync(~0u, int(lane), 8, 8);
     if (threadIdx.x == 8) out[5] = unsigned(up * 100 + all);
+    if (threadIdx.x == 7) out[6] = unsigned(down * 100 + across); // after its segment a lane gets its own
+    if (threadIdx.x == 9) out[7] = unsigned(across);              // but not before it
 }
 
 __global__ void shared_histogram(const int *x, unsigned *out) {

@@ -35,7 +35,6 @@ class Word {
             write_clock = thread.warp->clock;
             writer = uint16_t(thread.number);
             atomic = access == Access::Atomic;
-            read = 0; // what is ordered after this write is ordered after those reads
         }
         return NONE;
     }

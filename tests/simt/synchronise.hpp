@@ -20,13 +20,12 @@ inline uint32_t vote(uint32_t mask, bool predicate, Place place) {
     return uint32_t(current->received);
 }
 
-/// The value that lane `source` gives; a source beyond the `width` lanes of this lane's segment stands for the lane.
+/// The value that lane `source` gives; a source after this lane's segment of `width` lanes stands for the lane itself.
 template <class T>
 T shuffle(uint32_t mask, T value, int source, int width, Place place) {
     static_assert(sizeof(T) <= 8);
-    const int lane = int(current->lane), segment = lane & -width;
-    const bool inside = source >= segment && source < segment + width;
-    current->source = unsigned(inside ? source : lane);
+    const int lane = int(current->lane);
+    current->source = unsigned(source < (lane & -width) + width ? source : lane);
     current->value = 0;
     std::memcpy(&current->value, &value, sizeof value);
     machine->wait_for_warp(Meeting::Shuffle, mask, place);
@@ -59,7 +58,8 @@ inline int __all_sync(unsigned mask, int predicate, SIMT_PLACE) { return simt::v
         return simt::shuffle(mask, value, (simt::lane() & -width) + in_segment, width, {file, line});                  \
     }                                                                                                                  \
     inline T __shfl_up_sync(unsigned mask, T value, unsigned by, int width = 32, SIMT_PLACE) {                         \
-        return simt::shuffle(mask, value, simt::lane() - int(by), width, {file, line});                                \
+        const int lane = simt::lane(), source = lane - int(by);                                                        \
+        return simt::shuffle(mask, value, source < (lane & -width) ? lane : source, width, {file, line});              \
     }                                                                                                                  \
     inline T __shfl_down_sync(unsigned mask, T value, unsigned by, int width = 32, SIMT_PLACE) {                       \
         return simt::shuffle(mask, value, simt::lane() + int(by), width, {file, line});                                \
