@@ -18,8 +18,8 @@ use chreode::transport::{Cost, PointCloud, Problem};
 use chreode::{Dynamics, FitOptions, Method, fit};
 use rand_distr::{Distribution, StandardNormal};
 
-/// Sweeps that are timed.
-const SWEEPS: usize = 10;
+/// Sweeps that are timed: fewer than those after which the solver looks whether the plan is sparse.
+const SWEEPS: usize = 8;
 const STEPS: usize = 20;
 
 /// Operations in double precision that a pair takes beside those of its coordinates: an exponential, and −2 ln cos.

@@ -132,7 +132,7 @@ fn the_install_script_says_what_is_wrong() {
         (&["--prefx", "/opt"][..], "unknown option --prefx"),
         (&["--prefix", "opt"], "must begin with /, got opt"),
         (&["--libdir", "/usr/lib"], "within the prefix"),
-        (&["--prefix"], "needs a folder"),
+        (&["--prefix"], "needs a value"),
         (&["--prefix", "/nowhere/chreode", "--uninstall"], "there is no /nowhere/chreode/share"),
     ] {
         let script = root().join("bindings/cpp/install.sh");

@@ -10,6 +10,7 @@ Usage: bindings/cpp/install.sh [option...]
   --prefix DIR     where to install; /usr/local if not given
   --libdir DIR     where the libraries go, within the prefix: lib if not given, lib/x86_64-linux-gnu for instance
   --destdir DIR    a staging folder put before the prefix, for packagers
+  --features LIST  features of the crate to build with: cuda, for instance
   --from DIR       takes libchreode.so and libchreode.a from DIR, instead of building them with cargo
   --uninstall      removes what an installation to the same prefix wrote
 TEXT
@@ -20,16 +21,16 @@ fail() {
     exit 1
 }
 
-prefix=/usr/local libdir=lib destdir='' from='' uninstall=no
+prefix=/usr/local libdir=lib destdir='' from='' features='' uninstall=no
 while [ $# -gt 0 ]; do
     case $1 in
-        --prefix | --libdir | --destdir | --from)
-            [ $# -ge 2 ] || fail "$1 needs a folder"
+        --prefix | --libdir | --destdir | --from | --features)
+            [ $# -ge 2 ] || fail "$1 needs a value"
             name=${1#--}
             eval "$name=\$2"
             shift 2
             ;;
-        --prefix=* | --libdir=* | --destdir=* | --from=*)
+        --prefix=* | --libdir=* | --destdir=* | --from=* | --features=*)
             name=${1#--}
             eval "${name%%=*}=\${1#*=}"
             shift
@@ -68,7 +69,7 @@ fi
 
 if [ -z "$from" ]; then
     target=${CARGO_TARGET_DIR:-$root/target}
-    cargo build --release --locked --lib --manifest-path "$root/Cargo.toml" --target-dir "$target"
+    cargo build --release --locked --lib --features "$features" --manifest-path "$root/Cargo.toml" --target-dir "$target"
     from=$target/release
 fi
 

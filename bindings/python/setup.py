@@ -1,7 +1,7 @@
 """Builds the crate into the package: a shared library that any Python 3 loads, and the declarations of its header.
 
 The crate is two folders up in the repository, and in ``crate/`` in a source distribution. ``CARGO_TARGET_DIR`` is used as
-cargo uses it. With ``CHREODE_LIBRARY`` the wheel holds that library instead of one that cargo builds now.
+cargo uses it, with the features of the crate that ``CHREODE_FEATURES`` names (``cuda``). With ``CHREODE_LIBRARY`` the wheel holds that library instead of one that cargo builds now.
 """
 
 import json
@@ -34,7 +34,9 @@ def library():
     given = os.environ.get("CHREODE_LIBRARY")
     if given:
         return Path(given)
-    command = ["cargo", "build", "--release", "--locked", "--lib", "--message-format=json-render-diagnostics"]
+    features = os.environ.get("CHREODE_FEATURES", "")
+    command = ["cargo", "build", "--release", "--locked", "--lib", "--features", features]
+    command.append("--message-format=json-render-diagnostics")
     try:
         told = subprocess.run(command, cwd=CRATE, stdout=subprocess.PIPE, check=True).stdout
     except FileNotFoundError:

@@ -23,6 +23,7 @@ rm -rf "$rust/src/bin"
 awk '
     /^\[/ { keep = !/^\[\[(bin|bench|test|example)\]\]/ && !/^\[dev-dependencies/ && !/^\[features\]/ }
     keep && !/optional = true/ && !/^readme/
+    /^\[lints.rust\]/ { print "unexpected_cfgs = \"allow\" # of the features that were left out" }
 ' "$crate/Cargo.toml" > "$rust/Cargo.toml"
 cd "$rust"
 cargo vendor --quiet vendor >/dev/null

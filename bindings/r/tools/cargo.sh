@@ -1,5 +1,6 @@
 #!/bin/sh
-# Makes the static library: cargo.sh CARGO CRATE TARGET, called by src/Makevars.
+# Makes the static library: cargo.sh CARGO CRATE TARGET, called by src/Makevars. From the repository, with the features of the
+# crate that CHREODE_FEATURES names (cuda).
 set -e
 cargo=$1 crate=$2 target=$3
 export CARGO_TARGET_DIR="$target"
@@ -7,7 +8,7 @@ cd "$crate"
 
 if [ ! -f vendor.tar.xz ]; then
     # In the repository: the same command, so the same build, as everyone else's there.
-    exec "$cargo" build --release --locked --lib
+    exec "$cargo" build --release --locked --lib --features "$CHREODE_FEATURES"
 fi
 
 # A source package: nothing from the network, at most two jobs, and nothing written outside of this folder.
