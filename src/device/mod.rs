@@ -106,3 +106,44 @@ pub(crate) enum Opened {
     #[cfg(feature = "cuda")]
     Cuda(std::sync::Arc<cuda::Gpu>),
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn devices_are_called_by_name() {
+        for name in ["auto", "cpu"] {
+            assert_eq!(name.parse::<Device>().unwrap().to_string(), name);
+        }
+        for wrong in ["", "gpu", "cuda:", "cuda:-1", "cuda:0x", "cuda0", "CPU"] {
+            let told = wrong.parse::<Device>().unwrap_err().to_string();
+            assert!(told.starts_with("device must be one of auto | cpu"), "{told}");
+        }
+        assert_eq!(Device::default(), Device::Cpu);
+        assert_eq!(available()[0], "cpu");
+    }
+
+    #[cfg(not(feature = "cuda"))]
+    #[test]
+    fn a_build_without_other_devices_says_so() {
+        let told = "cuda:0".parse::<Device>().unwrap_err().to_string();
+        assert!(told.contains("built without other devices") && told.ends_with("got cuda:0"), "{told}");
+    }
+
+    #[cfg(feature = "cuda")]
+    #[test]
+    fn without_a_driver_a_device_is_an_error_and_auto_is_the_cpu() {
+        assert_eq!("cuda".parse::<Device>().unwrap(), Device::Cuda(0));
+        assert_eq!("cuda:3".parse::<Device>().unwrap().to_string(), "cuda:3");
+        match cuda::devices() {
+            Ok(found) => eprintln!("SKIPPED: there is a driver, with {} devices", found.len()),
+            Err(error) => {
+                assert!(matches!(error, Error::Device(_)), "{error:?}");
+                assert_eq!(Device::Cuda(0).open(1, 1).unwrap_err(), error);
+                assert!(matches!(Device::Auto.open(usize::MAX, 1), Ok(Opened::Cpu)));
+                assert_eq!(available(), ["cpu"]);
+            }
+        }
+    }
+}

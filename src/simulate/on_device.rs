@@ -122,7 +122,7 @@ fn multiply(
     if drawn.total > options.max_population {
         return Err(Error::PopulationLimit { limit: options.max_population, time: end });
     }
-    stepper.require(drawn.total)?;
+    stepper.require_next(drawn.total)?;
     let mut new_ids = Vec::new();
     for event in &drawn.events {
         let law = BirthDeath::of_growth(event.growth / step.length, options.turnover);

@@ -271,14 +271,19 @@ impl Stepper {
         Ok(self.queue.gpu.free_memory()? / 10 * 9 / Self::bytes_a_particle(self.dims))
     }
 
-    /// Refuses more particles than fit.
+    /// Refuses more particles than can be loaded.
     pub(crate) fn require(&self, count: usize) -> Result<()> {
-        let bytes = count.saturating_mul(Self::bytes_a_particle(self.dims));
-        self.queue.gpu.require(
-            &format!("a population of {count} in {} dimensions", self.dims),
-            bytes,
-            "start from fewer",
-        )
+        self.require_bytes(count, Self::bytes_a_particle(self.dims))
+    }
+
+    /// Refuses more descendants than fit beside their mothers: states, ids, origins and rows of mothers.
+    pub(crate) fn require_next(&self, count: usize) -> Result<()> {
+        self.require_bytes(count, 8 * (self.dims + 1) + 8 + 8 + 4)
+    }
+
+    fn require_bytes(&self, count: usize, bytes_each: usize) -> Result<()> {
+        let what = format!("a population of {count} in {} dimensions", self.dims);
+        self.queue.gpu.require(&what, count.saturating_mul(bytes_each), "start from fewer")
     }
 
     /// The particles of these states (n rows of d coordinates and the growth so far) and ids.
