@@ -635,6 +635,13 @@ extern "C" __global__ void __launch_bounds__(THREADS)
     to[e] = k == dims ? 0.0 : from[size_t(mothers[e / width]) * width + k];
 }
 
+// growth_i: that of particle i since its state began.
+extern "C" __global__ void __launch_bounds__(THREADS)
+    gather_growth(const double* state, unsigned n, unsigned dims, double* growth) {
+    const unsigned i = blockIdx.x * blockDim.x + threadIdx.x;
+    if (i < n) growth[i] = state[size_t(i) * (dims + 1) + dims];
+}
+
 // to_i = from[mothers_i].
 extern "C" __global__ void __launch_bounds__(THREADS)
     gather_labels(const unsigned long long* from, const unsigned* mothers, unsigned n, unsigned long long* to) {

@@ -54,6 +54,7 @@ const PARTICLES: (&str, &[&str]) = (
         "scan",
         "place",
         "gather_events",
+        "gather_growth",
         "gather_states",
         "gather_labels",
         "set_labels",

@@ -58,9 +58,8 @@ pub(super) fn diffuse(
     for interval in Interval::all(start.time, times, options.step)? {
         for j in 0..interval.count {
             walk.take(&mut stepper, fields, interval, j..j + 1)?;
-            let state = stepper.state()?;
             let step = interval.step(j).index;
-            let now = sde::current_log_weights(&state, &log_weights);
+            let now: Vec<f64> = log_weights.iter().zip(stepper.growth()?).map(|(l, a)| l + a).collect();
             if let Some((log_weight, rows)) = resampling::if_below(fraction, &now, options.seed, step)? {
                 stepper.resample(&rows.iter().map(|&row| row as u32).collect::<Vec<_>>())?;
                 log_weights.fill(log_weight);
@@ -132,7 +131,10 @@ fn multiply(
             // A device's rounding may find a death that is none here: then it happens at the end of the step.
             lineage.die(event.id, step.time + extinction.unwrap_or(step.length));
         } else {
-            let depths: Vec<f64> = law.split_depths(step.length, &mut rng).take(event.count - 1).collect();
+            let mut depths: Vec<f64> =
+                law.split_depths(step.length, &mut rng).take(event.count - 1).collect();
+            // Likewise a division that is none here happens at the beginning of the step.
+            depths.resize(event.count - 1, step.length);
             lineage.divide(event.id, end, &depths, |leaf| new_ids.push(leaf));
         }
     }

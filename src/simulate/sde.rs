@@ -163,11 +163,13 @@ impl Cloud {
     }
 
     fn resample_if_below(&mut self, fraction: f64, seed: u64, step: u64) -> Result<()> {
-        let current = current_log_weights(&self.state, &self.log_weights);
+        let width = self.state.len() / self.log_weights.len().max(1);
+        let growth = self.state.chunks_exact(width.max(1)).map(|row| row[width - 1]);
+        let current: Vec<f64> = self.log_weights.iter().zip(growth).map(|(l, a)| l + a).collect();
         let Some((log_weight, drawn)) = resampling::if_below(fraction, &current, seed, step)? else {
             return Ok(());
         };
-        let (rows, width) = (current.len(), self.state.len() / current.len());
+        let rows = current.len();
         self.state =
             drawn.iter().flat_map(|&row| &self.state[row * width..(row + 1) * width]).copied().collect();
         self.state.chunks_exact_mut(width).for_each(|row| row[width - 1] = 0.0);
@@ -175,11 +177,4 @@ impl Cloud {
         self.log_weights = vec![log_weight; rows];
         Ok(())
     }
-}
-
-/// ln w of particles whose states hold their growth since these were their `log_weights`.
-pub(super) fn current_log_weights(state: &[f64], log_weights: &[f64]) -> Vec<f64> {
-    let width = state.len() / log_weights.len().max(1);
-    let growth = state.chunks_exact(width.max(1)).map(|row| row[width - 1]);
-    log_weights.iter().zip(growth).map(|(l, a)| l + a).collect()
 }

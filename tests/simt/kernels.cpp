@@ -35,6 +35,7 @@ KERNEL(offspring);
 KERNEL(scan);
 KERNEL(place);
 KERNEL(gather_events);
+KERNEL(gather_growth);
 KERNEL(gather_states);
 KERNEL(gather_labels);
 KERNEL(set_labels);

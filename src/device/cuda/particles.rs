@@ -306,6 +306,14 @@ impl Stepper {
         self.queue.read(&self.state, self.count * (self.dims + 1))
     }
 
+    /// The growth of each since its state began.
+    pub(crate) fn growth(&self) -> Result<Vec<f64>> {
+        let (queue, n, dims) = (&self.queue, self.count as u32, self.dims as u32);
+        let growth = queue.zeros::<f64>(self.count)?;
+        launch!(queue, "gather_growth", for_each(self.count), &self.state, &n, &dims, &growth)?;
+        queue.read(&growth, self.count)
+    }
+
     /// The ids.
     pub(crate) fn ids(&self) -> Result<Vec<u64>> {
         self.queue.read(&self.ids, self.count)
