@@ -9,6 +9,7 @@
 mod common;
 
 use chreode::datasets::GeneNetwork;
+use chreode::device::Device;
 use chreode::evaluate::hold_out::hold_out;
 use chreode::evaluate::mass::growth_correlation;
 use chreode::evaluate::{EvaluationOptions, Mode, evaluate};
@@ -104,7 +105,13 @@ fn run_hold_out(method: Method, seed: u64) {
     let Some(snapshots) = common::shared_snapshots("emt") else { return };
     let Some(case) = CASES.iter().find(|case| case.data == "emt" && case.method == method) else { return };
     let options = case.options(seed, &[]);
-    let measure = EvaluationOptions { mode: Mode::Ode(ode::Solver::default()), runs: 1, seed, delta: 1.0 };
+    let measure = EvaluationOptions {
+        mode: Mode::Ode(ode::Solver::default()),
+        runs: 1,
+        seed,
+        delta: 1.0,
+        device: Device::Cpu,
+    };
     let learn = |seen: &Snapshots| Ok(fit(seen, &options, &mut silent)?.dynamics);
     let inner = &snapshots.times()[1..snapshots.len() - 1];
     let held_out = hold_out(&snapshots, inner, learn, &measure).unwrap();
@@ -170,7 +177,7 @@ fn run(case: &Case, seed: u64, given: &[String]) {
     }
     for (name, mode) in modes {
         let delta = dynamics.info().delta.unwrap_or(1.0);
-        let options = EvaluationOptions { mode, runs: 5, seed, delta };
+        let options = EvaluationOptions { mode, runs: 5, seed, delta, device: Device::Cpu };
         let evaluation = with_threads(THREADS, || evaluate(dynamics, &snapshots, &options)).unwrap().unwrap();
         let w1: Vec<String> =
             evaluation.time_points.iter().map(|point| format!("{:.4}", point.w1.mean)).collect();

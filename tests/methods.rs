@@ -6,6 +6,7 @@ use std::ops::ControlFlow;
 
 use chreode::Error;
 use chreode::datasets::GeneNetwork;
+use chreode::device::Device;
 use chreode::dynamics::{Dynamics, FieldValues, Fields, Scratch};
 use chreode::evaluate::mass::growth_correlation;
 use chreode::evaluate::{Evaluation, EvaluationOptions, Mode, evaluate};
@@ -32,7 +33,8 @@ fn gene_network() -> Snapshots {
 
 fn measure(dynamics: &Dynamics, snapshots: &Snapshots, mode: Mode) -> Evaluation {
     let delta = dynamics.info().delta.unwrap_or(1.0);
-    evaluate(dynamics, snapshots, &EvaluationOptions { mode, runs: 3, seed: 5, delta }).unwrap()
+    evaluate(dynamics, snapshots, &EvaluationOptions { mode, runs: 3, seed: 5, delta, device: Device::Cpu })
+        .unwrap()
 }
 
 #[test]

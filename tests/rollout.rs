@@ -7,6 +7,7 @@ use std::ops::ControlFlow;
 
 use chreode::Error;
 use chreode::datasets::GeneNetwork;
+use chreode::device::Device;
 use chreode::dynamics::{Dynamics, FieldValues, Fields, Scratch};
 use chreode::evaluate::{Evaluation, EvaluationOptions, Mode, evaluate};
 use chreode::exec::progress::{Progress, silent};
@@ -45,7 +46,12 @@ fn field(model: &Dynamics, time: f64, x: &[f32], which: &str) -> Vec<f32> {
 }
 
 fn measure(dynamics: &Dynamics, snapshots: &Snapshots, mode: Mode) -> Evaluation {
-    evaluate(dynamics, snapshots, &EvaluationOptions { mode, runs: 3, seed: 5, delta: 1.0 }).unwrap()
+    evaluate(
+        dynamics,
+        snapshots,
+        &EvaluationOptions { mode, runs: 3, seed: 5, delta: 1.0, device: Device::Cpu },
+    )
+    .unwrap()
 }
 
 /// The Schrödinger bridge between two normal laws on the line over unit time (Bunne, Hsieh, Cuturi, Krause, AISTATS 2023): it

@@ -8,9 +8,10 @@ pub mod wasserstein;
 
 use rayon::prelude::*;
 
+use crate::device::Device;
 use crate::dynamics::Fields;
 use crate::error::{Error, Result};
-use crate::simulate::{Particles, branching, ode, resampling, sde};
+use crate::simulate::{Particles, branching, ode, placement, resampling, sde};
 use crate::snapshots::{MatrixView, Snapshots};
 use crate::transport::PointCloud;
 
@@ -48,6 +49,8 @@ pub struct EvaluationOptions {
     pub seed: u64,
     /// δ of the action.
     pub delta: f64,
+    /// Where particles are stepped for predictions. The action is the CPU's.
+    pub device: Device,
 }
 
 /// A mean over runs and its standard deviation (n − 1 in the denominator; 0 for one run).
@@ -148,13 +151,16 @@ fn predict(
     options: &EvaluationOptions,
     seed: u64,
 ) -> Result<Vec<Particles>> {
+    let device = options.device;
     match options.mode {
-        Mode::Ode(solver) => Ok(ode::integrate(fields, start, times, &solver)?.frames),
-        Mode::Sde { step } => Ok(sde::simulate(fields, start, times, &sde::Options::new(step, seed))?.frames),
+        Mode::Ode(solver) => Ok(placement::flow(device, fields, start, times, &solver)?.frames),
+        Mode::Sde { step } => {
+            Ok(placement::diffusion(device, fields, start, times, &sde::Options::new(step, seed))?.frames)
+        }
         Mode::Branching { step, motion, turnover, max_population } => {
             let options = branching::Options { step, seed, motion, turnover, max_population };
             let start = resampling::equal(start, seed)?;
-            Ok(branching::simulate(fields, &start, times, &options)?.trajectory.frames)
+            Ok(placement::population(device, fields, &start, times, &options)?.trajectory.frames)
         }
     }
 }

@@ -40,7 +40,8 @@ impl Protocol {
             },
         };
         let delta = self.delta.or(model.info().delta).unwrap_or(1.0);
-        EvaluationOptions { mode, runs: self.runs, seed: simulation.seed, delta }
+        let device = simulation.device;
+        EvaluationOptions { mode, runs: self.runs, seed: simulation.seed, delta, device }
     }
 
     /// Evaluates a model.

@@ -15,6 +15,7 @@ pub mod lineage;
 pub mod ode;
 #[cfg(feature = "cuda")]
 mod on_device;
+pub mod placement;
 pub mod resampling;
 pub mod sde;
 pub mod simulation;

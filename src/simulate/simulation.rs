@@ -1,10 +1,8 @@
 //! A simulation as its options describe it: what moves, and how.
 
 use super::lineage::Lineage;
-#[cfg(feature = "cuda")]
-use super::on_device;
-use super::{Particles, Trajectory, branching, ode, resampling, sde};
-use crate::device::{Device, Opened};
+use super::{Particles, Trajectory, branching, ode, placement, resampling, sde};
+use crate::device::Device;
 use crate::dynamics::Fields;
 use crate::error::Result;
 use crate::named::named;
@@ -55,7 +53,7 @@ pub struct Simulation {
     pub motion: Option<branching::Motion>,
     /// Branching: see [`branching::Options::max_population`].
     pub max_population: usize,
-    /// Where particles are stepped: learned fields can be on a device, by rules of equal steps.
+    /// Where particles are stepped; see [`placement`].
     pub device: Device,
     /// Threads, 0 for all cores, for a host to start: [`run`](Self::run) uses the pool that it is called in, as a host does that
     /// was not told.
@@ -82,9 +80,6 @@ impl Default for Simulation {
     }
 }
 
-/// Particles from which on a device gains.
-const ENOUGH: usize = 1 << 14;
-
 /// What a simulation gives.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Outcome {
@@ -99,29 +94,17 @@ impl Simulation {
     /// [`resampled`](resampling::equal) where they are not.
     ///
     /// # Errors
-    /// Those of [`ode::integrate`], [`sde::simulate`] and [`branching::simulate`]; [`Error::Device`](crate::Error::Device) if the device cannot be
-    /// used, and [`Error::InvalidArgument`](crate::Error::InvalidArgument) for what a device cannot do: fields that are not learned, and the adaptive rule.
+    /// Those of [`placement::flow`], [`placement::diffusion`] and [`placement::population`].
     pub fn run(&self, fields: &dyn Fields, start: &Particles, times: &[f64]) -> Result<Outcome> {
-        let opened = self.open(fields, start.len())?;
-        let step = self.step_from(start.time, times);
+        let (device, step) = (self.device, self.step_from(start.time, times));
         match self.process {
             Process::Ode => {
-                let trajectory = match &opened {
-                    Opened::Cpu => ode::integrate(fields, start, times, &self.solver(step))?,
-                    #[cfg(feature = "cuda")]
-                    Opened::Cuda(gpu) => {
-                        on_device::integrate(gpu, learned(fields)?, start, times, &self.solver(step))?
-                    }
-                };
+                let trajectory = placement::flow(device, fields, start, times, &self.solver(step))?;
                 Ok(Outcome { trajectory, lineage: None })
             }
             Process::Sde => {
                 let options = sde::Options { step, seed: self.seed, resample_below: self.resample_below };
-                let trajectory = match &opened {
-                    Opened::Cpu => sde::simulate(fields, start, times, &options)?,
-                    #[cfg(feature = "cuda")]
-                    Opened::Cuda(gpu) => on_device::diffuse(gpu, learned(fields)?, start, times, &options)?,
-                };
+                let trajectory = placement::diffusion(device, fields, start, times, &options)?;
                 Ok(Outcome { trajectory, lineage: None })
             }
             Process::Branching => {
@@ -133,23 +116,10 @@ impl Simulation {
                     max_population: self.max_population,
                 };
                 let start = resampling::equal(start, self.seed)?;
-                let population = match &opened {
-                    Opened::Cpu => branching::simulate(fields, &start, times, &options)?,
-                    #[cfg(feature = "cuda")]
-                    Opened::Cuda(gpu) => on_device::branch(gpu, learned(fields)?, &start, times, &options)?,
-                };
+                let population = placement::population(device, fields, &start, times, &options)?;
                 Ok(Outcome { trajectory: population.trajectory, lineage: Some(population.lineage) })
             }
         }
-    }
-
-    /// What steps `count` particles. Only a device that was asked for by name is asked for what it cannot do.
-    fn open(&self, fields: &dyn Fields, count: usize) -> Result<Opened> {
-        let adaptive = self.process == Process::Ode && self.rule == Rule::DormandPrince;
-        if self.device == Device::Auto && (adaptive || fields.learned().is_none()) {
-            return Ok(Opened::Cpu);
-        }
-        self.device.open(count, ENOUGH)
     }
 
     /// The rule of the probability flow, with steps of at most `step` where it has equal ones.
@@ -179,13 +149,4 @@ impl Simulation {
             if fields.sigma(0.0) > 0.0 { branching::Motion::Diffusion } else { branching::Motion::Flow };
         self.motion.unwrap_or(rule)
     }
-}
-
-/// The fields as a device can evaluate them.
-#[cfg(feature = "cuda")]
-fn learned(fields: &dyn Fields) -> Result<&crate::dynamics::Dynamics> {
-    fields.learned().ok_or_else(|| {
-        let allowed = "learned ones on a device: fields that are given as functions run on the CPU";
-        crate::error::Error::argument("the fields", "functions", allowed)
-    })
 }

@@ -12,7 +12,7 @@
 //!
 //! Edges that empty are cut at once, so every edge carries mass and every step strictly lowers the objective: no
 //! cycling, and an end after finitely many steps at the optimum itself. It starts from exact transport between the
-//! marginals of an entropic plan ([`sinkhorn`](super::sinkhorn)), which leaves it few steps to make.
+//! marginals of an entropic plan ([`sinkhorn`]), which leaves it few steps to make.
 
 mod forest;
 

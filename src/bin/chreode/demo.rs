@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::time::Instant;
 
 use chreode::datasets::GeneNetwork;
+use chreode::device::Device;
 use chreode::evaluate::mass::growth_correlation;
 use chreode::evaluate::{Evaluation, EvaluationOptions, Mode, evaluate};
 use chreode::method::{self, FitOptions, Method};
@@ -111,7 +112,11 @@ impl Demo {
         let model = &fitted.dynamics;
         let evaluation = |mode: Mode| -> Result<Evaluation> {
             let delta = model.info().delta.unwrap_or(1.0);
-            Ok(evaluate(model, snapshots, &EvaluationOptions { mode, runs: 1, seed: self.seed, delta })?)
+            Ok(evaluate(
+                model,
+                snapshots,
+                &EvaluationOptions { mode, runs: 1, seed: self.seed, delta, device: Device::Cpu },
+            )?)
         };
         let flow = evaluation(Mode::Ode(ode::Solver::default()))?;
         let correlation = growth_correlation(model, snapshots, |_, point| GeneNetwork::growth_shape(point))?;

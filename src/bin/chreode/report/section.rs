@@ -1,5 +1,6 @@
 //! What a report shows of a model: everything that has to be computed before anything is drawn.
 
+use chreode::device::Device;
 use chreode::dynamics::{Dynamics, FieldValues, Fields, Scratch};
 use chreode::evaluate::{Evaluation, EvaluationOptions, Mode, evaluate};
 use chreode::method::{self, FitOptions, FitReport};
@@ -67,6 +68,7 @@ impl<'a> ModelSection<'a> {
                 runs: 1,
                 seed: options.seed,
                 delta: model.info().delta.unwrap_or(1.0),
+                device: Device::Cpu,
             },
         );
         let population = if model.has_growth() {
