@@ -78,8 +78,6 @@ pub fn environment(how: Build, settings: &str) -> Vec<(&'static str, OsString)> 
         let told = Command::new("c++").arg("-print-file-name=libasan.so").output().unwrap();
         let runtime = String::from_utf8(told.stdout).unwrap();
         environment.push(("LD_PRELOAD", runtime.trim().into()));
-        // Of leaks the stand-in tells: the sanitizer's search for them does not know the stacks of the shim's threads.
-        environment.push(("ASAN_OPTIONS", "detect_leaks=0".into()));
     }
     environment
 }
