@@ -124,6 +124,10 @@ enum chreode_status
      */
     CHREODE_ERROR_FORKED = -12,
     /**
+     * The option `device` asks for a device that cannot be used; the message says why and what to do.
+     */
+    CHREODE_ERROR_DEVICE = -13,
+    /**
      * A defect of the library: please report it with the message. The handles of the call should only be freed.
      */
     CHREODE_ERROR_INTERNAL = -100,

@@ -14,11 +14,12 @@ use chreode::simulate::Particles;
 use chreode::simulate::simulation::Simulation;
 use chreode::{FitOptions, fit};
 
-/// R with the packages of a library, and with cargo's work shared.
+/// R with the packages of a library, and with cargo's work kept.
 fn r(program: &str, library: &Path) -> Command {
     let mut command = Command::new(program);
-    // target/release/deps is where this test lies.
-    let target = libraries().join("../..").canonicalize().unwrap();
+    // target/release/deps is where this test lies. There, the static library of this build, with its features, would be in
+    // the place of the one without, which R makes: they have one name, and cargo would not notice.
+    let target = libraries().join("../..").canonicalize().unwrap().join("alone");
     command.current_dir(root()).env("R_LIBS", library).env("CARGO_TARGET_DIR", target);
     command
 }

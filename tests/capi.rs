@@ -1,5 +1,8 @@
 //! The C interface, called as C calls it: whatever it is given, it answers with a status and a message.
 
+#[cfg(feature = "cuda")]
+mod cuda_support;
+
 use std::ffi::{CStr, CString, c_char, c_void};
 use std::ptr::{null, null_mut};
 
@@ -458,6 +461,73 @@ fn every_list_describes_options_that_can_be_set_to_their_own_defaults() {
         // SAFETY: made above.
         unsafe { chreode_options_free(set) };
     }
+}
+
+#[test]
+fn a_device_has_one_of_the_names_that_are_listed() {
+    let built = if cfg!(feature = "cuda") {
+        "one of auto | cpu | cuda:0, cuda:1, …"
+    } else {
+        "one of auto | cpu (this library was built without other devices)"
+    };
+    for list in ["fit", "simulate", "evaluate", "transport"] {
+        let set = options(list, &[("device", "auto"), ("device", "cpu")]);
+        let names: &[&CStr] =
+            if cfg!(feature = "cuda") { &[c"gpu", c"cuda:-1", c""] } else { &[c"gpu", c"cuda:0", c""] };
+        for name in names {
+            refused!(
+                CHREODE_ERROR_INVALID_ARGUMENT,
+                built,
+                chreode_options_set_string(set, c"device".as_ptr(), name.as_ptr())
+            );
+        }
+        // SAFETY: made above.
+        unsafe { chreode_options_free(set) };
+    }
+    let mut size = 0;
+    ok!(chreode_capabilities(null_mut(), 0, &mut size));
+    let mut text = vec![0_u8; size];
+    ok!(chreode_capabilities(text.as_mut_ptr().cast(), size, &mut size));
+    let told: serde_json::Value = serde_json::from_slice(&text[..size - 1]).unwrap();
+    assert_eq!(told["devices"][0], "cpu");
+    assert!(cfg!(feature = "cuda") || told["devices"].as_array().unwrap().len() == 1);
+}
+
+#[cfg(feature = "cuda")]
+#[test]
+fn a_device_without_a_driver_is_a_status_that_says_so() {
+    if cuda_support::has_driver() {
+        return;
+    }
+    let (data, model) = (snapshots(), fitted("usb", "1"));
+    let points = matrix(&SQUARE, 4, 2, (2, 1));
+    let times = [1.0];
+    let list = |name: &str, more: &[(&str, &str)]| options(name, &[&[("device", "cuda:0")], more].concat());
+    let fit = list("fit", &[("method", "usb")]);
+    let (flow, measure) =
+        (list("simulate", &[("solver", "euler")]), list("evaluate", &[("solver", "runge-kutta-4")]));
+    let static_problem = list("transport", &[("epsilon", "0.1")]);
+    let (mut m, mut t, mut e, mut p) = (null_mut(), null_mut(), null_mut(), null_mut());
+    let told = "there is no CUDA driver on this machine";
+    refused!(CHREODE_ERROR_DEVICE, told, chreode_fit(data, fit, None, null_mut(), &mut m));
+    refused!(
+        CHREODE_ERROR_DEVICE,
+        told,
+        chreode_simulate(model, 0.0, &points, null(), 0, times.as_ptr(), 1, flow, &mut t)
+    );
+    refused!(CHREODE_ERROR_DEVICE, told, chreode_evaluate(model, data, measure, &mut e));
+    refused!(
+        CHREODE_ERROR_DEVICE,
+        told,
+        chreode_transport(&points, null(), 0, &points, null(), 0, static_problem, &mut p)
+    );
+    assert!(m.is_null() && t.is_null() && e.is_null() && p.is_null());
+    // SAFETY: made above.
+    unsafe {
+        [fit, flow, measure, static_problem].into_iter().for_each(|set| chreode_options_free(set));
+        chreode_snapshots_free(data);
+    }
+    free(model);
 }
 
 extern "C" fn cancel_when_training(progress: *const chreode_progress, seen: *mut c_void) -> i32 {

@@ -3,6 +3,8 @@
 #![cfg(unix)]
 
 mod capi_support;
+#[cfg(all(feature = "cuda", target_os = "linux"))]
+mod cuda_support;
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -63,6 +65,17 @@ fn a_c_program_neither_leaks_nor_touches_what_is_not_its_own() {
     }
     let program = compile("capi", &folder("c-valgrind"), &Library::Shared);
     assert_eq!(succeed(under_valgrind(&program).arg("without-fork")), "all as promised\n");
+}
+
+#[cfg(all(feature = "cuda", target_os = "linux"))]
+#[test]
+fn a_device_opened_before_a_fork_is_refused_in_the_child() {
+    use cuda_support::{Build, environment, has_compiler};
+    if !has("cc") || !has_compiler() {
+        return;
+    }
+    let mut program = Command::new(compile("device", &folder("c-device"), &Library::Shared));
+    assert_eq!(succeed(program.envs(environment(Build::Plain, ""))), "all as promised\n");
 }
 
 #[test]

@@ -141,3 +141,22 @@ fn the_install_script_says_what_is_wrong() {
         assert!(!output.status.success() && said.contains(told), "{arguments:?}: {said}");
     }
 }
+
+/// Whoever does not ask for devices gets nothing of them: no dependency, and no word in the header.
+#[test]
+fn a_library_without_features_knows_nothing_of_cuda() {
+    let mut cargo = Command::new(env!("CARGO"));
+    cargo.current_dir(root()).args([
+        "tree",
+        "--locked",
+        "--offline",
+        "--edges",
+        "normal,build",
+        "--prefix",
+        "none",
+    ]);
+    let dependencies = succeed(&mut cargo);
+    assert!(dependencies.contains("faer v") && !dependencies.contains("cudarc"), "{dependencies}");
+    let header = fs::read_to_string(root().join("include/chreode.h")).unwrap();
+    assert!(!header.to_lowercase().contains("cuda"));
+}

@@ -2,6 +2,7 @@
 
 #![allow(dead_code)] // each test file uses a part
 
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -56,8 +57,14 @@ impl Outcome {
 
 /// Runs `chreode` in `folder`.
 pub fn chreode(folder: &Path, arguments: &[&str]) -> Outcome {
-    let output =
-        Command::new(env!("CARGO_BIN_EXE_chreode")).current_dir(folder).args(arguments).output().unwrap();
+    chreode_with(&[], folder, arguments)
+}
+
+/// Runs `chreode` in `folder`, with more environment variables.
+pub fn chreode_with(environment: &[(&'static str, OsString)], folder: &Path, arguments: &[&str]) -> Outcome {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_chreode"));
+    command.current_dir(folder).args(arguments).envs(environment.iter().cloned());
+    let output = command.output().unwrap();
     let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
     Outcome { code: output.status.code(), stdout: text(output.stdout), stderr: text(output.stderr) }
 }

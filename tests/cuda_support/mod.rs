@@ -82,6 +82,28 @@ pub fn environment(how: Build, settings: &str) -> Vec<(&'static str, OsString)> 
     environment
 }
 
+/// Whether there is what compiles the stand-in; if not, that is said on stderr, and is a failure in CI.
+pub fn has_compiler() -> bool {
+    let found = Command::new("c++").arg("--version").output().is_ok();
+    if !found {
+        assert_ne!(std::env::var("CI").as_deref(), Ok("true"), "a C++ compiler is missing in CI");
+        eprintln!("SKIPPED: there is no C++ compiler");
+    }
+    found
+}
+
+/// Whether this machine has a real driver, for tests of what is said where there is none: they say that they are skipped.
+pub fn has_driver() -> bool {
+    // SAFETY: what runs when a driver is loaded is what any program that uses it runs.
+    let found = ["libcuda.so", "libcuda.so.1"]
+        .into_iter()
+        .any(|name| unsafe { libloading::Library::new(name) }.is_ok());
+    if found {
+        eprintln!("SKIPPED: this machine has a CUDA driver");
+    }
+    found
+}
+
 /// The stand-in in this process, held by one test at a time.
 pub struct Standin {
     library: &'static libloading::Library,
@@ -93,9 +115,7 @@ pub struct Standin {
 pub fn standin() -> Option<Standin> {
     static ALONE: Mutex<()> = Mutex::new(());
     static LIBRARY: OnceLock<libloading::Library> = OnceLock::new();
-    if Command::new("c++").arg("--version").output().is_err() {
-        assert_ne!(std::env::var("CI").as_deref(), Ok("true"), "a C++ compiler is missing in CI");
-        eprintln!("SKIPPED: there is no C++ compiler");
+    if !has_compiler() {
         return None;
     }
     let held = ALONE.lock().unwrap_or_else(PoisonError::into_inner);

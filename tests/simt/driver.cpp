@@ -15,6 +15,7 @@
 #include <memory>
 #include <mutex>
 #include <set>
+#include <unistd.h>
 
 using standin::DEVICE_BIT;
 using standin::Kernel;
@@ -143,7 +144,7 @@ struct Driver {
     std::mutex mutex;
     std::map<std::string, long> settings = DEFAULTS;
     // What there is.
-    bool initialised = false;
+    pid_t process = 0; // that initialised it: in its forks it cannot be used
     bool lost = false; // by a launch that failed: nothing works any more
     long contexts = 0, launches = 0, faults = 0;
     std::string fault;
@@ -164,6 +165,16 @@ struct Driver {
             }
             settings[pair.substr(0, equals)] = std::stol(pair.substr(equals + 1));
         }
+    }
+
+    bool initialised() const { return process == getpid(); }
+
+    /// What a process leaves on the device is told when it ends.
+    ~Driver() {
+        const size_t objects = modules.size() + streams.size() + events.size();
+        if (allocations.empty() && !objects && !contexts) return;
+        std::fprintf(stderr, "stand-in driver: %zu allocations, %zu modules, streams and events, %ld contexts are left\n",
+                     allocations.size(), objects, contexts);
     }
 
     /// Whether the n-th event from when `what` was set is now.
@@ -209,7 +220,7 @@ thread_local void *current_context = nullptr;
     if (const Result result = usable()) return result
 
 Result usable() {
-    if (!driver.initialised) return NOT_INITIALIZED;
+    if (!driver.initialised()) return NOT_INITIALIZED;
     if (!current_context || !driver.contexts) return INVALID_CONTEXT;
     return driver.lost ? LAUNCH_FAILED : SUCCESS;
 }
@@ -275,8 +286,8 @@ std::string wrong_pointers(const Kernel &kernel, void **arguments) {
 EXPORT Result cuInit(unsigned) {
     LOCK;
     if (!driver.settings["devices"]) return NO_DEVICE;
-    driver.initialised = true;
-    return SUCCESS;
+    if (!driver.process) driver.process = getpid();
+    return driver.initialised() ? SUCCESS : NOT_INITIALIZED;
 }
 
 EXPORT Result cuDriverGetVersion(int *version) {
@@ -300,12 +311,12 @@ EXPORT Result cuGetErrorString(int error, const char **text) {
 EXPORT Result cuDeviceGetCount(int *count) {
     LOCK;
     *count = int(driver.settings["devices"]);
-    return driver.initialised ? SUCCESS : NOT_INITIALIZED;
+    return driver.initialised() ? SUCCESS : NOT_INITIALIZED;
 }
 
 EXPORT Result cuDeviceGet(int *device, int ordinal) {
     LOCK;
-    if (!driver.initialised) return NOT_INITIALIZED;
+    if (!driver.initialised()) return NOT_INITIALIZED;
     *device = ordinal;
     return ordinal >= 0 && ordinal < driver.settings["devices"] ? SUCCESS : INVALID_DEVICE;
 }
@@ -360,7 +371,7 @@ EXPORT Result cuDeviceGetAttribute(int *value, int attribute, int) {
 
 EXPORT Result cuDevicePrimaryCtxRetain(void **context, int) {
     LOCK;
-    if (!driver.initialised) return NOT_INITIALIZED;
+    if (!driver.initialised()) return NOT_INITIALIZED;
     ++driver.contexts;
     *context = &the_context;
     return SUCCESS;

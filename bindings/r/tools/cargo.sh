@@ -7,7 +7,7 @@ export CARGO_TARGET_DIR="$target"
 cd "$crate"
 
 if [ ! -f vendor.tar.xz ]; then
-    # In the repository: the same command, so the same build, as everyone else's there.
+    # In the repository: the same command, so the same build, as everyone else's there with these features.
     exec "$cargo" build --release --locked --lib --features "$CHREODE_FEATURES"
 fi
 
