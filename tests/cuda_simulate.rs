@@ -338,3 +338,15 @@ fn what_a_device_cannot_do_is_refused_in_words() {
     }
     assert_eq!(device.get("launches"), before);
 }
+
+/// The offsets of descendants are summed in passes of 8192 cells: here there are two.
+#[test]
+fn a_population_beyond_one_pass_of_the_sums_branches_the_same() {
+    let Some(_device) = cuda_support::standin() else { return };
+    let model = model(Method::Usb, 2, &[8], Activation::Silu);
+    let equal = Particles::new(0.0, 2, start(8300, 2).points, None).unwrap();
+    let simulation =
+        Simulation { turnover: 0.2, step: Some(0.5), ..hundred_steps(Process::Branching, Rule::Euler) };
+    let (cpu, gpu) = run(&simulation, &model, &equal, &[0.5]);
+    agree("8300 cells", &cpu, &gpu);
+}
