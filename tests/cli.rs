@@ -321,3 +321,15 @@ fn help_and_version_succeed() {
         assert!(!chreode(&folder, arguments).succeeded().stdout.is_empty());
     }
 }
+
+#[test]
+fn doctor_tells_what_there_is_to_compute_with() {
+    let folder = folder("cli-doctor");
+    let told = run(&folder, "doctor --json").json();
+    assert!(told["cpu"]["cores"].as_u64().unwrap() >= 1, "{told}");
+    // With a device there is no problem, and without one it is told.
+    assert_eq!(told["devices"].as_array().unwrap().is_empty(), told["problem"].is_string(), "{told}");
+    let text = run(&folder, "doctor");
+    let text = &text.succeeded().stdout;
+    assert!(text.starts_with("chreode ") && text.contains("cpu: "), "{text}");
+}

@@ -21,7 +21,8 @@ impl Doctor {
             print_json(&json!({
                 "version": env!("CARGO_PKG_VERSION"),
                 "cpu": { "cores": cores },
-                "devices": found.json,
+                "devices": found.devices,
+                "problem": found.problem,
             }))?;
         } else {
             let version = env!("CARGO_PKG_VERSION");
@@ -34,21 +35,20 @@ impl Doctor {
 /// What is found out about devices other than the CPU.
 struct Findings {
     text: String,
-    json: Value,
+    devices: Vec<Value>,
+    /// Why there is none.
+    problem: Option<String>,
     /// A failure if a device does not compute what the CPU does.
     outcome: Result<()>,
 }
 
 #[cfg(not(feature = "cuda"))]
 mod devices {
-    use super::{Findings, json};
+    use super::Findings;
 
     pub fn examine() -> Findings {
-        Findings {
-            text: "This command was built without other devices.".into(),
-            json: json!([]),
-            outcome: Ok(()),
-        }
+        let problem = "This command was built without other devices.";
+        Findings { text: problem.into(), devices: vec![], problem: Some(problem.into()), outcome: Ok(()) }
     }
 }
 
@@ -78,11 +78,16 @@ mod devices {
         let devices = match cuda::devices() {
             Ok(devices) => devices,
             Err(error) => {
-                let text = format!("cuda: {error}");
-                return Findings { text, json: json!({ "cuda": error.to_string() }), outcome: Ok(()) };
+                let problem = format!("cuda: {error}");
+                return Findings {
+                    text: problem.clone(),
+                    devices: vec![],
+                    problem: Some(problem),
+                    outcome: Ok(()),
+                };
             }
         };
-        let (mut text, mut all, mut outcome) = (String::new(), vec![], Ok(()));
+        let (mut text, mut found_devices, mut outcome) = (String::new(), vec![], Ok(()));
         for device in devices {
             let name = format!("cuda:{}", device.ordinal);
             let (major, minor) = device.capability;
@@ -113,9 +118,9 @@ mod devices {
                     outcome = Err(Failure::Failed(format!("{name} cannot be used")));
                 }
             }
-            all.push(found);
+            found_devices.push(found);
         }
-        Findings { text, json: Value::Array(all), outcome }
+        Findings { text, devices: found_devices, problem: None, outcome }
     }
 
     /// One comparison of a device with the CPU.
