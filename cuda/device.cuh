@@ -27,6 +27,10 @@ typedef unsigned long long uint64_t;
 template <class T>
 using Shared = T *;
 
+/// The type of global memory in which threads find what others wrote; a pointer to it becomes one.
+template <class T>
+using Global = T *;
+
 /// The block's own array of `n` elements, `n` known when compiled.
 #define SHARED(T, name, n) __shared__ T name[n]
 
@@ -41,9 +45,9 @@ __device__ __forceinline__ Shared<T> slice(Shared<T> array, size_t offset, size_
     return array + offset;
 }
 
-/// The same bytes as elements of another type.
+/// The same bytes as elements of another type, of a `Shared` as of a `Global`.
 template <class U, class T>
-__device__ __forceinline__ Shared<U> cast(Shared<T> array) {
+__device__ __forceinline__ U *cast(T *array) {
     return reinterpret_cast<U *>(array);
 }
 

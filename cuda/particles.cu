@@ -111,14 +111,14 @@ __device__ float activate(int activation, float z, float& slope, bool with_slope
 }
 
 // The same for four rows. Not inlined: it is large, and called once for hundreds of products.
-__device__ NOINLINE float4 activate(int activation, float4 z, float4* slopes) {
+__device__ NOINLINE float4 activate(int activation, float4 z, Global<float4> slopes) {
     float4 value, slope;
     const bool wanted = slopes != nullptr;
     value.x = activate(activation, z.x, slope.x, wanted);
     value.y = activate(activation, z.y, slope.y, wanted);
     value.z = activate(activation, z.z, slope.z, wanted);
     value.w = activate(activation, z.w, slope.w, wanted);
-    if (wanted) *slopes = slope;
+    if (wanted) slopes[0] = slope;
     return value;
 }
 
@@ -216,8 +216,8 @@ struct Product {
     int epilogue = NOTHING;
     const float* biases = nullptr;
     int activation = 0;
-    float4* slopes = nullptr;
-    float4* rates = nullptr;
+    Global<float4> slopes = nullptr;
+    Global<float4> rates = nullptr;
     float unit = 0;
 };
 
@@ -295,15 +295,15 @@ struct Workspace {
     Shared<float4> even;   // the values of a hidden layer,
     Shared<float4> odd;    // and of the next
     Shared<float4> tile;
-    float4* slopes;  // f′ of the hidden layers of one network, in global memory
-    float4* rates;   // v, then g, then s, in global memory
+    Global<float4> slopes;  // f′ of the hidden layers of one network
+    Global<float4> rates;   // v, then g, then s
 };
 
 // Evaluates a network at the workspace's input: of its last layer become `rates`, as `output` says. Leaves the slopes of the hidden layers
 // in the workspace, if asked to.
 template <unsigned ROWS>
 __device__ void forward(const Model& model, Network network, const Workspace& work, bool with_slopes, int output,
-                        float4* rates, float unit) {
+                        Global<float4> rates, float unit) {
     Product p = {work.input, work.even};
     p.activation = network.activation();
     p.slopes = with_slopes ? work.slopes : nullptr;
@@ -325,7 +325,8 @@ __device__ void forward(const Model& model, Network network, const Workspace& wo
 
 // The gradient in x of a network with one output, after a forward pass that left the slopes: rates = unit · ∂/∂x.
 template <unsigned ROWS>
-__device__ void gradient(const Model& model, Network network, const Workspace& work, float4* rates, float unit) {
+__device__ void gradient(const Model& model, Network network, const Workspace& work, Global<float4> rates,
+                         float unit) {
     constexpr unsigned GROUPS = ROWS / 4;
     const unsigned last = network.layers() - 1;
     const Layer linear = network.layer(last);
@@ -338,7 +339,7 @@ __device__ void gradient(const Model& model, Network network, const Workspace& w
         }
         return;
     }
-    float4* slopes = work.slopes;
+    Global<float4> slopes = work.slopes;
     for (unsigned l = 0; l + 1 < last; ++l) slopes += network.layer(l).outputs() * GROUPS;
     __syncthreads();  // the slopes are written, and the last layer's input has been used
     Product p = {work.even, work.odd};
@@ -365,11 +366,11 @@ __device__ void evaluate_fields(const Model& model, const Workspace& work, doubl
     constexpr unsigned GROUPS = ROWS / 4;
     const unsigned dims = model.dims();
     const double length = model.length(), duration = model.duration();
-    float4* velocity = work.rates;
-    float4* growth = velocity + dims * GROUPS;
-    float4* score = growth + GROUPS;
+    const Global<float4> velocity = work.rates;
+    const Global<float4> growth = velocity + dims * GROUPS;
+    const Global<float4> score = growth + GROUPS;
     for (unsigned e = threadIdx.x; e < (2 * dims + 1) * GROUPS; e += THREADS) velocity[e] = make_float4(0, 0, 0, 0);
-    __syncthreads();
+    // A product meets at a barrier before anything else is written there.
     bool potential = false, subtract = false;
     Network network = {model.first()};
     for (unsigned i = 0; i < model.networks(); ++i, network = network.next()) {
@@ -380,7 +381,7 @@ __device__ void evaluate_fields(const Model& model, const Workspace& work, doubl
         subtract |= of_score && potential;
         const bool differentiate = role == POTENTIAL || role == LOG_DENSITY;
         const int output = role == POTENTIAL ? GROWTH_RATE : role == LOG_DENSITY ? NOTHING : OUTPUT;
-        float4* rates = role == VELOCITY ? velocity : role == SCORE_DRIFT ? score : growth;
+        const Global<float4> rates = role == VELOCITY ? velocity : role == SCORE_DRIFT ? score : growth;
         const double unit = role == VELOCITY ? length / duration : role == GROWTH ? 1.0 / duration : model.score_unit();
         forward<ROWS>(model, network, work, differentiate, output, rates, float(unit));
         if (!differentiate) continue;
@@ -404,18 +405,18 @@ enum Rule { EULER = 0, RUNGE_KUTTA_4 = 1, EULER_MARUYAMA = 2 };
 
 // ROWS particles from `first` on, of n: their rows of the state, d coordinates and the growth so far each.
 struct Block {
-    double* state;
+    Global<double> state;
     unsigned first, n, width;
 
     __device__ bool has(unsigned row) const { return first + row < n; }
-    __device__ double& at(unsigned row, unsigned k) const { return state[size_t(first + row) * width + k]; }
+    __device__ Global<double> row(unsigned row) const { return state + size_t(first + row) * width; }
 };
 
 // Writes (t, x + factor·rate) in network units to the workspace's input, of the rows' states x and the rates that the workspace holds.
 template <unsigned ROWS>
 __device__ void write_input(const Model& model, const Block& block, const Workspace& work, double time, double factor) {
     const float t = float((time - model.start()) / model.duration());
-    const float* rates = reinterpret_cast<const float*>(work.rates);
+    const Global<float> rates = cast<float>(work.rates);
     const double* centre = model.centre();
     Shared<float> input = cast<float>(work.input);
     for (unsigned e = threadIdx.x; e < ROWS * block.width; e += THREADS) {
@@ -424,7 +425,7 @@ __device__ void write_input(const Model& model, const Block& block, const Worksp
             input[row] = t;
             continue;
         }
-        double x = block.has(row) ? block.at(row, k - 1) : centre[k - 1];
+        double x = block.has(row) ? block.row(row)[k - 1] : centre[k - 1];
         if (factor != 0.0) x += factor * double(rates[(k - 1) * ROWS + row]);
         input[e] = float((double(float(x)) - centre[k - 1]) / model.length());
     }
@@ -432,8 +433,9 @@ __device__ void write_input(const Model& model, const Block& block, const Worksp
 
 // state += factor · (v, g) of the rates, into `next`, which may be the state itself.
 template <unsigned ROWS>
-__device__ void add_rates(const Block& block, const Workspace& work, double factor, const double* state, double* next) {
-    const float* rates = reinterpret_cast<const float*>(work.rates);
+__device__ void add_rates(const Block& block, const Workspace& work, double factor, Global<double> state,
+                          Global<double> next) {
+    const Global<float> rates = cast<float>(work.rates);
     for (unsigned e = threadIdx.x; e < ROWS * block.width; e += THREADS) {
         const unsigned row = e / block.width, k = e % block.width;
         if (block.has(row)) next[e] = state[e] + factor * double(rates[k * ROWS + row]);
@@ -445,7 +447,7 @@ template <unsigned ROWS>
 __device__ void add_noise(const Block& block, const Workspace& work, double duration, double amplitude,
                           const unsigned long long* ids, unsigned long long seed, unsigned long long step) {
     const unsigned dims = block.width - 1, chunks = (dims + 15) / 16;
-    const float* score = reinterpret_cast<const float*>(work.rates) + (dims + 1) * ROWS;
+    const Global<float> score = cast<float>(work.rates) + (dims + 1) * ROWS;
     for (unsigned e = threadIdx.x; e < ROWS * chunks; e += THREADS) {
         const unsigned row = e % ROWS, chunk = e / ROWS;
         if (!block.has(row)) continue;
@@ -456,9 +458,9 @@ __device__ void add_noise(const Block& block, const Workspace& work, double dura
             const unsigned k = 16 * chunk + 2 * i;
             if (k >= dims) break;
             const double2 normal = normal_pair(words[2 * i], words[2 * i + 1]);
-            block.at(row, k) += duration * double(score[k * ROWS + row]) + amplitude * normal.x;
+            block.row(row)[k] += duration * double(score[k * ROWS + row]) + amplitude * normal.x;
             if (k + 1 < dims) {
-                block.at(row, k + 1) += duration * double(score[(k + 1) * ROWS + row]) + amplitude * normal.y;
+                block.row(row)[k + 1] += duration * double(score[(k + 1) * ROWS + row]) + amplitude * normal.y;
             }
         }
     }
@@ -467,10 +469,10 @@ __device__ void add_noise(const Block& block, const Workspace& work, double dura
 // Takes `steps` steps of length h with all particles. Step j begins at times[j] with diffusion sigmas[j] and is the (first_step + j)-th of the
 // simulation, with the highest bit set where time runs backward. `fault` becomes the least (step j, particle) whose state is not finite.
 template <unsigned ROWS>
-__device__ void advance(const Model& model, int rule, double* state, const unsigned long long* ids, unsigned n,
+__device__ void advance(const Model& model, int rule, Global<double> state, const unsigned long long* ids, unsigned n,
                         unsigned steps, const double* times, const double* sigmas, double h, unsigned long long seed,
-                        unsigned long long first_step, unsigned widest, float4* rates, float4* slopes, double* next,
-                        unsigned long long* fault) {
+                        unsigned long long first_step, unsigned widest, Global<float4> rates, Global<float4> slopes,
+                        Global<double> next, unsigned long long* fault) {
     using T = Tiling<ROWS>;
     const unsigned width = model.dims() + 1;
     SHARED_DYNAMIC(float4, shared);
@@ -485,7 +487,7 @@ __device__ void advance(const Model& model, int rule, double* state, const unsig
     next += size_t(blockIdx.x) * width * ROWS;
     for (unsigned first = blockIdx.x * ROWS; first < n; first += gridDim.x * ROWS) {
         const Block block = {state, first, n, width};
-        double* rows = state + size_t(first) * width;
+        const Global<double> rows = block.row(0);
         for (unsigned j = 0; j < steps; ++j) {
             const double time = times[j], sigma = sigmas[j];
             const bool noisy = rule == EULER_MARUYAMA && sigma > 0.0;
@@ -500,18 +502,16 @@ __device__ void advance(const Model& model, int rule, double* state, const unsig
                 add_rates<ROWS>(block, work, share, stage == 0 ? rows : next, stage + 1 == stages ? rows : next);
             }
             if (noisy) {
-                __syncthreads();
+                __syncthreads();  // the rates are added
                 const double duration = fabs(h);
                 add_noise<ROWS>(block, work, duration, sigma * sqrt(duration), ids, seed, first_step + j);
             }
-            __syncthreads();
-            for (unsigned e = threadIdx.x; e < ROWS * width; e += THREADS) {
-                const unsigned row = e / width;
-                if (block.has(row) && !isfinite(rows[e])) {
-                    atomicMin(fault, (static_cast<unsigned long long>(j) << 40) | (first + row));
+            __syncthreads();  // the step is taken
+            for (unsigned e = threadIdx.x; e < min(ROWS, n - first) * width; e += THREADS) {
+                if (!isfinite(rows[e])) {
+                    atomicMin(fault, (static_cast<unsigned long long>(j) << 40) | (first + e / width));
                 }
             }
-            __syncthreads();
         }
     }
 }

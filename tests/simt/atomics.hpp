@@ -1,8 +1,8 @@
 // Atomics, for the types that CUDA has them for. One thread runs at a time, so that plain reads and writes are atomic;
-// on shared memory the race detection is told what they are.
+// where memory is watched, the race detection is told what they are.
 #pragma once
 
-#include "shared.hpp"
+#include "watch.hpp"
 
 namespace simt {
 
@@ -14,7 +14,7 @@ T atomically(T *at, Change change) {
 }
 
 template <class T, class Change>
-T atomically(typename Array<T>::Element::Address at, Change change) {
+T atomically(Address<T> at, Change change) {
     return at.atomically(change);
 }
 
@@ -24,15 +24,15 @@ T atomically(typename Array<T>::Element::Address at, Change change) {
     inline T name(T *at, T value) {                                                                                    \
         return simt::atomically(at, [=]([[maybe_unused]] T old) -> T { return result; });                                               \
     }                                                                                                                  \
-    inline T name(simt::Array<T>::Element::Address at, T value) {                                                      \
-        return simt::atomically<T>(at, [=]([[maybe_unused]] T old) -> T { return result; });                                            \
+    inline T name(simt::Address<T> at, T value) {                                                      \
+        return simt::atomically(at, [=]([[maybe_unused]] T old) -> T { return result; });                                            \
     }
 #define SIMT_ATOMIC_CAS(T)                                                                                             \
     inline T atomicCAS(T *at, T expected, T value) {                                                                   \
         return simt::atomically(at, [=](T old) -> T { return old == expected ? value : old; });                        \
     }                                                                                                                  \
-    inline T atomicCAS(simt::Array<T>::Element::Address at, T expected, T value) {                                     \
-        return simt::atomically<T>(at, [=](T old) -> T { return old == expected ? value : old; });                     \
+    inline T atomicCAS(simt::Address<T> at, T expected, T value) {                                     \
+        return simt::atomically(at, [=](T old) -> T { return old == expected ? value : old; });                     \
     }
 #define SIMT_ATOMICS(T)                                                                                                \
     SIMT_ATOMIC(atomicAdd, T, old + value)                                                                          \

@@ -93,7 +93,8 @@ struct Thread {
 /// The thread that runs on this OS thread.
 __attribute__((tls_model("initial-exec"))) inline thread_local Thread *current = nullptr;
 
-struct Storage; // shared.hpp
+struct Storage; // watch.hpp
+class Shadow;
 class Machine;
 
 /// What runs that thread: at hand without a call.
@@ -145,9 +146,11 @@ class Machine {
 
     dim3 grid, block;
     uint3 block_index{};
-    uint32_t epoch = 0;       // barriers passed, over all blocks and launches
-    uint32_t block_began = 0; // the epoch of it
+    uint32_t epoch = 0;        // barriers passed, over all blocks and launches
+    uint32_t block_began = 0;  // the epoch of it,
+    uint32_t launch_began = 0; // and of the launch's first block
     Predicates predicates{};
+    const std::unique_ptr<Shadow> shadow; // of global memory
 
     Thread &thread(unsigned number) { return *threads[number]; }
     static std::string thread_text(const Thread &thread) { return "thread " + triple(thread.index); }
@@ -244,6 +247,7 @@ inline std::optional<Fault> Machine::run(const Launch &launch, void (*call)(cons
         return std::move(fault);
     }
     make_dynamic(launch.dynamic_shared);
+    launch_began = epoch + 1;
     size = unsigned(block.size());
     while (threads.size() < size)
         threads.push_back(std::make_unique<Thread>(&Machine::entry, unsigned(threads.size())));

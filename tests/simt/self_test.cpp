@@ -37,6 +37,7 @@ static void expect(const char *name, const char *expected, const std::function<b
 static void wrong_kernels() {
     using namespace wrong;
     float out[128];
+    alignas(16) float memory[128] = {};
     int one;
     EXPECT(read_before_barrier, "in a race with thread", 1, 64, 0, read_before_barrier, out);
     EXPECT(write_before_barrier, "in a race with thread", 1, 64, 0, write_before_barrier, out);
@@ -60,6 +61,15 @@ static void wrong_kernels() {
     EXPECT(two_primitives, "meets another warp primitive", 1, 32, 0, two_primitives);
     EXPECT(exchange_without_syncwarp, "in a race with thread", 1, 32, 0, exchange_without_syncwarp, out);
     EXPECT(exchange_with_the_wrong_half, "in a race with thread", 1, 32, 0, exchange_with_the_wrong_half, out);
+    EXPECT(global_read_before_barrier, "in a race with thread", 1, 64, 0, global_read_before_barrier, memory, out);
+    EXPECT(global_write_before_barrier, "in a race with thread", 1, 64, 0, global_write_before_barrier, memory, out);
+    EXPECT(global_sum_of_a_block, "in a race with thread", 1, 2, 0, global_sum_of_a_block, memory);
+    EXPECT(global_sum_of_blocks, "is read in a race with another block", 2, 64, 0, global_sum_of_blocks, memory);
+    EXPECT(global_read_of_another_block, "in a race with another block", 2, 64, 0, global_read_of_another_block, memory, out);
+    EXPECT(global_read_beside_atomics, "in a race with another block", 2, 64, 0, global_read_beside_atomics, memory, out);
+    EXPECT(global_write_after_two_blocks_read, "in a race with another block", 2, 64, 0, global_write_after_two_blocks_read,
+           memory, out);
+    EXPECT(misaligned_global_cast, "is not aligned for elements of 16 bytes", 1, 1, 0, misaligned_global_cast, memory);
     EXPECT(two_writers, "a grid of 1 blocks of 2048", 1, 2048, 0, two_writers, &one);
     int last[2];
     for (uint64_t order : {0, 1}) simt::launch({"last_block_wins", 50, 1, 0, order}, last_block_wins, &last[order]);
@@ -94,6 +104,16 @@ static void right_kernels() {
     int kinds[128];
     for (int i = 0; i < 128; ++i) kinds[i] = i % 3;
     unsigned bins[4];
+    alignas(16) static float memory[256], step = 2;
+    EXPECT_RIGHT(global_rows, memory[0] == 8 && memory[130] == 12 && memory[255] == 6, 2, 128, 0, global_rows, memory, &step);
+    EXPECT_RIGHT(global_warp_exchange, memory[0] == 1 && memory[31] == 30, 1, 32, 0, global_warp_exchange, memory);
+    const auto six = [&] {
+        const bool holds = memory[0] == 6 && memory[63] == 6;
+        std::fill(memory, memory + 64, 0.0f);
+        return holds;
+    };
+    six();
+    expect("global_counts", "", six, 3, 128, 0, global_counts, memory);
     EXPECT_RIGHT(shared_histogram, bins[0] == 43 && bins[1] == 43 && bins[2] == 42 && bins[3] == 0, dim3(2, 2), dim3(32, 2, 2),
                  0, shared_histogram, kinds, bins);
 }

@@ -161,6 +161,56 @@ __global__ void exchange_with_the_wrong_half(float *out) {
     out[threadIdx.x] = part[threadIdx.x ^ 16];
 }
 
+__global__ void global_read_before_barrier(float *memory, float *out) {
+    const Global<float> part = memory;
+    part[threadIdx.x] = 1;
+    const float next = part[(threadIdx.x + 1) % 64];
+    out[threadIdx.x] = next;
+}
+
+__global__ void global_write_before_barrier(float *memory, float *out) {
+    const Global<float> part = memory;
+    const float next = part[(threadIdx.x + 32) % 64];
+    part[threadIdx.x] = 2; // the other warp may not have read it
+    out[threadIdx.x] = next;
+}
+
+__global__ void global_sum_of_a_block(float *sum) {
+    const Global<float> all = sum;
+    all[0] += float(threadIdx.x);
+}
+
+__global__ void global_sum_of_blocks(float *sum) {
+    const Global<float> all = sum;
+    all[threadIdx.x] += float(blockIdx.x);
+}
+
+__global__ void global_read_of_another_block(float *memory, float *out) {
+    const Global<float> part = memory;
+    if (blockIdx.x == 0) {
+        part[threadIdx.x] = 1;
+    } else {
+        out[threadIdx.x] = part[threadIdx.x];
+    }
+}
+
+__global__ void global_read_beside_atomics(float *memory, float *out) {
+    const Global<float> part = memory;
+    atomicAdd(&part[threadIdx.x], 1.0f); // by the other block, too
+    __syncthreads();
+    out[threadIdx.x] = part[threadIdx.x];
+}
+
+__global__ void global_write_after_two_blocks_read(float *memory, float *out) {
+    const Global<float> part = memory;
+    const float seen = part[0];
+    out[threadIdx.x] = seen;
+    __syncthreads();
+    if (threadIdx.x == 0) part[0] = seen + 1;
+}
+
+__global__ void misaligned_global_cast(float *memory) { cast<float4>(Global<float>(memory) + 1); }
+
 __global__ void last_block_wins(int *out) { *out = int(blockIdx.x); }
 
 } // namespace wrong
@@ -270,6 +320,36 @@ __global__ void shared_histogram(const int *x, unsigned *out) {
     atomicAdd(&bins[x[thread]], 1u);
     __syncthreads();
     if (thread < 4) out[thread] = bins[thread];
+}
+
+/// Each block turns its own row of `memory` by four places, and all read `step`.
+__global__ void global_rows(float *memory, float *step) {
+    Global<float> row = memory, by = step, nothing = nullptr;
+    row += 128 * blockIdx.x + 64;
+    row -= 64;
+    const Global<float4> vectors = cast<float4>(row);
+    const float x = by[0];
+    row[threadIdx.x] = row == nullptr || nothing != nullptr ? 0.0f : x * float(threadIdx.x);
+    __syncthreads();
+    float4 next = make_float4(0, 0, 0, 0);
+    if (threadIdx.x < 32) next = vectors[(threadIdx.x + 1) % 32];
+    __syncthreads();
+    if (threadIdx.x < 32) vectors[threadIdx.x] = next;
+}
+
+/// What only atomics touch needs no barrier; what launches before did to the same memory is past.
+__global__ void global_counts(float *memory) {
+    const Global<float> counts = memory;
+    atomicAdd(&counts[threadIdx.x / 2], 1.0f);
+}
+
+__global__ void global_warp_exchange(float *memory) {
+    const Global<float> part = memory;
+    part[threadIdx.x] = float(threadIdx.x);
+    __syncwarp();
+    const float other = part[threadIdx.x ^ 1];
+    __syncwarp();
+    part[threadIdx.x] = other;
 }
 
 /// As simulation kernels do it: lanes past the end leave before anyone meets.
