@@ -79,7 +79,7 @@ impl Reach {
     ) -> Result<(Vec<usize>, Vec<usize>)> {
         let (source, target) = (problem.source.subset(&self.rows), problem.target.subset(&self.columns));
         let reduced = Problem { source: &source, target: &target, ..*problem };
-        let ([_, of_rows, _], of_columns) = super::sinkhorn::upload(gpu, &reduced)?.cost_ranges()?;
+        let (of_rows, of_columns) = super::sinkhorn::upload(gpu, &reduced)?.nearest()?;
         let reached = |points: &[usize], nearest: Vec<f64>| {
             points.iter().copied().zip(nearest).filter(|(_, cost)| cost.is_finite()).map(|(i, _)| i).collect()
         };

@@ -108,34 +108,40 @@ impl DeviceSinkhorn {
         })
     }
 
-    /// For every source point its largest finite cost (0 without one) and its two smallest costs, infinite where there are fewer; and
-    /// for every target point its smallest cost.
-    pub(crate) fn cost_ranges(&self) -> Result<([Vec<f64>; 3], Vec<f64>)> {
-        let of = |rows: &Side, columns: &Side| -> Result<[Vec<f64>; 3]> {
-            let queue = &self.queue;
-            let (largest, smallest, second) =
-                (queue.zeros(rows.count)?, queue.zeros(rows.count)?, queue.zeros(rows.count)?);
-            let (n, m) = (rows.count as u32, columns.count as u32);
-            launch!(
-                queue,
-                "cost_ranges",
-                whole_rows(rows.count),
-                &rows.points,
-                &n,
-                &columns.points,
-                &m,
-                &self.dims,
-                &self.cost,
-                &self.scale,
-                &largest,
-                &smallest,
-                &second,
-            )?;
-            let read = |buffer| queue.read(buffer, rows.count);
-            Ok([read(&largest)?, read(&smallest)?, read(&second)?])
-        };
-        let [_, nearest, _] = of(&self.target, &self.source)?;
-        Ok((of(&self.source, &self.target)?, nearest))
+    /// For every source point its largest finite cost (0 without one) and its two smallest costs, infinite where there are fewer.
+    pub(crate) fn cost_ranges(&self) -> Result<[Vec<f64>; 3]> {
+        self.cost_ranges_of(&self.source, &self.target)
+    }
+
+    /// The smallest cost of every source point, and of every target point; infinite for one that is out of everyone's reach.
+    pub(crate) fn nearest(&self) -> Result<(Vec<f64>, Vec<f64>)> {
+        let [_, of_source, _] = self.cost_ranges()?;
+        let [_, of_target, _] = self.cost_ranges_of(&self.target, &self.source)?;
+        Ok((of_source, of_target))
+    }
+
+    fn cost_ranges_of(&self, rows: &Side, columns: &Side) -> Result<[Vec<f64>; 3]> {
+        let queue = &self.queue;
+        let (largest, smallest, second) =
+            (queue.zeros(rows.count)?, queue.zeros(rows.count)?, queue.zeros(rows.count)?);
+        let (n, m) = (rows.count as u32, columns.count as u32);
+        launch!(
+            queue,
+            "cost_ranges",
+            whole_rows(rows.count),
+            &rows.points,
+            &n,
+            &columns.points,
+            &m,
+            &self.dims,
+            &self.cost,
+            &self.scale,
+            &largest,
+            &smallest,
+            &second,
+        )?;
+        let read = |buffer| queue.read(buffer, rows.count);
+        Ok([read(&largest)?, read(&smallest)?, read(&second)?])
     }
 
     /// Updates f, and leaves the marginals of the plan at (new f, old g).
@@ -229,9 +235,8 @@ impl DeviceSinkhorn {
         Ok((read(&self.source)?, read(&self.target)?))
     }
 
-    /// ln Σ_j exp(ln b_j + (g_j − C_ij)/ε) of every row, at the current g.
-    pub(crate) fn row_log_sums(&mut self, epsilon: f64) -> Result<Vec<f64>> {
-        self.look_from_source(epsilon)?;
+    /// ln Σ_j exp(ln b_j + (g_j − C_ij)/ε) of every row, as the last sweep found it.
+    pub(crate) fn row_log_sums(&self) -> Result<Vec<f64>> {
         self.queue.read(&self.source.log_sum, self.source.count)
     }
 

@@ -8,6 +8,9 @@ use crate::device::cuda::{Cloud, DeviceSinkhorn, Gpu};
 use crate::error::Result;
 use crate::transport::{Cost, PointCloud, Problem};
 
+/// Why a sweeper that is asked for its device's work has a device.
+const ON_DEVICE: &str = "the sweeps run on a device";
+
 /// A problem's points, on a device.
 pub(in crate::transport) fn upload(gpu: &Arc<Gpu>, problem: &Problem<'_>) -> Result<DeviceSinkhorn> {
     // The numbers are those of cuda/sinkhorn.cu.
@@ -45,7 +48,7 @@ impl Sweeper<'_> {
     /// dearer than its cheapest.
     pub(super) fn move_to(&mut self, gpu: &Arc<Gpu>) -> Result<Vec<(f64, f64)>> {
         let device = upload(gpu, &self.problem)?;
-        let ([largest, smallest, second], _) = device.cost_ranges()?;
+        let [largest, smallest, second] = device.cost_ranges()?;
         let spread = |(first, second): (f64, f64)| if second.is_finite() { second - first } else { 0.0 };
         self.device = Some(device);
         Ok(largest.into_iter().zip(smallest.into_iter().zip(second).map(spread)).collect())
@@ -53,7 +56,7 @@ impl Sweeper<'_> {
 
     /// As `kernel_of_rows`, from the device.
     pub(super) fn kernel_of_device(&mut self, epsilon: f64) -> Result<Option<Kernel>> {
-        let Some(device) = &mut self.device else { return Ok(None) };
+        let device = self.device.as_mut().expect(ON_DEVICE);
         // exp((f_i + g_j − C_ij)/ε) > e^−40
         let exponents: Vec<f64> = self.g.iter().map(|g| g / epsilon).collect();
         let thresholds: Vec<f64> = self.f.iter().map(|f| -NEGLIGIBLE - f / epsilon).collect();
@@ -79,12 +82,11 @@ impl Sweeper<'_> {
         reach: &Reach,
     ) -> Result<Vec<(u32, u32, f64)>> {
         let exponents = self.column_exponents(epsilon);
-        let Some(device) = &mut self.device else { return Ok(vec![]) };
-        let log_sums = device.row_log_sums(epsilon)?;
+        let device = self.device.as_mut().expect(ON_DEVICE);
+        let log_sums = device.row_log_sums()?;
         let thresholds: Vec<f64> = log_sums.iter().map(|sum| sum + libm::log(drop_below)).collect();
-        let Some(entries) = device.entries(epsilon, &exponents, &thresholds, usize::MAX)? else {
-            return Ok(vec![]);
-        };
+        let entries = device.entries(epsilon, &exponents, &thresholds, usize::MAX)?;
+        let entries = entries.expect("no number of entries is too many");
         let mut kept = Vec::with_capacity(entries.costs.len());
         for (i, row) in entries.offsets.windows(2).enumerate() {
             let row = row[0] as usize..row[1] as usize;
