@@ -3,27 +3,16 @@
  * promised; else it says what is not.
  */
 #define _POSIX_C_SOURCE 200809L
-#include <chreode.h>
+#include "check.h"
 
 #include <dirent.h>
 #include <math.h>
 #include <pthread.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
-#define CHECK(condition)                                                                             \
-    do {                                                                                             \
-        if (!(condition)) {                                                                          \
-            fprintf(stderr, "%s:%d: not so: %s (last message: %s)\n", __FILE__, __LINE__, #condition, \
-                    chreode_last_error_message());                                                   \
-            exit(1);                                                                                 \
-        }                                                                                            \
-    } while (0)
-#define OK(call) CHECK((call) == CHREODE_OK)
 /* Refused with this status, and told why in words that hold `told`. */
 #define REFUSED(status, told, call)                                                                  \
     do {                                                                                             \

@@ -3,23 +3,11 @@
  * told. It waits for nobody's locks, and a hang is not to hang the test.
  */
 #define _POSIX_C_SOURCE 200809L
-#include <chreode.h>
+#include "check.h"
 
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
 #include <unistd.h>
-
-#define CHECK(condition)                                                                             \
-    do {                                                                                             \
-        if (!(condition)) {                                                                          \
-            fprintf(stderr, "%s:%d: not so: %s (last message: %s)\n", __FILE__, __LINE__, #condition, \
-                    chreode_last_error_message());                                                   \
-            exit(1);                                                                                 \
-        }                                                                                            \
-    } while (0)
-#define OK(call) CHECK((call) == CHREODE_OK)
 
 static chreode_status transport_on(const char *device) {
     static const double a[] = {0, 1, 2}, b[] = {0.5, 1.5};

@@ -4,24 +4,13 @@
  * is, until a fit gets by without reaching the failure.
  */
 #define _GNU_SOURCE
-#include <chreode.h>
+#include "check.h"
 
 #include <errno.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
-
-#define CHECK(condition)                                                                             \
-    do {                                                                                             \
-        if (!(condition)) {                                                                          \
-            fprintf(stderr, "%s:%d: not so: %s (last message: %s)\n", __FILE__, __LINE__, #condition, \
-                    chreode_last_error_message());                                                   \
-            exit(1);                                                                                 \
-        }                                                                                            \
-    } while (0)
 
 static long readings, fails_at = -1;
 
