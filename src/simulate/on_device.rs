@@ -59,8 +59,9 @@ pub(super) fn diffuse(
         for j in 0..interval.count {
             walk.take(&mut stepper, fields, interval, j..j + 1)?;
             let step = interval.step(j).index;
-            let now: Vec<f64> = log_weights.iter().zip(stepper.growth()?).map(|(l, a)| l + a).collect();
-            if let Some((log_weight, rows)) = resampling::if_below(fraction, &now, options.seed, step)? {
+            let growth = stepper.growth()?;
+            let now = log_weights.iter().zip(&growth).map(|(l, a)| l + a);
+            if let Some((log_weight, rows)) = resampling::if_below(fraction, now, options.seed, step)? {
                 stepper.resample(&rows.iter().map(|&row| row as u32).collect::<Vec<_>>())?;
                 log_weights.fill(log_weight);
             }

@@ -80,16 +80,15 @@ pub fn equal(particles: &Particles, seed: u64) -> Result<Cow<'_, Particles>> {
 /// As [`equalise`], where the effective sample size is under `fraction` of the particles.
 pub(crate) fn if_below(
     fraction: f64,
-    log_weights: &[f64],
+    log_weights: impl ExactSizeIterator<Item = f64> + Clone,
     seed: u64,
     step: u64,
 ) -> Result<Option<(f64, Vec<usize>)>> {
     let rows = log_weights.len();
-    let size = effective_sample_size(log_weights.iter().copied());
-    if rows == 0 || size >= fraction * rows as f64 {
+    if rows == 0 || effective_sample_size(log_weights.clone()) >= fraction * rows as f64 {
         return Ok(None);
     }
-    equalise(log_weights, seed, (0, step)).map(Some)
+    equalise(&log_weights.collect::<Vec<f64>>(), seed, (0, step)).map(Some)
 }
 
 /// The common ln w after resampling, and the row that each particle is drawn from; the draw is that of `step` of run `run`.

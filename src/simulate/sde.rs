@@ -163,13 +163,13 @@ impl Cloud {
     }
 
     fn resample_if_below(&mut self, fraction: f64, seed: u64, step: u64) -> Result<()> {
-        let width = self.state.len() / self.log_weights.len().max(1);
+        let rows = self.log_weights.len();
+        let width = self.state.len() / rows.max(1);
         let growth = self.state.chunks_exact(width.max(1)).map(|row| row[width - 1]);
-        let current: Vec<f64> = self.log_weights.iter().zip(growth).map(|(l, a)| l + a).collect();
-        let Some((log_weight, drawn)) = resampling::if_below(fraction, &current, seed, step)? else {
+        let current = self.log_weights.iter().zip(growth).map(|(l, a)| l + a);
+        let Some((log_weight, drawn)) = resampling::if_below(fraction, current, seed, step)? else {
             return Ok(());
         };
-        let rows = current.len();
         self.state =
             drawn.iter().flat_map(|&row| &self.state[row * width..(row + 1) * width]).copied().collect();
         self.state.chunks_exact_mut(width).for_each(|row| row[width - 1] = 0.0);
