@@ -1,7 +1,8 @@
-//! How work is run: threads, random numbers, vector loops, progress. Nothing here knows about transport or cells.
+//! How work is run: threads, random numbers, vector loops, progress, requests to stop. Nothing here knows about transport or cells.
 
 pub mod files;
 pub mod progress;
 pub mod rng;
 pub mod simd;
+pub mod stop;
 pub mod threads;
