@@ -20,6 +20,8 @@ pub enum Error {
     InvalidData(String),
     /// The transport problem has no solution of finite cost.
     Infeasible(String),
+    /// An iteration ended before it met its tolerance; the message says how far it came and what would help.
+    NotConverged(String),
     /// A computation produced a value that is not finite; the message says where and when.
     NonFinite(String),
     /// The caller's progress function asked to stop.
@@ -55,6 +57,7 @@ impl fmt::Display for Error {
             }
             Error::InvalidData(message)
             | Error::Infeasible(message)
+            | Error::NotConverged(message)
             | Error::NonFinite(message)
             | Error::Device(message)
             | Error::ModelFile(message) => f.write_str(message),

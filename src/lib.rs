@@ -51,20 +51,23 @@ pub mod error;
 pub mod evaluate;
 pub mod exec;
 pub mod growth_law;
-pub mod matching;
+mod matching;
 pub mod method;
 pub mod model_file;
 mod named;
 pub mod nn;
 pub mod options;
 pub mod rollout;
+mod scales;
 pub mod simulate;
 pub mod snapshots;
+pub mod train;
 pub mod transport;
 
 pub use dynamics::{Dynamics, Fields};
 pub use error::{Error, Result};
 pub use method::{FitOptions, Method, fit};
+pub use scales::Scales;
 pub use snapshots::Snapshots;
 
 /// Keeps the README's example compiling.

@@ -41,11 +41,27 @@ pub trait Target: Sized + 'static {
     /// What holds if nothing is set.
     fn initial() -> Self;
 
-    /// Refuses combinations that no option on its own can see.
+    /// The choices that other options depend on, by name and with what each of them comes with: the methods of a fit, the modes of
+    /// a simulation. Defaults that differ between them are listed, and so is who takes an option that not all take.
+    fn variants() -> Vec<(&'static str, Self)> {
+        vec![]
+    }
+
+    /// Which of the choices this is, in words.
+    fn variant(&self) -> String {
+        Self::LIST.into()
+    }
+
+    /// Whether an option has an effect under this choice. Where it has none it is refused, not ignored.
+    fn takes(&self, _option: &str) -> bool {
+        true
+    }
+
+    /// Refuses combinations that no option on its own can see; this is what was `given`.
     ///
     /// # Errors
     /// [`Error::InvalidArgument`] naming an option.
-    fn check(_given: &Settings<Self>) -> Result<()> {
+    fn check(&self, _given: &Settings<Self>) -> Result<()> {
         Ok(())
     }
 }
@@ -57,7 +73,7 @@ pub struct Entry<T: 'static> {
     /// What it may be, and where it goes.
     pub kind: Kind<T>,
     /// What it is if nobody says.
-    pub default: Default,
+    pub default: IfUnset<T>,
     /// What it means: one sentence without a full stop.
     pub meaning: &'static str,
 }
@@ -65,7 +81,7 @@ pub struct Entry<T: 'static> {
 /// The kind of an option's value with its range, and the function that puts it where it belongs.
 pub enum Kind<T> {
     /// A real number.
-    Real(Range, fn(&mut T, f64)),
+    Real(RealRange, fn(&mut T, f64)),
     /// A whole number.
     Integer(RangeInclusive<u64>, fn(&mut T, u64)),
     /// One of these names.
@@ -80,7 +96,7 @@ pub enum Kind<T> {
 
 /// Which real numbers an option may be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Range {
+pub enum RealRange {
     /// x > 0.
     Positive,
     /// x > 0, or infinite.
@@ -91,65 +107,124 @@ pub enum Range {
     BelowOne,
     /// 0 < x ≤ 1.
     Share,
+    /// 0 ≤ x ≤ 1.
+    ShareOrNone,
     /// Any finite x.
     Finite,
 }
 
 /// What an option is if nobody says.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Default {
+pub enum IfUnset<T> {
     /// A value, which can be set as well.
     Value(&'static str),
     /// A rule that chooses the value, or what is done without one.
     Rule(&'static str),
+    /// The value that the choice made brings, as text that can be set as well; the rule where it brings none.
+    Brought(fn(&T) -> Option<String>, &'static str),
 }
 
 /// An option in words.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Description {
     /// The name.
     pub name: &'static str,
     /// `real`, `integer`, `name`, `widths` or `switch`.
     pub kind: &'static str,
-    /// The default: a value or a rule.
-    pub default: &'static str,
+    /// The default: a value or a rule. Where it depends on another option, that of the choice that is made by default.
+    pub default: String,
+    /// The other choices' defaults where they differ, each with the choices that bring it.
+    pub other_defaults: Vec<(String, Vec<&'static str>)>,
     /// The values that are allowed.
     pub range: String,
     /// What it means.
-    pub meaning: &'static str,
+    pub meaning: String,
+    /// The choices of another option that take this one; none where all do.
+    pub takers: Vec<&'static str>,
+}
+
+impl Description {
+    /// The default, and in brackets those of other choices, where they differ.
+    pub fn defaults(&self) -> String {
+        let others = self.other_defaults.iter().map(|(value, names)| format!("{}: {value}", names.join(", ")));
+        match &others.collect::<Vec<_>>()[..] {
+            [] => self.default.clone(),
+            others => format!("{} ({})", self.default, others.join("; ")),
+        }
+    }
+
+    /// What it means, and in brackets who takes it, where not all do.
+    pub fn meaning_and_takers(&self) -> String {
+        match &self.takers[..] {
+            [] => self.meaning.clone(),
+            takers => format!("{} [{}]", self.meaning, takers.join(", ")),
+        }
+    }
 }
 
 /// The most layers of a network: deeper ones are a slip of the hand, and would not fit in memory.
 const MOST_LAYERS: usize = 1000;
 
-impl Range {
+impl RealRange {
     /// In words.
     pub fn allowed(self) -> &'static str {
         match self {
-            Range::Positive => "positive and finite",
-            Range::PositiveOrInfinite => "positive (inf is allowed)",
-            Range::NotNegative => "finite and not negative",
-            Range::BelowOne => "at least 0 and below 1",
-            Range::Share => "in (0, 1]",
-            Range::Finite => "finite",
+            RealRange::Positive => "positive and finite",
+            RealRange::PositiveOrInfinite => "positive (inf is allowed)",
+            RealRange::NotNegative => "finite and not negative",
+            RealRange::BelowOne => "at least 0 and below 1",
+            RealRange::Share => "in (0, 1]",
+            RealRange::ShareOrNone => "in [0, 1]",
+            RealRange::Finite => "finite",
         }
     }
 
     fn contains(self, x: f64) -> bool {
         match self {
-            Range::Positive => x > 0.0 && x.is_finite(),
-            Range::PositiveOrInfinite => x > 0.0,
-            Range::NotNegative => x >= 0.0 && x.is_finite(),
-            Range::BelowOne => (0.0..1.0).contains(&x),
-            Range::Share => x > 0.0 && x <= 1.0,
-            Range::Finite => x.is_finite(),
+            RealRange::Positive => x > 0.0 && x.is_finite(),
+            RealRange::PositiveOrInfinite => x > 0.0,
+            RealRange::NotNegative => x >= 0.0 && x.is_finite(),
+            RealRange::BelowOne => (0.0..1.0).contains(&x),
+            RealRange::Share => x > 0.0 && x <= 1.0,
+            RealRange::ShareOrNone => (0.0..=1.0).contains(&x),
+            RealRange::Finite => x.is_finite(),
         }
     }
 }
 
-impl<T> Entry<T> {
-    /// The option in words.
+impl<T: Target> Entry<T> {
+    /// The option in words, for all choices together.
     pub fn describe(&self) -> Description {
+        let variants = T::variants();
+        let takers: Vec<&(&'static str, T)> =
+            variants.iter().filter(|(_, variant)| variant.takes(self.name)).collect();
+        let names: Vec<&'static str> = takers.iter().map(|(name, _)| *name).collect();
+        let mut defaults: Vec<(String, Vec<&'static str>)> = vec![];
+        for (name, variant) in &takers {
+            let default = self.default_of(variant);
+            match defaults.iter_mut().find(|(known, _)| *known == default) {
+                Some((_, names)) => names.push(*name),
+                None => defaults.push((default, vec![*name])),
+            }
+        }
+        // That of the choice made by default stands alone; of an option that this does not take, that of the first who does.
+        let initial = T::initial();
+        let default = match takers.first() {
+            Some((_, first)) if !initial.takes(self.name) => self.default_of(first),
+            _ => self.default_of(&initial),
+        };
+        defaults.retain(|(other, _)| *other != default);
+        let all = names.len() == variants.len();
+        Description {
+            default,
+            other_defaults: defaults,
+            takers: if all { vec![] } else { names },
+            ..self.describe_for(&initial)
+        }
+    }
+
+    /// The option in words, under one choice.
+    pub fn describe_for(&self, target: &T) -> Description {
         let (kind, range) = match &self.kind {
             Kind::Real(range, _) => ("real", range.allowed().to_string()),
             Kind::Integer(range, _) => ("integer", integers(range)),
@@ -158,8 +233,33 @@ impl<T> Entry<T> {
             Kind::Switch(_) => ("switch", "true | false".to_string()),
             Kind::Device(_) => ("name", Device::ALLOWED.to_string()),
         };
-        let (Default::Value(default) | Default::Rule(default)) = self.default;
-        Description { name: self.name, kind, default, range, meaning: self.meaning }
+        let (default, meaning) = (self.default_of(target), self.meaning.to_string());
+        Description {
+            name: self.name,
+            kind,
+            default,
+            other_defaults: vec![],
+            range,
+            meaning,
+            takers: vec![],
+        }
+    }
+
+    fn default_of(&self, target: &T) -> String {
+        match self.default {
+            IfUnset::Value(text) | IfUnset::Rule(text) => text.into(),
+            IfUnset::Brought(get, rule) => get(target).unwrap_or_else(|| rule.into()),
+        }
+    }
+
+    /// The refusal of a value under a choice that does not take the option.
+    fn refusal(&self, value: &str, target: &T) -> Error {
+        let allowed = format!(
+            "left out with {}: it is an option of {}",
+            target.variant(),
+            self.describe().takers.join(", ")
+        );
+        Error::argument(self.name, value, &allowed)
     }
 
     /// Refuses a value that cannot be set.
@@ -254,7 +354,7 @@ pub struct Settings<T> {
     target: PhantomData<fn() -> T>,
 }
 
-impl<T> std::default::Default for Settings<T> {
+impl<T> Default for Settings<T> {
     fn default() -> Self {
         Self { given: BTreeMap::new(), target: PhantomData }
     }
@@ -329,14 +429,15 @@ impl<T: Target> Settings<T> {
     /// # Errors
     /// [`Error::InvalidArgument`] for values that do not go together.
     pub fn build(&self) -> Result<T> {
-        T::check(self)?;
         let mut target = T::initial();
-        for entry in T::ENTRIES {
-            if let Some(text) = self.given.get(entry.name) {
-                entry.read(text, Some(&mut target))?;
-            }
+        let given = || T::ENTRIES.iter().filter_map(|entry| Some((entry, self.given.get(entry.name)?)));
+        for (entry, text) in given() {
+            entry.read(text, Some(&mut target))?;
         }
-        Ok(target)
+        match given().find(|(entry, _)| !target.takes(entry.name)) {
+            Some((entry, text)) => Err(entry.refusal(text, &target)),
+            None => target.check(self).map(|()| target),
+        }
     }
 
     fn entry(name: &str) -> Result<&'static Entry<T>> {
@@ -377,9 +478,14 @@ mod tests {
     fn defaults_of<T: Target + PartialEq + std::fmt::Debug>() {
         let initial = T::initial();
         for entry in T::ENTRIES {
-            if let Default::Value(text) = entry.default {
+            let value = match entry.default {
+                IfUnset::Value(text) => Some(text.to_string()),
+                IfUnset::Brought(get, _) => get(&initial),
+                IfUnset::Rule(_) => None,
+            };
+            if let Some(text) = value.filter(|_| initial.takes(entry.name)) {
                 let mut settings = Settings::<T>::default();
-                settings.set(entry.name, text).unwrap();
+                settings.set(entry.name, &text).unwrap();
                 assert_eq!(settings.build().unwrap(), initial, "{} of {}", entry.name, T::LIST);
             }
             assert!(T::ENTRIES.iter().filter(|other| other.name == entry.name).count() == 1);

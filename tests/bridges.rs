@@ -1,19 +1,12 @@
 //! Every bridge starts and ends at its cells and obeys its own differential equations.
 
-use chreode::bridge::{Bridge, BridgeState};
+use chreode::Scales;
+use chreode::bridge::{BridgeKind, BridgeState, Ends, birth, death};
 
 const SIGMA: f64 = 0.3;
 const DELTA: f64 = 0.8;
 
-fn bridges() -> [Bridge; 5] {
-    [
-        Bridge::Straight,
-        Bridge::StraightLogLinear,
-        Bridge::Brownian { sigma: SIGMA },
-        Bridge::TravellingDirac { delta: DELTA },
-        Bridge::PoissonBrownian { sigma: SIGMA },
-    ]
-}
+const BRIDGES: &[BridgeKind] = BridgeKind::ALL;
 
 /// Displacements, end masses and interval lengths, reach limits included.
 fn cases() -> Vec<(f64, (f64, f64), f64)> {
@@ -28,19 +21,21 @@ fn cases() -> Vec<(f64, (f64, f64), f64)> {
     cases
 }
 
-fn state(bridge: Bridge, (displacement, masses, h): (f64, (f64, f64), f64), r: f64) -> BridgeState {
-    bridge.state(displacement * displacement, masses, h, r)
+/// The state of the bridge of a kind, for cells that are `displacement` apart and an interval of length `h`.
+fn state(kind: BridgeKind, (displacement, (sent, received), length): (f64, (f64, f64), f64), r: f64) -> BridgeState {
+    let bridge = kind.build(&Scales { sigma: SIGMA, delta: DELTA }).unwrap();
+    bridge.state(&Ends { distance2: displacement * displacement, sent, received, start: 0.0, length }, r)
 }
 
 #[test]
 fn bridges_begin_and_end_at_their_cells() {
-    for bridge in bridges() {
+    for &bridge in BRIDGES {
         for case in cases() {
             let (start, end) = (state(bridge, case, 0.0), state(bridge, case, 1.0));
             assert!(start.along.abs() < 1e-12 && (end.along - 1.0).abs() < 1e-9, "{bridge:?} {case:?}");
             assert!(start.spread.abs() + end.spread.abs() < 1e-12, "{bridge:?} {case:?}");
             assert!((start.relative_mass - 1.0).abs() < 1e-12, "{bridge:?} {case:?}");
-            if bridge.grows() {
+            if bridge.facts().grows {
                 let (m0, m1) = case.1;
                 assert!((end.relative_mass / (m1 / m0) - 1.0).abs() < 1e-12, "{bridge:?} {case:?}");
             }
@@ -53,7 +48,7 @@ fn velocity_and_growth_are_the_derivatives_of_place_and_mass() {
     // Central differences: rounding 1e-16/1e-5 and truncation 1e-10 times third derivatives, which are of order 1 but
     // for nearly opposite points of the cone, whose mass nearly vanishes on the way (hence relative to the value).
     let step = 1e-5;
-    for bridge in bridges() {
+    for &bridge in BRIDGES {
         for case in cases() {
             for r in [0.05, 0.3, 0.5, 0.77, 0.95] {
                 let (before, at, after) =
@@ -90,7 +85,7 @@ fn both_continuity_equations_hold_weakly() {
     let (phi, d_phi, d2_phi) =
         (|x: f64| (x + 0.4).sin(), |x: f64| (x + 0.4).cos(), |x: f64| -(x + 0.4).sin());
     let step = 1e-5;
-    for bridge in bridges() {
+    for &bridge in BRIDGES {
         for case in cases() {
             let (x0, displacement, h) = (0.2, case.0, case.2);
             for r in [0.1, 0.4, 0.8] {
@@ -107,7 +102,7 @@ fn both_continuity_equations_hold_weakly() {
                     * expectation(mean, at.spread, |x, z| d_phi(x) * velocity(z) + at.growth * phi(x));
                 let tolerance = 1e-6 * (1.0 + slope.abs()) / h.min(1.0);
                 assert!((slope - flow).abs() < tolerance, "{bridge:?} {case:?} r {r}: {slope} vs {flow}");
-                let sigma = bridge.sigma();
+                let sigma = if bridge.facts().noise.is_some() { SIGMA } else { 0.0 };
                 if sigma > 0.0 {
                     let score = |z: f64| -z / at.score_weight;
                     let diffusion = at.relative_mass
@@ -135,7 +130,7 @@ fn travelling_dirac_agrees_with_the_published_form() {
         let (a, b) = (m0 + m1 - 2.0 * s, m0 - s);
         let momentum = 2.0 * DELTA / h * (m0 * m1).sqrt() * theta.sin();
         for r in [0.0, 0.25, 0.6, 1.0] {
-            let at = state(Bridge::TravellingDirac { delta: DELTA }, (displacement, (m0, m1), h), r);
+            let at = state(BridgeKind::TravellingDirac, (displacement, (m0, m1), h), r);
             let mass = a * r * r - 2.0 * b * r + m0;
             assert!((at.relative_mass * m0 - mass).abs() < 1e-12 * (m0 + m1));
             let got = at.relative_mass * m0 * at.velocity_along * displacement;
@@ -150,7 +145,7 @@ fn travelling_dirac_agrees_with_the_published_form() {
 fn cells_without_a_partner_die_and_are_born_on_the_geodesic() {
     for h in [0.5, 2.0] {
         for r in [0.1, 0.5, 0.9] {
-            let (death, birth) = (Bridge::death(h, r), Bridge::birth(h, r));
+            let (death, birth) = (death(h, r), birth(h, r));
             assert_eq!((death.relative_mass, birth.relative_mass), ((1.0 - r) * (1.0 - r), r * r));
             assert!((death.growth + 2.0 / ((1.0 - r) * h)).abs() < 1e-12);
             assert!((birth.growth - 2.0 / (r * h)).abs() < 1e-12);

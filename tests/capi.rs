@@ -73,8 +73,7 @@ fn snapshots() -> *mut chreode_snapshots {
 
 /// A model of the method, fitted in a moment.
 fn fitted(method: &str, seed: &str) -> *mut chreode_model {
-    let tiny =
-        [("epochs", "5"), ("batch_size", "8"), ("hidden", "8x2"), ("growth_hidden", "8"), ("threads", "1")];
+    let tiny = [("epochs", "5"), ("batch_size", "8"), ("hidden", "8x2"), ("threads", "1")];
     let all: Vec<(&str, &str)> = [("method", method), ("seed", seed)].into_iter().chain(tiny).collect();
     let (data, fit, mut model) = (snapshots(), options("fit", &all), null_mut());
     ok!(chreode_fit(data, fit, None, null_mut(), &mut model));

@@ -10,10 +10,10 @@ use chreode::datasets::GeneNetwork;
 use chreode::device::Device;
 use chreode::dynamics::{Dynamics, FieldValues, Fields, Scratch};
 use chreode::evaluate::{Evaluation, EvaluationOptions, Mode, evaluate};
-use chreode::exec::progress::{Progress, silent};
+use chreode::exec::progress::{Progress, Stage, silent};
 use chreode::method::{FitOptions, Method, fit};
 use chreode::nn::Activation;
-use chreode::rollout::{GrowthPrice, Terms};
+use chreode::rollout::{GrowthPrice, RolloutReport};
 use chreode::simulate::{Particles, ode};
 use chreode::snapshots::{MatrixView, Snapshots};
 
@@ -198,8 +198,8 @@ fn every_rollout_method_learns_the_gene_network() {
     }
 }
 
-fn terms_of(options: &FitOptions, snapshots: &Snapshots) -> Vec<Terms> {
-    fit(snapshots, options, &mut silent).unwrap().report.rollout.unwrap().terms
+fn told_by(options: &FitOptions, snapshots: &Snapshots) -> RolloutReport {
+    fit(snapshots, options, &mut silent).unwrap().report.rollout.unwrap()
 }
 
 #[test]
@@ -210,12 +210,11 @@ fn the_hjb_residual_falls_under_training_and_the_action_falls_when_its_weight_ri
         options.training.epochs = 200;
         options.rollout.score_epochs = 1;
         (options.rollout.energy_weight, options.rollout.residual_weight) = (energy, residual);
-        let terms = terms_of(&options, &snapshots);
-        let tail = &terms[terms.len() - 20..];
-        let mean = |of: fn(&Terms) -> f64| tail.iter().map(of).sum::<f64>() / tail.len() as f64;
+        let report = told_by(&options, &snapshots);
+        let mean = |name: &str| report.term(name).unwrap().iter().rev().take(20).sum::<f64>() / 20.0;
         // The largest residual is that of a potential that has begun to move the cells, not of the still one at the start.
-        let worst = terms.iter().map(|terms| terms.residual).fold(0.0, f64::max);
-        (mean(|terms| terms.energy), mean(|terms| terms.residual), worst)
+        let worst = report.term("residual").unwrap().iter().copied().fold(0.0, f64::max);
+        (mean("energy"), mean("residual"), worst)
     };
     let (low, high, higher) = (with(0.001, 0.01), with(0.1, 0.01), with(0.5, 0.01));
     println!("action and residual: {low:?} {high:?} {higher:?}");
@@ -232,14 +231,17 @@ fn parts_of_the_loss_can_be_left_out() {
     let mut options = quick(Method::VarRuot);
     options.training.epochs = 5;
     (options.rollout.energy_weight, options.rollout.residual_weight) = (0.0, 0.0);
-    let terms = terms_of(&options, &snapshots);
-    assert!(terms.iter().all(|terms| terms.energy == 0.0 && terms.residual == 0.0 && terms.transport > 0.0));
+    let report = told_by(&options, &snapshots);
+    let names: Vec<&str> = report.terms.iter().map(|term| term.name).collect();
+    assert_eq!(names, ["transport", "mass"], "terms without weight are not computed");
+    assert!(report.terms.iter().all(|term| term.values.len() == 5 && term.values.iter().all(|v| *v > 0.0)));
+    let steps = |options: &FitOptions| told_by(options, &snapshots).term("transport").unwrap().len();
     for growth_price in [GrowthPrice::Quadratic, GrowthPrice::Power] {
         options.rollout.growth_price = growth_price;
-        assert_eq!(terms_of(&options, &snapshots).len(), 5, "{growth_price}");
+        assert_eq!(steps(&options), 5, "{growth_price}");
     }
     options.rollout.plan_epsilon = Some(0.05);
-    assert_eq!(terms_of(&options, &snapshots).len(), 5, "Sinkhorn plans");
+    assert_eq!(steps(&options), 5, "Sinkhorn plans");
     options.rollout.growth_price = GrowthPrice::Branching;
     let error = fit(&snapshots, &options, &mut silent).unwrap_err().to_string();
     assert!(error.contains("growth_price must be quadratic or power"), "{error}");
@@ -317,7 +319,7 @@ fn what_explodes_ends_with_an_error_and_the_last_good_parameters() {
 fn a_cancelled_fit_keeps_the_best_parameters() {
     let snapshots = gene_network();
     for method in ROLLOUTS {
-        for stage in ["pre-training", "score", "training"] {
+        for stage in [Stage::PreTraining, Stage::Score, Stage::Training] {
             let mut seen = false;
             let mut cancel = |progress: &Progress| {
                 seen |= progress.stage == stage;

@@ -2,38 +2,127 @@
 //!
 //! Between cells x0 of mass m0 and x1 of mass m1 over an interval of length h, at relative time 0 ≤ r ≤ 1, every
 //! bridge here puts the cell at x0 + α(x1 − x0) + βξ with ξ ~ N(0, I), with velocity α'(x1 − x0) + β'ξ. So a
-//! bridge is a handful of scalars, a [`BridgeState`], computed from ‖x1 − x0‖², the masses, h and r.
+//! bridge is a handful of scalars, a [`BridgeState`], computed from what is known of its [`Ends`].
+//!
+//! Each kind of bridge is one file, which holds all that is known of it: the [`Facts`] that hold before anything is computed
+//! and the [`Bridge`] itself. To add one, add its file and its row here.
 
 mod brownian;
 mod poisson_brownian;
 mod straight;
+mod straight_log_linear;
 mod travelling_dirac;
+mod unmatched;
 
-use crate::error::{Result, positive};
+pub use unmatched::{birth, death};
+
+use crate::error::Result;
+use crate::named::named;
+use crate::scales::Scales;
 
 /// The bridges of the published methods.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub enum Bridge {
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum BridgeKind {
     /// Straight line, constant mass: OT-CFM (Tong et al., TMLR 2024).
     Straight,
     /// Straight line, mass log-linear in time: UOT-FM (Eyring et al., ICLR 2024), VGFM (Wang et al., NeurIPS 2025).
     StraightLogLinear,
     /// Brownian bridge of diffusion σ, constant mass: SF2M (Tong et al., AISTATS 2024).
-    Brownian {
-        /// σ > 0.
-        sigma: f64,
-    },
+    Brownian,
     /// The Wasserstein–Fisher–Rao geodesic between two Diracs, a straight line in the cone: WFR-FM (Peng et al.,
-    /// ICLR 2026).
-    TravellingDirac {
-        /// δ > 0; pairs must be nearer than πδ.
-        delta: f64,
-    },
+    /// ICLR 2026). Its pairs must be nearer than πδ.
+    TravellingDirac,
     /// Brownian bridge of diffusion σ, mass log-linear in time: USB (Ying et al. 2026).
-    PoissonBrownian {
-        /// σ > 0.
-        sigma: f64,
-    },
+    PoissonBrownian,
+}
+
+named!(
+    BridgeKind,
+    "bridge",
+    Straight = "straight",
+    StraightLogLinear = "straight-log-linear",
+    Brownian = "brownian",
+    TravellingDirac = "travelling-dirac",
+    PoissonBrownian = "poisson-brownian"
+);
+
+/// What is known of a kind of bridge before anything is computed.
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct Facts {
+    /// Whether mass changes along it, so that there is a growth rate to learn.
+    pub grows: bool,
+    /// Of a bridge with noise, so that there is a score to learn: the share of the data's spread that the automatic σ
+    /// diffuses in a mean interval.
+    pub noise: Option<f64>,
+    /// The options of a fit that it takes.
+    pub options: &'static [&'static str],
+    /// Makes it.
+    build: fn(&Scales) -> Result<Box<dyn Bridge>>,
+}
+
+impl BridgeKind {
+    /// What is known of it before anything is computed.
+    pub fn facts(self) -> &'static Facts {
+        match self {
+            BridgeKind::Straight => &straight::FACTS,
+            BridgeKind::StraightLogLinear => &straight_log_linear::FACTS,
+            BridgeKind::Brownian => &brownian::FACTS,
+            BridgeKind::TravellingDirac => &travelling_dirac::FACTS,
+            BridgeKind::PoissonBrownian => &poisson_brownian::FACTS,
+        }
+    }
+
+    /// The bridge of these numbers, of which it takes those that its options name.
+    ///
+    /// # Errors
+    /// [`Error::InvalidArgument`](crate::Error) unless those that it takes are positive and finite.
+    pub fn build(self, scales: &Scales) -> Result<Box<dyn Bridge>> {
+        (self.facts().build)(scales)
+    }
+}
+
+impl Facts {
+    /// The relative times that training draws from, uniformly.
+    ///
+    /// The velocity of a Brownian bridge grows like r^{−1/2} at its ends, so that its second moment diverges
+    /// logarithmically there: noisy bridges leave out one thousandth of the interval at either end.
+    pub fn time_range(&self) -> (f64, f64) {
+        const NOISY_END: f64 = 1e-3;
+        if self.noise.is_some() { (NOISY_END, 1.0 - NOISY_END) } else { (0.0, 1.0) }
+    }
+}
+
+/// What a bridge knows of the cells that it joins.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Ends {
+    /// ‖x1 − x0‖².
+    pub distance2: f64,
+    /// m0, the mass at the start.
+    pub sent: f64,
+    /// m1, the mass at the end.
+    pub received: f64,
+    /// The time of the start.
+    pub start: f64,
+    /// h, how long it takes.
+    pub length: f64,
+}
+
+/// How matched cells travel.
+pub trait Bridge: std::fmt::Debug + Send + Sync {
+    /// The diffusion σ of the process at a time, 0 for a bridge without noise.
+    fn sigma(&self, _time: f64) -> f64 {
+        0.0
+    }
+
+    /// Whether it can join cells at this squared distance; of those that it cannot, one dies and one is born.
+    fn reaches(&self, _distance2: f64) -> bool {
+        true
+    }
+
+    /// Where a unit of mass at the start is at relative time `r`, and how it moves and grows there.
+    fn state(&self, ends: &Ends, r: f64) -> BridgeState;
 }
 
 /// A bridge at one relative time, for a unit of mass at its start.
@@ -55,79 +144,15 @@ pub struct BridgeState {
     pub score_weight: f64,
 }
 
-/// r is drawn from [η, 1−η] on bridges with noise, whose velocity is unbounded at the ends.
-const NOISY_END: f64 = 1e-3;
-
-impl Bridge {
-    /// Checks the parameters.
-    ///
-    /// # Errors
-    /// [`Error::InvalidArgument`](crate::Error) unless σ and δ are positive and finite.
-    pub fn validate(self) -> Result<()> {
-        match self {
-            Bridge::Straight | Bridge::StraightLogLinear => Ok(()),
-            Bridge::Brownian { sigma } | Bridge::PoissonBrownian { sigma } => {
-                positive("sigma", sigma).map(drop)
-            }
-            Bridge::TravellingDirac { delta } => positive("delta", delta).map(drop),
-        }
-    }
-
-    /// The diffusion σ of the process, 0 for a bridge without noise.
-    pub fn sigma(self) -> f64 {
-        match self {
-            Bridge::Brownian { sigma } | Bridge::PoissonBrownian { sigma } => sigma,
-            _ => 0.0,
-        }
-    }
-
-    /// Whether mass changes along the bridge, so that there is a growth rate to learn.
-    pub fn grows(self) -> bool {
-        !matches!(self, Bridge::Straight | Bridge::Brownian { .. })
-    }
-
-    /// The relative times that training draws from, uniformly.
-    ///
-    /// The velocity of a Brownian bridge grows like r^{−1/2} at its ends, so that its second moment diverges
-    /// logarithmically there: noisy bridges leave out one thousandth of the interval at either end.
-    pub fn time_range(self) -> (f64, f64) {
-        if self.sigma() > 0.0 { (NOISY_END, 1.0 - NOISY_END) } else { (0.0, 1.0) }
-    }
-
-    /// The bridge between cells at squared distance `distance2` with masses `m0`, `m1`, over an interval of length
-    /// `h`, at relative time `r`.
-    pub fn state(self, distance2: f64, (m0, m1): (f64, f64), h: f64, r: f64) -> BridgeState {
-        match self {
-            Bridge::Straight => straight::constant_mass(h, r),
-            Bridge::StraightLogLinear => straight::log_linear_mass(m1 / m0, h, r),
-            Bridge::Brownian { sigma } => brownian::state(sigma, h, r),
-            Bridge::TravellingDirac { delta } => travelling_dirac::state(delta, distance2, m0, m1, h, r),
-            Bridge::PoissonBrownian { sigma } => poisson_brownian::state(sigma, m1 / m0, h, r),
-        }
-    }
-
-    /// A cell without a partner that dies where it is: m(r) = m0(1−r)², the Wasserstein–Fisher–Rao geodesic to nothing.
-    pub fn death(h: f64, r: f64) -> BridgeState {
-        let left = 1.0 - r;
-        BridgeState { relative_mass: left * left, growth: -2.0 / (left * h), ..BridgeState::at_rest() }
-    }
-
-    /// A cell without an ancestor that is born where it is: m(r) = m1 r², relative to its mass at the *end*.
-    pub fn birth(h: f64, r: f64) -> BridgeState {
-        BridgeState { relative_mass: r * r, growth: 2.0 / (r * h), ..BridgeState::at_rest() }
-    }
-}
-
 impl BridgeState {
-    fn at_rest() -> Self {
-        Self {
-            along: 0.0,
-            spread: 0.0,
-            velocity_along: 0.0,
-            velocity_spread: 0.0,
-            relative_mass: 1.0,
-            growth: 0.0,
-            score_weight: 0.0,
-        }
-    }
+    /// A cell that neither moves nor grows.
+    const AT_REST: Self = Self {
+        along: 0.0,
+        spread: 0.0,
+        velocity_along: 0.0,
+        velocity_spread: 0.0,
+        relative_mass: 1.0,
+        growth: 0.0,
+        score_weight: 0.0,
+    };
 }

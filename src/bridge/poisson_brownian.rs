@@ -1,9 +1,26 @@
 //! The bridge of branching Brownian motion: Brownian in position, log-linear in mass.
 
-use super::{BridgeState, brownian, straight};
+use super::brownian::Brownian;
+use super::straight_log_linear::with_log_linear_mass;
+use super::{Bridge, BridgeState, Ends, Facts};
 
-/// Equal masses stay equal on the way, where the travelling Dirac's dip and recover (Ying et al. 2026).
-pub(super) fn state(sigma: f64, ratio: f64, h: f64, r: f64) -> BridgeState {
-    let mass = straight::log_linear_mass(ratio, h, r);
-    BridgeState { relative_mass: mass.relative_mass, growth: mass.growth, ..brownian::state(sigma, h, r) }
+pub(super) const FACTS: Facts = Facts {
+    grows: true,
+    noise: Some(0.03),
+    options: &["sigma"],
+    build: |scales| Ok(Box::new(PoissonBrownian(Brownian::new(scales.sigma)?))),
+};
+
+/// Equal masses stay equal on the way, where the travelling Dirac's dip and recover (USB: Ying et al. 2026).
+#[derive(Debug)]
+struct PoissonBrownian(Brownian);
+
+impl Bridge for PoissonBrownian {
+    fn sigma(&self, time: f64) -> f64 {
+        self.0.sigma(time)
+    }
+
+    fn state(&self, ends: &Ends, r: f64) -> BridgeState {
+        with_log_linear_mass(self.0.state(ends, r), ends, r)
+    }
 }

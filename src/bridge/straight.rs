@@ -1,14 +1,21 @@
-//! The straight line at constant speed.
+//! The straight line at constant speed, of constant mass.
 
-use super::BridgeState;
+use super::{Bridge, BridgeState, Ends, Facts};
 
-/// x = x0 + r(x1 − x0), mass constant.
-pub(super) fn constant_mass(h: f64, r: f64) -> BridgeState {
-    BridgeState { along: r, velocity_along: 1.0 / h, ..BridgeState::at_rest() }
+pub(super) const FACTS: Facts =
+    Facts { grows: false, noise: None, options: &[], build: |_| Ok(Box::new(Straight)) };
+
+/// x = x0 + r(x1 − x0), mass constant (OT-CFM: Tong et al., TMLR 2024).
+#[derive(Debug)]
+struct Straight;
+
+impl Bridge for Straight {
+    fn state(&self, ends: &Ends, r: f64) -> BridgeState {
+        line(ends, r)
+    }
 }
 
-/// x = x0 + r(x1 − x0), m(r) = m0^{1−r} m1^r for `ratio` = m1/m0.
-pub(super) fn log_linear_mass(ratio: f64, h: f64, r: f64) -> BridgeState {
-    let log_ratio = libm::log(ratio);
-    BridgeState { relative_mass: libm::exp(r * log_ratio), growth: log_ratio / h, ..constant_mass(h, r) }
+/// The straight line, for all bridges that have it as their mean.
+pub(super) fn line(ends: &Ends, r: f64) -> BridgeState {
+    BridgeState { along: r, velocity_along: 1.0 / ends.length, ..BridgeState::AT_REST }
 }

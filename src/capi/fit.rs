@@ -16,7 +16,8 @@ use crate::method::{FitOptions, fit};
 #[repr(C)]
 #[derive(Debug, Clone, Copy)]
 pub struct chreode_progress {
-    /// What is being done: "coupling" or "training". The text lives as long as the call of the progress function.
+    /// What is being done: "coupling", "pre-training", "score" or "training". The text lives as long as the call of the progress
+    /// function.
     pub stage: *const c_char,
     /// Steps done so far in this stage.
     pub done: usize,
@@ -55,7 +56,7 @@ pub unsafe extern "C" fn chreode_fit(
         let mut report = |now: &Progress| match progress {
             None => ControlFlow::Continue(()),
             Some(function) => {
-                let stage = CString::new(now.stage).unwrap_or_default();
+                let stage = CString::new(now.stage.as_str()).unwrap_or_default();
                 let (done, total, loss) = (now.done, now.total, now.loss.unwrap_or(f64::NAN));
                 let told = chreode_progress { stage: stage.as_ptr(), done, total, loss };
                 if function(&told, user_data) == 0 {

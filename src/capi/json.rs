@@ -3,7 +3,6 @@
 use serde_json::{Map, Value, json};
 
 use crate::dynamics::{Dynamics, Fields};
-use crate::method::FitReport;
 use crate::transport::Report;
 
 pub(super) fn of_model(model: &Dynamics) -> Value {
@@ -20,36 +19,6 @@ pub(super) fn of_model(model: &Dynamics) -> Value {
         "parameters": model.parameter_count(),
         "has_growth": model.has_growth(),
         "has_score": model.has_score(),
-    })
-}
-
-pub(super) fn of_fit(report: Option<&FitReport>) -> Value {
-    let Some(report) = report else { return Value::Null };
-    json!({
-        "delta": report.delta,
-        "sigma": report.sigma,
-        "branching_rate": report.branching_rate,
-        "penalty": report.penalty,
-        "unmatched_mass": report.unmatched_mass,
-        "pairs": report.pairs,
-        "couplings": report.couplings.iter().map(|blocks| of_blocks(blocks)).collect::<Value>(),
-        "epochs": report.losses.len(),
-        "first_loss": report.losses.first(),
-        "last_loss": report.losses.last(),
-        "coupling_seconds": report.coupling_seconds,
-        "training_seconds": report.training_seconds,
-    })
-}
-
-/// The static problems of an interval: the worst of them counts.
-fn of_blocks(blocks: &[Report]) -> Value {
-    let gap = |block: &Report| {
-        if block.primal == 0.0 { block.gap.abs() } else { (block.gap / block.primal).abs() }
-    };
-    json!({
-        "iterations": blocks.iter().map(|block| block.iterations).sum::<usize>(),
-        "relative_gap": blocks.iter().map(gap).fold(0.0, f64::max),
-        "converged": blocks.iter().all(|block| block.converged),
     })
 }
 

@@ -61,10 +61,12 @@ pub unsafe extern "C" fn chreode_model_info(
     })
 }
 
-/// Gets how the fit went, as a JSON object (size, then fill): delta, sigma, branching_rate, penalty (chosen or given; null
-/// where the method has none), unmatched_mass ([dying, born] of each interval), pairs and couplings (iterations,
-/// relative_gap, converged of each interval), epochs, first_loss, last_loss, coupling_seconds, training_seconds. `null` for a
-/// model that was loaded. Later versions may add keys.
+/// Gets how the fit went, as a JSON object (size, then fill), the same that the command prints: delta, sigma, final_sigma,
+/// branching_rate, penalty (chosen or given; null where the method has none), choices (name, value and rule of each),
+/// unmatched_mass ([dying, born] of each interval), pairs and couplings (blocks, iterations, relative_gap, converged of each
+/// interval), epochs, first_loss, last_loss, rollout (null, or the losses of the stages "pre-training" and "score" and the
+/// terms of the last loss by name), growth_over_branching_rate, coupling_seconds, training_seconds. `null` for a model that was
+/// loaded. Later versions may add keys.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn chreode_model_report(
     model: *const chreode_model,
@@ -74,7 +76,8 @@ pub unsafe extern "C" fn chreode_model_report(
 ) -> chreode_status {
     // SAFETY: the conventions of the header.
     guard(|| unsafe {
-        let text = json::of_fit(borrow("model", model)?.report.as_ref()).to_string();
+        let report = borrow("model", model)?.report.as_ref();
+        let text = report.map_or(serde_json::Value::Null, FitReport::to_json).to_string();
         fill_text(&text, buffer, capacity, size)
     })
 }

@@ -29,11 +29,12 @@ pub struct chreode_option {
     pub name: *const c_char,
     /// "real", "integer", "name", "widths" (of hidden layers: "256x5" or "256,128") or "switch" ("true" or "false").
     pub kind: *const c_char,
-    /// Its default: a value, or the rule by which one is chosen.
+    /// Its default: a value, or the rule by which one is chosen. Where methods differ, that of the default method.
     pub default_value: *const c_char,
     /// The values that are allowed.
     pub range: *const c_char,
-    /// What it means.
+    /// What it means; in brackets the methods or modes that take it, where not all do; then the defaults of all methods, where
+    /// they differ.
     pub meaning: *const c_char,
 }
 
@@ -50,8 +51,17 @@ impl Texts {
     fn of(description: Description) -> Self {
         // None of the library's texts holds a NUL.
         let c = |text: &str| CString::new(text).unwrap_or_default();
-        let Description { name, kind, default, range, meaning } = description;
-        Self { name: c(name), kind: c(kind), default: c(default), range: c(&range), meaning: c(meaning) }
+        let meaning = match description.other_defaults.is_empty() {
+            true => description.meaning_and_takers(),
+            false => format!("{}; default {}", description.meaning_and_takers(), description.defaults()),
+        };
+        Self {
+            name: c(description.name),
+            kind: c(description.kind),
+            default: c(&description.default),
+            range: c(&description.range),
+            meaning: c(&meaning),
+        }
     }
 }
 

@@ -90,6 +90,7 @@ impl From<Error> for Failure {
             Error::InvalidArgument { .. } => CHREODE_ERROR_INVALID_ARGUMENT,
             Error::InvalidData(_) => CHREODE_ERROR_INVALID_DATA,
             Error::Infeasible(_) => CHREODE_ERROR_INFEASIBLE,
+            Error::NotConverged(_) => CHREODE_ERROR_NOT_CONVERGED,
             Error::NonFinite(_) => CHREODE_ERROR_NON_FINITE,
             Error::Cancelled => CHREODE_ERROR_CANCELLED,
             Error::PopulationLimit { .. } => CHREODE_ERROR_POPULATION_LIMIT,

@@ -3,11 +3,36 @@
 use std::ops::ControlFlow;
 use std::time::{Duration, Instant};
 
+use crate::named::named;
+
+/// The stages that a fit goes through, in the order of their beginning; a method has those that it needs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Stage {
+    /// Static transport problems couple the cells of consecutive snapshots.
+    Coupling,
+    /// Networks learn to reconstruct the snapshots, before the whole loss is trained on (DeepRUOT).
+    PreTraining,
+    /// The density learns from bridges along the particles' own paths (DeepRUOT before, Var-RUOT after its training).
+    Score,
+    /// Networks are trained on the method's loss.
+    Training,
+}
+
+named!(
+    Stage,
+    "stage",
+    Coupling = "coupling",
+    PreTraining = "pre-training",
+    Score = "score",
+    Training = "training"
+);
+
 /// Where a long computation stands.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Progress {
-    /// What is being done: `"coupling"` or `"training"`.
-    pub stage: &'static str,
+    /// What is being done.
+    pub stage: Stage,
     /// Steps done so far in this stage.
     pub done: usize,
     /// Steps of this stage in all.

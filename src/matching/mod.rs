@@ -1,7 +1,69 @@
 //! Simulation-free training: regress networks on the fields of conditional bridges between coupled cells.
 
 mod batch;
-mod train;
+mod loss;
+mod source;
 
-pub(crate) use train::{Interval, train};
-pub use train::{IntervalWeighting, TrainingOptions};
+use loss::Regression;
+use source::Source;
+pub(crate) use source::CoupledInterval;
+
+use crate::bridge::{Bridge, Facts};
+use crate::dynamics::{Dynamics, Scaling};
+use crate::error::Result;
+use crate::exec::progress::{Reporter, Stage};
+use crate::exec::threads::Threads;
+use crate::nn::Mlp;
+use crate::snapshots::Snapshots;
+use crate::train::{Descended, Descent, Keep, Role, TrainingOptions};
+
+/// The networks that regression on bridges trains.
+#[derive(Debug)]
+pub(crate) struct Matched {
+    pub(crate) velocity: Mlp,
+    pub(crate) growth: Option<Mlp>,
+    pub(crate) score: Option<Mlp>,
+}
+
+/// Trains the networks of the fields that a bridge has.
+#[allow(clippy::too_many_arguments)] // the parts of a fit, each of one kind
+pub(crate) fn train(
+    snapshots: &Snapshots,
+    scaling: &Scaling,
+    intervals: &[CoupledInterval],
+    (facts, bridge): (&Facts, &dyn Bridge),
+    options: &TrainingOptions,
+    seed: u64,
+    threads: &Threads,
+    reporter: &mut Reporter<'_, '_>,
+) -> Result<(Matched, Descended)> {
+    let source = Source {
+        snapshots,
+        intervals,
+        bridge,
+        facts,
+        scaling,
+        score_unit: Dynamics::score_unit(bridge.sigma(snapshots.times()[0]), scaling),
+        rows_per_interval: options.batch_size,
+        seed,
+    };
+    let mut roles = vec![Role::Velocity];
+    roles.extend(facts.grows.then_some(Role::Growth));
+    roles.extend(facts.noise.map(|_| Role::Score));
+    let mut regression = Regression::new(source, &roles, options)?;
+    let network = |&role: &Role| options.network(role, snapshots.dims(), seed);
+    let mut networks = roles.iter().map(network).collect::<Result<Vec<_>>>()?;
+    let descent = Descent {
+        stage: Stage::Training,
+        steps: options.epochs,
+        schedule: options.schedule_over(options.epochs),
+        clip: options.clip,
+        keep: Keep::Average(options.ema),
+    };
+    let descended = descent.run(&mut networks, &mut regression, threads, reporter);
+    let mut networks = networks.into_iter();
+    let mut next = |there: bool| if there { networks.next() } else { None };
+    let velocity = next(true).expect("every bridge has a velocity");
+    let matched = Matched { velocity, growth: next(facts.grows), score: next(facts.noise.is_some()) };
+    Ok((matched, descended))
+}

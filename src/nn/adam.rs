@@ -80,23 +80,17 @@ impl Adam {
     }
 }
 
-/// Scales `gradients` (of the networks trained together) so that their joint Euclidean norm is at most
-/// `max_norm`, and returns the norm that they had (Pascanu, Mikolov, Bengio, ICML 2013).
-///
-/// The norm is summed in f64 in a fixed order. If it is not finite the gradients are left as they are, for the
-/// caller to stop.
-pub fn clip_gradients(gradients: &mut [&mut [f32]], max_norm: f64) -> f64 {
-    let norm = gradients.iter().map(|gradient| sum_of_squares(gradient)).sum::<f64>().sqrt();
-    if norm.is_finite() && norm > max_norm {
-        let factor = (max_norm / norm) as f32;
-        for value in gradients.iter_mut().flat_map(|gradient| gradient.iter_mut()) {
-            *value *= factor;
-        }
+/// Scales one of the gradients whose joint norm is `norm` so that the joint norm becomes at most `most` (Pascanu, Mikolov,
+/// Bengio, ICML 2013). A norm that is not finite leaves it as it is, for the caller to stop.
+pub fn clip(gradient: &mut [f32], norm: f64, most: f64) {
+    if norm.is_finite() && norm > most {
+        let factor = (most / norm) as f32;
+        gradient.iter_mut().for_each(|value| *value *= factor);
     }
-    norm
 }
 
-fn sum_of_squares(values: &[f32]) -> f64 {
+/// Σ x², summed in f64 in a fixed order: of the gradients of networks trained together, the square of their joint norm.
+pub fn sum_of_squares(values: &[f32]) -> f64 {
     const LANES: usize = 16;
     vectorised(
         #[inline(always)]

@@ -15,7 +15,7 @@ mod schedule;
 mod tape;
 
 pub use activation::Activation;
-pub use adam::{Adam, clip_gradients};
+pub use adam::{Adam, clip, sum_of_squares};
 pub use backprop::Backprop;
 pub use batch::BatchGradient;
 pub use ema::MovingAverage;

@@ -1,8 +1,8 @@
 //! The options of the built-in data sets; each is a list of its own.
 
-use super::Default::Value;
+use super::IfUnset::Value;
 use super::Kind::{Integer, Real};
-use super::Range::{NotNegative, Positive};
+use super::RealRange::{NotNegative, Positive};
 use super::{Entry, Target};
 use crate::datasets::{BranchingTree, GaussianMixture, GeneNetwork};
 

@@ -1,11 +1,11 @@
 //! The options of a fit.
 
-use super::Default::{Rule, Value};
+use super::IfUnset::{Brought, Rule, Value};
 use super::Kind::{Device, Integer, Name, Real, Widths};
-use super::Range::{BelowOne, NotNegative, Positive, Share};
+use super::RealRange::{BelowOne, NotNegative, Positive, ShareOrNone};
 use super::{Entry, Settings, Target};
 use crate::error::{Error, Result};
-use crate::matching::IntervalWeighting;
+use crate::train::IntervalWeighting;
 use crate::method::{BridgeKind, CouplingKind, FitOptions, Method, Recipe};
 use crate::nn::Activation;
 use crate::rollout::{GrowthPrice, Scheme};
@@ -55,9 +55,7 @@ impl Target for FitOptions {
         Entry {
             name: "sigma",
             kind: Real(Positive, |o, v| o.sigma = Some(v)),
-            default: Rule(
-                "so that σ√h is 3 % (sf2m, deep-ruot, var-ruot: 10 %) of the spread of a coordinate, h the mean interval",
-            ),
+            default: Brought(sigma_rule, ""),
             meaning: "Diffusion σ, a length per square root of time",
         },
         Entry {
@@ -70,7 +68,7 @@ impl Target for FitOptions {
             name: "penalty",
             kind: Real(Positive, |o, v| o.penalty = Some(v)),
             default: Rule("2δ²"),
-            meaning: "ρ of uot-fm and vgfm, a squared length: what it costs to create or destroy mass",
+            meaning: "ρ, a squared length: what it costs to create or destroy mass",
         },
         Entry {
             name: "chunk_size",
@@ -81,14 +79,14 @@ impl Target for FitOptions {
         Entry {
             name: "epochs",
             kind: Integer(1..=u64::MAX, |o, v| o.training.epochs = v as usize),
-            default: Value("3000"),
-            meaning: "Training steps; unless told, mioflow and tigon take 2000, deep-ruot 500 after its other stages, var-ruot 1500",
+            default: Brought(|o| Some(o.training.epochs.to_string()), ""),
+            meaning: "Training steps, of the main stage where there are several",
         },
         Entry {
             name: "batch_size",
             kind: Integer(1..=u64::MAX, |o, v| o.training.batch_size = v as usize),
-            default: Value("400"),
-            meaning: "Pairs of cells drawn a step, for each interval; of rollouts the most particles, and cells of a snapshot, a step (unless told 1024)",
+            default: Brought(|o| Some(o.training.batch_size.to_string()), ""),
+            meaning: "Pairs of cells drawn a step, for each interval; of rollouts the most particles, and cells of a snapshot, a step",
         },
         Entry {
             name: "seed",
@@ -99,19 +97,19 @@ impl Target for FitOptions {
         Entry {
             name: "hidden",
             kind: Widths(|o, v| o.training.hidden = v),
-            default: Value("256x5"),
-            meaning: "Hidden layers of the velocity network, or of the potential of var-ruot; of rollouts 64x3 unless told",
+            default: Brought(|o| Some(widths(&o.training.hidden)), ""),
+            meaning: "Hidden layers of the velocity network, or of the potential of var-ruot",
         },
         Entry {
             name: "growth_hidden",
             kind: Widths(|o, v| o.training.growth_hidden = Some(v)),
-            default: Rule("256x3; usb and rollouts: as the velocity's"),
+            default: Brought(|o| o.training.growth_hidden.as_deref().map(widths), "as the velocity's"),
             meaning: "Hidden layers of the growth network",
         },
         Entry {
             name: "score_hidden",
             kind: Widths(|o, v| o.training.score_hidden = Some(v)),
-            default: Rule("as the velocity's"),
+            default: Brought(|o| o.training.score_hidden.as_deref().map(widths), "as the velocity's"),
             meaning: "Hidden layers of the score network, or of the density of deep-ruot and var-ruot",
         },
         Entry {
@@ -120,31 +118,31 @@ impl Target for FitOptions {
                 o.training.activation = v.parse()?;
                 Ok(())
             }),
-            default: Value("leaky-relu"),
-            meaning: "Function of the hidden units; of rollouts silu unless told, and deep-ruot and var-ruot need tanh, silu or softplus",
+            default: Brought(|o| Some(o.training.activation.to_string()), ""),
+            meaning: "Function of the hidden units; deep-ruot and var-ruot need tanh, silu or softplus",
         },
         Entry {
             name: "learning_rate",
             kind: Real(Positive, |o, v| o.training.learning_rate = v),
-            default: Value("0.005"),
+            default: Brought(|o| Some(o.training.learning_rate.to_string()), ""),
             meaning: "Adam's learning rate at the first step",
         },
         Entry {
             name: "final_learning_rate",
             kind: Real(Positive, |o, v| o.training.final_learning_rate = Some(v)),
-            default: Value("0.00001"),
+            default: Brought(|o| o.training.final_learning_rate.map(|rate| rate.to_string()), "constant"),
             meaning: "The rate that half a cosine leads down to; equal to the learning rate, that stays constant",
         },
         Entry {
             name: "ema",
             kind: Real(BelowOne, |o, v| o.training.ema = v),
-            default: Value("0.995"),
-            meaning: "Decay of the moving average of the parameters, which is the model; 0 for the last parameters. Of a rollout only the density is averaged: the model is the best parameters",
+            default: Brought(|o| Some(o.training.ema.to_string()), ""),
+            meaning: "Decay of the moving average of the parameters, which is the model; 0 for the last parameters. Of a rollout the model is the best parameters, and the density alone is averaged",
         },
         Entry {
             name: "clip",
             kind: Real(Positive, |o, v| o.training.clip = Some(v)),
-            default: Rule("no clipping; rollouts: 1"),
+            default: Brought(|o| o.training.clip.map(|clip| clip.to_string()), "no clipping"),
             meaning: "Clip the gradient's norm to this",
         },
         Entry {
@@ -153,7 +151,7 @@ impl Target for FitOptions {
                 o.training.interval_weighting = v.parse()?;
                 Ok(())
             }),
-            default: Value("uniform"),
+            default: Brought(|o| Some(o.training.interval_weighting.to_string()), ""),
             meaning: "How much an interval counts in the loss: all the same, or by the mass at its start",
         },
         Entry {
@@ -162,44 +160,44 @@ impl Target for FitOptions {
                 o.rollout.scheme = v.parse()?;
                 Ok(())
             }),
-            default: Rule("rk4; var-ruot: euler"),
-            meaning: "Solver of the rollouts of mioflow, tigon and deep-ruot; with noise it is Euler–Maruyama",
+            default: Brought(|o| Some(o.rollout.scheme.to_string()), ""),
+            meaning: "Solver of a rollout without noise",
         },
         Entry {
             name: "rollout_steps",
             kind: Integer(1..=1_000_000, |o, v| o.rollout.steps = v as usize),
-            default: Rule("3; var-ruot: 10"),
+            default: Brought(|o| Some(o.rollout.steps.to_string()), ""),
             meaning: "Solver steps of a rollout in a mean interval between snapshots",
         },
         Entry {
             name: "mass_weight",
             kind: Real(NotNegative, |o, v| o.rollout.mass_weight = v),
-            default: Rule("1; var-ruot: 5"),
+            default: Brought(|o| Some(o.rollout.mass_weight.to_string()), ""),
             meaning: "Weight of the total mass at each snapshot in the loss of a rollout, where transport has 1",
         },
         Entry {
             name: "local_mass_weight",
             kind: Real(NotNegative, |o, v| o.rollout.local_mass_weight = v),
-            default: Rule("0.01 for tigon and deep-ruot, else 0"),
+            default: Brought(|o| Some(o.rollout.local_mass_weight.to_string()), ""),
             meaning: "Weight of the particles’ own masses in the loss of a rollout",
         },
         Entry {
             name: "energy_weight",
             kind: Real(NotNegative, |o, v| o.rollout.energy_weight = v),
-            default: Rule("0.001; var-ruot: 0.01"),
+            default: Brought(|o| Some(o.rollout.energy_weight.to_string()), ""),
             meaning: "Weight of the energy, or action, of the paths; 0 leaves it out",
         },
         Entry {
             name: "residual_weight",
             kind: Real(NotNegative, |o, v| o.rollout.residual_weight = v),
-            default: Rule("0.01 for deep-ruot and var-ruot"),
+            default: Brought(|o| Some(o.rollout.residual_weight.to_string()), ""),
             meaning: "Weight of the Fokker–Planck (deep-ruot) or Hamilton–Jacobi–Bellman residual (var-ruot); 0 leaves it out",
         },
         Entry {
             name: "initial_density_weight",
             kind: Real(NotNegative, |o, v| o.rollout.initial_density_weight = v),
-            default: Value("0.01"),
-            meaning: "Weight of the density at the first snapshot, of deep-ruot",
+            default: Brought(|o| Some(o.rollout.initial_density_weight.to_string()), ""),
+            meaning: "Weight of the density at the first snapshot; 0 leaves it out",
         },
         Entry {
             name: "growth_price",
@@ -207,14 +205,14 @@ impl Target for FitOptions {
                 o.rollout.growth_price = v.parse()?;
                 Ok(())
             }),
-            default: Value("quadratic"),
+            default: Brought(|o| Some(o.rollout.growth_price.to_string()), ""),
             meaning: "What growth costs in a rollout: δ²g²/2, that of branching Brownian motion (tigon, deep-ruot), or δ²|g|^(2/15) (var-ruot)",
         },
         Entry {
             name: "growth_cap",
             kind: Real(Positive, |o, v| o.rollout.growth_cap = v),
-            default: Value("5"),
-            meaning: "The largest growth rate under the power price, per mean interval",
+            default: Brought(|o| Some(o.rollout.growth_cap.to_string()), ""),
+            meaning: "The largest growth rate under the price power, per mean interval",
         },
         Entry {
             name: "plan_epsilon",
@@ -225,32 +223,32 @@ impl Target for FitOptions {
         Entry {
             name: "probes",
             kind: Integer(1..=65536, |o, v| o.rollout.probes = v as usize),
-            default: Value("8"),
+            default: Brought(|o| Some(o.rollout.probes.to_string()), ""),
             meaning: "Random directions for divergences and Laplacians in more than 12 dimensions; in fewer they are exact",
         },
         Entry {
             name: "resample_below",
-            kind: Real(Share, |o, v| o.rollout.resample_below = v),
-            default: Value("0.5"),
-            meaning: "Resample where the effective sample size is below this share of the particles, of var-ruot",
+            kind: Real(ShareOrNone, |o, v| o.rollout.resample_below = v),
+            default: Brought(|o| Some(o.rollout.resample_below.to_string()), ""),
+            meaning: "Resample where the effective sample size is below this share of the particles; 0 for never. Which particles are drawn is not differentiated, so the gradient is biased where it happens",
         },
         Entry {
             name: "pretraining_epochs",
             kind: Integer(0..=u64::MAX, |o, v| o.rollout.pretraining_epochs = v as usize),
-            default: Value("1000"),
-            meaning: "Steps on the reconstruction alone before all others, of deep-ruot",
+            default: Brought(|o| Some(o.rollout.pretraining_epochs.to_string()), ""),
+            meaning: "Steps on the reconstruction alone before all others",
         },
         Entry {
             name: "score_epochs",
             kind: Integer(0..=u64::MAX, |o, v| o.rollout.score_epochs = v as usize),
-            default: Value("500"),
-            meaning: "Steps of the density on bridges between rolled-out cells, of deep-ruot and var-ruot",
+            default: Brought(|o| Some(o.rollout.score_epochs.to_string()), ""),
+            meaning: "Steps of the density on bridges between rolled-out cells",
         },
         Entry {
             name: "final_sigma",
             kind: Real(Positive, |o, v| o.rollout.final_sigma = Some(v)),
             default: Rule("as sigma"),
-            meaning: "σ at the last snapshot, geometric in time from sigma at the first, of deep-ruot",
+            meaning: "σ at the last snapshot, geometric in time from sigma at the first",
         },
         Entry {
             name: "device",
@@ -265,17 +263,61 @@ impl Target for FitOptions {
         FitOptions::new(Method::WfrFm)
     }
 
-    fn check(given: &Settings<Self>) -> Result<()> {
-        let (method, coupling, bridge) = (given.has("method"), given.has("coupling"), given.has("bridge"));
-        if coupling != bridge {
-            let (there, missing) = if coupling { ("coupling", "bridge") } else { ("bridge", "coupling") };
-            return Err(Error::argument(missing, "nothing", &format!("given, as {there} is")));
+    fn variants() -> Vec<(&'static str, Self)> {
+        Method::ALL.iter().map(|&method| (method.as_str(), FitOptions::new(method))).collect()
+    }
+
+    fn variant(&self) -> String {
+        match self.recipe.source {
+            "" => self.recipe.parts(),
+            _ => self.recipe.name.into(),
         }
-        if method && coupling {
-            let allowed = "left out where a coupling and a bridge are given";
-            return Err(Error::argument("method", given.get("method")?.unwrap_or_default(), allowed));
+    }
+
+    fn takes(&self, option: &str) -> bool {
+        self.recipe.takes(option)
+    }
+
+    fn check(&self, given: &Settings<Self>) -> Result<()> {
+        let refused = |name: &str, allowed: &str| {
+            Err(Error::argument(name, given.get(name)?.unwrap_or("nothing"), allowed))
+        };
+        match (given.has("method"), given.has("coupling"), given.has("bridge")) {
+            (_, true, false) => refused("bridge", "given, as coupling is")?,
+            (_, false, true) => refused("coupling", "given, as bridge is")?,
+            (true, true, true) => refused("method", "left out where a coupling and a bridge are given")?,
+            _ => {}
+        }
+        // Options whose effect depends on another one.
+        let price = self.rollout.growth_price;
+        if given.has("growth_cap") && price != GrowthPrice::Power {
+            refused("growth_cap", "left out unless growth_price is power: no other price is unbounded")?;
+        }
+        let prices_by_noise = self.recipe.default_noise().is_none() && self.recipe.takes("sigma");
+        if prices_by_noise && price != GrowthPrice::Branching {
+            for name in ["sigma", "branching_rate"].into_iter().filter(|name| given.has(name)) {
+                let allowed = "left out unless growth_price is branching: nothing else here has a noise";
+                refused(name, allowed)?;
+            }
+        }
+        if given.has("delta") && given.has("penalty") && !self.recipe.needs_delta() {
+            refused("delta", "left out where a penalty is given: it would only set that")?;
         }
         Ok(())
+    }
+}
+
+/// The rule of the automatic σ, of a recipe that has one.
+fn sigma_rule(options: &FitOptions) -> Option<String> {
+    let percent = 100.0 * options.recipe.default_noise().unwrap_or(0.1);
+    Some(format!("so that σ√h is {percent:.0} % of the spread of a coordinate, h the mean interval"))
+}
+
+/// Widths of hidden layers, as they can be set.
+fn widths(hidden: &[usize]) -> String {
+    match hidden {
+        [first, rest @ ..] if rest.iter().all(|width| width == first) => format!("{first}x{}", hidden.len()),
+        _ => hidden.iter().map(usize::to_string).collect::<Vec<_>>().join(","),
     }
 }
 
@@ -290,6 +332,7 @@ const THREADS: Entry<FitOptions> = Entry {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::rollout::EquationsKind;
 
     fn built(settings: &[(&str, &str)]) -> FitOptions {
         let mut all = Settings::<FitOptions>::default();
@@ -333,6 +376,68 @@ mod tests {
     }
 
     #[test]
+    fn an_option_without_effect_is_refused_with_the_methods_that_take_it() {
+        let told = |settings: &[(&str, &str)]| {
+            let mut all = Settings::<FitOptions>::default();
+            settings.iter().for_each(|(name, text)| all.set(name, text).unwrap());
+            all.build().unwrap_err().to_string()
+        };
+        assert_eq!(
+            told(&[("method", "usb"), ("residual_weight", "0.5")]),
+            "residual_weight must be left out with usb: it is an option of deep-ruot, var-ruot, got 0.5"
+        );
+        for (method, name, value) in [
+            ("usb", "final_sigma", "1"),
+            ("usb", "penalty", "1"),
+            ("var-ruot", "scheme", "rk4"),
+            ("var-ruot", "chunk_size", "3"),
+            ("mioflow", "sigma", "3"),
+            ("mioflow", "delta", "4"),
+            ("mioflow", "mass_weight", "9"),
+            ("ot-cfm", "device", "cpu"),
+            ("wfr-fm", "branching_rate", "1"),
+        ] {
+            assert!(told(&[("method", method), (name, value)]).starts_with(name), "{method} {name}");
+        }
+        let free = told(&[("coupling", "exact-ot"), ("bridge", "straight"), ("sigma", "1")]);
+        assert!(free.contains("left out with coupling exact-ot, bridge straight"), "{free}");
+        // Options that depend on another option's value.
+        assert!(told(&[("method", "var-ruot"), ("growth_cap", "1")]).contains("growth_price is power"));
+        assert!(told(&[("method", "tigon"), ("sigma", "1")]).contains("growth_price is branching"));
+        assert!(told(&[("method", "uot-fm"), ("delta", "1"), ("penalty", "1")]).starts_with("delta"));
+    }
+
+    #[test]
+    fn every_option_is_taken_by_a_method_and_every_part_names_options_that_there_are() {
+        let names: Vec<&str> = FitOptions::ENTRIES.iter().map(|entry| entry.name).collect();
+        for name in &names {
+            assert!(Method::ALL.iter().any(|method| method.recipe().takes(name)), "{name}");
+        }
+        let parts = BridgeKind::ALL.iter().map(|kind| kind.facts().options);
+        let parts = parts.chain(EquationsKind::ALL.iter().map(|kind| kind.facts().options));
+        for name in parts.flatten() {
+            assert!(names.contains(name), "{name} is no option");
+        }
+    }
+
+    /// What is listed for a method is what it does: each default that is a value, set by name, changes nothing.
+    #[test]
+    fn the_listed_defaults_are_those_of_every_method() {
+        for &method in Method::ALL {
+            let of_method = FitOptions::new(method);
+            let price = |name: &str| name == "growth_cap";
+            for entry in FitOptions::ENTRIES.iter().filter(|e| of_method.takes(e.name) && !price(e.name)) {
+                let default = entry.describe_for(&of_method).default;
+                if entry.name == "method" || entry.check(&default).is_err() {
+                    continue;
+                }
+                let set = built(&[("method", method.as_str()), (entry.name, &default)]);
+                assert_eq!(set, of_method, "{} of {method}", entry.name);
+            }
+        }
+    }
+
+    #[test]
     fn wrong_names_and_values_are_told_what_would_be_right() {
         let told = |name: &str, text: &str| {
             Settings::<FitOptions>::default().set(name, text).unwrap_err().to_string()
@@ -354,6 +459,7 @@ mod tests {
     #[test]
     fn numbers_of_either_kind_set_an_option() {
         let mut settings = Settings::<FitOptions>::default();
+        settings.set("method", "usb").unwrap();
         settings.set_real("epochs", 30.0).unwrap();
         settings.set_integer("delta", 2).unwrap();
         settings.set_real("sigma", 1e-300).unwrap();

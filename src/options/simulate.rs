@@ -1,8 +1,8 @@
 //! The options of a simulation and of an evaluation, which simulates.
 
-use super::Default::{Rule, Value};
+use super::IfUnset::{Rule, Value};
 use super::Kind::{Device, Integer, Name, Real};
-use super::Range::{NotNegative, Positive, Share};
+use super::RealRange::{NotNegative, Positive, Share};
 use super::{Entry, Settings, Target};
 use crate::error::{Error, Result};
 use crate::evaluate::protocol::Protocol;
@@ -116,7 +116,7 @@ impl Target for Simulation {
         Self::default()
     }
 
-    fn check(given: &Settings<Self>) -> Result<()> {
+    fn check(&self, given: &Settings<Self>) -> Result<()> {
         let mode = given.get("mode")?.unwrap_or(Process::Ode.as_str());
         match given.get("resample_below")? {
             Some(fraction) if mode != Process::Sde.as_str() => {

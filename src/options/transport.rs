@@ -1,8 +1,8 @@
 //! The options of a static transport problem.
 
-use super::Default::{Rule, Value};
+use super::IfUnset::{Rule, Value};
 use super::Kind::{Device, Integer, Name, Real, Switch};
-use super::Range::{NotNegative, Positive, PositiveOrInfinite};
+use super::RealRange::{NotNegative, Positive, PositiveOrInfinite};
 use super::{Entry, Target};
 use crate::transport::solver::{CostName, TransportOptions};
 

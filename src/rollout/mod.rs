@@ -18,22 +18,23 @@
 //!
 //! with each model's energy rate e and residual r.
 
-mod deep_ruot;
-mod flow;
-mod growth_penalty;
+mod equations;
+mod fit;
 mod mixture;
 mod options;
 mod path;
-mod population;
-mod reconstruction;
+#[cfg(test)]
+mod probe;
+mod report;
 mod score;
+mod snapshot;
 mod solver;
+mod terms;
 #[cfg(test)]
 mod tests;
-mod train;
-mod var_ruot;
 
-pub use options::{EXACT_DIMS, GrowthPrice, Model, RolloutOptions};
+pub use equations::{EquationsKind, Facts};
+pub(crate) use fit::train;
+pub use options::{EXACT_DIMS, GrowthPrice, RolloutOptions};
+pub use report::{RolloutReport, Term};
 pub use solver::Scheme;
-pub(crate) use train::{Numbers, train};
-pub use train::{RolloutReport, Terms};

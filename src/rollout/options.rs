@@ -4,19 +4,6 @@ use super::solver::Scheme;
 use crate::error::{Error, Result, positive};
 use crate::named::named;
 
-/// Whose equations the particles follow; see the [module](super).
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Model {
-    /// A velocity.
-    MioFlow,
-    /// A velocity and a growth rate.
-    Tigon,
-    /// A velocity, a growth rate and a density.
-    DeepRuot,
-    /// A potential.
-    VarRuot,
-}
-
 /// What growth costs, Ψ(g) or αψ(g).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum GrowthPrice {
@@ -72,27 +59,24 @@ pub struct RolloutOptions {
 pub const EXACT_DIMS: usize = 12;
 
 impl RolloutOptions {
-    /// The presets of a model.
-    pub fn new(model: Model) -> Self {
-        let ruot = matches!(model, Model::DeepRuot | Model::VarRuot);
-        Self {
-            scheme: if model == Model::VarRuot { Scheme::Euler } else { Scheme::RungeKutta4 },
-            steps: if model == Model::VarRuot { 10 } else { 3 },
-            mass_weight: if model == Model::VarRuot { 5.0 } else { 1.0 },
-            local_mass_weight: if matches!(model, Model::Tigon | Model::DeepRuot) { 0.01 } else { 0.0 },
-            energy_weight: if model == Model::VarRuot { 0.01 } else { 0.001 },
-            residual_weight: if ruot { 0.01 } else { 0.0 },
-            initial_density_weight: 0.01,
-            growth_price: GrowthPrice::Quadratic,
-            growth_cap: 5.0,
-            plan_epsilon: None,
-            probes: 8,
-            resample_below: 0.5,
-            pretraining_epochs: 1000,
-            score_epochs: 500,
-            final_sigma: None,
-        }
-    }
+    /// What a rollout does where its method has no preset of its own.
+    pub const DEFAULT: Self = Self {
+        scheme: Scheme::RungeKutta4,
+        steps: 3,
+        mass_weight: 1.0,
+        local_mass_weight: 0.0,
+        energy_weight: 0.001,
+        residual_weight: 0.01,
+        initial_density_weight: 0.01,
+        growth_price: GrowthPrice::Quadratic,
+        growth_cap: 5.0,
+        plan_epsilon: None,
+        probes: 8,
+        resample_below: 0.5,
+        pretraining_epochs: 1000,
+        score_epochs: 500,
+        final_sigma: None,
+    };
 
     /// Checks all values.
     ///

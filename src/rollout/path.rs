@@ -7,7 +7,8 @@
 
 use rayon::prelude::*;
 
-use super::solver::{Equations, Record, Scheme, State, Step, Wanted, advance};
+use super::equations::{Equations, Record, State, Wanted};
+use super::solver::{Scheme, TimeStep, advance};
 use crate::error::{Error, Result};
 use crate::exec::rng::{Purpose, normals, stream};
 use crate::nn::{Directions, Mlp, Tape, Var};
@@ -44,10 +45,10 @@ impl Grid {
         self.steps.len()
     }
 
-    pub(super) fn step(&self, interval: usize, index: usize) -> Step {
+    pub(super) fn step(&self, interval: usize, index: usize) -> TimeStep {
         let (start, end) = (self.marks[interval], self.marks[interval + 1]);
         let length = (end - start) / self.steps[interval] as f64;
-        Step { time: start + index as f64 * length, length }
+        TimeStep { time: start + index as f64 * length, length }
     }
 
     /// The time from the first snapshot to the last.

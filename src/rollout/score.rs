@@ -27,13 +27,13 @@ const MARGIN: f64 = 0.02;
 #[derive(Debug)]
 pub(super) struct ScoreMatching {
     /// States from which bridges start and at which they end, in network time.
-    bridges: Vec<Bridge>,
+    bridges: Vec<PathBridge>,
     tasks: Vec<Task>,
     dims: usize,
 }
 
 #[derive(Debug)]
-struct Bridge {
+struct PathBridge {
     start: f64,
     end: f64,
     from: Vec<f32>,
@@ -90,7 +90,7 @@ impl ScoreMatching {
                     sum += libm::exp(0.5 * (f64::from(a) + f64::from(b)));
                     sum
                 });
-                self.bridges.push(Bridge {
+                self.bridges.push(PathBridge {
                     start: grid.step(interval, first).time,
                     end: grid.step(interval, last).time,
                     cumulative: cumulative.collect(),
@@ -126,7 +126,7 @@ impl Task {
     fn evaluate(
         &mut self,
         network: &Mlp,
-        bridges: &[Bridge],
+        bridges: &[PathBridge],
         sigma2: &(dyn Fn(f64) -> f64 + Sync),
         (seed, step): (u64, usize),
         dims: usize,

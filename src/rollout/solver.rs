@@ -3,8 +3,9 @@
 //! The state is what the particles of a chunk carry: position and log-weight. Along with it the costs of the path are
 //! integrated, by the solver's own quadrature.
 
+use super::equations::{Equations, Rates, Record, State, Wanted};
 use crate::named::named;
-use crate::nn::{Directions, Mlp, Tape, Var};
+use crate::nn::Var;
 
 /// How particles are stepped.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -17,67 +18,9 @@ pub enum Scheme {
 
 named!(Scheme, "scheme", Euler = "euler", RungeKutta4 = "rk4");
 
-/// What a chunk of particles carries.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct State {
-    /// Positions, in network units.
-    pub(super) x: Var,
-    /// ln w, a column.
-    pub(super) log_weight: Var,
-}
-
-/// How the state changes per unit of time, and what that costs, a column each.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Rates {
-    pub(super) drift: Var,
-    pub(super) growth: Option<Var>,
-    /// The cost of a unit of mass.
-    pub(super) energy: Option<Var>,
-    /// By how much the method's optimality condition is missed.
-    pub(super) residual: Option<Var>,
-}
-
-/// What of the [`Rates`] is wanted.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Wanted {
-    Motion,
-    Energy,
-    EnergyAndResidual,
-}
-
-/// What equations are recorded on, and with.
-pub(super) struct Record<'a> {
-    pub(super) tape: &'a mut Tape,
-    pub(super) networks: &'a [Mlp],
-    /// What the residual's divergence or Laplacian is taken along.
-    pub(super) directions: &'a Directions,
-}
-
-/// A method's equations of motion, all in network units.
-pub(super) trait Equations: Sync {
-    /// Records the rates of a chunk of particles at `time`.
-    fn rates(&self, record: &mut Record<'_>, time: f64, state: State, wanted: Wanted) -> Rates;
-
-    /// The diffusion of the particles themselves.
-    fn noise(&self) -> f64 {
-        0.0
-    }
-
-    /// Whether the residual needs the Laplacian along its directions, or first derivatives only.
-    fn needs_laplacian(&self) -> bool {
-        false
-    }
-
-    /// Records by how much the learned log-density at the start misses the data's, where the method has one; a
-    /// column.
-    fn initial_error(&self, _record: &mut Record<'_>, _points: Var, _log_density: Var) -> Option<Var> {
-        None
-    }
-}
-
 /// A step of length `length` from `time` on.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Step {
+pub(super) struct TimeStep {
     pub(super) time: f64,
     pub(super) length: f64,
 }
@@ -96,12 +39,12 @@ pub(super) fn advance(
     equations: &dyn Equations,
     record: &mut Record<'_>,
     scheme: Scheme,
-    step: Step,
+    step: TimeStep,
     start: State,
     noise: Option<Var>,
     wanted: Wanted,
 ) -> Advanced {
-    let Step { time, length } = step;
+    let TimeStep { time, length } = step;
     let first = equations.rates(record, time, start, wanted);
     let residual = first.residual.map(|residual| {
         let square = record.tape.product(residual, residual);

@@ -4,9 +4,9 @@
 //! good to about 1e-5 from rounding, and h² times third derivatives, of order 1e-4, from the step; each comparison is along
 //! a direction in which the loss changes at a rate of order one or more.
 
-use super::train::probe::Probe;
-use super::{GrowthPrice, Model, RolloutOptions, Scheme};
-use crate::matching::TrainingOptions;
+use super::probe::Probe;
+use super::{EquationsKind as Model, GrowthPrice, RolloutOptions, Scheme};
+use crate::train::TrainingOptions;
 use crate::nn::Activation;
 use crate::snapshots::{MatrixView, Snapshots};
 
@@ -34,7 +34,7 @@ fn training(activation: Activation) -> TrainingOptions {
     }
 }
 
-fn options(model: Model) -> RolloutOptions {
+fn options() -> RolloutOptions {
     RolloutOptions {
         steps: 3,
         mass_weight: 0.7,
@@ -42,7 +42,7 @@ fn options(model: Model) -> RolloutOptions {
         energy_weight: 0.3,
         residual_weight: 0.0,
         initial_density_weight: 0.0,
-        ..RolloutOptions::new(model)
+        ..RolloutOptions::DEFAULT
     }
 }
 
@@ -99,7 +99,7 @@ fn the_reconstruction_and_the_energy_of_every_model_have_the_right_gradient() {
                 if model == Model::VarRuot && scheme == Scheme::RungeKutta4 {
                     continue;
                 }
-                let mut options = RolloutOptions { scheme, ..options(model) };
+                let mut options = RolloutOptions { scheme, ..options() };
                 options.final_sigma = (model == Model::DeepRuot).then_some(0.7);
                 // No resampling here: its draws jump with the weights.
                 options.resample_below = 0.0;
@@ -115,7 +115,7 @@ fn the_reconstruction_and_the_energy_of_every_model_have_the_right_gradient() {
 #[test]
 fn the_local_mass_has_the_right_gradient_in_the_growth() {
     for model in [Model::Tigon, Model::DeepRuot] {
-        let options = RolloutOptions { local_mass_weight: 0.05, ..options(model) };
+        let options = RolloutOptions { local_mass_weight: 0.05, ..options() };
         let mut probe = Probe::new(&cells(2), model, &options, &training(Activation::Silu));
         check_along(&format!("the local mass of {model:?}"), &mut probe, 1..=1);
     }
@@ -128,7 +128,7 @@ fn every_price_of_growth_has_the_right_gradient() {
         (Model::DeepRuot, GrowthPrice::Branching),
         (Model::VarRuot, GrowthPrice::Power),
     ] {
-        let options = RolloutOptions { growth_price, growth_cap: 1.0, resample_below: 0.0, ..options(model) };
+        let options = RolloutOptions { growth_price, growth_cap: 1.0, resample_below: 0.0, ..options() };
         let what = format!("{model:?} with {growth_price}");
         check(&what, &mut Probe::new(&cells(2), model, &options, &training(Activation::Tanh)));
     }
@@ -145,7 +145,7 @@ fn the_residuals_have_the_right_gradient() {
                 residual_weight: 0.4,
                 initial_density_weight: 0.02,
                 resample_below: 0.0,
-                ..options(model)
+                ..options()
             };
             let two = cells(2).without(&[1.5]).unwrap();
             let what = format!("the residual of {model:?} with {activation}");
@@ -167,7 +167,7 @@ fn estimated_residuals_have_the_right_gradient_for_their_own_probes() {
             initial_density_weight: 0.0,
             probes: 3,
             resample_below: 0.0,
-            ..options(model)
+            ..options()
         };
         let snapshots = cells(super::EXACT_DIMS + 2).without(&[1.5]).unwrap();
         check(
@@ -194,7 +194,7 @@ fn gradients_pass_through_resampling() {
     let view = MatrixView::from_f64(&points, labels.len(), 2).unwrap();
     let unequal = Snapshots::new(view, &labels, Some(&weights)).unwrap();
     let options =
-        RolloutOptions { steps: 3, mass_weight: 0.0, resample_below: 1.0, ..options(Model::VarRuot) };
+        RolloutOptions { steps: 3, mass_weight: 0.0, resample_below: 1.0, ..options() };
     let mut probe = Probe::without_growth(&unequal, Model::VarRuot, &options, &training(Activation::Tanh));
     check("Var-RUOT with resampling", &mut probe);
     assert!(probe.was_resampled());

@@ -204,6 +204,13 @@ pub struct Report {
     pub target_residual: f64,
 }
 
+impl Report {
+    /// The gap over the primal, or the gap itself where nothing is to be paid.
+    pub fn relative_gap(&self) -> f64 {
+        if self.primal == 0.0 { self.gap.abs() } else { (self.gap / self.primal).abs() }
+    }
+}
+
 /// An optimal plan, its dual potentials and the solver's report.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Solution {

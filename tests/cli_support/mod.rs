@@ -75,4 +75,4 @@ pub fn run(folder: &Path, arguments: &str) -> Outcome {
 }
 
 /// Options of a fit that takes a moment.
-pub const TINY: &str = "--epochs 3 --batch-size 8 --hidden 8x1 --growth-hidden 8x1";
+pub const TINY: &str = "--epochs 3 --batch-size 8 --hidden 8x1";

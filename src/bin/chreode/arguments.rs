@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use chreode::dynamics::{Dynamics, Fields};
-use chreode::options::{Default, Entry, Kind, Settings, Target};
+use chreode::options::{Entry, IfUnset, Kind, Settings, Target};
 use chreode::snapshots::Snapshots;
 use clap::builder::PossibleValuesParser;
 use clap::error::ErrorKind;
@@ -136,16 +136,21 @@ impl<T: Target> FromArgMatches for Flags<T> {
     }
 }
 
-/// The flag of one of the library's options: the meaning, and as further paragraphs its range and a default that is no value.
-pub fn flag<T>(entry: &'static Entry<T>) -> Arg {
+/// The flag of one of the library's options: the meaning, and as further paragraphs who takes it, its range and a default that is
+/// not one value.
+pub fn flag<T: Target>(entry: &'static Entry<T>) -> Arg {
     let told = entry.describe();
     let dashed = entry.name.replace('_', "-");
     let arg = Arg::new(entry.name).long(dashed).value_name(told.kind.to_uppercase());
-    let arg = match entry.default {
-        Default::Value(value) => arg.default_value(value),
-        Default::Rule(_) => arg,
+    let one_value = match entry.default {
+        IfUnset::Value(_) => true,
+        IfUnset::Rule(_) => false,
+        IfUnset::Brought(..) => told.other_defaults.is_empty() && entry.check(&told.default).is_ok(),
     };
-    let mut long = told.meaning.to_string();
+    let mut long = told.meaning.clone();
+    if !told.takers.is_empty() {
+        long += &format!("\n\nOf: {}.", told.takers.join(", "));
+    }
     let arg = match &entry.kind {
         Kind::Name(names, _) => arg.value_parser(PossibleValuesParser::new(*names)),
         // `--name` alone switches on.
@@ -159,9 +164,12 @@ pub fn flag<T>(entry: &'static Entry<T>) -> Arg {
             arg.value_parser(move |text: &str| entry.check(text).map(|()| text.to_string()))
         }
     };
-    if let Default::Rule(rule) = entry.default {
-        long += &format!("\n\nDefault: {rule}.");
-    }
+    let arg = if one_value {
+        arg.default_value(told.default)
+    } else {
+        long += &format!("\n\nDefault: {}.", told.defaults());
+        arg
+    };
     arg.help(told.meaning).long_help(long)
 }
 

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::time::Instant;
 
 use chreode::Error;
-use chreode::method::{self, FitOptions, FitReport, Learning, Recipe};
+use chreode::method::{self, FitOptions, FitReport};
 use chreode::snapshots::Snapshots;
 use clap::{ArgMatches, Args, FromArgMatches};
 use serde_json::json;
@@ -127,87 +127,42 @@ fn hold_out(snapshots: &Snapshots, times: &[f64]) -> Result<Snapshots> {
 
 /// Fits under a progress bar. Training that broke down is a failure, not a model.
 pub fn fit(snapshots: &Snapshots, options: &FitOptions) -> Result<method::Fit> {
-    let mut bar = Bar::new(&options.recipe.name);
+    let mut bar = Bar::new(options.recipe.name);
     let fitted = method::fit(snapshots, options, &mut |progress| bar.show(progress))?;
     match fitted.stopped {
         None => Ok(fitted),
-        Some(Error::NonFinite(what)) => Err(Failure::Failed(format!("{what}; no model was written"))),
+        Some(Error::NonFinite(what) | Error::NotConverged(what)) => Err(Failure::Failed(format!("{what}; no model was written"))),
         Some(error) => Err(error.into()),
     }
 }
 
+/// The library's report, and what this call adds to it.
 fn json(options: &FitOptions, report: &FitReport, total: f64, call: &Fit) -> serde_json::Value {
-    let unmatched: Vec<f64> = report.unmatched_mass.iter().map(|(dying, born)| dying + born).collect();
-    json!({
-        "method": options.recipe.name,
-        "delta": report.delta,
-        "sigma": report.sigma,
-        "branching_rate": report.branching_rate,
-        "penalty": report.penalty,
-        "epochs": report.losses.len(),
-        "seed": options.seed,
-        "seconds": { "coupling": report.coupling_seconds, "training": report.training_seconds, "total": total },
-        "loss": { "first": report.losses.first(), "last": report.losses.last() },
-        "terms": report.rollout.as_ref().and_then(|rollout| rollout.terms.last()).map(|terms| json!({
-            "transport": terms.transport, "mass": terms.mass, "local_mass": terms.local_mass,
-            "energy": terms.energy, "residual": terms.residual, "initial_density": terms.initial_density,
-        })),
-        "unmatched_mass": unmatched,
-        "pairs": report.pairs,
-        "coupling_gap": (0..report.couplings.len()).map(|k| coupling_gap(report, k)).collect::<Vec<_>>(),
-        "held_out": call.hold_out,
-        "model": call.output.display().to_string(),
-        "peak_memory_bytes": output::peak_memory_bytes(),
-    })
-}
-
-/// The largest duality gap of an interval's blocks, relative to the block's optimum.
-pub fn coupling_gap(report: &FitReport, interval: usize) -> f64 {
-    let gap = |block: &chreode::transport::Report| {
-        if block.primal != 0.0 { (block.gap / block.primal).abs() } else { block.gap.abs() }
-    };
-    report.couplings[interval].iter().map(gap).fold(0.0, f64::max)
-}
-
-/// How a method learns, in words.
-pub fn learning(recipe: &Recipe) -> String {
-    match recipe.learning {
-        Learning::Matching { coupling, bridge } => format!("coupling {coupling}, bridge {bridge}"),
-        Learning::Rollout(_) => "rolled-out particles".into(),
-    }
-}
-
-/// What was chosen: (name, value, by which rule).
-pub fn choices(options: &FitOptions, report: &FitReport) -> Vec<(&'static str, f64, String)> {
-    let given =
-        |given: Option<f64>, rule: &str| if given.is_some() { "given".to_string() } else { rule.to_string() };
-    let share = options.recipe.learning.default_noise().unwrap_or(0.1);
-    let sigma_rule =
-        format!("σ√h is {:.0} % of the spread of a coordinate, h the mean interval", 100.0 * share);
-    let delta_rule = "largest 99 % quantile of nearest-neighbour distances between consecutive snapshots";
-    let from_rate = |rule| if options.branching_rate.is_some() { "from δ² = σ²/λ" } else { rule };
-    let mut all = vec![];
-    let mut add = |name, value: Option<f64>, rule| all.extend(value.map(|value| (name, value, rule)));
-    add("delta", report.delta, given(options.delta, from_rate(delta_rule)));
-    let sigma_rule = if options.delta.is_some() { from_rate(&sigma_rule) } else { &sigma_rule };
-    add("sigma", report.sigma, given(options.sigma, sigma_rule));
-    add("branching rate", report.branching_rate, given(options.branching_rate, "σ²/δ²"));
-    add("penalty", report.penalty, given(options.penalty, "2δ²"));
-    all
+    let mut json = report.to_json();
+    json["method"] = json!(options.recipe.name);
+    json["seed"] = json!(options.seed);
+    json["seconds"] = json!({
+        "coupling": report.coupling_seconds, "training": report.training_seconds, "total": total,
+    });
+    json["loss"] = json!({ "first": report.losses.first(), "last": report.losses.last() });
+    json["held_out"] = json!(call.hold_out);
+    json["model"] = json!(call.output.display().to_string());
+    json["peak_memory_bytes"] = json!(output::peak_memory_bytes());
+    json
 }
 
 fn summary(options: &FitOptions, report: &FitReport) -> String {
     let recipe = &options.recipe;
-    let mut text = format!("{}: {}\n", recipe.name, learning(recipe));
-    for (name, value, rule) in choices(options, report) {
-        text += &format!("{name} = {} ({rule})\n", short(value));
+    let mut text = format!("{}: {}\n", recipe.name, recipe.parts());
+    for choice in &report.choices {
+        text += &format!("{} = {} ({})\n", choice.name, short(choice.value), choice.rule);
     }
     for (k, (dying, born)) in report.unmatched_mass.iter().enumerate() {
         text += &format!(
             "interval {}: {} pairs, relative gap {}, unmatched mass {} dying, {} born\n",
             k + 1,
             report.pairs[k],
-            short(coupling_gap(report, k)),
+            short(report.coupling_gap(k)),
             short(*dying),
             short(*born)
         );
@@ -223,18 +178,13 @@ fn summary(options: &FitOptions, report: &FitReport) -> String {
                     &format!("{stage} loss {} → {} in {} steps\n", short(*first), short(*last), losses.len());
             }
         }
-        text += &rollout.terms.last().map_or_else(String::new, |terms| {
-            format!(
-                "of the last loss: transport {}, mass {}, local mass {}, energy {}, residual {}, initial density {}, \
-                 before their weights\n",
-                short(terms.transport),
-                short(terms.mass),
-                short(terms.local_mass),
-                short(terms.energy),
-                short(terms.residual),
-                short(terms.initial_density)
-            )
-        });
+        let terms: Vec<String> = rollout
+            .last_terms()
+            .map(|(name, value)| format!("{} {}", name.replace('_', " "), short(value)))
+            .collect();
+        if !terms.is_empty() {
+            text += &format!("of the last loss: {}, before their weights\n", terms.join(", "));
+        }
     }
     text + &format!(
         "coupling {}, training {}\n",

@@ -2,13 +2,13 @@
 
 use std::ops::ControlFlow;
 
-use chreode::exec::progress::Progress;
+use chreode::exec::progress::{Progress, Stage};
 use indicatif::{ProgressBar, ProgressStyle};
 
 /// A bar for the stages of a fit, gone when dropped.
 pub struct Bar {
     bar: ProgressBar,
-    stage: &'static str,
+    stage: Option<Stage>,
 }
 
 impl Bar {
@@ -19,13 +19,13 @@ impl Bar {
         bar.set_style(
             ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar()),
         );
-        Self { bar, stage: "" }
+        Self { bar, stage: None }
     }
 
     /// Shows where a fit stands.
     pub fn show(&mut self, progress: &Progress) -> ControlFlow<()> {
-        if self.stage != progress.stage {
-            self.stage = progress.stage;
+        if self.stage != Some(progress.stage) {
+            self.stage = Some(progress.stage);
             self.bar.reset();
         }
         self.bar.set_length(progress.total as u64);

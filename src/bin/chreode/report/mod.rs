@@ -11,12 +11,12 @@ mod view;
 use std::path::Path;
 
 use chreode::exec::files::write_atomically;
+use chreode::method::Choice;
 
 pub use section::ModelSection;
 
 use crate::arguments::Data;
 use crate::failure::Result;
-use crate::fit::{choices, coupling_gap, learning};
 use crate::output::{seconds, short};
 use pictures::{Figure, Mark};
 use svg::escape;
@@ -85,8 +85,8 @@ fn model(section: &ModelSection<'_>, view: &View) -> String {
     let recipe = &section.options.recipe;
     let mut text = format!(
         "<section>\n<h2>{}</h2>\n<p>Learned by {}; {} parameters, {} steps, coupling {}, training {}.{}</p>\n<div class=\"cards\">\n",
-        escape(&recipe.name),
-        learning(recipe),
+        escape(recipe.name),
+        recipe.parts(),
         section.model.parameter_count(),
         section.report.losses.len(),
         seconds(section.report.coupling_seconds),
@@ -173,10 +173,8 @@ fn measures(section: &ModelSection<'_>) -> String {
 
 fn chosen(section: &ModelSection<'_>) -> String {
     let report = section.report;
-    let choices: Vec<Vec<String>> = choices(section.options, report)
-        .into_iter()
-        .map(|(name, value, rule)| vec![name.to_string(), short(value), rule])
-        .collect();
+    let row = |choice: &Choice| vec![choice.name.to_string(), short(choice.value), choice.rule.clone()];
+    let choices: Vec<Vec<String>> = report.choices.iter().map(row).collect();
     let times = &section.model.info().times;
     let intervals: Vec<Vec<String>> = (0..report.pairs.len())
         .map(|k| {
@@ -184,7 +182,7 @@ fn chosen(section: &ModelSection<'_>) -> String {
             vec![
                 format!("{} → {}", times[k], times[k + 1]),
                 report.pairs[k].to_string(),
-                short(coupling_gap(report, k)),
+                short(report.coupling_gap(k)),
                 short(dying),
                 short(born),
             ]
@@ -194,22 +192,27 @@ fn chosen(section: &ModelSection<'_>) -> String {
     if !choices.is_empty() {
         text += &table(&["parameter", "value", "rule"], &choices);
     }
-    if let Some(terms) = report.rollout.as_ref().and_then(|rollout| rollout.terms.last()) {
-        let rows = [
-            ("transport", terms.transport, "W2² over the dimension"),
-            ("mass", terms.mass, "square of the relative error of the total"),
-            ("local mass", terms.local_mass, "squares of the errors of the particles' own masses"),
-            ("energy", terms.energy, "of the paths"),
-            ("residual", terms.residual, "mean square of what the optimality condition misses"),
-            ("initial density", terms.initial_density, "mean square error of its logarithm"),
-        ];
-        let rows =
-            rows.map(|(name, value, meaning)| vec![name.to_string(), short(value), meaning.to_string()]);
+    if let Some(rollout) = &report.rollout {
+        let row = |(name, value): (&str, f64)| vec![name.replace('_', " "), short(value), meaning(name).into()];
+        let rows: Vec<Vec<String>> = rollout.last_terms().map(row).collect();
         return text + &table(&["part of the last loss", "value", "meaning"], &rows);
     }
     text + &table(&["interval", "pairs", "gap", "dying", "born"], &intervals)
         + "<p class=\"note\">Pairs: coupled pairs of cells. Gap: certified duality gap of the coupling, relative to its value. \
            Dying and born: mass of cells that have no partner within reach.</p>"
+}
+
+/// What a term of a rollout's loss is.
+fn meaning(term: &str) -> &'static str {
+    match term {
+        "transport" => "W2² over the dimension",
+        "mass" => "square of the relative error of the total",
+        "local_mass" => "squares of the errors of the particles' own masses",
+        "energy" => "of the paths",
+        "residual" => "mean square of what the optimality condition misses",
+        "initial_density" => "mean square error of its logarithm",
+        _ => "",
+    }
 }
 
 fn table(header: &[&str], rows: &[Vec<String>]) -> String {

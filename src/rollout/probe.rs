@@ -1,11 +1,19 @@
 //! A single evaluation of a fit's loss, for the tests of its gradient.
 
-use super::*;
+use super::equations::{EquationsKind, Facts};
+use super::fit::{RolloutLoss, Run};
+use super::options::RolloutOptions;
+use super::path::Paths;
+use crate::dynamics::Scaling;
+use crate::exec::progress::Stage;
+use crate::nn::Mlp;
+use crate::scales::Scales;
+use crate::snapshots::Snapshots;
+use crate::train::{Loss, TrainingOptions};
 
 /// One fit's loss at parameters of choice.
 pub(crate) struct Probe {
     run: Run<'static>,
-    stage: Stage,
     networks: Vec<Mlp>,
     paths: Paths,
 }
@@ -13,7 +21,7 @@ pub(crate) struct Probe {
 impl Probe {
     pub(crate) fn new(
         snapshots: &Snapshots,
-        model: Model,
+        model: EquationsKind,
         options: &RolloutOptions,
         training: &TrainingOptions,
     ) -> Self {
@@ -23,13 +31,13 @@ impl Probe {
     /// Growth that costs so much, or a growth network so small, that weights stay what they are.
     pub(crate) fn without_growth(
         snapshots: &Snapshots,
-        model: Model,
+        model: EquationsKind,
         options: &RolloutOptions,
         training: &TrainingOptions,
     ) -> Self {
-        let delta = if model == Model::VarRuot { 1e4 } else { 1.3 };
+        let delta = if model == EquationsKind::VarRuot { 1e4 } else { 1.3 };
         let mut probe = Self::with_delta(snapshots, model, options, training, delta);
-        if model == Model::DeepRuot {
+        if model == EquationsKind::DeepRuot {
             // Its gradient is then zero, and so is its share of every direction.
             probe.networks[1].parameters_mut().fill(0.0);
         }
@@ -38,7 +46,7 @@ impl Probe {
 
     fn with_delta(
         snapshots: &Snapshots,
-        model: Model,
+        model: EquationsKind,
         options: &RolloutOptions,
         training: &TrainingOptions,
         delta: f64,
@@ -47,21 +55,15 @@ impl Probe {
         // A test's few bytes may outlive it.
         let (options, training): (&'static _, &'static _) =
             (Box::leak(Box::new(options)), Box::leak(Box::new(training)));
-        let numbers = Numbers { sigma: 0.4, delta };
+        let scales = Scales { sigma: 0.4, delta };
         let scaling = Scaling::of(snapshots);
-        let run = Run::new(snapshots, &scaling, model, numbers, options, training, 7).unwrap();
-        let learners = run.learners().unwrap();
-        let paths = run.paths(&learners).unwrap();
-        let energy = options.energy_weight / (run.grid.intervals() * run.dims) as f64;
-        let weights = PathWeights {
-            energy,
-            residual: options.residual_weight,
-            initial: options.initial_density_weight,
-        };
-        let mut networks: Vec<Mlp> = learners.into_iter().map(|learner| learner.network).collect();
+        let facts: &'static Facts = model.facts();
+        let run = Run::new(snapshots, &scaling, facts, scales, options, training, 7).unwrap();
+        let mut networks = run.networks().unwrap();
+        let paths = run.paths(&networks);
         // Larger weights than at a start of training bend the fields more.
         networks.iter_mut().flat_map(|n| n.parameters_mut()).for_each(|p| *p *= 1.5);
-        Self { stage: Stage { phase: Phase::Training, epochs: 1, weights }, run, networks, paths }
+        Self { run, networks, paths }
     }
 
     pub(crate) fn networks(&self) -> usize {
@@ -69,11 +71,10 @@ impl Probe {
     }
 
     pub(crate) fn evaluate(&mut self) -> (f64, Vec<Vec<f32>>) {
-        let mut gradients: Vec<Vec<f32>> =
-            self.networks.iter().map(|network| vec![0.0; network.parameters().len()]).collect();
-        let (loss, _) =
-            self.run.evaluate(&self.stage, 0, &self.networks, &mut self.paths, &mut gradients).unwrap();
-        (loss, gradients)
+        let Self { run, networks, paths } = self;
+        let mut loss = RolloutLoss::new(run, Stage::Training, run.objective(), networks, paths);
+        let value = loss.evaluate(0, networks).unwrap();
+        (value, (0..networks.len()).map(|k| loss.gradient(k).to_vec()).collect())
     }
 
     pub(crate) fn loss_along(&mut self, direction: &[Vec<f64>], step: f64) -> f64 {

@@ -2,24 +2,24 @@
 
 use rand::seq::SliceRandom;
 
-use super::reconstruction::Target;
+use super::terms::SnapshotCloud;
 use crate::dynamics::Scaling;
 use crate::error::Result;
 use crate::exec::rng::{Purpose, stream};
 use crate::snapshots::Snapshots;
 
 /// All cells of a snapshot that have weight, in network units.
-pub(super) struct Population {
+pub(super) struct ScaledSnapshot {
     pub(super) x: Vec<f32>,
     /// Of sum 1.
     pub(super) weights: Vec<f64>,
     /// Over the first snapshot's.
     pub(super) mass: f64,
     /// All of it, where a batch holds all of it.
-    pub(super) target: Option<Target>,
+    pub(super) target: Option<SnapshotCloud>,
 }
 
-impl Population {
+impl ScaledSnapshot {
     pub(super) fn new(snapshots: &Snapshots, k: usize, scaling: &Scaling, batch_size: usize) -> Result<Self> {
         let dims = snapshots.dims();
         let (mut x, mut weights) = (vec![], vec![]);
@@ -34,7 +34,7 @@ impl Population {
         }
         let mass = total / snapshots.mass(0);
         let whole = weights.len() <= batch_size;
-        let target = whole.then(|| Target::new(&x, &weights, dims, mass)).transpose()?;
+        let target = whole.then(|| SnapshotCloud::new(&x, &weights, dims, mass)).transpose()?;
         Ok(Self { x, weights, mass, target })
     }
 

@@ -1,8 +1,45 @@
 //! DeepRUOT: velocity, growth and density along the probability flow of a regularised unbalanced transport.
 
+use super::diffusion::Diffusion;
 use super::growth_penalty::GrowthPenalty;
-use super::solver::{Equations, Rates, Record, State, Wanted};
-use crate::nn::Var;
+use super::{Equations, Facts, GrowthPrice, LearnedFields, Rates, Record, Role, Stage, State, Wanted, in_turn};
+use crate::dynamics::{Drift, Score};
+use crate::nn::{Mlp, Var};
+
+/// What is known of DeepRUOT.
+pub(super) const FACTS: Facts = Facts {
+    grows: true,
+    scores: true,
+    has_landscape: true,
+    noise: Some(0.1),
+    options: &[
+        "delta",
+        "sigma",
+        "final_sigma",
+        "scheme",
+        "rollout_steps",
+        "mass_weight",
+        "local_mass_weight",
+        "energy_weight",
+        "residual_weight",
+        "initial_density_weight",
+        "growth_price",
+        "plan_epsilon",
+        "probes",
+        "pretraining_epochs",
+        "score_epochs",
+        "ema",
+        "growth_hidden",
+        "score_hidden",
+    ],
+    prices: &[GrowthPrice::Quadratic, GrowthPrice::Branching],
+    stages: &[Stage::PreTraining, Stage::Score, Stage::Training],
+    smooth: Some("the density of deep-ruot"),
+    networks: &[Role::Velocity, Role::Growth, Role::LogDensity],
+    build: |setting| {
+        Ok(Box::new(DeepRuot { sigma: Diffusion::new(setting), growth: GrowthPenalty::new(setting) }))
+    },
+};
 
 /// The equations of regularised unbalanced optimal transport as a flow (Zhang, Li, Zhou, ICLR 2025):
 ///
@@ -16,25 +53,9 @@ use crate::nn::Var;
 /// residual is the published one, ∂_t p + ∇·(pv) − gp, divided by p.
 ///
 /// Networks: v, g, ℓ.
-pub(super) struct DeepRuot {
-    /// σ² at a time.
-    pub(super) sigma: Sigma,
-    pub(super) growth: GrowthPenalty,
-}
-
-/// σ(t) = σ₀ e^{ρ(t − t₀)} with t₀ = 0: constant for ρ = 0.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Sigma {
-    pub(super) start: f64,
-    pub(super) rate: f64,
-}
-
-impl Sigma {
-    /// σ².
-    pub(super) fn square(self, time: f64) -> f64 {
-        let sigma = self.start * libm::exp(self.rate * time);
-        sigma * sigma
-    }
+struct DeepRuot {
+    sigma: Diffusion,
+    growth: GrowthPenalty,
 }
 
 impl Equations for DeepRuot {
@@ -69,7 +90,8 @@ impl Equations for DeepRuot {
             // dσ²/dt = 2ρσ²
             energy = tape.sum((energy, 1.0), (log_density, (-self.sigma.rate * square) as f32));
         }
-        let price = tape.map(growth, |g| self.growth.of(g));
+        let price = self.growth.at(time);
+        let price = tape.map(growth, |g| price.of(g));
         energy = tape.sum((energy, 1.0), (price, 1.0));
 
         let residual = divergence.map(|divergence| {
@@ -86,5 +108,14 @@ impl Equations for DeepRuot {
         let input = record.tape.input(0.0, points);
         let learned = record.tape.apply(record.networks, 2, input, 1).output;
         Some(record.tape.sum((learned, 1.0), (log_density, -1.0)))
+    }
+    fn sigma2(&self, time: f64) -> f64 {
+        self.sigma.square(time)
+    }
+
+    fn fields(&self, networks: Vec<Mlp>, _density: Option<Mlp>) -> LearnedFields {
+        let mut next = in_turn(networks);
+        let (drift, growth) = (Drift::Velocity(next()), Some(next()));
+        LearnedFields { drift, growth, score: Some(Score::LogDensity(next())) }
     }
 }

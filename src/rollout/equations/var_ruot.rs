@@ -1,7 +1,49 @@
 //! Var-RUOT: one potential, from which motion and growth follow by the optimality conditions.
 
-use super::solver::{Equations, Rates, Record, State, Wanted};
+use super::{Equations, Facts, GrowthPrice, LearnedFields, Rates, Record, Role, Setting, Stage, State, Wanted, in_turn};
+use crate::dynamics::{Drift, Score};
+use crate::error::Result;
 use crate::growth_law::GrowthLaw;
+use crate::nn::Mlp;
+
+/// What is known of Var-RUOT.
+pub(super) const FACTS: Facts = Facts {
+    grows: true,
+    scores: true,
+    has_landscape: true,
+    noise: Some(0.1),
+    options: &[
+        "delta",
+        "sigma",
+        "rollout_steps",
+        "mass_weight",
+        "local_mass_weight",
+        "energy_weight",
+        "residual_weight",
+        "growth_price",
+        "growth_cap",
+        "plan_epsilon",
+        "probes",
+        "resample_below",
+        "score_epochs",
+        "ema",
+        "score_hidden",
+    ],
+    prices: &[GrowthPrice::Quadratic, GrowthPrice::Power],
+    stages: &[Stage::Training, Stage::Score],
+    smooth: Some("the potential of var-ruot"),
+    networks: &[Role::Potential],
+    build: |setting| Ok(Box::new(VarRuot { sigma: setting.scales.sigma, law: law(setting)? })),
+};
+
+/// How growth follows from the potential, at the price of a fit.
+fn law(setting: &Setting<'_>) -> Result<GrowthLaw> {
+    let alpha = setting.scales.delta * setting.scales.delta;
+    match setting.options.growth_price {
+        GrowthPrice::Power => GrowthLaw::power(alpha, setting.options.growth_cap),
+        GrowthPrice::Quadratic | GrowthPrice::Branching => GrowthLaw::quadratic(alpha),
+    }
+}
 
 /// The necessary conditions of regularised unbalanced optimal transport (Sun et al., NeurIPS 2025):
 ///
@@ -11,9 +53,9 @@ use crate::growth_law::GrowthLaw;
 /// ```
 ///
 /// Network: λ.
-pub(super) struct VarRuot {
-    pub(super) sigma: f64,
-    pub(super) law: GrowthLaw,
+struct VarRuot {
+    sigma: f64,
+    law: GrowthLaw,
 }
 
 impl Equations for VarRuot {
@@ -59,5 +101,13 @@ impl Equations for VarRuot {
 
     fn needs_laplacian(&self) -> bool {
         true
+    }
+    fn sigma2(&self, _time: f64) -> f64 {
+        self.sigma * self.sigma
+    }
+
+    fn fields(&self, networks: Vec<Mlp>, density: Option<Mlp>) -> LearnedFields {
+        let drift = Drift::Potential { network: in_turn(networks)(), law: self.law };
+        LearnedFields { drift, growth: None, score: density.map(Score::LogDensity) }
     }
 }

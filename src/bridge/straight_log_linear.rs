@@ -1,0 +1,22 @@
+//! The straight line at constant speed, of a mass that grows or shrinks exponentially.
+
+use super::{Bridge, BridgeState, Ends, Facts, straight};
+
+pub(super) const FACTS: Facts =
+    Facts { grows: true, noise: None, options: &[], build: |_| Ok(Box::new(StraightLogLinear)) };
+
+/// x = x0 + r(x1 − x0), m(r) = m0^{1−r} m1^r (UOT-FM: Eyring et al., ICLR 2024; VGFM: Wang et al., NeurIPS 2025).
+#[derive(Debug)]
+struct StraightLogLinear;
+
+impl Bridge for StraightLogLinear {
+    fn state(&self, ends: &Ends, r: f64) -> BridgeState {
+        with_log_linear_mass(straight::line(ends, r), ends, r)
+    }
+}
+
+/// Gives a state the mass m0^{1−r} m1^r and its growth rate ln(m1/m0)/h, for all bridges that have it.
+pub(super) fn with_log_linear_mass(state: BridgeState, ends: &Ends, r: f64) -> BridgeState {
+    let log_ratio = libm::log(ends.received / ends.sent);
+    BridgeState { relative_mass: libm::exp(r * log_ratio), growth: log_ratio / ends.length, ..state }
+}

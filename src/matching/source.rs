@@ -1,0 +1,102 @@
+//! What training batches are drawn from: coupled cells and the bridge between them.
+
+use rand::RngExt;
+use rand_distr::{Distribution, StandardNormal};
+
+use super::batch::Row;
+use crate::bridge::{Bridge, BridgeState, Ends, Facts, birth, death};
+use crate::dynamics::Scaling;
+use crate::snapshots::Snapshots;
+use crate::transport::sampling::{Draw, PairSampler};
+
+/// An interval between consecutive snapshots whose cells are coupled.
+#[derive(Debug)]
+pub(crate) struct CoupledInterval {
+    /// The snapshot at its start.
+    pub(crate) index: usize,
+    /// The time of that snapshot.
+    pub(crate) start: f64,
+    pub(crate) length: f64,
+    pub(crate) sampler: PairSampler,
+    /// ω_k, of mean 1.
+    pub(crate) weight: f64,
+}
+
+/// What batches are drawn from.
+pub(super) struct Source<'a> {
+    pub(super) snapshots: &'a Snapshots,
+    pub(super) intervals: &'a [CoupledInterval],
+    pub(super) bridge: &'a dyn Bridge,
+    /// What is known of the bridge's kind.
+    pub(super) facts: &'a Facts,
+    pub(super) scaling: &'a Scaling,
+    /// The data's unit of the score, as in [`Dynamics::score_unit`](crate::dynamics::Dynamics).
+    pub(super) score_unit: f64,
+    pub(super) rows_per_interval: usize,
+    pub(super) seed: u64,
+}
+
+impl Source<'_> {
+    /// Draws a pair and a time, and writes the place on the bridge and what is to be learned there.
+    pub(super) fn draw_row(
+        &self,
+        interval: &CoupledInterval,
+        rng: &mut impl rand::Rng,
+        input: &mut [f32],
+        velocity: &mut [f32],
+        noise: &mut [f32],
+    ) -> Row {
+        let dims = self.snapshots.dims();
+        let (k, h) = (interval.index, interval.length);
+        let point = |snapshot: usize, cell: u32| {
+            &self.snapshots.points(snapshot)[cell as usize * dims..(cell as usize + 1) * dims]
+        };
+        let draw = interval.sampler.sample(rng);
+        let (low, high) = self.facts.time_range();
+        let r = low + (high - low) * rng.random::<f64>();
+        if self.facts.noise.is_some() {
+            noise.iter_mut().for_each(|z| *z = StandardNormal.sample(rng));
+        }
+        let (start, end, state) = match draw {
+            Draw::Matched(pair) => {
+                let (start, end) = (point(k, pair.source), point(k + 1, pair.target));
+                let difference = |(a, b): (&f32, &f32)| f64::from(*b) - f64::from(*a);
+                let distance2 = start.iter().zip(end).map(difference).map(|d| d * d).sum();
+                let ends =
+                    Ends { distance2, sent: pair.sent, received: pair.received, start: interval.start, length: h };
+                (start, end, self.bridge.state(&ends, r))
+            }
+            Draw::Dying(cell) => (point(k, cell), point(k, cell), death(h, r)),
+            Draw::Born(cell) => (point(k + 1, cell), point(k + 1, cell), birth(h, r)),
+        };
+        self.place(interval.start + r * h, (start, end), &state, noise, input, velocity);
+        Row {
+            weight: (interval.weight * state.relative_mass
+                / (self.intervals.len() * self.rows_per_interval) as f64) as f32,
+            growth: (state.growth * self.scaling.duration) as f32,
+            score_weight: (state.score_weight * self.score_unit) as f32,
+        }
+    }
+
+    /// Writes the place x0 + α(x1 − x0) + βξ at `time` and the velocity α'(x1 − x0) + β'ξ there.
+    fn place(
+        &self,
+        time: f64,
+        (start, end): (&[f32], &[f32]),
+        state: &BridgeState,
+        noise: &[f32],
+        input: &mut [f32],
+        velocity: &mut [f32],
+    ) {
+        let Scaling { centre, length, start: origin, duration } = self.scaling;
+        input[0] = ((time - origin) / duration) as f32;
+        let speed = duration / length;
+        for c in 0..start.len() {
+            let (x0, x1) = (f64::from(start[c]), f64::from(end[c]));
+            let xi = f64::from(noise[c]);
+            let x = x0 + state.along * (x1 - x0) + state.spread * xi;
+            input[1 + c] = ((x - centre[c]) / length) as f32;
+            velocity[c] = ((state.velocity_along * (x1 - x0) + state.velocity_spread * xi) * speed) as f32;
+        }
+    }
+}

@@ -1,0 +1,170 @@
+//! The published methods: one row each. To add one, add its row and what it truly has new.
+
+use super::{CouplingKind, Learning, Recipe};
+use crate::bridge::BridgeKind;
+use crate::error::{Error, Result};
+use crate::nn::Activation;
+use crate::rollout::{EquationsKind, RolloutOptions};
+use crate::train::TrainingOptions;
+
+/// The enum of the methods, and their recipes, from one list.
+macro_rules! catalogue {
+    ($($(#[$doc:meta])* $method:ident = $recipe:expr,)+) => {
+        /// A published method.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+        #[non_exhaustive]
+        pub enum Method { $($(#[$doc])* $method,)+ }
+
+        impl Method {
+            /// All methods.
+            pub const ALL: &'static [Self] = &[$(Self::$method,)+];
+
+            /// Their names, in the same order.
+            pub const NAMES: &'static [&'static str] = &[$({ const RECIPE: Recipe = $recipe; RECIPE.name },)+];
+
+            /// What the method is made of.
+            pub const fn recipe(self) -> Recipe {
+                match self { $(Self::$method => $recipe,)+ }
+            }
+        }
+    };
+}
+
+catalogue! {
+    /// OT-CFM: exact optimal transport, straight lines (Tong et al., TMLR 2024).
+    OtCfm = Recipe {
+        name: "ot-cfm",
+        source: "Tong et al., TMLR 2024",
+        learning: Learning::Matching { coupling: CouplingKind::ExactOt, bridge: BridgeKind::Straight },
+        presets: published,
+    },
+    /// SF2M: entropic optimal transport, Brownian bridges, score (Tong et al., AISTATS 2024).
+    Sf2m = Recipe {
+        name: "sf2m",
+        source: "Tong et al., AISTATS 2024",
+        learning: Learning::Matching { coupling: CouplingKind::EntropicOt, bridge: BridgeKind::Brownian },
+        presets: published,
+    },
+    /// UOT-FM: unbalanced optimal transport, straight lines, growth (Eyring et al., ICLR 2024).
+    UotFm = Recipe {
+        name: "uot-fm",
+        source: "Eyring et al., ICLR 2024",
+        learning: Learning::Matching {
+            coupling: CouplingKind::UnbalancedOt,
+            bridge: BridgeKind::StraightLogLinear,
+        },
+        presets: published,
+    },
+    /// VGFM's matching stage: semi-relaxed optimal transport, straight lines, growth (Wang et al., NeurIPS 2025).
+    Vgfm = Recipe {
+        name: "vgfm",
+        source: "Wang et al., NeurIPS 2025 (matching stage)",
+        learning: Learning::Matching {
+            coupling: CouplingKind::SemiRelaxedOt,
+            bridge: BridgeKind::StraightLogLinear,
+        },
+        presets: published,
+    },
+    /// WFR-FM: Wasserstein–Fisher–Rao semi-coupling, travelling Diracs, growth (Peng et al., ICLR 2026).
+    WfrFm = Recipe {
+        name: "wfr-fm",
+        source: "Peng et al., ICLR 2026",
+        learning: Learning::Matching { coupling: CouplingKind::Wfr, bridge: BridgeKind::TravellingDirac },
+        presets: published,
+    },
+    /// USB: Wasserstein–Fisher–Rao semi-coupling, Poisson–Brownian bridges, growth and score (Ying et al. 2026).
+    Usb = Recipe {
+        name: "usb",
+        source: "Ying et al. 2026",
+        learning: Learning::Matching { coupling: CouplingKind::Wfr, bridge: BridgeKind::PoissonBrownian },
+        // Its growth has five layers, as its velocity.
+        presets: || {
+            let (training, rollout) = published();
+            (TrainingOptions { growth_hidden: None, ..training }, rollout)
+        },
+    },
+    /// MIOFlow: rollout of a velocity (Huguet et al., NeurIPS 2022).
+    MioFlow = Recipe {
+        name: "mioflow",
+        source: "Huguet et al., NeurIPS 2022",
+        learning: Learning::Rollout(EquationsKind::MioFlow),
+        presets: || (rolled_out(2000), RolloutOptions::DEFAULT),
+    },
+    /// TIGON: rollout of velocity and growth (Sha et al., Nature Machine Intelligence 2024).
+    Tigon = Recipe {
+        name: "tigon",
+        source: "Sha et al., Nat. Mach. Intell. 2024",
+        learning: Learning::Rollout(EquationsKind::Tigon),
+        presets: || (rolled_out(2000), RolloutOptions { local_mass_weight: 0.01, ..RolloutOptions::DEFAULT }),
+    },
+    /// DeepRUOT: rollout of velocity, growth and density (Zhang, Li, Zhou, ICLR 2025).
+    DeepRuot = Recipe {
+        name: "deep-ruot",
+        source: "Zhang, Li, Zhou, ICLR 2025",
+        learning: Learning::Rollout(EquationsKind::DeepRuot),
+        presets: || (rolled_out(500), RolloutOptions { local_mass_weight: 0.01, ..RolloutOptions::DEFAULT }),
+    },
+    /// Var-RUOT: rollout of one potential (Sun et al., NeurIPS 2025).
+    VarRuot = Recipe {
+        name: "var-ruot",
+        source: "Sun et al., NeurIPS 2025",
+        learning: Learning::Rollout(EquationsKind::VarRuot),
+        presets: || {
+            let rollout = RolloutOptions {
+                steps: 10,
+                mass_weight: 5.0,
+                energy_weight: 0.01,
+                ..RolloutOptions::DEFAULT
+            };
+            (rolled_out(1500), rollout)
+        },
+    },
+}
+
+/// The published settings of simulation-free methods.
+fn published() -> (TrainingOptions, RolloutOptions) {
+    (TrainingOptions::default(), RolloutOptions::DEFAULT)
+}
+
+/// The settings of simulation-based methods that were found to serve here, for so many steps of the main stage.
+fn rolled_out(epochs: usize) -> TrainingOptions {
+    TrainingOptions {
+        epochs,
+        batch_size: 1024,
+        hidden: vec![64; 3],
+        growth_hidden: None,
+        score_hidden: None,
+        activation: Activation::Silu,
+        learning_rate: 5e-3,
+        clip: Some(1.0),
+        ..TrainingOptions::default()
+    }
+}
+
+impl Method {
+    /// The name, as the command line and the C interface spell it.
+    pub fn as_str(self) -> &'static str {
+        self.recipe().name
+    }
+}
+
+impl std::fmt::Display for Method {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl std::str::FromStr for Method {
+    type Err = Error;
+
+    fn from_str(name: &str) -> Result<Self> {
+        let found = Self::ALL.iter().copied().find(|method| method.as_str() == name);
+        found.ok_or_else(|| Error::argument("method", name, &format!("one of {}", Self::NAMES.join(" "))))
+    }
+}
+
+impl From<Method> for Recipe {
+    fn from(method: Method) -> Self {
+        method.recipe()
+    }
+}

@@ -1,0 +1,157 @@
+//! The fit: resolve the numbers, couple or roll out, train, report.
+
+use std::time::Instant;
+
+use super::couple::couple_intervals;
+use super::resolve::Resolved;
+use super::{FitOptions, FitReport, Learning};
+use crate::device::Opened;
+use crate::dynamics::{Drift, Dynamics, ModelInfo, Scaling, Score};
+use crate::error::{Error, Result};
+use crate::exec::progress::{ProgressFn, Reporter};
+use crate::exec::threads::Threads;
+use crate::snapshots::Snapshots;
+use crate::transport::sinkhorn;
+use crate::{matching, rollout};
+
+/// A fitted model and the report of its making.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct Fit {
+    /// The learned fields.
+    pub dynamics: Dynamics,
+    /// What was chosen, and how it went.
+    pub report: FitReport,
+    /// Why training ended early, if it did: [`Error::Cancelled`], [`Error::NonFinite`], or [`Error::NotConverged`] of a plan
+    /// that a step needed. The fields are then those of the last good step.
+    pub stopped: Option<Error>,
+}
+
+/// Learns the dynamics of a population from snapshots.
+///
+/// ```
+/// use chreode::datasets::GeneNetwork;
+/// use chreode::method::{FitOptions, Method, fit};
+///
+/// let snapshots = GeneNetwork::default().generate()?;
+/// let mut options = FitOptions::new(Method::WfrFm);
+/// options.training.epochs = 20; // 3000 for a real fit
+/// let fitted = fit(&snapshots, &options, &mut chreode::exec::progress::silent)?;
+/// assert!(fitted.report.losses.iter().all(|loss| loss.is_finite()));
+/// # Ok::<(), chreode::Error>(())
+/// ```
+///
+/// # Errors
+/// [`Error::InvalidData`] for fewer than two snapshots, [`Error::InvalidArgument`] for an option outside its domain,
+/// [`Error::Infeasible`] if a hard marginal cannot be met, [`Error::NotConverged`] if a static problem did not reach its
+/// tolerance, [`Error::Cancelled`] if `progress` breaks during the coupling. A break, or a loss that is not
+/// finite, during training ends with a usable model: see [`Fit::stopped`].
+pub fn fit(snapshots: &Snapshots, options: &FitOptions, progress: &mut ProgressFn<'_>) -> Result<Fit> {
+    options.training.validate()?;
+    if options.chunk_size == Some(0) {
+        return Err(Error::argument("chunk_size", 0, "at least 1"));
+    }
+    if snapshots.len() < 2 {
+        let message =
+            format!("a fit needs cells at two times or more; there is one, {}", snapshots.times()[0]);
+        return Err(Error::InvalidData(message));
+    }
+    let _in_use = open_device(snapshots, options)?;
+    let threads = Threads::new(options.threads)?;
+    let scaling = Scaling::of(snapshots);
+    let resolved = threads.run(|| Resolved::new(snapshots, &scaling, options))?;
+    let mut reporter = Reporter::new(progress);
+    let mut report = FitReport {
+        delta: resolved.delta,
+        sigma: resolved.sigma,
+        branching_rate: resolved.branching_rate(),
+        penalty: resolved.penalty,
+        choices: resolved.choices.clone(),
+        ..FitReport::default()
+    };
+    let learned = match options.recipe.learning {
+        Learning::Matching { coupling, bridge: kind } => {
+            let started = Instant::now();
+            let bridge = kind.build(&resolved.scales())?;
+            let pair = (coupling, &*bridge);
+            let intervals =
+                couple_intervals(snapshots, pair, options, &resolved, &threads, &mut reporter, &mut report)?;
+            report.coupling_seconds = started.elapsed().as_secs_f64();
+            let started = Instant::now();
+            let (networks, descended) = matching::train(
+                snapshots,
+                &scaling,
+                &intervals,
+                (kind.facts(), &*bridge),
+                &options.training,
+                options.seed,
+                &threads,
+                &mut reporter,
+            )?;
+            report.losses = descended.losses;
+            report.training_seconds = started.elapsed().as_secs_f64();
+            Learned {
+                drift: Drift::Velocity(networks.velocity),
+                growth: networks.growth,
+                score: networks.score.map(Score::Drift),
+                sigma: bridge.sigma(snapshots.times()[0]),
+                stopped: descended.stopped,
+            }
+        }
+        Learning::Rollout(kind) => {
+            let started = Instant::now();
+            let scales = resolved.scales();
+            let rolled = rollout::train(
+                snapshots,
+                &scaling,
+                kind,
+                scales,
+                &options.rollout,
+                &options.training,
+                options.seed,
+                &threads,
+                &mut reporter,
+            )?;
+            report.losses = rolled.descended.losses;
+            report.rollout = Some(rolled.report);
+            report.training_seconds = started.elapsed().as_secs_f64();
+            let fields = rolled.fields;
+            let (drift, growth, score) = (fields.drift, fields.growth, fields.score);
+            Learned { drift, growth, score, sigma: scales.sigma, stopped: rolled.descended.stopped }
+        }
+    };
+    report.final_sigma = options.rollout.final_sigma.filter(|_| options.recipe.takes("final_sigma"));
+    let info = ModelInfo {
+        method: options.recipe.name.into(),
+        sigma: learned.sigma,
+        final_sigma: report.final_sigma,
+        delta: resolved.length(),
+        times: snapshots.times().to_vec(),
+        seed: options.seed,
+        epochs: report.losses.len(),
+    };
+    let dynamics = Dynamics::new(info, scaling, learned.drift, learned.growth, learned.score)?;
+    Ok(Fit { dynamics, report, stopped: learned.stopped })
+}
+
+/// What either way of learning ends with.
+struct Learned {
+    drift: Drift,
+    growth: Option<crate::nn::Mlp>,
+    score: Option<Score>,
+    sigma: f64,
+    stopped: Option<Error>,
+}
+
+/// Opens the device of a fit's couplings before anything is computed, to be kept while they are.
+fn open_device(snapshots: &Snapshots, options: &FitOptions) -> Result<Opened> {
+    match options.recipe.coupling() {
+        Some(kind) if kind.facts().runs_on_devices() => {}
+        Some(_) => options.device.require_cpu("exact couplings")?,
+        None => options.device.require_cpu("a method without couplings")?,
+    }
+    let cells =
+        |k: usize| options.chunk_size.map_or(snapshots.count(k), |chunk| snapshots.count(k).min(chunk));
+    let pairs = (1..snapshots.len()).map(|k| cells(k - 1).saturating_mul(cells(k))).max();
+    options.device.open(pairs.unwrap_or(0), sinkhorn::ENOUGH)
+}

@@ -1,0 +1,26 @@
+//! The published methods by name, and the fit that they are recipes of.
+//!
+//! Most couple consecutive snapshots, then regress networks on the bridges between coupled cells: such a method is a
+//! coupling and a bridge, and any coupling goes with any bridge. The others roll particles forward and differentiate
+//! through the solver: see [`mod@crate::rollout`].
+//!
+//! [`catalogue`](Method) has one row a published method. A [`Recipe`] is what a method is made of; its parts say which options
+//! they take. [`fit`](fn@fit) resolves the numbers that were not given, couples, trains, and reports.
+
+mod catalogue;
+mod couple;
+mod coupling;
+mod fit;
+mod options;
+mod recipe;
+mod report;
+mod resolve;
+
+pub use catalogue::Method;
+pub use coupling::CouplingKind;
+pub use fit::{Fit, fit};
+pub use options::FitOptions;
+pub use recipe::{Learning, Recipe};
+pub use report::{Choice, FitReport};
+
+pub use crate::bridge::BridgeKind;

@@ -1,0 +1,143 @@
+//! What methods are made of, and what their parts make of it: the fields that are learned, the options that apply.
+
+use super::CouplingKind;
+use crate::bridge::BridgeKind;
+use crate::rollout::{EquationsKind, RolloutOptions};
+use crate::train::TrainingOptions;
+
+/// A method as what it is made of.
+#[derive(Debug, Clone, Copy)]
+pub struct Recipe {
+    /// The published name, or `custom`.
+    pub name: &'static str,
+    /// Authors, venue and year; empty for a free combination.
+    pub source: &'static str,
+    /// How it learns.
+    pub learning: Learning,
+    /// The settings of networks and optimiser, and of the rollout, that it comes with.
+    pub(super) presets: fn() -> (TrainingOptions, RolloutOptions),
+}
+
+impl PartialEq for Recipe {
+    fn eq(&self, other: &Self) -> bool {
+        (self.name, self.learning) == (other.name, other.learning)
+    }
+}
+
+/// How a method learns.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Learning {
+    /// By regression on bridges between coupled cells, without simulation.
+    Matching {
+        /// Which cells belong together.
+        coupling: CouplingKind,
+        /// How they get from one to the other.
+        bridge: BridgeKind,
+    },
+    /// By differentiating through rolled-out particles.
+    Rollout(EquationsKind),
+}
+
+/// The options that every method takes.
+const EVERY: &[&str] = &[
+    "method",
+    "coupling",
+    "bridge",
+    "epochs",
+    "batch_size",
+    "seed",
+    "hidden",
+    "activation",
+    "learning_rate",
+    "final_learning_rate",
+    "clip",
+    "threads",
+];
+
+/// The options that every method takes that couples cells.
+const EVERY_MATCHING: &[&str] = &["chunk_size", "ema", "interval_weighting"];
+
+impl Recipe {
+    /// A free combination.
+    pub fn custom(coupling: CouplingKind, bridge: BridgeKind) -> Self {
+        let presets = || (TrainingOptions::default(), RolloutOptions::DEFAULT);
+        Self { name: "custom", source: "", learning: Learning::Matching { coupling, bridge }, presets }
+    }
+
+    /// The coupling of a simulation-free method.
+    pub fn coupling(&self) -> Option<CouplingKind> {
+        match self.learning {
+            Learning::Matching { coupling, .. } => Some(coupling),
+            Learning::Rollout(_) => None,
+        }
+    }
+
+    /// The bridge of a simulation-free method.
+    pub fn bridge(&self) -> Option<BridgeKind> {
+        match self.learning {
+            Learning::Matching { bridge, .. } => Some(bridge),
+            Learning::Rollout(_) => None,
+        }
+    }
+
+    /// How it learns, in words.
+    pub fn parts(&self) -> String {
+        match self.learning {
+            Learning::Matching { coupling, bridge } => format!("coupling {coupling}, bridge {bridge}"),
+            Learning::Rollout(_) => "rolled-out particles".into(),
+        }
+    }
+
+    /// The fields that it learns: `velocity`, `growth`, `score`, `landscape`.
+    pub fn fields(&self) -> Vec<&'static str> {
+        let (growth, score, landscape) = match self.learning {
+            Learning::Matching { bridge, .. } => (bridge.facts().grows, bridge.facts().noise.is_some(), false),
+            Learning::Rollout(kind) => (kind.facts().grows, kind.facts().scores, kind.facts().has_landscape),
+        };
+        let all = [("velocity", true), ("growth", growth), ("score", score), ("landscape", landscape)];
+        all.into_iter().filter(|(_, learned)| *learned).map(|(name, _)| name).collect()
+    }
+
+    /// Whether an option of a fit means something to this method. What it does not take is refused by name.
+    pub fn takes(&self, option: &str) -> bool {
+        if option == "branching_rate" {
+            // It ties the two: δ² = σ²/λ.
+            return self.takes("sigma") && self.takes("delta");
+        }
+        EVERY.contains(&option)
+            || match self.learning {
+                Learning::Matching { coupling, bridge } => {
+                    EVERY_MATCHING.contains(&option)
+                        || coupling.facts().options.contains(&option)
+                        || bridge.facts().options.contains(&option)
+                        || option == "growth_hidden" && bridge.facts().grows
+                        || option == "score_hidden" && bridge.facts().noise.is_some()
+                }
+                Learning::Rollout(kind) => kind.facts().options.contains(&option),
+            }
+    }
+
+    /// The share of the data's spread that the automatic σ diffuses in a mean interval; none without noise.
+    pub fn default_noise(&self) -> Option<f64> {
+        match self.learning {
+            Learning::Matching { coupling, bridge } => bridge.facts().noise.or(coupling.facts().noise),
+            Learning::Rollout(kind) => kind.facts().noise,
+        }
+    }
+
+    /// Whether it has a δ of its own, beside what a penalty may be derived from.
+    pub(crate) fn needs_delta(&self) -> bool {
+        match self.learning {
+            Learning::Matching { coupling, bridge } => {
+                coupling.facts().options.contains(&"delta") && !self.needs_penalty()
+                    || bridge.facts().options.contains(&"delta")
+            }
+            Learning::Rollout(_) => self.takes("delta"),
+        }
+    }
+
+    /// Whether it has a penalty ρ.
+    pub(super) fn needs_penalty(&self) -> bool {
+        self.takes("penalty")
+    }
+}

@@ -1,0 +1,105 @@
+//! What was chosen, how the fit went, and both as JSON for everyone who asks.
+
+use serde_json::{Map, Value, json};
+
+use crate::rollout::RolloutReport;
+use crate::transport::Report;
+
+/// What was chosen, and how the fit went.
+#[derive(Debug, Clone, PartialEq, Default)]
+#[non_exhaustive]
+pub struct FitReport {
+    /// δ, where the recipe has one.
+    pub delta: Option<f64>,
+    /// σ, where the recipe has one: that at the first snapshot, where it changes with time.
+    pub sigma: Option<f64>,
+    /// σ at the last snapshot, where it changes with time.
+    pub final_sigma: Option<f64>,
+    /// λ = σ²/δ², where the recipe has both.
+    pub branching_rate: Option<f64>,
+    /// ρ, where the recipe has one.
+    pub penalty: Option<f64>,
+    /// Each of these numbers with the rule that it came by.
+    pub choices: Vec<Choice>,
+    /// For each interval, the mass of source cells and of target cells out of everyone's reach.
+    pub unmatched_mass: Vec<(f64, f64)>,
+    /// For each interval, the reports of its static problems, one a block.
+    pub couplings: Vec<Vec<Report>>,
+    /// The number of matched pairs of each interval.
+    pub pairs: Vec<usize>,
+    /// The loss of every training step, of the main stage where there are several.
+    pub losses: Vec<f64>,
+    /// What a simulation-based fit tells beside.
+    pub rollout: Option<RolloutReport>,
+    /// The largest |g|/λ over the cells at their own times, where the recipe has a λ. The quadratic price of growth, ½δ²g²,
+    /// stands for that of branching Brownian motion only while this is far below one; beyond, δ says what growth costs, and λ
+    /// is but a name for σ²/δ².
+    pub growth_over_branching_rate: Option<f64>,
+    /// Seconds spent coupling.
+    pub coupling_seconds: f64,
+    /// Seconds spent training.
+    pub training_seconds: f64,
+}
+
+/// A number that a fit was made with.
+#[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
+pub struct Choice {
+    /// The option's name.
+    pub name: &'static str,
+    /// Its value, in the data's units.
+    pub value: f64,
+    /// How it came to be: `given`, or the rule in words.
+    pub rule: String,
+}
+
+impl FitReport {
+    /// The largest duality gap of an interval's blocks, relative to the block's optimum. Of a coupling in several blocks it
+    /// certifies each block's optimum, not that of the whole.
+    pub fn coupling_gap(&self, interval: usize) -> f64 {
+        self.couplings[interval].iter().map(Report::relative_gap).fold(0.0, f64::max)
+    }
+
+    /// The report as JSON: what the command prints and what the C interface, and with it every binding, gives.
+    pub fn to_json(&self) -> Value {
+        let couplings = (0..self.couplings.len()).map(|k| {
+            let blocks = &self.couplings[k];
+            json!({
+                "blocks": blocks.len(),
+                "iterations": blocks.iter().map(|block| block.iterations).sum::<usize>(),
+                "relative_gap": self.coupling_gap(k),
+                "converged": blocks.iter().all(|block| block.converged),
+            })
+        });
+        let choice = |choice: &Choice| json!({ "name": choice.name, "value": choice.value, "rule": choice.rule });
+        json!({
+            "delta": self.delta,
+            "sigma": self.sigma,
+            "final_sigma": self.final_sigma,
+            "branching_rate": self.branching_rate,
+            "penalty": self.penalty,
+            "choices": self.choices.iter().map(choice).collect::<Value>(),
+            "unmatched_mass": self.unmatched_mass,
+            "pairs": self.pairs,
+            "couplings": couplings.collect::<Value>(),
+            "epochs": self.losses.len(),
+            "first_loss": self.losses.first(),
+            "last_loss": self.losses.last(),
+            "rollout": self.rollout.as_ref().map(of_rollout),
+            "growth_over_branching_rate": self.growth_over_branching_rate,
+            "coupling_seconds": self.coupling_seconds,
+            "training_seconds": self.training_seconds,
+        })
+    }
+}
+
+fn of_rollout(rollout: &RolloutReport) -> Value {
+    let stage = |losses: &[f64]| {
+        json!({ "epochs": losses.len(), "first_loss": losses.first(), "last_loss": losses.last() })
+    };
+    json!({
+        "pre-training": stage(&rollout.pretraining_losses),
+        "score": stage(&rollout.score_losses),
+        "terms": rollout.last_terms().map(|(name, value)| (name.into(), value.into())).collect::<Map<String, Value>>(),
+    })
+}

@@ -1,0 +1,158 @@
+//! The numbers of a fit, given or chosen from the data by stated rules.
+
+use rand::seq::SliceRandom;
+
+use super::coupling::Numbers;
+use super::couple::cloud;
+use super::{Choice, FitOptions, Learning};
+use crate::dynamics::Scaling;
+use crate::error::{Error, Result, positive};
+use crate::exec::rng::{Purpose, stream};
+use crate::rollout::GrowthPrice;
+use crate::scales::Scales;
+use crate::snapshots::Snapshots;
+use crate::transport::pricing::nearest_distances;
+
+/// The numbers of a recipe, each where the recipe has it.
+#[derive(Debug, Clone)]
+pub(super) struct Resolved {
+    pub(super) delta: Option<f64>,
+    pub(super) sigma: Option<f64>,
+    pub(super) penalty: Option<f64>,
+    /// Each of them with the rule that it came by.
+    pub(super) choices: Vec<Choice>,
+}
+
+/// How δ is chosen, in words.
+const DELTA_RULE: &str = "largest 99 % quantile of nearest-neighbour distances between consecutive snapshots";
+
+impl Resolved {
+    /// Takes what is given and chooses the rest by the rules of [`FitOptions`].
+    ///
+    /// # Errors
+    /// [`Error::InvalidArgument`] for numbers that are not positive and finite or that contradict each other.
+    pub(super) fn new(snapshots: &Snapshots, scaling: &Scaling, options: &FitOptions) -> Result<Self> {
+        let recipe = &options.recipe;
+        let needs_sigma = recipe.default_noise().is_some()
+            || matches!(recipe.learning, Learning::Rollout(_))
+                && recipe.takes("growth_price")
+                && options.rollout.growth_price == GrowthPrice::Branching;
+        for (name, value) in [
+            ("delta", options.delta),
+            ("sigma", options.sigma),
+            ("branching_rate", options.branching_rate),
+            ("penalty", options.penalty),
+        ] {
+            value.map(|value| positive(name, value)).transpose()?;
+        }
+        let (mut delta, mut sigma) = (options.delta, options.sigma);
+        if let Some(rate) = options.branching_rate {
+            match (delta, sigma) {
+                (Some(delta), Some(sigma)) if (delta * delta * rate / (sigma * sigma) - 1.0).abs() > 1e-6 => {
+                    let allowed =
+                        format!("sigma²/delta² = {} (give two of the three)", (sigma / delta).powi(2));
+                    return Err(Error::argument("branching_rate", rate, &allowed));
+                }
+                (None, Some(sigma)) => delta = Some(sigma / rate.sqrt()),
+                (Some(delta), None) => sigma = Some(delta * rate.sqrt()),
+                (None, None) if !needs_sigma => {
+                    let allowed = "given with sigma or delta: delta² = sigma²/branching_rate";
+                    return Err(Error::argument("branching_rate", rate, allowed));
+                }
+                _ => {}
+            }
+        }
+        let share = recipe.default_noise().unwrap_or(DEFAULT_NOISE);
+        if needs_sigma && sigma.is_none() {
+            sigma = Some(share * scaling.length / scaling.duration.sqrt());
+        }
+        if let (None, Some(rate), Some(sigma)) = (delta, options.branching_rate, sigma) {
+            delta = Some(sigma / rate.sqrt());
+        }
+        let (needs_delta, needs_penalty) = (recipe.needs_delta(), recipe.needs_penalty());
+        if (needs_delta || needs_penalty && options.penalty.is_none()) && delta.is_none() {
+            delta = Some(automatic_delta(snapshots, scaling, options.seed)?);
+        }
+        let penalty = options.penalty.or(delta.map(|delta| 2.0 * delta * delta));
+        let mut resolved = Self {
+            delta: delta.filter(|_| needs_delta),
+            sigma: sigma.filter(|_| needs_sigma),
+            penalty: penalty.filter(|_| needs_penalty),
+            choices: vec![],
+        };
+        resolved.choices = resolved.explain(options, share);
+        Ok(resolved)
+    }
+
+    /// By which rule each number came to be.
+    fn explain(&self, options: &FitOptions, share: f64) -> Vec<Choice> {
+        let by_rate = options.branching_rate.is_some();
+        let rule = |given: Option<f64>, from_rate: bool, otherwise: String| match given {
+            Some(_) => "given".to_string(),
+            None if from_rate => "from δ² = σ²/λ".to_string(),
+            None => otherwise,
+        };
+        let sigma_rule = format!(
+            "σ√h is {:.0} % of the spread of a coordinate, h the mean interval",
+            100.0 * share
+        );
+        let penalty_rule = if options.delta.is_some() { "2δ²" } else { "2δ², δ as for other methods" };
+        let all = [
+            ("delta", self.delta, rule(options.delta, by_rate, DELTA_RULE.into())),
+            ("sigma", self.sigma, rule(options.sigma, by_rate && options.delta.is_some(), sigma_rule)),
+            ("branching_rate", self.branching_rate(), rule(options.branching_rate, false, "σ²/δ²".into())),
+            ("penalty", self.penalty, rule(options.penalty, false, penalty_rule.into())),
+        ];
+        let there = |(name, value, rule): (_, Option<f64>, _)| Some(Choice { name, value: value?, rule });
+        all.into_iter().filter_map(there).collect()
+    }
+
+    /// λ = σ²/δ², where the recipe has both.
+    pub(super) fn branching_rate(&self) -> Option<f64> {
+        self.delta.zip(self.sigma).map(|(delta, sigma)| (sigma / delta).powi(2))
+    }
+
+    /// δ, or what it corresponds to where a penalty ρ = 2δ² stands in its place.
+    pub(super) fn length(&self) -> Option<f64> {
+        self.delta.or(self.penalty.map(|penalty| (penalty / 2.0).sqrt()))
+    }
+
+    /// σ (0 without noise) and δ (NaN without growth).
+    pub(super) fn scales(&self) -> Scales {
+        Scales { sigma: self.sigma.unwrap_or(0.0), delta: self.delta.unwrap_or(f64::NAN) }
+    }
+
+    /// What the static problem of an interval of length `h` is made of.
+    pub(super) fn coupling(&self, h: f64) -> Numbers {
+        let or_nan = |value: Option<f64>| value.unwrap_or(f64::NAN);
+        Numbers {
+            delta: or_nan(self.delta),
+            penalty: or_nan(self.penalty),
+            epsilon: or_nan(self.sigma).powi(2) * h,
+        }
+    }
+}
+
+/// The share of the spread that the automatic σ diffuses where only the price of growth needs one.
+const DEFAULT_NOISE: f64 = 0.1;
+
+/// Cells whose nearest neighbours are looked up for the automatic δ, for each interval and direction.
+const NEIGHBOUR_SAMPLE: usize = 1000;
+
+/// The rule of [`FitOptions`]: the largest 99 % quantile of nearest-neighbour distances between neighbouring
+/// snapshots, or the data's length where all of them are zero.
+fn automatic_delta(snapshots: &Snapshots, scaling: &Scaling, seed: u64) -> Result<f64> {
+    let mut largest = 0.0f64;
+    for k in 0..snapshots.len() - 1 {
+        for (from, to) in [(k, k + 1), (k + 1, k)] {
+            let mut cells: Vec<usize> = (0..snapshots.count(from)).collect();
+            let mut rng = stream(seed, Purpose::Minibatch, from as u64, 2 + to as u64);
+            let (sample, _) = cells.partial_shuffle(&mut rng, NEIGHBOUR_SAMPLE);
+            let sample = cloud(snapshots, from)?.subset(sample);
+            let mut distances = nearest_distances(&sample, &cloud(snapshots, to)?);
+            distances.sort_by(f64::total_cmp);
+            largest = largest.max(distances[((distances.len() - 1) as f64 * 0.99).round() as usize]);
+        }
+    }
+    Ok(if largest > 0.0 { largest } else { scaling.length })
+}

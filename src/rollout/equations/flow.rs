@@ -1,0 +1,78 @@
+//! MIOFlow and TIGON: a velocity, and a growth rate, along the probability flow.
+
+use super::growth_penalty::GrowthPenalty;
+use super::{Equations, Facts, GrowthPrice, LearnedFields, Rates, Record, Role, Stage, State, Wanted, in_turn};
+use crate::dynamics::Drift;
+use crate::nn::Mlp;
+
+/// What is known of MIOFlow.
+pub(super) const MIOFLOW: Facts = Facts {
+    grows: false,
+    scores: false,
+    has_landscape: false,
+    noise: None,
+    options: &["scheme", "rollout_steps", "energy_weight", "plan_epsilon"],
+    prices: &[],
+    stages: &[Stage::Training],
+    smooth: None,
+    networks: &[Role::Velocity],
+    build: |_| Ok(Box::new(Flow { growth: None })),
+};
+
+/// What is known of TIGON.
+pub(super) const TIGON: Facts = Facts {
+    grows: true,
+    scores: false,
+    has_landscape: false,
+    noise: None,
+    options: &[
+        "delta",
+        "sigma",
+        "scheme",
+        "rollout_steps",
+        "mass_weight",
+        "local_mass_weight",
+        "energy_weight",
+        "growth_price",
+        "plan_epsilon",
+        "growth_hidden",
+    ],
+    prices: &[GrowthPrice::Quadratic, GrowthPrice::Branching],
+    stages: &[Stage::Training],
+    smooth: None,
+    networks: &[Role::Velocity, Role::Growth],
+    build: |setting| Ok(Box::new(Flow { growth: Some(GrowthPenalty::new(setting)) })),
+};
+
+/// dX = v dt, d ln w = g dt, at the price ½‖v‖² + Ψ(g) of a unit of mass: MIOFlow (Huguet et al., NeurIPS 2022) without
+/// growth, TIGON (Sha et al., Nature Machine Intelligence 2024) with the Wasserstein–Fisher–Rao price Ψ = ½δ²g².
+///
+/// Networks: v, and g where there is growth.
+struct Flow {
+    growth: Option<GrowthPenalty>,
+}
+
+impl Equations for Flow {
+    fn rates(&self, record: &mut Record<'_>, time: f64, state: State, wanted: Wanted) -> Rates {
+        let input = record.tape.input(time as f32, state.x);
+        let velocity = record.tape.apply(record.networks, 0, input, 1).output;
+        let growth = self.growth.map(|_| record.tape.apply(record.networks, 1, input, 1).output);
+        let energy = (wanted != Wanted::Motion).then(|| {
+            let speed = record.tape.dot(velocity, velocity);
+            match self.growth.zip(growth) {
+                Some((penalty, growth)) => {
+                    let price = penalty.at(time);
+                    let price = record.tape.map(growth, |g| price.of(g));
+                    record.tape.sum((speed, 0.5), (price, 1.0))
+                }
+                None => record.tape.scale(speed, 0.5),
+            }
+        });
+        Rates { drift: velocity, growth, energy, residual: None }
+    }
+    fn fields(&self, networks: Vec<Mlp>, _density: Option<Mlp>) -> LearnedFields {
+        let mut next = in_turn(networks);
+        let drift = Drift::Velocity(next());
+        LearnedFields { drift, growth: self.growth.map(|_| next()), score: None }
+    }
+}

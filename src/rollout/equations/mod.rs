@@ -1,0 +1,191 @@
+//! The equations that particles follow, one file a model: how particles move and grow, what that costs, by how much the
+//! model's optimality condition is missed, which networks all this takes, and how they become fields.
+//!
+//! To add a model, add its file and its row here. All quantities are in the networks' units.
+
+mod deep_ruot;
+mod diffusion;
+mod flow;
+mod growth_penalty;
+mod var_ruot;
+
+use super::options::{GrowthPrice, RolloutOptions};
+use crate::dynamics::{Drift, Score};
+use crate::error::{Error, Result};
+use crate::exec::progress::Stage;
+use crate::named::named;
+use crate::nn::{Directions, Mlp, Tape, Var};
+use crate::scales::Scales;
+use crate::train::Role;
+
+/// Whose equations the particles follow.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum EquationsKind {
+    /// A velocity: MIOFlow (Huguet et al., NeurIPS 2022).
+    MioFlow,
+    /// A velocity and a growth rate: TIGON (Sha et al., Nature Machine Intelligence 2024).
+    Tigon,
+    /// A velocity, a growth rate and a density: DeepRUOT (Zhang, Li, Zhou, ICLR 2025).
+    DeepRuot,
+    /// A potential: Var-RUOT (Sun et al., NeurIPS 2025).
+    VarRuot,
+}
+
+named!(
+    EquationsKind,
+    "equations",
+    MioFlow = "mioflow",
+    Tigon = "tigon",
+    DeepRuot = "deep-ruot",
+    VarRuot = "var-ruot"
+);
+
+/// What is known of a model before anything is computed.
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct Facts {
+    /// Whether it learns a growth rate.
+    pub grows: bool,
+    /// Whether it learns a score.
+    pub scores: bool,
+    /// Whether it learns a landscape.
+    pub has_landscape: bool,
+    /// Of a model with noise: the share of the data's spread that the automatic σ diffuses in a mean interval.
+    pub noise: Option<f64>,
+    /// The options of a fit that it takes, beside those of every training.
+    pub options: &'static [&'static str],
+    /// The prices of growth that it knows.
+    pub prices: &'static [GrowthPrice],
+    /// The stages of its training.
+    pub stages: &'static [Stage],
+    /// What needs an activation with second derivatives, where something does.
+    pub(super) smooth: Option<&'static str>,
+    /// The networks that the equations take, in this order.
+    pub(super) networks: &'static [Role],
+    build: fn(&Setting<'_>) -> Result<Box<dyn Equations>>,
+}
+
+/// What equations are made from, in the networks' units.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Setting<'a> {
+    /// σ at the first snapshot, and δ.
+    pub(super) scales: Scales,
+    /// σ at the last snapshot over that at the first.
+    pub(super) final_over_first: Option<f64>,
+    /// The time from the first snapshot to the last.
+    pub(super) span: f64,
+    pub(super) options: &'a RolloutOptions,
+}
+
+impl EquationsKind {
+    /// What is known of the model before anything is computed.
+    pub fn facts(self) -> &'static Facts {
+        match self {
+            EquationsKind::MioFlow => &flow::MIOFLOW,
+            EquationsKind::Tigon => &flow::TIGON,
+            EquationsKind::DeepRuot => &deep_ruot::FACTS,
+            EquationsKind::VarRuot => &var_ruot::FACTS,
+        }
+    }
+}
+
+impl Facts {
+    /// The equations.
+    ///
+    /// # Errors
+    /// [`Error::InvalidArgument`] for a price of growth that the model does not know.
+    pub(super) fn build(&self, setting: &Setting<'_>) -> Result<Box<dyn Equations>> {
+        let price = setting.options.growth_price;
+        if !self.prices.is_empty() && !self.prices.contains(&price) {
+            let known: Vec<&str> = self.prices.iter().map(|price| price.as_str()).collect();
+            return Err(Error::argument("growth_price", price, &known.join(" or ")));
+        }
+        (self.build)(setting)
+    }
+
+    /// Whether an option of a fit means something to the model.
+    pub(super) fn takes(&self, option: &str) -> bool {
+        self.options.contains(&option)
+    }
+}
+
+/// What a chunk of particles carries.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct State {
+    /// Positions, in network units.
+    pub(super) x: Var,
+    /// ln w, a column.
+    pub(super) log_weight: Var,
+}
+
+/// How the state changes per unit of time, and what that costs, a column each.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Rates {
+    pub(super) drift: Var,
+    pub(super) growth: Option<Var>,
+    /// The cost of a unit of mass.
+    pub(super) energy: Option<Var>,
+    /// By how much the method's optimality condition is missed.
+    pub(super) residual: Option<Var>,
+}
+
+/// What of the [`Rates`] is wanted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Wanted {
+    Motion,
+    Energy,
+    EnergyAndResidual,
+}
+
+/// What equations are recorded on, and with.
+pub(super) struct Record<'a> {
+    pub(super) tape: &'a mut Tape,
+    pub(super) networks: &'a [Mlp],
+    /// What the residual's divergence or Laplacian is taken along.
+    pub(super) directions: &'a Directions,
+}
+
+/// A model's equations of motion, all in network units.
+pub(super) trait Equations: Send + Sync {
+    /// Records the rates of a chunk of particles at `time`.
+    fn rates(&self, record: &mut Record<'_>, time: f64, state: State, wanted: Wanted) -> Rates;
+
+    /// The diffusion of the particles themselves.
+    fn noise(&self) -> f64 {
+        0.0
+    }
+
+    /// σ² of the population that the particles stand for, where the model has a score.
+    fn sigma2(&self, _time: f64) -> f64 {
+        0.0
+    }
+
+    /// Whether the residual needs the Laplacian along its directions, or first derivatives only.
+    fn needs_laplacian(&self) -> bool {
+        false
+    }
+
+    /// Records by how much the learned log-density at the start misses the data's, where the method has one; a
+    /// column.
+    fn initial_error(&self, _record: &mut Record<'_>, _points: Var, _log_density: Var) -> Option<Var> {
+        None
+    }
+
+    /// The fields that the trained networks give, with the density that a stage of its own learned, if one did.
+    fn fields(&self, networks: Vec<Mlp>, density: Option<Mlp>) -> LearnedFields;
+}
+
+/// The fields that a rollout learned.
+#[derive(Debug)]
+pub(crate) struct LearnedFields {
+    pub(crate) drift: Drift,
+    pub(crate) growth: Option<Mlp>,
+    pub(crate) score: Option<Score>,
+}
+
+/// The networks of the model, taken one by one in their order.
+fn in_turn(networks: Vec<Mlp>) -> impl FnMut() -> Mlp {
+    let mut networks = networks.into_iter();
+    move || networks.next().expect("training gives a model the networks that it asked for")
+}

@@ -1,0 +1,402 @@
+//! A simulation-based fit: its stages, and the losses that they minimise.
+
+use rayon::prelude::*;
+
+use super::equations::{Equations, EquationsKind, Facts, LearnedFields, Setting};
+use super::mixture::Mixture;
+use super::path::{Cloud, Grid, InitialDraws, PathWeights, Paths, Stepping};
+use super::report::{RolloutReport, Term};
+use super::score::ScoreMatching;
+use super::snapshot::ScaledSnapshot;
+use super::solver::Scheme;
+use super::terms::{Objective, SnapshotCloud};
+use super::{EXACT_DIMS, RolloutOptions};
+use crate::dynamics::Scaling;
+use crate::error::{Result, fits_in_memory};
+use crate::exec::progress::{Reporter, Stage};
+use crate::exec::rng::{Purpose, stream};
+use crate::exec::threads::Threads;
+use crate::nn::Mlp;
+use crate::scales::Scales;
+use crate::snapshots::Snapshots;
+use crate::train::{Descended, Descent, Keep, Loss, Role, TrainingOptions};
+
+/// Rows of a batch of the density's training on bridges.
+const SCORE_ROWS: usize = 1024;
+/// The paths that bridges are drawn from are rolled out anew after this many steps.
+const FRESH_PATHS: usize = 50;
+
+/// What a rollout ends with.
+#[derive(Debug)]
+pub(crate) struct RolledOut {
+    pub(crate) fields: LearnedFields,
+    pub(crate) report: RolloutReport,
+    /// The main stage's losses, and why the fit ended early, if it did; the networks are then those of the best step before.
+    pub(crate) descended: Descended,
+}
+
+/// Trains a model on snapshots. `scales` are in the data's units.
+#[allow(clippy::too_many_arguments)] // the parts of a fit, each of one kind
+pub(crate) fn train(
+    snapshots: &Snapshots,
+    scaling: &Scaling,
+    kind: EquationsKind,
+    scales: Scales,
+    options: &RolloutOptions,
+    training: &TrainingOptions,
+    seed: u64,
+    threads: &Threads,
+    reporter: &mut Reporter<'_, '_>,
+) -> Result<RolledOut> {
+    let run = Run::new(snapshots, scaling, kind.facts(), scales, options, training, seed)?;
+    let mut networks = run.networks()?;
+    let mut paths = run.paths(&networks);
+    let mut report = RolloutReport::default();
+    let mut density = None;
+    let mut losses = vec![];
+    let mut stopped = None;
+    for &stage in run.facts.stages {
+        if stopped.is_some() {
+            break;
+        }
+        match stage {
+            Stage::PreTraining if options.pretraining_epochs > 0 => {
+                let objective = run.objective().at_snapshots_alone();
+                let (descended, _) = run.optimise(stage, objective, &mut networks, &mut paths, threads, reporter)?;
+                (report.pretraining_losses, stopped) = (descended.losses, descended.stopped);
+            }
+            Stage::Score if options.score_epochs > 0 => {
+                let own = run.facts.networks.iter().position(|&role| role == Role::LogDensity);
+                let mut separate;
+                let (moving, learner) = match own {
+                    Some(at) => networks.split_at_mut(at),
+                    None => {
+                        separate = vec![training.network(Role::LogDensity, run.dims, seed)?];
+                        (&mut networks[..], &mut separate[..])
+                    }
+                };
+                let descended = run.fit_density(moving, learner, &mut paths, threads, reporter);
+                // A density whose training broke off would be noise in the flow.
+                density = (own.is_none() && descended.stopped.is_none()).then(|| learner[0].clone());
+                (report.score_losses, stopped) = (descended.losses, descended.stopped);
+            }
+            Stage::Training => {
+                let (descended, terms) =
+                    run.optimise(stage, run.objective(), &mut networks, &mut paths, threads, reporter)?;
+                (losses, report.terms, stopped) = (descended.losses, terms, descended.stopped);
+            }
+            _ => {}
+        }
+    }
+    let fields = run.equations.fields(networks, density);
+    Ok(RolledOut { fields, report, descended: Descended { losses, stopped } })
+}
+
+/// A number of its own for the rollout of every step of every stage.
+fn run_number(stage: Stage, step: usize) -> u64 {
+    let place = match stage {
+        Stage::PreTraining => 0,
+        Stage::Score => 1,
+        _ => 2,
+    };
+    step as u64 * 3 + place
+}
+
+/// A fit's data and options, ready for use.
+pub(super) struct Run<'a> {
+    pub(super) dims: usize,
+    pub(super) grid: Grid,
+    populations: Vec<ScaledSnapshot>,
+    particles: usize,
+    facts: &'static Facts,
+    equations: Box<dyn Equations>,
+    /// The unit of length, in the data's.
+    length: f64,
+    mixture: Option<Mixture>,
+    stepping: Stepping,
+    training: &'a TrainingOptions,
+    options: &'a RolloutOptions,
+    seed: u64,
+}
+
+impl<'a> Run<'a> {
+    pub(super) fn new(
+        snapshots: &Snapshots,
+        scaling: &Scaling,
+        facts: &'static Facts,
+        scales: Scales,
+        options: &'a RolloutOptions,
+        training: &'a TrainingOptions,
+        seed: u64,
+    ) -> Result<Self> {
+        options.validate()?;
+        if let Some(what) = facts.smooth {
+            training.activation.require_smooth(what)?;
+        }
+        let Scaling { length, duration, start, .. } = *scaling;
+        let dims = snapshots.dims();
+        let marks: Vec<f64> = snapshots.times().iter().map(|t| (t - start) / duration).collect();
+        let setting = Setting {
+            // A diffusion's σ² is a squared length over a time; a δ is a length.
+            scales: Scales { sigma: scales.sigma * duration.sqrt() / length, delta: scales.delta / length },
+            final_over_first: options
+                .final_sigma
+                .filter(|_| facts.takes("final_sigma"))
+                .map(|last| last / scales.sigma),
+            span: marks[marks.len() - 1],
+            options,
+        };
+        let equations = facts.build(&setting)?;
+        let mut populations = vec![];
+        for k in 0..snapshots.len() {
+            populations.push(ScaledSnapshot::new(snapshots, k, scaling, training.batch_size)?);
+        }
+        let first = &populations[0];
+        let particles = first.weights.len().min(training.batch_size);
+        let compares_start = facts.takes("initial_density_weight") && options.initial_density_weight > 0.0;
+        let mixture =
+            compares_start.then(|| Mixture::fit(&first.x, &first.weights, dims, seed)).transpose()?;
+        let grid = Grid::new(marks, options.steps);
+        fits_in_memory("rollout_steps", options.steps, Paths::numbers(&grid, dims, particles))?;
+        Ok(Self {
+            dims,
+            populations,
+            particles,
+            facts,
+            length,
+            mixture,
+            stepping: Stepping {
+                // With noise there is Euler–Maruyama only.
+                scheme: if equations.noise() > 0.0 { Scheme::Euler } else { options.scheme },
+                resample_below: if facts.takes("resample_below") { options.resample_below } else { 0.0 },
+                probes: (dims > EXACT_DIMS).then_some(options.probes),
+                seed,
+            },
+            equations,
+            grid,
+            training,
+            options,
+            seed,
+        })
+    }
+
+    /// The model's networks, in the order in which its equations take them.
+    pub(super) fn networks(&self) -> Result<Vec<Mlp>> {
+        let network = |&role: &Role| {
+            let count = self.training.architecture(role, self.dims)?.parameter_count();
+            fits_in_memory("hidden", count, count.checked_mul(8))?;
+            self.training.network(role, self.dims, self.seed)
+        };
+        self.facts.networks.iter().map(network).collect()
+    }
+
+    pub(super) fn paths(&self, networks: &[Mlp]) -> Paths {
+        Paths::new(self.grid.clone(), self.dims, self.particles, networks)
+    }
+
+    /// The model's whole loss.
+    pub(super) fn objective(&self) -> Objective {
+        let parts = self.grid.intervals() as f64 * self.dims as f64;
+        Objective::new(self.facts, self.options, self.length, parts)
+    }
+
+    /// Minimises an objective by Adam and leaves the networks with the best parameters that were met.
+    fn optimise(
+        &self,
+        stage: Stage,
+        objective: Objective,
+        networks: &mut [Mlp],
+        paths: &mut Paths,
+        threads: &Threads,
+        reporter: &mut Reporter<'_, '_>,
+    ) -> Result<(Descended, Vec<Term>)> {
+        let steps = if stage == Stage::PreTraining { self.options.pretraining_epochs } else { self.training.epochs };
+        let descent = self.descent(stage, steps, Keep::Best { noisy: self.is_noisy() });
+        let mut loss = RolloutLoss::new(self, stage, objective, networks, paths);
+        let descended = descent.run(networks, &mut loss, threads, reporter);
+        let terms = loss.terms(descended.losses.len());
+        Ok((descended, terms))
+    }
+
+    /// Trains the density's network on bridges between rolled-out clouds; `moving` are the networks that move them.
+    fn fit_density(
+        &self,
+        moving: &[Mlp],
+        density: &mut [Mlp],
+        paths: &mut Paths,
+        threads: &Threads,
+        reporter: &mut Reporter<'_, '_>,
+    ) -> Descended {
+        let descent =
+            self.descent(Stage::Score, self.options.score_epochs, Keep::Average(self.training.ema));
+        let mut loss = DensityLoss {
+            run: self,
+            moving,
+            paths,
+            matching: ScoreMatching::new(SCORE_ROWS, self.dims, &density[0]),
+            gradient: vec![0.0; density[0].parameters().len()],
+        };
+        descent.run(density, &mut loss, threads, reporter)
+    }
+
+    fn descent(&self, stage: Stage, steps: usize, keep: Keep) -> Descent {
+        Descent { stage, steps, schedule: self.training.schedule_over(steps), clip: self.training.clip, keep }
+    }
+
+    /// Whether the same parameters have another loss at another step.
+    fn is_noisy(&self) -> bool {
+        self.equations.noise() > 0.0
+            || self.mixture.is_some()
+            || self.stepping.probes.is_some()
+            || self.populations.iter().any(|population| population.target.is_none())
+    }
+
+    /// The particles at the first snapshot: all its cells, or a sample of them.
+    fn start(&self, run: u64) -> Cloud {
+        let first = &self.populations[0];
+        let rows = first.sample(self.particles, (self.seed, run, 0));
+        let (x, weights) = first.rows(&rows, self.dims);
+        Cloud { x, log_weight: weights.iter().map(|&w| libm::log(w) as f32).collect() }
+    }
+
+    fn sample_target(&self, k: usize, run: u64) -> Result<SnapshotCloud> {
+        let population = &self.populations[k];
+        let rows = population.sample(self.training.batch_size, (self.seed, run, k as u64));
+        let (x, weights) = population.rows(&rows, self.dims);
+        SnapshotCloud::new(&x, &weights, self.dims, population.mass)
+    }
+
+    fn initial_draws(&self, weights: &PathWeights, run: u64) -> Option<InitialDraws> {
+        let mixture = self.mixture.as_ref().filter(|_| weights.initial > 0.0)?;
+        let mut rng = stream(self.seed, Purpose::Rollout, run, u64::MAX);
+        let mut draws = InitialDraws::default();
+        let mut x = vec![0.0; self.dims];
+        for _ in 0..self.particles {
+            mixture.draw(&mut rng, &mut x);
+            draws.points.extend(x.iter().map(|&x| x as f32));
+            draws.log_density.push(mixture.log_density(&x) as f32);
+        }
+        Some(draws)
+    }
+}
+
+/// The loss of rolled-out particles, differentiated through the solver's steps.
+pub(super) struct RolloutLoss<'a> {
+    run: &'a Run<'a>,
+    stage: Stage,
+    objective: Objective,
+    paths: &'a mut Paths,
+    gradients: Vec<Vec<f32>>,
+    /// The terms' values, step after step.
+    values: Vec<f64>,
+}
+
+impl<'a> RolloutLoss<'a> {
+    pub(super) fn new(
+        run: &'a Run<'a>,
+        stage: Stage,
+        objective: Objective,
+        networks: &[Mlp],
+        paths: &'a mut Paths,
+    ) -> Self {
+        let gradients = networks.iter().map(|network| vec![0.0; network.parameters().len()]).collect();
+        Self { run, stage, objective, paths, gradients, values: vec![] }
+    }
+
+    /// The terms along the first `steps` steps.
+    fn terms(&self, steps: usize) -> Vec<Term> {
+        let names = self.objective.names();
+        let values = |k: usize| self.values.iter().skip(k).step_by(names.len()).take(steps).copied().collect();
+        names.iter().enumerate().map(|(k, &name)| Term { name, values: values(k) }).collect()
+    }
+
+    /// How the particles at the end of an interval reconstruct its snapshot, and its share of the loss's derivative.
+    fn compare(&self, interval: usize, number: u64) -> Result<(Vec<f64>, Cloud)> {
+        let mut cloud = Cloud::default();
+        self.paths.end_of(interval, &mut cloud);
+        let sampled;
+        let target = match &self.run.populations[interval + 1].target {
+            Some(target) => target,
+            None => {
+                sampled = self.run.sample_target(interval + 1, number)?;
+                &sampled
+            }
+        };
+        let (values, mut derivative) = self.objective.compare(&cloud, target)?;
+        let share = 1.0 / self.run.grid.intervals() as f32;
+        derivative.x.iter_mut().chain(&mut derivative.log_weight).for_each(|d| *d *= share);
+        Ok((values, derivative))
+    }
+}
+
+impl Loss for RolloutLoss<'_> {
+    fn evaluate(&mut self, step: usize, networks: &[Mlp]) -> Result<f64> {
+        let run = self.run;
+        let number = run_number(self.stage, step);
+        self.paths.forward(&*run.equations, networks, &run.stepping, number, &run.start(number))?;
+
+        let intervals = run.grid.intervals();
+        // The largest problems first, so that threads end together.
+        let mut order: Vec<usize> = (0..intervals).collect();
+        order.sort_by_key(|&interval| std::cmp::Reverse(run.populations[interval + 1].weights.len()));
+        let mut compared: Vec<(usize, Result<(Vec<f64>, Cloud)>)> = order
+            .into_par_iter()
+            .with_max_len(1)
+            .map(|interval| (interval, self.compare(interval, number)))
+            .collect();
+        compared.sort_by_key(|(interval, _)| *interval);
+        let mut at_marks = Vec::with_capacity(intervals);
+        let mut means = vec![0.0; self.objective.count_at_snapshots()];
+        for (_, compared) in compared {
+            let (values, derivative) = compared?;
+            means.iter_mut().zip(values).for_each(|(mean, value)| *mean += value / intervals as f64);
+            at_marks.push(derivative);
+        }
+        let weights = self.objective.along_paths();
+        let draws = run.initial_draws(weights, number);
+        self.gradients.iter_mut().for_each(|gradient| gradient.fill(0.0));
+        let costs = self.paths.backward(
+            &*run.equations,
+            networks,
+            &run.stepping,
+            number,
+            weights,
+            &at_marks,
+            draws.as_ref(),
+            &mut self.gradients,
+        );
+        Ok(self.objective.total(&means, &costs, &mut self.values))
+    }
+
+    fn gradient(&mut self, network: usize) -> &mut [f32] {
+        &mut self.gradients[network]
+    }
+}
+
+/// The loss of the density's network, on bridges along rolled-out paths.
+struct DensityLoss<'a> {
+    run: &'a Run<'a>,
+    moving: &'a [Mlp],
+    paths: &'a mut Paths,
+    matching: ScoreMatching,
+    gradient: Vec<f32>,
+}
+
+impl Loss for DensityLoss<'_> {
+    fn evaluate(&mut self, step: usize, networks: &[Mlp]) -> Result<f64> {
+        let run = self.run;
+        if step.is_multiple_of(FRESH_PATHS) {
+            let number = run_number(Stage::Score, step);
+            let start = run.start(number);
+            self.paths.forward(&*run.equations, self.moving, &run.stepping, number, &start)?;
+            self.matching.take(self.paths);
+        }
+        self.gradient.fill(0.0);
+        let sigma2 = |time: f64| run.equations.sigma2(time);
+        Ok(self.matching.evaluate(&networks[0], &sigma2, (run.seed, step), &mut self.gradient))
+    }
+
+    fn gradient(&mut self, _network: usize) -> &mut [f32] {
+        &mut self.gradient
+    }
+}

@@ -1,0 +1,35 @@
+//! What a simulation-based fit tells beside its losses.
+
+/// How the stages of a simulation-based fit went, beside the losses of its main stage.
+#[derive(Debug, Clone, PartialEq, Default)]
+#[non_exhaustive]
+pub struct RolloutReport {
+    /// The losses of the pre-training on the reconstruction.
+    pub pretraining_losses: Vec<f64>,
+    /// The losses of the density's training on bridges.
+    pub score_losses: Vec<f64>,
+    /// The terms of the main stage's loss, in their order.
+    pub terms: Vec<Term>,
+}
+
+/// One term of a loss along its training, before its weight.
+#[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
+pub struct Term {
+    /// What it is called: `transport`, `mass`, `local_mass`, `energy`, `residual` or `initial_density`.
+    pub name: &'static str,
+    /// Its value at every training step.
+    pub values: Vec<f64>,
+}
+
+impl RolloutReport {
+    /// The values of a term at every training step; none of a term that the loss does not have.
+    pub fn term(&self, name: &str) -> Option<&[f64]> {
+        self.terms.iter().find(|term| term.name == name).map(|term| &term.values[..])
+    }
+
+    /// The terms of the last step's loss, by name.
+    pub fn last_terms(&self) -> impl Iterator<Item = (&'static str, f64)> {
+        self.terms.iter().filter_map(|term| Some((term.name, *term.values.last()?)))
+    }
+}

@@ -1,0 +1,12 @@
+//! The one optimiser of the crate: [`descent`] takes networks down a loss by Adam, whatever the loss is.
+//!
+//! What differs between methods is the loss, which `matching` and `rollout` give; how networks are shaped and how they
+//! are trained is told by [`TrainingOptions`].
+
+mod descent;
+mod network;
+mod options;
+
+pub(crate) use descent::{Descended, Descent, Keep, Loss};
+pub(crate) use network::Role;
+pub use options::{IntervalWeighting, TrainingOptions};

@@ -1,0 +1,96 @@
+//! How networks are shaped and trained.
+
+use crate::error::{Error, Result, fits_in_memory, positive};
+use crate::named::named;
+use crate::nn::{Activation, Schedule};
+
+/// How much each interval between snapshots counts in the loss.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum IntervalWeighting {
+    /// All intervals count the same.
+    #[default]
+    Uniform,
+    /// An interval counts by the mass at its start.
+    Mass,
+}
+
+named!(IntervalWeighting, "interval_weighting", Uniform = "uniform", Mass = "mass");
+
+/// How networks are shaped and trained.
+#[derive(Debug, Clone, PartialEq)]
+pub struct TrainingOptions {
+    /// Training steps.
+    pub epochs: usize,
+    /// Pairs drawn a step, for each interval.
+    pub batch_size: usize,
+    /// Hidden widths of the velocity network.
+    pub hidden: Vec<usize>,
+    /// Hidden widths of the growth network; as the velocity's where absent.
+    pub growth_hidden: Option<Vec<usize>>,
+    /// Hidden widths of the score network; as the velocity's where absent.
+    pub score_hidden: Option<Vec<usize>>,
+    /// The function of the hidden units.
+    pub activation: Activation,
+    /// Adam's learning rate at the first step.
+    pub learning_rate: f64,
+    /// The rate that a cosine takes it down to at the last step; constant where absent.
+    pub final_learning_rate: Option<f64>,
+    /// Decay of the parameters' moving average, which is the model that a fit returns; 0 for the parameters themselves.
+    pub ema: f64,
+    /// The gradient's norm, over all networks, is clipped to this where given.
+    pub clip: Option<f64>,
+    /// How much each interval counts.
+    pub interval_weighting: IntervalWeighting,
+}
+
+impl Default for TrainingOptions {
+    /// The published recipe: 3000 steps of 400 pairs an interval, Adam from 5e-3 down to 1e-5 by a cosine, moving average
+    /// 0.995, five hidden layers of 256 (three for growth), LeakyReLU.
+    fn default() -> Self {
+        Self {
+            epochs: 3000,
+            batch_size: 400,
+            hidden: vec![256; 5],
+            growth_hidden: Some(vec![256; 3]),
+            score_hidden: None,
+            activation: Activation::LeakyRelu,
+            learning_rate: 5e-3,
+            final_learning_rate: Some(1e-5),
+            ema: 0.995,
+            clip: None,
+            interval_weighting: IntervalWeighting::Uniform,
+        }
+    }
+}
+
+impl TrainingOptions {
+    /// Checks all values.
+    ///
+    /// # Errors
+    /// [`Error::InvalidArgument`] naming the option.
+    pub fn validate(&self) -> Result<()> {
+        for (name, value) in [("epochs", self.epochs), ("batch_size", self.batch_size)] {
+            if value == 0 {
+                return Err(Error::argument(name, value, "at least 1"));
+            }
+        }
+        // One loss a step is kept.
+        fits_in_memory("epochs", self.epochs, self.epochs.checked_mul(2))?;
+        self.schedule_over(self.epochs).validate()?;
+        if !(0.0..1.0).contains(&self.ema) {
+            return Err(Error::argument("ema", self.ema, "at least 0 and below 1"));
+        }
+        if let Some(clip) = self.clip {
+            positive("clip", clip)?;
+        }
+        Ok(())
+    }
+
+    /// The learning rate of a stage of `epochs` steps.
+    pub(crate) fn schedule_over(&self, epochs: usize) -> Schedule {
+        match self.final_learning_rate {
+            Some(end) => Schedule::Cosine { start: self.learning_rate, end, steps: epochs },
+            None => Schedule::Constant(self.learning_rate),
+        }
+    }
+}
