@@ -11,8 +11,8 @@ use std::hint::black_box;
 use std::time::Instant;
 
 use chreode::datasets::BranchingTree;
-use chreode::dynamics::{ClosedForm, FieldValues, Fields, Scratch};
 use chreode::exec::rng::{Purpose, normals, stream, uniform};
+use chreode::fields::{ClosedForm, FieldValues, Fields, Scratch};
 use chreode::simulate::branching;
 use chreode::simulate::ode::{self, Solver};
 use chreode::simulate::{BLOCK, Particles, sde};

@@ -46,14 +46,13 @@ pub mod bridge;
 pub mod capi;
 pub mod datasets;
 pub mod device;
-pub mod dynamics;
 pub mod error;
 pub mod evaluate;
 pub mod exec;
-pub mod growth_law;
+pub mod fields;
 pub mod matching;
 pub mod method;
-pub mod model_file;
+pub mod model;
 mod named;
 pub mod nn;
 pub mod options;
@@ -61,9 +60,10 @@ pub mod rollout;
 pub mod simulate;
 pub mod snapshots;
 pub mod transport;
+pub mod units;
 
-pub use dynamics::{Dynamics, Fields};
 pub use error::{Error, Result};
+pub use fields::{Dynamics, Fields};
 pub use method::{FitOptions, Method, fit};
 pub use snapshots::Snapshots;
 

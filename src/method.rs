@@ -10,12 +10,13 @@ use rand::seq::SliceRandom;
 
 use crate::bridge::Bridge;
 use crate::device::{Device, Opened};
-use crate::dynamics::{Drift, Dynamics, ModelInfo, Scaling, Score};
 use crate::error::{Error, Result, positive};
 use crate::exec::progress::{Progress, ProgressFn, Reporter};
 use crate::exec::rng::{Purpose, stream};
 use crate::exec::threads::Threads;
+use crate::fields::{Drift, Dynamics, Score};
 use crate::matching::{Interval, IntervalWeighting, TrainingOptions, train};
+use crate::model::ModelInfo;
 use crate::named::named;
 use crate::nn::Activation;
 use crate::rollout::{self, GrowthPrice, Model, RolloutOptions, RolloutReport};
@@ -27,6 +28,7 @@ use crate::transport::pricing::nearest_distances;
 use crate::transport::sampling::PairSampler;
 use crate::transport::sinkhorn::{self, SinkhornOptions};
 use crate::transport::{Cost, PointCloud, Problem, Report, Solution};
+use crate::units::Scaling;
 
 /// A published method.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

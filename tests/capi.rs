@@ -18,7 +18,7 @@ use chreode::capi::snapshots::*;
 use chreode::capi::status::chreode_status::*;
 use chreode::capi::status::*;
 use chreode::capi::transport::*;
-use chreode::dynamics::{Dynamics, FieldValues, Fields, Scratch};
+use chreode::fields::{Dynamics, FieldValues, Fields, Scratch};
 use proptest::prelude::*;
 
 fn message() -> String {

@@ -5,9 +5,9 @@
 //! them.
 
 use chreode::Error;
-use chreode::dynamics::{ClosedForm, FieldValues, Fields, Scratch};
 use chreode::exec::rng::{Purpose, stream};
 use chreode::exec::threads::with_threads;
+use chreode::fields::{ClosedForm, FieldValues, Fields, Scratch};
 use chreode::simulate::branching::{self, BirthDeath, Motion};
 use chreode::simulate::lineage::{Fate, Lineage};
 use chreode::simulate::ode::{self, Solver, Tolerance};

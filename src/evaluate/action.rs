@@ -2,8 +2,8 @@
 
 use rayon::prelude::*;
 
-use crate::dynamics::{FieldValues, Fields, Scratch};
 use crate::error::{Error, Result, positive};
+use crate::fields::{FieldValues, Fields, Scratch};
 use crate::simulate::{BLOCK, Particles, ode};
 use crate::snapshots::Snapshots;
 
@@ -67,7 +67,7 @@ fn weighted_cost(fields: &dyn Fields, particles: &Particles, delta: f64) -> f64 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::dynamics::ClosedForm;
+    use crate::fields::ClosedForm;
     use crate::snapshots::MatrixView;
 
     #[test]

@@ -1,8 +1,8 @@
 //! Hold-one-out: how well a snapshot is predicted by a model that has not seen it.
 
 use super::{EvaluationOptions, TimePoint, evaluate};
-use crate::dynamics::Fields;
 use crate::error::{Error, Result};
+use crate::fields::Fields;
 use crate::snapshots::Snapshots;
 
 /// For each of `times` in turn: learns without the snapshot there and measures the prediction of it, from all cells of the

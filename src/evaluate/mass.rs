@@ -2,8 +2,8 @@
 
 use rayon::prelude::*;
 
-use crate::dynamics::{FieldValues, Fields, Scratch};
 use crate::error::{Error, Result, positive};
+use crate::fields::{FieldValues, Fields, Scratch};
 use crate::simulate::BLOCK;
 use crate::snapshots::Snapshots;
 
@@ -72,7 +72,7 @@ fn correlation(a: &[f64], b: &[f64]) -> Option<f64> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::dynamics::ClosedForm;
+    use crate::fields::ClosedForm;
     use crate::snapshots::MatrixView;
 
     fn snapshots() -> Snapshots {

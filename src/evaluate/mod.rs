@@ -9,8 +9,8 @@ pub mod wasserstein;
 use rayon::prelude::*;
 
 use crate::device::Device;
-use crate::dynamics::Fields;
 use crate::error::{Error, Result};
+use crate::fields::Fields;
 use crate::simulate::{Particles, branching, ode, placement, resampling, sde};
 use crate::snapshots::{MatrixView, Snapshots};
 use crate::transport::PointCloud;

@@ -1,8 +1,8 @@
 //! An evaluation as its options describe it.
 
 use super::{Evaluation, EvaluationOptions, Mode, evaluate};
-use crate::dynamics::Dynamics;
 use crate::error::Result;
+use crate::fields::Dynamics;
 use crate::simulate::simulation::{Process, Simulation};
 use crate::snapshots::Snapshots;
 

@@ -6,10 +6,10 @@ use rayon::prelude::*;
 
 use super::train::Interval;
 use crate::bridge::{Bridge, BridgeState};
-use crate::dynamics::Scaling;
 use crate::exec::rng::{Purpose, stream};
 use crate::snapshots::Snapshots;
 use crate::transport::sampling::Draw;
+use crate::units::Scaling;
 
 /// Rows drawn by one task from one random stream, whatever the thread count.
 const TASK_ROWS: usize = 64;
@@ -45,7 +45,7 @@ pub(super) struct Source<'a> {
     pub(super) intervals: &'a [Interval],
     pub(super) bridge: Bridge,
     pub(super) scaling: &'a Scaling,
-    /// The data's unit of the score, as in [`Dynamics::score_unit`](crate::dynamics::Dynamics).
+    /// The data's unit of the score, as in [`Dynamics::score_unit`](crate::fields::Dynamics).
     pub(super) score_unit: f64,
     pub(super) rows_per_interval: usize,
     pub(super) seed: u64,

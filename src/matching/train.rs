@@ -5,16 +5,17 @@ use std::time::Instant;
 
 use super::batch::{Batch, Row, Source};
 use crate::bridge::Bridge;
-use crate::dynamics::{Dynamics, Scaling};
 use crate::error::{Error, Result, fits_in_memory, positive};
 use crate::exec::progress::{Progress, Reporter};
 use crate::exec::threads::Threads;
+use crate::fields::Dynamics;
 use crate::named::named;
 use crate::nn::{
     Activation, Adam, Architecture, BatchGradient, Mlp, MovingAverage, Schedule, clip_gradients,
 };
 use crate::snapshots::Snapshots;
 use crate::transport::sampling::PairSampler;
+use crate::units::Scaling;
 
 /// How much each interval between snapshots counts in the loss.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]

@@ -15,15 +15,16 @@ use super::score::ScoreMatching;
 use super::solver::Equations;
 use super::var_ruot::VarRuot;
 use super::{EXACT_DIMS, GrowthPrice, Model, RolloutOptions, Scheme};
-use crate::dynamics::{Drift, Scaling, Score};
 use crate::error::{Error, Result, fits_in_memory};
 use crate::exec::progress::{Progress, Reporter};
 use crate::exec::rng::{Purpose, stream};
 use crate::exec::threads::Threads;
-use crate::growth_law::GrowthLaw;
+use crate::fields::GrowthLaw;
+use crate::fields::{Drift, Score};
 use crate::matching::TrainingOptions;
 use crate::nn::{Adam, Mlp, MovingAverage, clip_gradients};
 use crate::snapshots::Snapshots;
+use crate::units::Scaling;
 
 /// Rows of a batch of the density's training on bridges.
 const SCORE_ROWS: usize = 1024;

@@ -1,7 +1,7 @@
 //! Var-RUOT: one potential, from which motion and growth follow by the optimality conditions.
 
 use super::solver::{Equations, Rates, Record, State, Wanted};
-use crate::growth_law::GrowthLaw;
+use crate::fields::GrowthLaw;
 
 /// The necessary conditions of regularised unbalanced optimal transport (Sun et al., NeurIPS 2025):
 ///

@@ -8,9 +8,9 @@ use super::{
     BLOCK, Interval, Particles, Step, Trajectory, check_finite, fill_state, for_each_block, lanes, ode,
     report, runs_backward, sde,
 };
-use crate::dynamics::Fields;
 use crate::error::{Error, Result};
 use crate::exec::rng::{ChaCha8Rng, Purpose, stream, uniform};
+use crate::fields::Fields;
 use crate::named::named;
 
 /// How particles move between divisions.

@@ -22,8 +22,8 @@ pub mod simulation;
 
 use rayon::prelude::*;
 
-use crate::dynamics::{FieldValues, Fields, Scratch};
 use crate::error::{Error, Result, positive};
+use crate::fields::{FieldValues, Fields, Scratch};
 use crate::snapshots::Snapshots;
 
 /// The number of particles that are integrated together. Fixed, so that the fields are evaluated over the

@@ -6,9 +6,9 @@ use super::{
     BLOCK, BlockFields, Interval, Particles, Step, Trajectory, check_finite, fill_state, record,
     runs_backward,
 };
-use crate::dynamics::Fields;
 use crate::error::{Error, Result, positive};
 use crate::exec::simd::vectorised;
+use crate::fields::Fields;
 
 /// How the probability flow is integrated.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -75,7 +75,7 @@ impl Default for Tolerance {
 ///
 /// # Example
 /// ```
-/// use chreode::dynamics::ClosedForm;
+/// use chreode::fields::ClosedForm;
 /// use chreode::simulate::{Particles, ode};
 /// // Cells flow towards 0 at rate 1 and double in unit time.
 /// let fields = ClosedForm {

@@ -11,10 +11,10 @@ use super::lineage::Lineage;
 use super::ode::Solver;
 use super::{Interval, Particles, Step, Trajectory, fill_state, report, resampling, runs_backward, sde};
 use crate::device::cuda::{self, Fault, Gpu, Layer, Program, Role, Rule, Stepper, Steps};
-use crate::dynamics::{Drift, Dynamics, Fields, Score};
 use crate::error::{Error, Result};
 use crate::exec::rng::{Purpose, stream};
-use crate::growth_law::GrowthLaw;
+use crate::fields::GrowthLaw;
+use crate::fields::{Drift, Dynamics, Fields, Score};
 use crate::nn::{Activation, Mlp};
 
 /// [`ode::integrate`](super::ode::integrate) by a rule of equal steps.

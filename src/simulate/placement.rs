@@ -9,8 +9,8 @@ use super::ode::{self, Solver};
 use super::on_device;
 use super::{Particles, Trajectory, sde};
 use crate::device::{Device, Opened};
-use crate::dynamics::Fields;
 use crate::error::Result;
+use crate::fields::Fields;
 
 /// Particles from which on a device gains.
 const ENOUGH: usize = 1 << 14;
@@ -80,7 +80,7 @@ fn open(device: Device, fields: &dyn Fields, start: &Particles) -> Result<Opened
 
 /// The fields as a device can evaluate them.
 #[cfg(feature = "cuda")]
-fn learned(fields: &dyn Fields) -> Result<&crate::dynamics::Dynamics> {
+fn learned(fields: &dyn Fields) -> Result<&crate::fields::Dynamics> {
     fields.learned().ok_or_else(|| {
         let allowed = "learned ones on a device: fields that are given as functions run on the CPU";
         crate::error::Error::argument("the fields", "functions", allowed)

@@ -4,9 +4,9 @@ use super::{
     BlockFields, Interval, Particles, Step, Trajectory, check_finite, fill_state, for_each_block, lanes,
     report, resampling, runs_backward,
 };
-use crate::dynamics::Fields;
 use crate::error::{Error, Result};
 use crate::exec::rng::{Purpose, normals, stream};
+use crate::fields::Fields;
 
 /// How the diffusion is simulated.
 #[derive(Debug, Clone, Copy, PartialEq)]

@@ -3,8 +3,8 @@
 use super::lineage::Lineage;
 use super::{Particles, Trajectory, branching, ode, placement, resampling, sde};
 use crate::device::Device;
-use crate::dynamics::Fields;
 use crate::error::Result;
+use crate::fields::Fields;
 use crate::named::named;
 
 /// What moves.

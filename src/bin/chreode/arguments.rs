@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use chreode::dynamics::{Dynamics, Fields};
+use chreode::fields::{Dynamics, Fields};
 use chreode::options::{Default, Entry, Kind, Settings, Target};
 use chreode::snapshots::Snapshots;
 use clap::builder::PossibleValuesParser;

@@ -3,10 +3,10 @@
 use std::path::PathBuf;
 
 use chreode::datasets::GeneNetwork;
-use chreode::dynamics::Dynamics;
 use chreode::evaluate::mass::growth_correlation;
 use chreode::evaluate::protocol::Protocol;
 use chreode::evaluate::{Evaluation, EvaluationOptions, Statistic, TimePoint, evaluate};
+use chreode::fields::Dynamics;
 use chreode::simulate::simulation::Process;
 use chreode::snapshots::Snapshots;
 use clap::{Args, ValueEnum};

@@ -2,9 +2,9 @@
 
 use std::path::PathBuf;
 
-use chreode::dynamics::Dynamics;
 use chreode::exec::files::write_atomically;
 use chreode::exec::rng::{Purpose, stream, uniform};
+use chreode::fields::Dynamics;
 use chreode::simulate::Particles;
 use chreode::simulate::lineage::{Fate, Lineage};
 use chreode::simulate::simulation::{Outcome, Process, Simulation};

@@ -1,8 +1,8 @@
 //! What a report shows of a model: everything that has to be computed before anything is drawn.
 
 use chreode::device::Device;
-use chreode::dynamics::{Dynamics, FieldValues, Fields, Scratch};
 use chreode::evaluate::{Evaluation, EvaluationOptions, Mode, evaluate};
+use chreode::fields::{Dynamics, FieldValues, Fields, Scratch};
 use chreode::method::{self, FitOptions, FitReport};
 use chreode::simulate::branching::{self, Population};
 use chreode::simulate::simulation::Simulation;

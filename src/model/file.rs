@@ -11,11 +11,12 @@ use std::path::Path;
 use safetensors::tensor::{Dtype, SafeTensors, TensorView, serialize};
 use serde_json::{Value, json};
 
-use crate::dynamics::{Drift, Dynamics, ModelInfo, Scaling, Score};
+use super::ModelInfo;
 use crate::error::{Error, Result};
 use crate::exec::files::write_atomically;
-use crate::growth_law::GrowthLaw;
+use crate::fields::{Drift, Dynamics, GrowthLaw, Score};
 use crate::nn::{Activation, Architecture, Mlp};
+use crate::units::Scaling;
 
 /// The newest version of the format that this library reads and writes.
 ///
