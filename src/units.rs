@@ -43,6 +43,11 @@ impl Scaling {
         }
     }
 
+    /// The factor from a score network's output, which is of order one, to s, for the diffusion `sigma`.
+    pub(crate) fn score_unit(&self, sigma: f64) -> f64 {
+        sigma / self.duration.sqrt()
+    }
+
     /// The network input for `points` at `time`: rows (t, x) in network units.
     pub(crate) fn write_row(&self, time: f64, point: &[f32], row: &mut [f32]) {
         row[0] = ((time - self.start) / self.duration) as f32;

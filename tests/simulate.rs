@@ -297,7 +297,7 @@ fn a_backward_brownian_bridge_starts_where_it_began() {
 }
 
 /// Founder by founder, how many descendants live at the end.
-fn family_sizes(population: &branching::Population) -> Vec<usize> {
+fn family_sizes(population: &branching::BranchingTrajectory) -> Vec<usize> {
     let mut sizes = vec![0; population.lineage.founders()];
     for &id in &population.trajectory.frames.last().unwrap().ids {
         sizes[population.lineage.founder(id) as usize] += 1;

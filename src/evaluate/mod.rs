@@ -11,7 +11,7 @@ use rayon::prelude::*;
 use crate::device::Device;
 use crate::error::{Error, Result};
 use crate::fields::Fields;
-use crate::simulate::{Particles, branching, ode, placement, resampling, sde};
+use crate::simulate::{Particles, backend, branching, ode, resampling, sde};
 use crate::snapshots::{MatrixView, Snapshots};
 use crate::transport::PointCloud;
 
@@ -151,16 +151,19 @@ fn predict(
     options: &EvaluationOptions,
     seed: u64,
 ) -> Result<Vec<Particles>> {
-    let device = options.device;
+    let open = |adaptive| backend::open(options.device, fields, start.len(), adaptive);
     match options.mode {
-        Mode::Ode(solver) => Ok(placement::flow(device, fields, start, times, &solver)?.frames),
+        Mode::Ode(solver) => {
+            let adaptive = matches!(solver, ode::Solver::DormandPrince(_));
+            Ok(open(adaptive)?.flow(start, times, &solver)?.frames)
+        }
         Mode::Sde { step } => {
-            Ok(placement::diffusion(device, fields, start, times, &sde::Options::new(step, seed))?.frames)
+            Ok(open(false)?.diffusion(start, times, &sde::Options::new(step, seed))?.frames)
         }
         Mode::Branching { step, motion, turnover, max_population } => {
             let options = branching::Options { step, seed, motion, turnover, max_population };
             let start = resampling::equal(start, seed)?;
-            Ok(placement::population(device, fields, &start, times, &options)?.trajectory.frames)
+            Ok(open(false)?.branching(&start, times, &options)?.trajectory.frames)
         }
     }
 }

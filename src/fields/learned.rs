@@ -1,6 +1,7 @@
 //! Fields that were learned: what every method gives.
 
-use super::{FieldValues, Fields, GrowthLaw, Scratch};
+use super::compiled::apply;
+use super::{Compiled, FieldValues, Fields, GrowthLaw, Scratch};
 use crate::error::{Error, Result};
 use crate::model::ModelInfo;
 use crate::nn::Mlp;
@@ -24,21 +25,17 @@ pub(crate) enum Drift {
 /// How the score drift s = (σ²/2) ∇ ln p is learned.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Score {
-    /// s itself, in units of [`Dynamics::score_unit`]: d outputs.
+    /// s itself, in units of [`Scaling::score_unit`]: d outputs.
     Drift(Mlp),
     /// ln p, up to a constant: one output (Zhang, Li, Zhou, ICLR 2025, DeepRUOT, whose scalar s is (σ²/2) ln p).
     LogDensity(Mlp),
 }
 
-/// Learned fields: a few networks, and the change of units around them.
+/// Learned fields: a few networks, the change of units around them, and what they were made with.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Dynamics {
     pub(crate) info: ModelInfo,
-    pub(crate) scaling: Scaling,
-    pub(crate) drift: Drift,
-    /// g, one output, where no potential gives it.
-    pub(crate) growth: Option<Mlp>,
-    pub(crate) score: Option<Score>,
+    pub(crate) compiled: Compiled,
 }
 
 impl Dynamics {
@@ -67,21 +64,21 @@ impl Dynamics {
                 info.sigma
             )));
         }
-        let model = Self { info, scaling, drift, growth, score };
-        let dims = model.dims();
-        for (name, network) in model.networks() {
-            let outputs = if ["velocity", "score"].contains(&name) { dims } else { 1 };
-            let shape = network.architecture();
+        let compiled = Compiled::new(scaling, info.diffusion(), drift, growth, score);
+        let dims = compiled.dims();
+        for network in &compiled.networks {
+            let (shape, outputs) = (network.mlp.architecture(), network.role.outputs(dims));
             if shape.inputs != dims + 1 || shape.outputs != outputs {
                 return Err(Error::InvalidData(format!(
-                    "the {name} network takes {} numbers to {}; for {dims} dimensions it must take {} to {outputs}",
+                    "the {} network takes {} numbers to {}; for {dims} dimensions it must take {} to {outputs}",
+                    network.role.name(),
                     shape.inputs,
                     shape.outputs,
                     dims + 1
                 )));
             }
         }
-        Ok(model)
+        Ok(Self { info, compiled })
     }
 
     /// What the model was made with.
@@ -91,17 +88,17 @@ impl Dynamics {
 
     /// Whether a growth rate was learned; without, g = 0.
     pub fn has_growth(&self) -> bool {
-        self.growth.is_some() || matches!(self.drift, Drift::Potential { .. })
+        self.compiled.has_growth()
     }
 
     /// Whether a score drift was learned; without, s = 0.
     pub fn has_score(&self) -> bool {
-        self.score.is_some()
+        self.compiled.has_score()
     }
 
     /// Whether the model has a [`landscape`](Self::landscape).
     pub fn has_landscape(&self) -> bool {
-        matches!(self.drift, Drift::Potential { .. }) || matches!(self.score, Some(Score::LogDensity(_)))
+        self.compiled.networks.iter().any(|network| network.role.is_differentiated())
     }
 
     /// Waddington's landscape at time `time` and the rows of `points` (row-major, n × d), into `values`, one a point:
@@ -120,171 +117,41 @@ impl Dynamics {
         values: &mut [f32],
         scratch: &mut Scratch,
     ) -> Result<()> {
-        let Scaling { length, duration, .. } = self.scaling;
-        let (network, unit) = match (&self.drift, &self.score) {
-            (Drift::Potential { network, .. }, _) => (network, length * length / duration),
-            (Drift::Velocity(_), Some(Score::LogDensity(network))) => {
-                (network, 0.5 * self.sigma(time).powi(2))
-            }
-            (Drift::Velocity(_), _) => {
-                let allowed = "one that learns a landscape: deep-ruot or var-ruot";
-                return Err(Error::argument("the model's method", &self.info.method, allowed));
-            }
+        let Some((network, unit)) = self.compiled.landscape(time) else {
+            let allowed = "one that learns a landscape: deep-ruot or var-ruot";
+            return Err(Error::argument("the model's method", &self.info.method, allowed));
         };
         let dims = self.dims();
         if points.len() != values.len() * dims {
             let allowed = format!("{dims} for each of {} values", values.len());
             return Err(Error::argument("the number of coordinates", points.len(), &allowed));
         }
-        let input = self.network_input(time, points, &mut scratch.input);
-        apply(network, input, -unit, values, &mut scratch.layers);
+        let input = self.compiled.network_input(time, points, &mut scratch.input);
+        apply(network, input, unit, values, &mut scratch.layers);
         Ok(())
     }
 
     /// The number of trained parameters.
     pub fn parameter_count(&self) -> usize {
-        self.networks().map(|(_, network)| network.parameters().len()).sum()
-    }
-
-    /// The networks, by the names that they have in a model file.
-    pub(crate) fn networks(&self) -> impl Iterator<Item = (&'static str, &Mlp)> {
-        let drift = match &self.drift {
-            Drift::Velocity(network) => ("velocity", network),
-            Drift::Potential { network, .. } => ("potential", network),
-        };
-        let score = self.score.as_ref().map(|score| match score {
-            Score::Drift(network) => ("score", network),
-            Score::LogDensity(network) => ("log_density", network),
-        });
-        [Some(drift), self.growth.as_ref().map(|network| ("growth", network)), score].into_iter().flatten()
-    }
-
-    /// The factor from the score network's output, which is of order one, to s.
-    pub(crate) fn score_unit(sigma: f64, scaling: &Scaling) -> f64 {
-        sigma / scaling.duration.sqrt()
-    }
-
-    /// The rows (t, x) of `points`, in network units.
-    fn network_input<'a>(&self, time: f64, points: &[f32], input: &'a mut Vec<f32>) -> &'a [f32] {
-        let dims = self.dims();
-        input.resize(points.len() / dims * (dims + 1), 0.0);
-        for (point, row) in points.chunks_exact(dims).zip(input.chunks_exact_mut(dims + 1)) {
-            self.scaling.write_row(time, point, row);
-        }
-        input
-    }
-
-    /// Writes s at the scratch's input rows.
-    fn write_score_drift(&self, time: f64, values: &mut [f32], scratch: ScoreScratch<'_>) {
-        let ScoreScratch { input, layers, log_density, gradient } = scratch;
-        match &self.score {
-            None => values.fill(0.0),
-            Some(Score::Drift(network)) => {
-                apply(network, input, Self::score_unit(self.info.sigma, &self.scaling), values, layers);
-            }
-            Some(Score::LogDensity(network)) => {
-                differentiate(network, input, log_density, gradient, layers);
-                let unit = 0.5 * self.sigma(time).powi(2) / self.scaling.length;
-                write_space_gradient(self.dims(), gradient, unit, values);
-            }
-        }
+        self.compiled.networks.iter().map(|network| network.mlp.parameters().len()).sum()
     }
 }
 
 impl Fields for Dynamics {
     fn dims(&self) -> usize {
-        self.scaling.centre.len()
-    }
-
-    fn learned(&self) -> Option<&Dynamics> {
-        Some(self)
+        self.compiled.dims()
     }
 
     fn sigma(&self, time: f64) -> f64 {
-        self.info.sigma_at(time)
+        self.compiled.diffusion.at(time)
     }
 
     fn evaluate(&self, time: f64, points: &[f32], values: FieldValues<'_>, scratch: &mut Scratch) {
-        let FieldValues { mut velocity, growth, score_drift } = values;
-        let Scratch { input, layers, values: scalars, gradient, score_drift: own_score_drift } = scratch;
-        let input = self.network_input(time, points, input);
-        let Scaling { length, duration, .. } = self.scaling;
-        match &self.drift {
-            Drift::Velocity(network) => {
-                if let Some(velocity) = velocity.as_deref_mut() {
-                    apply(network, input, length / duration, velocity, layers);
-                }
-                match (&self.growth, growth) {
-                    (Some(network), Some(growth)) => apply(network, input, 1.0 / duration, growth, layers),
-                    (None, Some(growth)) => growth.fill(0.0),
-                    (_, None) => {}
-                }
-            }
-            Drift::Potential { network, law } => {
-                if velocity.is_some() || growth.is_some() {
-                    differentiate(network, input, scalars, gradient, layers);
-                }
-                if let Some(growth) = growth {
-                    let rate = |&potential: &f32| (law.growth(potential.into()).0 / duration) as f32;
-                    growth.iter_mut().zip(scalars.iter()).for_each(|(g, potential)| *g = rate(potential));
-                }
-                if let Some(velocity) = velocity.as_deref_mut() {
-                    write_space_gradient(self.dims(), gradient, length / duration, velocity);
-                }
-            }
-        }
-        // Of a potential the velocity is still ∇λ here, and v = ∇λ − s.
-        let reduced = velocity.filter(|_| self.has_score() && matches!(self.drift, Drift::Potential { .. }));
-        let score_drift = match (score_drift, &reduced) {
-            (Some(values), _) => values,
-            (None, Some(velocity)) => {
-                own_score_drift.resize(velocity.len(), 0.0);
-                own_score_drift
-            }
-            (None, None) => return,
-        };
-        let scratch = ScoreScratch { input, layers, log_density: scalars, gradient };
-        self.write_score_drift(time, score_drift, scratch);
-        if let Some(velocity) = reduced {
-            velocity.iter_mut().zip(score_drift.iter()).for_each(|(v, s)| *v -= s);
-        }
+        self.compiled.evaluate(time, points, values, scratch);
     }
-}
 
-/// What the score is computed from, and in.
-struct ScoreScratch<'a> {
-    input: &'a [f32],
-    layers: &'a mut Vec<f32>,
-    log_density: &'a mut Vec<f32>,
-    gradient: &'a mut Vec<f32>,
-}
-
-/// Writes a network's outputs at the rows of `input`, times their unit.
-fn apply(network: &Mlp, input: &[f32], unit: f64, values: &mut [f32], layers: &mut Vec<f32>) {
-    network.forward(input.len() / network.architecture().inputs, input, values, layers);
-    let unit = unit as f32;
-    values.iter_mut().for_each(|value| *value *= unit);
-}
-
-/// Leaves a scalar network's values and gradients in (t, x) at the rows of `input`, in network units.
-fn differentiate(
-    network: &Mlp,
-    input: &[f32],
-    values: &mut Vec<f32>,
-    gradient: &mut Vec<f32>,
-    layers: &mut Vec<f32>,
-) {
-    let rows = input.len() / network.architecture().inputs;
-    values.resize(rows, 0.0);
-    gradient.resize(input.len(), 0.0);
-    network.value_and_gradient(rows, input, values, gradient, layers);
-}
-
-/// Writes the part in x of gradients in (t, x), times its unit.
-fn write_space_gradient(dims: usize, gradient: &[f32], unit: f64, values: &mut [f32]) {
-    let unit = unit as f32;
-    for (row, gradient) in values.chunks_exact_mut(dims).zip(gradient.chunks_exact(dims + 1)) {
-        row.iter_mut().zip(&gradient[1..]).for_each(|(value, slope)| *value = unit * slope);
+    fn compiled(&self) -> Option<&Compiled> {
+        Some(&self.compiled)
     }
 }
 
@@ -442,15 +309,6 @@ mod tests {
             assert_close(&fields(&model, time).score_drift, &descent(&model, time));
         }
         assert!(model.has_landscape() && model.has_score() && model.has_growth());
-    }
-
-    #[test]
-    fn the_diffusion_falls_geometrically_between_the_first_and_the_last_snapshot() {
-        let sigma = |time| info().sigma_at(time);
-        for (time, want) in [(-3.0, 0.8), (1.0, 0.8), (3.5, 0.4), (6.0, 0.2), (60.0, 0.2)] {
-            assert!((sigma(time) - want).abs() < 1e-15, "σ({time}) = {}", sigma(time));
-        }
-        assert_eq!(ModelInfo { final_sigma: None, ..info() }.sigma_at(5.0), 0.8);
     }
 
     #[test]

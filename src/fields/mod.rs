@@ -4,14 +4,21 @@
 //! | --- | --- |
 //! | this one | [`Fields`], the trait that simulation and evaluation know |
 //! | `closed_form` | fields given as functions |
-//! | `learned` | fields that were learned: a few networks |
+//! | `learned` | fields that were learned: networks, and what they were made with |
+//! | `compiled` | networks as fields: what the CPU and the devices evaluate |
+//! | `diffusion` | σ as a function of time |
 //! | `growth_law` | the growth rate as a function of a potential |
 
 mod closed_form;
+mod compiled;
+mod diffusion;
 mod growth_law;
 mod learned;
 
 pub use closed_form::{ClosedForm, ScalarField, VectorField};
+pub use compiled::Compiled;
+pub(crate) use compiled::{Network, Role};
+pub use diffusion::Diffusion;
 pub use growth_law::GrowthLaw;
 pub use learned::Dynamics;
 pub(crate) use learned::{Drift, Score};
@@ -59,8 +66,8 @@ pub trait Fields: Sync {
     /// `scratch` is the caller's, kept between calls, so that a steady-state loop does not allocate.
     fn evaluate(&self, time: f64, points: &[f32], values: FieldValues<'_>, scratch: &mut Scratch);
 
-    /// The learned fields, where that is what they are: those can be evaluated on a device as well.
-    fn learned(&self) -> Option<&Dynamics> {
+    /// The networks behind the fields, where there are any: those can be evaluated on a device as well.
+    fn compiled(&self) -> Option<&Compiled> {
         None
     }
 }

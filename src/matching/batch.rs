@@ -45,7 +45,7 @@ pub(super) struct Source<'a> {
     pub(super) intervals: &'a [Interval],
     pub(super) bridge: Bridge,
     pub(super) scaling: &'a Scaling,
-    /// The data's unit of the score, as in [`Dynamics::score_unit`](crate::fields::Dynamics).
+    /// The data's unit of the score, as in [`Scaling::score_unit`].
     pub(super) score_unit: f64,
     pub(super) rows_per_interval: usize,
     pub(super) seed: u64,

@@ -8,7 +8,6 @@ use crate::bridge::Bridge;
 use crate::error::{Error, Result, fits_in_memory, positive};
 use crate::exec::progress::{Progress, Reporter};
 use crate::exec::threads::Threads;
-use crate::fields::Dynamics;
 use crate::named::named;
 use crate::nn::{
     Activation, Adam, Architecture, BatchGradient, Mlp, MovingAverage, Schedule, clip_gradients,
@@ -193,7 +192,7 @@ pub(crate) fn train(
         intervals,
         bridge,
         scaling,
-        score_unit: Dynamics::score_unit(bridge.sigma(), scaling),
+        score_unit: scaling.score_unit(bridge.sigma()),
         rows_per_interval: options.batch_size,
         seed,
     };

@@ -1,5 +1,7 @@
 //! What a model was made with.
 
+use crate::fields::Diffusion;
+
 /// What a model was made with; kept in its file.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ModelInfo {
@@ -7,7 +9,7 @@ pub struct ModelInfo {
     pub method: String,
     /// The diffusion σ, 0 for a method without noise; of a diffusion that changes with time, at the first snapshot.
     pub sigma: f64,
-    /// σ at the last snapshot, where it changes with time: see [`sigma_at`](Self::sigma_at).
+    /// σ at the last snapshot, where it changes with time: see [`diffusion`](Self::diffusion).
     pub final_sigma: Option<f64>,
     /// The Wasserstein–Fisher–Rao length δ (of a method with a penalty ρ instead, √(ρ/2)), where there is growth.
     pub delta: Option<f64>,
@@ -20,13 +22,11 @@ pub struct ModelInfo {
 }
 
 impl ModelInfo {
-    /// The diffusion at time `time`: geometric from `sigma` to `final_sigma`, σ(t) = σ (σ_K/σ)^{(t−t₀)/(t_K−t₀)}
-    /// between the first and the last snapshot, and constant before and after.
-    pub fn sigma_at(&self, time: f64) -> f64 {
-        let (Some(final_sigma), [first, .., last]) = (self.final_sigma, &self.times[..]) else {
-            return self.sigma;
-        };
-        let share = ((time - first) / (last - first)).clamp(0.0, 1.0);
-        self.sigma * libm::pow(final_sigma / self.sigma, share)
+    /// The diffusion: geometric from `sigma` to `final_sigma` between the first and the last snapshot, where there are both.
+    pub fn diffusion(&self) -> Diffusion {
+        match (self.final_sigma, &self.times[..]) {
+            (Some(last), &[from, .., to]) => Diffusion::Geometric { first: self.sigma, last, from, to },
+            _ => Diffusion::Constant(self.sigma),
+        }
     }
 }

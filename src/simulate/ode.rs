@@ -3,7 +3,7 @@
 use rayon::prelude::*;
 
 use super::{
-    BLOCK, BlockFields, Interval, Particles, Step, Trajectory, check_finite, fill_state, record,
+    BLOCK, BlockFields, OutputInterval, Particles, TimeStep, Trajectory, check_finite, fill_state, record,
     runs_backward,
 };
 use crate::error::{Error, Result, positive};
@@ -97,7 +97,7 @@ pub fn integrate(
     times: &[f64],
     solver: &Solver,
 ) -> Result<Trajectory> {
-    runs_backward(fields, start, times)?;
+    runs_backward(fields.dims(), start, times)?;
     let plan = Plan::new(start, times, solver)?;
     let mut frames: Vec<Particles> = times.iter().map(|&time| Particles { time, ..start.clone() }).collect();
     frames.iter_mut().for_each(|frame| frame.ancestors = (0..start.len()).collect());
@@ -115,31 +115,32 @@ pub fn integrate(
 struct Plan<'a> {
     start: &'a Particles,
     times: &'a [f64],
-    method: Method,
+    stepping: Stepping,
 }
 
-enum Method {
+/// How a block goes from one output time to the next.
+enum Stepping {
     /// One rule for every step.
-    Fixed(Rule, Vec<Interval>),
+    Fixed(Rule, Vec<OutputInterval>),
     /// The tolerance, and the scale L of the coordinates.
     Adaptive(Tolerance, f64),
 }
 
-type Rule = fn(&mut Scratch<'_>, Step, &mut [f64]);
+type Rule = fn(&mut Scratch<'_>, TimeStep, &mut [f64]);
 
 impl<'a> Plan<'a> {
     fn new(start: &'a Particles, times: &'a [f64], solver: &Solver) -> Result<Self> {
-        let intervals = |step| Interval::all(start.time, times, step);
-        let method = match *solver {
-            Solver::Euler { step } => Method::Fixed(euler_step, intervals(step)?),
-            Solver::RungeKutta4 { step } => Method::Fixed(runge_kutta_step, intervals(step)?),
+        let intervals = |step| OutputInterval::all(start.time, times, step);
+        let stepping = match *solver {
+            Solver::Euler { step } => Stepping::Fixed(euler_step, intervals(step)?),
+            Solver::RungeKutta4 { step } => Stepping::Fixed(runge_kutta_step, intervals(step)?),
             Solver::DormandPrince(tolerance) => {
                 positive("relative tolerance", tolerance.relative)?;
                 positive("absolute tolerance", tolerance.absolute)?;
-                Method::Adaptive(tolerance, spread(start))
+                Stepping::Adaptive(tolerance, spread(start))
             }
         };
-        Ok(Self { start, times, method })
+        Ok(Self { start, times, stepping })
     }
 }
 
@@ -193,9 +194,11 @@ fn integrate_block(
     };
     let mut state = std::mem::take(&mut scratch.state);
     fill_state(&mut state, &start.points[first * start.dims..(first + rows) * start.dims], start.dims);
-    let outcome = match &plan.method {
-        Method::Fixed(rule, intervals) => fixed_steps(scratch, *rule, intervals, ids, &mut state, &mut emit),
-        Method::Adaptive(tolerance, scale) => {
+    let outcome = match &plan.stepping {
+        Stepping::Fixed(rule, intervals) => {
+            fixed_steps(scratch, *rule, intervals, ids, &mut state, &mut emit)
+        }
+        Stepping::Adaptive(tolerance, scale) => {
             adaptive_steps(scratch, plan, tolerance, *scale, ids, &mut state, &mut emit)
         }
     };
@@ -257,7 +260,7 @@ fn add_rates(out: &mut [f64], h: f64, coefficients: &[f64], rates: &[Vec<f64>; 7
 fn fixed_steps(
     scratch: &mut Scratch<'_>,
     rule: Rule,
-    intervals: &[Interval],
+    intervals: &[OutputInterval],
     ids: &[u64],
     state: &mut [f64],
     emit: &mut dyn FnMut(usize, &[f64]) -> Result<()>,
@@ -272,14 +275,14 @@ fn fixed_steps(
     Ok(())
 }
 
-fn euler_step(scratch: &mut Scratch<'_>, step: Step, state: &mut [f64]) {
+fn euler_step(scratch: &mut Scratch<'_>, step: TimeStep, state: &mut [f64]) {
     let rates = &mut scratch.rates[0][..state.len()];
     scratch.fields.rates(step.time, state, rates);
     state.iter_mut().zip(rates).for_each(|(x, r)| *x += step.length * *r);
 }
 
 /// One step of the classical Runge–Kutta rule for a block's state.
-pub(super) fn runge_kutta_step(scratch: &mut Scratch<'_>, step: Step, state: &mut [f64]) {
+pub(super) fn runge_kutta_step(scratch: &mut Scratch<'_>, step: TimeStep, state: &mut [f64]) {
     let (t, h, n) = (step.time, step.length, state.len());
     scratch.evaluate_stage(0, t, state, h, &[]);
     scratch.evaluate_stage(1, t + h / 2.0, state, h, &[0.5]);

@@ -1,8 +1,8 @@
 //! The diffusion: dX = (v + s) dt + σ dW, d ln w = g dt, by the rule of Euler and Maruyama.
 
 use super::{
-    BlockFields, Interval, Particles, Step, Trajectory, check_finite, fill_state, for_each_block, lanes,
-    report, resampling, runs_backward,
+    BlockFields, OutputInterval, Particles, TimeStep, Trajectory, check_finite, fill_state, for_each_block,
+    lanes, report, resampling, runs_backward,
 };
 use crate::error::{Error, Result};
 use crate::exec::rng::{Purpose, normals, stream};
@@ -58,13 +58,13 @@ pub fn simulate(
     times: &[f64],
     options: &Options,
 ) -> Result<Trajectory> {
-    let backward = runs_backward(fields, start, times)?;
+    let backward = runs_backward(fields.dims(), start, times)?;
     options.check()?;
     let noise = Noise { seed: options.seed, backward };
     let mut lanes = lanes(|| Scratch::new(fields));
     let mut cloud = Cloud::new(start);
     let mut frames = Vec::with_capacity(times.len());
-    for interval in Interval::all(start.time, times, options.step)? {
+    for interval in OutputInterval::all(start.time, times, options.step)? {
         // Without resampling the blocks do not need each other, and each goes through the whole interval at
         // once.
         let stride = if options.resample_below.is_some() { 1 } else { interval.count.max(1) };
@@ -115,7 +115,7 @@ impl<'a> Scratch<'a> {
 pub(super) fn diffusion_step(
     scratch: &mut Scratch<'_>,
     noise: Noise,
-    step: Step,
+    step: TimeStep,
     ids: &[u64],
     state: &mut [f64],
 ) -> Result<()> {

@@ -1,7 +1,7 @@
 //! A simulation as its options describe it: what moves, and how.
 
 use super::lineage::Lineage;
-use super::{Particles, Trajectory, branching, ode, placement, resampling, sde};
+use super::{Particles, Trajectory, backend, branching, ode, resampling, sde};
 use crate::device::Device;
 use crate::error::Result;
 use crate::fields::Fields;
@@ -53,7 +53,7 @@ pub struct Simulation {
     pub motion: Option<branching::Motion>,
     /// Branching: see [`branching::Options::max_population`].
     pub max_population: usize,
-    /// Where particles are stepped; see [`placement`].
+    /// Where particles are stepped. `auto` takes a device for equal steps of many particles.
     pub device: Device,
     /// Threads, 0 for all cores, for a host to start: [`run`](Self::run) uses the pool that it is called in, as a host does that
     /// was not told.
@@ -94,17 +94,22 @@ impl Simulation {
     /// [`resampled`](resampling::equal) where they are not.
     ///
     /// # Errors
-    /// Those of [`placement::flow`], [`placement::diffusion`] and [`placement::population`].
+    /// Those of [`ode::integrate`], [`sde::simulate`] and [`branching::simulate`];
+    /// [`Error::Device`](crate::Error::Device) if the device cannot be used, and
+    /// [`Error::InvalidArgument`](crate::Error::InvalidArgument) for what it cannot do: fields that are not made of networks,
+    /// and the adaptive rule.
     pub fn run(&self, fields: &dyn Fields, start: &Particles, times: &[f64]) -> Result<Outcome> {
-        let (device, step) = (self.device, self.step_from(start.time, times));
+        let step = self.step_from(start.time, times);
+        let open = |adaptive| backend::open(self.device, fields, start.len(), adaptive);
         match self.process {
             Process::Ode => {
-                let trajectory = placement::flow(device, fields, start, times, &self.solver(step))?;
+                let adaptive = self.rule == Rule::DormandPrince;
+                let trajectory = open(adaptive)?.flow(start, times, &self.solver(step))?;
                 Ok(Outcome { trajectory, lineage: None })
             }
             Process::Sde => {
                 let options = sde::Options { step, seed: self.seed, resample_below: self.resample_below };
-                let trajectory = placement::diffusion(device, fields, start, times, &options)?;
+                let trajectory = open(false)?.diffusion(start, times, &options)?;
                 Ok(Outcome { trajectory, lineage: None })
             }
             Process::Branching => {
@@ -116,7 +121,7 @@ impl Simulation {
                     max_population: self.max_population,
                 };
                 let start = resampling::equal(start, self.seed)?;
-                let population = placement::population(device, fields, &start, times, &options)?;
+                let population = open(false)?.branching(&start, times, &options)?;
                 Ok(Outcome { trajectory: population.trajectory, lineage: Some(population.lineage) })
             }
         }

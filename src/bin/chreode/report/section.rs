@@ -4,7 +4,7 @@ use chreode::device::Device;
 use chreode::evaluate::{Evaluation, EvaluationOptions, Mode, evaluate};
 use chreode::fields::{Dynamics, FieldValues, Fields, Scratch};
 use chreode::method::{self, FitOptions, FitReport};
-use chreode::simulate::branching::{self, Population};
+use chreode::simulate::branching::{self, BranchingTrajectory};
 use chreode::simulate::simulation::Simulation;
 use chreode::simulate::{Particles, ode};
 use chreode::snapshots::{MatrixView, Snapshots};
@@ -28,7 +28,7 @@ pub struct ModelSection<'a> {
     /// The measures; or why there are none.
     pub evaluation: std::result::Result<Evaluation, String>,
     /// A branching population; or why there is none.
-    pub population: std::result::Result<Population, String>,
+    pub population: std::result::Result<BranchingTrajectory, String>,
     /// The learned growth rate at the cells of each snapshot.
     pub growth: Vec<Vec<f32>>,
 }
@@ -131,7 +131,7 @@ fn branch(
     fine: &[f64],
     times: &[f64],
     seed: u64,
-) -> chreode::Result<Population> {
+) -> chreode::Result<BranchingTrajectory> {
     let rows = choose(start.len(), start.len().min(FOUNDERS), seed);
     let points = rows.iter().flat_map(|&row| start.point(row)).copied().collect();
     let founders = Particles::new(start.time, start.dims, points, None)?;
