@@ -143,7 +143,7 @@ fn time_steps(particles: usize, hidden: &[usize], dims: usize, device: Device, p
     let points: Vec<f32> = normal(particles * dims, 4).iter().map(|&x| x as f32).collect();
     let start = Particles::new(0.0, dims, points, None).unwrap();
     let multiplications = (model.parameter_count() * particles * STEPS) as f64;
-    for (process, name, stages) in [(Process::Ode, "runge-kutta-4", 4.0), (Process::Sde, "diffusion", 1.0)] {
+    for (process, name, stages) in [(Process::Ode, "rk4", 4.0), (Process::Sde, "diffusion", 1.0)] {
         let simulation = Simulation {
             process,
             rule: Rule::RungeKutta4,

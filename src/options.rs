@@ -41,6 +41,22 @@ pub trait Target: Sized + 'static {
     /// What holds if nothing is set.
     fn initial() -> Self;
 
+    /// The choices that other options depend on, by name and with what each of them comes with: the methods of a fit, the modes of
+    /// a simulation. Defaults that differ between them are listed, and so is who takes an option that not all take.
+    fn variants() -> Vec<(&'static str, Self)> {
+        vec![]
+    }
+
+    /// Which of the choices this is, in words.
+    fn variant(&self) -> String {
+        Self::LIST.into()
+    }
+
+    /// Whether an option has an effect under this choice. Where it has none it is refused, not ignored.
+    fn takes(&self, _option: &str) -> bool {
+        true
+    }
+
     /// Refuses combinations that no option on its own can see.
     ///
     /// # Errors
@@ -89,8 +105,8 @@ pub enum Range {
     NotNegative,
     /// 0 ≤ x < 1.
     BelowOne,
-    /// 0 < x ≤ 1.
-    Share,
+    /// 0 ≤ x ≤ 1.
+    ShareOrNone,
     /// Any finite x.
     Finite,
 }
@@ -117,6 +133,18 @@ pub struct Description {
     pub range: String,
     /// What it means.
     pub meaning: &'static str,
+    /// The choices of another option that take this one; none where all do.
+    pub takers: Vec<&'static str>,
+}
+
+impl Description {
+    /// What it means, and in brackets who takes it, where not all do.
+    pub fn meaning_and_takers(&self) -> String {
+        match &self.takers[..] {
+            [] => self.meaning.to_string(),
+            takers => format!("{} [{}]", self.meaning, takers.join(", ")),
+        }
+    }
 }
 
 /// The most layers of a network: deeper ones are a slip of the hand, and would not fit in memory.
@@ -130,7 +158,7 @@ impl Range {
             Range::PositiveOrInfinite => "positive (inf is allowed)",
             Range::NotNegative => "finite and not negative",
             Range::BelowOne => "at least 0 and below 1",
-            Range::Share => "in (0, 1]",
+            Range::ShareOrNone => "in [0, 1]",
             Range::Finite => "finite",
         }
     }
@@ -141,13 +169,13 @@ impl Range {
             Range::PositiveOrInfinite => x > 0.0,
             Range::NotNegative => x >= 0.0 && x.is_finite(),
             Range::BelowOne => (0.0..1.0).contains(&x),
-            Range::Share => x > 0.0 && x <= 1.0,
+            Range::ShareOrNone => (0.0..=1.0).contains(&x),
             Range::Finite => x.is_finite(),
         }
     }
 }
 
-impl<T> Entry<T> {
+impl<T: Target> Entry<T> {
     /// The option in words.
     pub fn describe(&self) -> Description {
         let (kind, range) = match &self.kind {
@@ -159,7 +187,21 @@ impl<T> Entry<T> {
             Kind::Device(_) => ("name", Device::ALLOWED.to_string()),
         };
         let (Default::Value(default) | Default::Rule(default)) = self.default;
-        Description { name: self.name, kind, default, range, meaning: self.meaning }
+        let variants = T::variants();
+        let takes = |(name, variant): &(&'static str, T)| variant.takes(self.name).then_some(*name);
+        let takers: Vec<&'static str> = variants.iter().filter_map(takes).collect();
+        let takers = if takers.len() == variants.len() { vec![] } else { takers };
+        Description { name: self.name, kind, default, range, meaning: self.meaning, takers }
+    }
+
+    /// The refusal of a value under a choice that does not take the option.
+    fn refusal(&self, value: &str, target: &T) -> Error {
+        let allowed = format!(
+            "left out with {}: it is an option of {}",
+            target.variant(),
+            self.describe().takers.join(", ")
+        );
+        Error::argument(self.name, value, &allowed)
     }
 
     /// Refuses a value that cannot be set.
@@ -331,12 +373,14 @@ impl<T: Target> Settings<T> {
     pub fn build(&self) -> Result<T> {
         T::check(self)?;
         let mut target = T::initial();
-        for entry in T::ENTRIES {
-            if let Some(text) = self.given.get(entry.name) {
-                entry.read(text, Some(&mut target))?;
-            }
+        let given = || T::ENTRIES.iter().filter_map(|entry| Some((entry, self.given.get(entry.name)?)));
+        for (entry, text) in given() {
+            entry.read(text, Some(&mut target))?;
         }
-        Ok(target)
+        match given().find(|(entry, _)| !target.takes(entry.name)) {
+            Some((entry, text)) => Err(entry.refusal(text, &target)),
+            None => Ok(target),
+        }
     }
 
     fn entry(name: &str) -> Result<&'static Entry<T>> {
@@ -377,7 +421,9 @@ mod tests {
     fn defaults_of<T: Target + PartialEq + std::fmt::Debug>() {
         let initial = T::initial();
         for entry in T::ENTRIES {
-            if let Default::Value(text) = entry.default {
+            if let Default::Value(text) = entry.default
+                && initial.takes(entry.name)
+            {
                 let mut settings = Settings::<T>::default();
                 settings.set(entry.name, text).unwrap();
                 assert_eq!(settings.build().unwrap(), initial, "{} of {}", entry.name, T::LIST);

@@ -189,7 +189,7 @@ fn the_way_back_and_resampling_are_the_same() {
         let (cpu, gpu) = run(&hundred_steps(process, rule), &model, &late, &[1.5, 0.0]);
         agree(&format!("{process} backward"), &cpu, &gpu);
     }
-    let resampled = Simulation { resample_below: Some(0.99), ..hundred_steps(Process::Sde, Rule::Euler) };
+    let resampled = Simulation { resample_below: 0.99, ..hundred_steps(Process::Sde, Rule::Euler) };
     let (cpu, gpu) = run(&resampled, &model, &start(50, 2), &[1.0, 2.0]);
     agree("resampling", &cpu, &gpu);
     assert_ne!(gpu.trajectory.frames[0].ancestors, (0..50).collect::<Vec<_>>(), "something was resampled");
@@ -304,19 +304,13 @@ fn what_a_device_cannot_do_is_refused_in_words() {
         assert_eq!(device.get("allocations"), 0, "after `{error}`");
     };
     let euler = Simulation { device: GPU, ..hundred_steps(Process::Ode, Rule::Euler) };
-    told(
-        Simulation { rule: Rule::DormandPrince, ..euler },
-        "solver must be runge-kutta-4 or euler on a CUDA device",
-    );
+    told(Simulation { rule: Rule::DormandPrince, ..euler }, "solver must be rk4 or euler on a CUDA device");
     device.set("shared_optin", 6000);
     told(euler, "networks 40 units wide in 2 dimensions need");
     device.set("new", 0);
     for nth in 1..=3 {
         device.set("fail_launch", nth);
-        told(
-            Simulation { process: Process::Sde, resample_below: Some(1.0), ..euler },
-            "CUDA_ERROR_LAUNCH_FAILED",
-        );
+        told(Simulation { process: Process::Sde, resample_below: 1.0, ..euler }, "CUDA_ERROR_LAUNCH_FAILED");
         device.set("new", 0);
     }
     device.set("fail_alloc", 4);

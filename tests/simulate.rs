@@ -528,7 +528,7 @@ fn everything_is_the_same_bits_at_any_number_of_threads() {
         let points: Vec<f32> = (0..3 * 2000).map(|i| (i as f32 * 0.1).sin()).collect();
         let start = Particles::new(0.0, 3, points, None).unwrap();
         let times = [0.4, 1.0];
-        let sde_options = sde::Options { resample_below: Some(0.8), ..sde::Options::new(0.05, 2) };
+        let sde_options = sde::Options { resample_below: 0.8, ..sde::Options::new(0.05, 2) };
         let branching_options = branching::Options { turnover: 0.5, ..branching::Options::new(0.05, 2) };
         let tree =
             chreode::datasets::BranchingTree { cells: 20_000, ..Default::default() }.generate().unwrap();
@@ -582,7 +582,7 @@ fn resampling_keeps_the_mass_and_is_unbiased() {
     let count = 20_000;
     let tilt = fields(1, 1.0, |_, _, v| v.fill(0.0), |_, x| x[0]);
     let plain = sde::simulate(&tilt, &at_origin(count), &[1.0], &sde::Options::new(0.02, 3)).unwrap();
-    let options = sde::Options { resample_below: Some(0.9), ..sde::Options::new(0.02, 3) };
+    let options = sde::Options { resample_below: 0.9, ..sde::Options::new(0.02, 3) };
     let resampled = sde::simulate(&tilt, &at_origin(count), &[0.5, 1.0], &options).unwrap();
     // E exp(∫ W dt) = exp(1/6), and the tilted mean of W_1 is ∫ (1 − s) ds … = 1/2.
     for frame in [&plain.frames[0], &resampled.frames[1]] {

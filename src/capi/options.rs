@@ -33,7 +33,7 @@ pub struct chreode_option {
     pub default_value: *const c_char,
     /// The values that are allowed.
     pub range: *const c_char,
-    /// What it means.
+    /// What it means; in brackets the methods or modes that take it, where not all do.
     pub meaning: *const c_char,
 }
 
@@ -50,8 +50,9 @@ impl Texts {
     fn of(description: Description) -> Self {
         // None of the library's texts holds a NUL.
         let c = |text: &str| CString::new(text).unwrap_or_default();
-        let Description { name, kind, default, range, meaning } = description;
-        Self { name: c(name), kind: c(kind), default: c(default), range: c(&range), meaning: c(meaning) }
+        let meaning = description.meaning_and_takers();
+        let Description { name, kind, default, range, .. } = description;
+        Self { name: c(name), kind: c(kind), default: c(default), range: c(&range), meaning: c(&meaning) }
     }
 }
 

@@ -2,7 +2,7 @@
 
 use super::Default::{Rule, Value};
 use super::Kind::{Device, Integer, Name, Real, Widths};
-use super::Range::{BelowOne, NotNegative, Positive, Share};
+use super::Range::{BelowOne, NotNegative, Positive, ShareOrNone};
 use super::{Entry, Settings, Target};
 use crate::error::{Error, Result};
 use crate::matching::IntervalWeighting;
@@ -230,9 +230,9 @@ impl Target for FitOptions {
         },
         Entry {
             name: "resample_below",
-            kind: Real(Share, |o, v| o.rollout.resample_below = v),
+            kind: Real(ShareOrNone, |o, v| o.rollout.resample_below = v),
             default: Value("0.5"),
-            meaning: "Resample where the effective sample size is below this share of the particles, of var-ruot",
+            meaning: "Resample where the effective sample size is below this share of the particles, 0 for never, of var-ruot",
         },
         Entry {
             name: "pretraining_epochs",

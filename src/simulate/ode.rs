@@ -432,7 +432,7 @@ fn first_step(scratch: &mut Scratch<'_>, norm: &ErrorNorm<'_>, t: f64, end: f64,
     let (first, second) = (&scratch.rates[0][..n], &scratch.rates[1][..n]);
     let bend = norm.worst(state, state, |i| second[i] - first[i]) / trial;
     let steepest = slope.max(bend);
-    let balanced = if steepest <= 1e-15 { span } else { (0.01 / steepest).powf(0.2) };
+    let balanced = if steepest <= 1e-15 { span } else { libm::pow(0.01 / steepest, 0.2) };
     let longest = if steepest <= 1e-15 { span } else { (100.0 * trial).min(span) };
     // A start next to a singularity: leave it to the controller, from the smallest step that it accepts.
     let chosen = balanced.min(longest);
@@ -454,12 +454,12 @@ impl Controller {
             self.rejected = true;
             return 0.1;
         }
-        let proportional = error.max(1e-10).powf(0.2 - 0.75 * INTEGRAL);
+        let proportional = libm::pow(error.max(1e-10), 0.2 - 0.75 * INTEGRAL);
         if error > 1.0 {
             self.rejected = true;
             return (0.9 / proportional).max(0.2);
         }
-        let factor = (0.9 * self.previous.powf(INTEGRAL) / proportional).clamp(0.2, 10.0);
+        let factor = (0.9 * libm::pow(self.previous, INTEGRAL) / proportional).clamp(0.2, 10.0);
         self.previous = error.max(1e-4);
         // Not longer right after a rejection.
         if std::mem::take(&mut self.rejected) { factor.min(1.0) } else { factor }

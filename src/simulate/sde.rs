@@ -15,22 +15,28 @@ pub struct Options {
     pub step: f64,
     /// The seed of the noise.
     pub seed: u64,
-    /// Resample after a step that leaves the effective sample size under this fraction of the particles (0,
-    /// 1]; never if absent.
-    pub resample_below: Option<f64>,
+    /// Resample after a step that leaves the effective sample size under this share of the particles, 0 to 1; 0 is
+    /// never. Default 0.
+    pub resample_below: f64,
 }
 
 impl Options {
     /// Steps of at most `step`, noise of `seed`, no resampling.
     pub fn new(step: f64, seed: u64) -> Self {
-        Self { step, seed, resample_below: None }
+        Self { step, seed, resample_below: 0.0 }
     }
 
     pub(super) fn check(&self) -> Result<()> {
-        match self.resample_below.filter(|f| !(*f > 0.0 && *f <= 1.0)) {
-            Some(fraction) => Err(Error::argument("resampling threshold", fraction, "in (0, 1]")),
-            None => Ok(()),
+        if (0.0..=1.0).contains(&self.resample_below) {
+            Ok(())
+        } else {
+            Err(Error::argument("resample_below", self.resample_below, "in [0, 1]"))
         }
+    }
+
+    /// Whether particles are ever resampled.
+    pub(super) fn resamples(&self) -> bool {
+        self.resample_below > 0.0
     }
 }
 
@@ -67,15 +73,15 @@ pub fn simulate(
     for interval in OutputInterval::all(start.time, times, options.step)? {
         // Without resampling the blocks do not need each other, and each goes through the whole interval at
         // once.
-        let stride = if options.resample_below.is_some() { 1 } else { interval.count.max(1) };
+        let stride = if options.resamples() { 1 } else { interval.count.max(1) };
         for first in (0..interval.count).step_by(stride) {
             for_each_block(&mut lanes, &mut cloud.state, start.dims + 1, |scratch, row, state| {
                 let ids = &start.ids[row..row + state.len() / (start.dims + 1)];
                 (first..first + stride)
                     .try_for_each(|j| diffusion_step(scratch, noise, interval.step(j), ids, state))
             })?;
-            if let Some(fraction) = options.resample_below {
-                cloud.resample_if_below(fraction, options.seed, interval.step(first).index)?;
+            if options.resamples() {
+                cloud.resample_if_below(options.resample_below, options.seed, interval.step(first).index)?;
             }
         }
         frames.push(report(

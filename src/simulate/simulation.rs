@@ -30,7 +30,7 @@ pub enum Rule {
 }
 
 named!(Process, "mode", Ode = "ode", Sde = "sde", Branching = "branching");
-named!(Rule, "solver", DormandPrince = "dormand-prince", RungeKutta4 = "runge-kutta-4", Euler = "euler");
+named!(Rule, "solver", DormandPrince = "dormand-prince", RungeKutta4 = "rk4", Euler = "euler");
 
 /// How a population is simulated. The times, the start and the fields come with each run.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -46,7 +46,7 @@ pub struct Simulation {
     /// Ode: the errors of an adaptive step.
     pub tolerance: ode::Tolerance,
     /// Sde: see [`sde::Options::resample_below`].
-    pub resample_below: Option<f64>,
+    pub resample_below: f64,
     /// Branching: see [`branching::Options::turnover`].
     pub turnover: f64,
     /// Branching: how cells move; diffusion for fields with noise, else flow, where absent.
@@ -70,7 +70,7 @@ impl Default for Simulation {
             seed: 0,
             rule: Rule::DormandPrince,
             tolerance: ode::Tolerance::default(),
-            resample_below: None,
+            resample_below: 0.0,
             turnover: branching.turnover,
             motion: None,
             max_population: branching.max_population,

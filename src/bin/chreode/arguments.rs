@@ -137,7 +137,7 @@ impl<T: Target> FromArgMatches for Flags<T> {
 }
 
 /// The flag of one of the library's options: the meaning, and as further paragraphs its range and a default that is no value.
-pub fn flag<T>(entry: &'static Entry<T>) -> Arg {
+pub fn flag<T: Target>(entry: &'static Entry<T>) -> Arg {
     let told = entry.describe();
     let dashed = entry.name.replace('_', "-");
     let arg = Arg::new(entry.name).long(dashed).value_name(told.kind.to_uppercase());
@@ -145,7 +145,8 @@ pub fn flag<T>(entry: &'static Entry<T>) -> Arg {
         Default::Value(value) => arg.default_value(value),
         Default::Rule(_) => arg,
     };
-    let mut long = told.meaning.to_string();
+    let meaning = told.meaning_and_takers();
+    let mut long = meaning.clone();
     let arg = match &entry.kind {
         Kind::Name(names, _) => arg.value_parser(PossibleValuesParser::new(*names)),
         // `--name` alone switches on.
@@ -162,7 +163,7 @@ pub fn flag<T>(entry: &'static Entry<T>) -> Arg {
     if let Default::Rule(rule) = entry.default {
         long += &format!("\n\nDefault: {rule}.");
     }
-    arg.help(told.meaning).long_help(long)
+    arg.help(meaning).long_help(long)
 }
 
 /// The library's refusal of options that do not go together, as a usage error.

@@ -180,7 +180,7 @@ mod devices {
             transport("transport, euclidean, penalty 1", &clouds, Cost::Euclidean, 1.0, device)?,
             transport("transport, wfr, penalty 1", &clouds, Cost::Wfr { delta: 1.0 }, 1.0, device)?,
             simulation("flow, euler", Process::Ode, Rule::Euler, &model, &start, device)?,
-            simulation("flow, runge-kutta-4", Process::Ode, Rule::RungeKutta4, &model, &start, device)?,
+            simulation("flow, rk4", Process::Ode, Rule::RungeKutta4, &model, &start, device)?,
             simulation("diffusion", Process::Sde, Rule::Euler, &model, &start, device)?,
             simulation("branching", Process::Branching, Rule::Euler, &model, &start, device)?,
         ])

@@ -26,12 +26,12 @@ impl Options {
 }
 
 fn as_json(option: Description) -> serde_json::Value {
-    let Description { name, kind, default, range, meaning } = option;
+    let Description { name, kind, default, range, meaning, .. } = option;
     json!({ "name": dashed(name), "type": kind, "default": default, "range": range, "meaning": meaning })
 }
 
 fn as_text(option: Description) -> String {
-    let Description { name, kind, default, range, meaning } = option;
+    let Description { name, kind, default, range, meaning, .. } = option;
     format!("--{} <{kind}>\n    {meaning}\n    range: {range}\n    default: {default}\n", dashed(name))
 }
 

@@ -124,13 +124,12 @@ impl Simulate {
         let header: Vec<String> = COLUMNS.iter().map(|c| c.to_string()).chain(data.names.clone()).collect();
         let rows = frames.iter().enumerate().flat_map(|(f, frame)| {
             let before = if f == 0 { start } else { &frames[f - 1] };
-            (0..frame.len()).map(move |row| {
+            frame.weights().into_iter().enumerate().map(move |(row, weight)| {
                 let id = frame.ids[row];
                 let parent = match lineage {
                     Some(lineage) => lineage.nodes[id as usize].parent,
                     None => Some(before.ids[frame.ancestors[row]]).filter(|&ancestor| ancestor != id),
                 };
-                let weight = frame.log_weights[row].exp();
                 let first = [
                     frame.time.to_string(),
                     id.to_string(),

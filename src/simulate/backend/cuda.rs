@@ -86,7 +86,7 @@ impl Backend for Cuda<'_> {
             Solver::Euler { step } => (Rule::Euler, step),
             Solver::RungeKutta4 { step } => (Rule::RungeKutta4, step),
             Solver::DormandPrince(_) => {
-                let allowed = "runge-kutta-4 or euler on a CUDA device: dormand-prince fits its steps to the particles, on the CPU";
+                let allowed = "rk4 or euler on a CUDA device: dormand-prince fits its steps to the particles, on the CPU";
                 return Err(Error::argument("solver", "dormand-prince", allowed));
             }
         };
@@ -97,9 +97,9 @@ impl Backend for Cuda<'_> {
         let backward = runs_backward(self.fields.dims(), start, times)?;
         options.check()?;
         let walk = self.walk(Rule::EulerMaruyama, options.seed, backward);
-        let Some(fraction) = options.resample_below else {
+        if !options.resamples() {
             return self.in_parts(start, times, options.step, walk);
-        };
+        }
         let mut stepper = self.stepper(start.len())?;
         stepper.require(start.len())?;
         load(&mut stepper, &start.points, start.dims, &start.ids)?;
@@ -110,7 +110,9 @@ impl Backend for Cuda<'_> {
                 let step = interval.step(j).index;
                 let growth = stepper.growth()?;
                 let now = log_weights.iter().zip(&growth).map(|(l, a)| l + a);
-                if let Some((log_weight, rows)) = resampling::if_below(fraction, now, options.seed, step)? {
+                if let Some((log_weight, rows)) =
+                    resampling::if_below(options.resample_below, now, options.seed, step)?
+                {
                     stepper.resample(&rows.iter().map(|&row| row as u32).collect::<Vec<_>>())?;
                     log_weights.fill(log_weight);
                 }
