@@ -10,6 +10,7 @@ use chreode::device::Device;
 use chreode::device::cuda::{Description, Gpu};
 use chreode::exec::progress::silent;
 use chreode::exec::rng::{Purpose, stream};
+use chreode::exec::stop::Stop;
 use chreode::simulate::Particles;
 use chreode::simulate::simulation::{Process, Rule, Simulation};
 use chreode::snapshots::{MatrixView, Snapshots};
@@ -150,8 +151,15 @@ fn time_steps(particles: usize, hidden: &[usize], dims: usize, device: Device, p
             step: Some(1.0 / STEPS as f64),
             ..Simulation::default()
         };
-        let run =
-            |device| best(|| drop(Simulation { device, ..simulation }.run(&model, &start, &[1.0]).unwrap()));
+        let run = |device| {
+            best(|| {
+                drop(
+                    Simulation { device, ..simulation }
+                        .run(&model, &start, &[1.0], &Stop::default())
+                        .unwrap(),
+                )
+            })
+        };
         let (cpu, there) = (run(Device::Cpu), run(device));
         println!(
             "  {particles:>7} particles d {dims:<3} {} × {:<4} {name:<14} cpu {cpu:>8.4} s  device {there:>8.4} s  {:>6.1} ×  {:>5.1} % of peak (single)",

@@ -23,6 +23,7 @@
 //!
 //! ```
 //! use chreode::exec::progress::silent;
+//! use chreode::exec::stop::Stop;
 //! use chreode::method::{FitOptions, Method, fit};
 //! use chreode::simulate::{Particles, branching};
 //!
@@ -33,7 +34,7 @@
 //!
 //! let founders = Particles::of_snapshot(&snapshots, 0);
 //! let steps = branching::Options::new(0.05, 1); // the longest step, and a seed
-//! let population = branching::simulate(&fitted.dynamics, &founders, snapshots.times(), &steps)?;
+//! let population = branching::simulate(&fitted.dynamics, &founders, snapshots.times(), &steps, &Stop::default())?;
 //! println!("{} cells at the end, from {}", population.trajectory.frames[4].len(), founders.len());
 //! println!("their trees: {}", population.lineage.newick());
 //! # Ok::<(), chreode::Error>(())

@@ -10,6 +10,7 @@ use super::{
 };
 use crate::error::{Error, Result};
 use crate::exec::rng::{ChaCha8Rng, Purpose, stream, uniform};
+use crate::exec::stop::Stop;
 use crate::fields::Fields;
 use crate::named::named;
 
@@ -78,12 +79,13 @@ pub struct BranchingTrajectory {
 /// [`Error::PopulationLimit`] when more than [`Options::max_population`] particles live;
 /// [`Error::InvalidArgument`] for times, steps, turnover or unequal weights; [`Error::InvalidData`] for a
 /// start that is not finite; [`Error::NonFinite`] naming time and particle when a state leaves the finite
-/// numbers.
+/// numbers; [`Error::Cancelled`] once `stop` is requested.
 pub fn simulate(
     fields: &dyn Fields,
     start: &Particles,
     times: &[f64],
     options: &Options,
+    stop: &Stop,
 ) -> Result<BranchingTrajectory> {
     check(fields.dims(), start, times, options)?;
     let mut living = Living::new(start);
@@ -94,8 +96,10 @@ pub fn simulate(
         for step in (0..interval.count).map(|j| interval.step(j)) {
             let ids = &living.ids;
             for_each_block(&mut lanes, &mut living.state, living.width, |mover, row, state| {
+                stop.check()?;
                 mover.step(step, &ids[row..row + state.len() / living.width], state)
             })?;
+            stop.check()?;
             living.branch(step, options, &mut lineage)?;
         }
         let log_weights = vec![start.log_weights.first().copied().unwrap_or(0.0); living.ids.len()];

@@ -8,6 +8,7 @@ use super::{
 };
 use crate::error::{Error, Result, positive};
 use crate::exec::simd::vectorised;
+use crate::exec::stop::Stop;
 use crate::fields::Fields;
 
 /// How the probability flow is integrated.
@@ -71,10 +72,11 @@ impl Default for Tolerance {
 /// # Errors
 /// [`Error::InvalidArgument`] for times, steps or tolerances out of range, or too few steps allowed for the
 /// tolerance; [`Error::InvalidData`] for a start that is not finite; [`Error::NonFinite`] naming time and
-/// particle when the solution leaves the finite numbers.
+/// particle when the solution leaves the finite numbers; [`Error::Cancelled`] once `stop` is requested.
 ///
 /// # Example
 /// ```
+/// use chreode::exec::stop::Stop;
 /// use chreode::fields::ClosedForm;
 /// use chreode::simulate::{Particles, ode};
 /// // Cells flow towards 0 at rate 1 and double in unit time.
@@ -86,7 +88,7 @@ impl Default for Tolerance {
 ///     score_drift: Box::new(|_, _, s| s[0] = 0.0),
 /// };
 /// let start = Particles::new(0.0, 1, vec![1.0, 2.0], None)?;
-/// let end = &ode::integrate(&fields, &start, &[0.5, 1.0], &ode::Solver::default())?.frames[1];
+/// let end = &ode::integrate(&fields, &start, &[0.5, 1.0], &ode::Solver::default(), &Stop::default())?.frames[1];
 /// assert!((end.points[1] - 2.0 / 1f32.exp()).abs() < 1e-4);
 /// assert!((end.mass() - 4.0).abs() < 1e-4);
 /// # Ok::<(), chreode::Error>(())
@@ -96,9 +98,10 @@ pub fn integrate(
     start: &Particles,
     times: &[f64],
     solver: &Solver,
+    stop: &Stop,
 ) -> Result<Trajectory> {
     runs_backward(fields.dims(), start, times)?;
-    let plan = Plan::new(start, times, solver)?;
+    let plan = Plan::new(start, times, solver, stop)?;
     let mut frames: Vec<Particles> = times.iter().map(|&time| Particles { time, ..start.clone() }).collect();
     frames.iter_mut().for_each(|frame| frame.ancestors = (0..start.len()).collect());
 
@@ -116,6 +119,7 @@ struct Plan<'a> {
     start: &'a Particles,
     times: &'a [f64],
     stepping: Stepping,
+    stop: &'a Stop,
 }
 
 /// How a block goes from one output time to the next.
@@ -129,7 +133,7 @@ enum Stepping {
 type Rule = fn(&mut Scratch<'_>, TimeStep, &mut [f64]);
 
 impl<'a> Plan<'a> {
-    fn new(start: &'a Particles, times: &'a [f64], solver: &Solver) -> Result<Self> {
+    fn new(start: &'a Particles, times: &'a [f64], solver: &Solver, stop: &'a Stop) -> Result<Self> {
         let intervals = |step| OutputInterval::all(start.time, times, step);
         let stepping = match *solver {
             Solver::Euler { step } => Stepping::Fixed(euler_step, intervals(step)?),
@@ -140,7 +144,7 @@ impl<'a> Plan<'a> {
                 Stepping::Adaptive(tolerance, spread(start))
             }
         };
-        Ok(Self { start, times, stepping })
+        Ok(Self { start, times, stepping, stop })
     }
 }
 
@@ -185,6 +189,7 @@ fn integrate_block(
     block: usize,
     mut output: BlockOutput<'_>,
 ) -> Result<()> {
+    plan.stop.check()?;
     let (start, rows) = (plan.start, output[0].1.len());
     let first = block * BLOCK;
     let ids = &start.ids[first..first + rows];
@@ -196,7 +201,7 @@ fn integrate_block(
     fill_state(&mut state, &start.points[first * start.dims..(first + rows) * start.dims], start.dims);
     let outcome = match &plan.stepping {
         Stepping::Fixed(rule, intervals) => {
-            fixed_steps(scratch, *rule, intervals, ids, &mut state, &mut emit)
+            fixed_steps(scratch, plan.stop, (*rule, intervals), ids, &mut state, &mut emit)
         }
         Stepping::Adaptive(tolerance, scale) => {
             adaptive_steps(scratch, plan, tolerance, *scale, ids, &mut state, &mut emit)
@@ -259,14 +264,15 @@ fn add_rates(out: &mut [f64], h: f64, coefficients: &[f64], rates: &[Vec<f64>; 7
 
 fn fixed_steps(
     scratch: &mut Scratch<'_>,
-    rule: Rule,
-    intervals: &[OutputInterval],
+    stop: &Stop,
+    (rule, intervals): (Rule, &[OutputInterval]),
     ids: &[u64],
     state: &mut [f64],
     emit: &mut dyn FnMut(usize, &[f64]) -> Result<()>,
 ) -> Result<()> {
     for (k, interval) in intervals.iter().enumerate() {
         for step in (0..interval.count).map(|j| interval.step(j)) {
+            stop.check()?;
             rule(scratch, step, state);
             check_finite(step.time + step.length, state, ids)?;
         }
@@ -343,6 +349,7 @@ fn adaptive_steps(
     let mut h = first_step(scratch, &norm, t, end, state);
     let mut controller = Controller { previous: 1e-4, rejected: false };
     for _ in 0..tolerance.max_steps {
+        plan.stop.check()?;
         // A last step a little longer than planned beats a tiny one after it.
         if (t + 1.01 * h - end) * (end - t0).signum() >= 0.0 {
             h = end - t;

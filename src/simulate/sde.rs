@@ -6,6 +6,7 @@ use super::{
 };
 use crate::error::{Error, Result};
 use crate::exec::rng::{Purpose, normals, stream};
+use crate::exec::stop::Stop;
 use crate::fields::Fields;
 
 /// How the diffusion is simulated.
@@ -57,12 +58,14 @@ impl Options {
 ///
 /// # Errors
 /// [`Error::InvalidArgument`] for times, steps or fractions out of range, [`Error::InvalidData`] for a start
-/// that is not finite, [`Error::NonFinite`] naming time and particle when a state leaves the finite numbers.
+/// that is not finite, [`Error::NonFinite`] naming time and particle when a state leaves the finite numbers,
+/// [`Error::Cancelled`] once `stop` is requested.
 pub fn simulate(
     fields: &dyn Fields,
     start: &Particles,
     times: &[f64],
     options: &Options,
+    stop: &Stop,
 ) -> Result<Trajectory> {
     let backward = runs_backward(fields.dims(), start, times)?;
     options.check()?;
@@ -77,8 +80,10 @@ pub fn simulate(
         for first in (0..interval.count).step_by(stride) {
             for_each_block(&mut lanes, &mut cloud.state, start.dims + 1, |scratch, row, state| {
                 let ids = &start.ids[row..row + state.len() / (start.dims + 1)];
-                (first..first + stride)
-                    .try_for_each(|j| diffusion_step(scratch, noise, interval.step(j), ids, state))
+                (first..first + stride).try_for_each(|j| {
+                    stop.check()?;
+                    diffusion_step(scratch, noise, interval.step(j), ids, state)
+                })
             })?;
             if options.resamples() {
                 cloud.resample_if_below(options.resample_below, options.seed, interval.step(first).index)?;

@@ -4,6 +4,7 @@ use super::lineage::Lineage;
 use super::{Particles, Trajectory, backend, branching, ode, resampling, sde};
 use crate::device::Device;
 use crate::error::Result;
+use crate::exec::stop::Stop;
 use crate::fields::Fields;
 use crate::named::named;
 
@@ -95,21 +96,22 @@ impl Simulation {
     ///
     /// # Errors
     /// Those of [`ode::integrate`], [`sde::simulate`] and [`branching::simulate`];
+    /// [`Error::Cancelled`](crate::Error::Cancelled) once `stop` is requested;
     /// [`Error::Device`](crate::Error::Device) if the device cannot be used, and
     /// [`Error::InvalidArgument`](crate::Error::InvalidArgument) for what it cannot do: fields that are not made of networks,
     /// and the adaptive rule.
-    pub fn run(&self, fields: &dyn Fields, start: &Particles, times: &[f64]) -> Result<Outcome> {
+    pub fn run(&self, fields: &dyn Fields, start: &Particles, times: &[f64], stop: &Stop) -> Result<Outcome> {
         let step = self.step_from(start.time, times);
         let open = |adaptive| backend::open(self.device, fields, start.len(), adaptive);
         match self.process {
             Process::Ode => {
                 let adaptive = self.rule == Rule::DormandPrince;
-                let trajectory = open(adaptive)?.flow(start, times, &self.solver(step))?;
+                let trajectory = open(adaptive)?.flow(start, times, &self.solver(step), stop)?;
                 Ok(Outcome { trajectory, lineage: None })
             }
             Process::Sde => {
                 let options = sde::Options { step, seed: self.seed, resample_below: self.resample_below };
-                let trajectory = open(false)?.diffusion(start, times, &options)?;
+                let trajectory = open(false)?.diffusion(start, times, &options, stop)?;
                 Ok(Outcome { trajectory, lineage: None })
             }
             Process::Branching => {
@@ -121,7 +123,7 @@ impl Simulation {
                     max_population: self.max_population,
                 };
                 let start = resampling::equal(start, self.seed)?;
-                let population = open(false)?.branching(&start, times, &options)?;
+                let population = open(false)?.branching(&start, times, &options, stop)?;
                 Ok(Outcome { trajectory: population.trajectory, lineage: Some(population.lineage) })
             }
         }

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use chreode::exec::files::write_atomically;
 use chreode::exec::rng::{Purpose, stream, uniform};
+use chreode::exec::stop::Stop;
 use chreode::fields::Dynamics;
 use chreode::simulate::Particles;
 use chreode::simulate::lineage::{Fate, Lineage};
@@ -72,7 +73,8 @@ impl Simulate {
         }
         let start = self.start(&data)?;
         let times = self.output_times(&data, start.time);
-        let Outcome { trajectory, lineage } = self.simulation.0.run(&model, &start, &times)?;
+        let Outcome { trajectory, lineage } =
+            self.simulation.0.run(&model, &start, &times, &Stop::default())?;
         let frames = trajectory.frames;
         self.write(&data, &start, &frames, lineage.as_ref())?;
         if let Some((path, lineage)) = self.newick.as_ref().zip(lineage.as_ref()) {

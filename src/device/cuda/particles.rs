@@ -6,6 +6,7 @@ use cudarc::driver::CudaSlice;
 
 use super::{Gpu, Queue, blocks, for_each, launch};
 use crate::error::{Error, Result};
+use crate::exec::stop::Stop;
 use crate::fields::{Compiled, GrowthLaw, Network, Role};
 use crate::nn::Activation;
 use crate::units::Scaling;
@@ -17,8 +18,10 @@ const DEPTH: usize = 16;
 const KERNELS: [(usize, &str); 3] = [(64, "advance_64"), (32, "advance_32"), (16, "advance_16")];
 /// Shared memory that a block may have unasked, in bytes.
 const UNASKED: usize = 48 << 10;
-/// Steps of one launch: a device that also draws a screen must not be kept from it for long.
+/// Steps of one launch at most, and products of a weight with a particle's number, at four evaluations a step: a device that
+/// also draws a screen must not be kept from it for long, and a request to stop waits for a launch's end.
 const STEPS_A_LAUNCH: usize = 64;
+const PRODUCTS_A_LAUNCH: usize = 1 << 38;
 /// The threads of the scan.
 const SCANNERS: u32 = 1024;
 
@@ -322,9 +325,15 @@ impl Stepper {
     }
 
     /// Takes steps with all particles; tells the first that leaves the finite numbers.
-    pub(crate) fn advance(&mut self, steps: &Steps<'_>) -> Result<Option<Fault>> {
-        for first in (0..steps.times.len()).step_by(STEPS_A_LAUNCH) {
-            let last = steps.times.len().min(first + STEPS_A_LAUNCH);
+    ///
+    /// # Errors
+    /// [`Error::Cancelled`] once `stop` is requested; a launch that has begun is waited for.
+    pub(crate) fn advance(&mut self, steps: &Steps<'_>, stop: &Stop) -> Result<Option<Fault>> {
+        let products_a_step = self.count.saturating_mul(4 * self.parameters.len()).max(1);
+        let stride = (PRODUCTS_A_LAUNCH / products_a_step).clamp(1, STEPS_A_LAUNCH);
+        for first in (0..steps.times.len()).step_by(stride) {
+            stop.check()?;
+            let last = steps.times.len().min(first + stride);
             let some = Steps {
                 times: &steps.times[first..last],
                 sigmas: &steps.sigmas[first..last],

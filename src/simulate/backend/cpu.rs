@@ -2,6 +2,7 @@
 
 use super::Backend;
 use crate::error::Result;
+use crate::exec::stop::Stop;
 use crate::fields::Fields;
 use crate::simulate::branching::{self, BranchingTrajectory};
 use crate::simulate::ode::{self, Solver};
@@ -13,12 +14,18 @@ pub(super) struct Cpu<'a> {
 }
 
 impl Backend for Cpu<'_> {
-    fn flow(&self, start: &Particles, times: &[f64], solver: &Solver) -> Result<Trajectory> {
-        ode::integrate(self.fields, start, times, solver)
+    fn flow(&self, start: &Particles, times: &[f64], solver: &Solver, stop: &Stop) -> Result<Trajectory> {
+        ode::integrate(self.fields, start, times, solver, stop)
     }
 
-    fn diffusion(&self, start: &Particles, times: &[f64], options: &sde::Options) -> Result<Trajectory> {
-        sde::simulate(self.fields, start, times, options)
+    fn diffusion(
+        &self,
+        start: &Particles,
+        times: &[f64],
+        options: &sde::Options,
+        stop: &Stop,
+    ) -> Result<Trajectory> {
+        sde::simulate(self.fields, start, times, options, stop)
     }
 
     fn branching(
@@ -26,7 +33,8 @@ impl Backend for Cpu<'_> {
         start: &Particles,
         times: &[f64],
         options: &branching::Options,
+        stop: &Stop,
     ) -> Result<BranchingTrajectory> {
-        branching::simulate(self.fields, start, times, options)
+        branching::simulate(self.fields, start, times, options, stop)
     }
 }

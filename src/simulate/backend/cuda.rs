@@ -10,6 +10,7 @@ use super::Backend;
 use crate::device::cuda::{self, Fault, Gpu, Program, Rule, Stepper, Steps};
 use crate::error::{Error, Result};
 use crate::exec::rng::{Purpose, stream};
+use crate::exec::stop::Stop;
 use crate::fields::{Compiled, Diffusion, Fields};
 use crate::simulate::branching::{self, BirthDeath, BranchingTrajectory, Motion};
 use crate::simulate::lineage::Lineage;
@@ -41,7 +42,14 @@ impl<'a> Cuda<'a> {
     }
 
     /// Steps particles that do not need each other, in as many parts as the device's memory makes of them.
-    fn in_parts(&self, start: &Particles, times: &[f64], step: f64, walk: Walk) -> Result<Trajectory> {
+    fn in_parts(
+        &self,
+        start: &Particles,
+        times: &[f64],
+        step: f64,
+        walk: Walk,
+        stop: &Stop,
+    ) -> Result<Trajectory> {
         let intervals = OutputInterval::all(start.time, times, step)?;
         let mut stepper = self.stepper(start.len())?;
         let part = stepper.capacity()?;
@@ -62,7 +70,7 @@ impl<'a> Cuda<'a> {
                 ids,
             )?;
             for (interval, frame) in intervals.iter().zip(&mut frames) {
-                walk.take(&mut stepper, *interval, 0..interval.count)?;
+                walk.take(&mut stepper, *interval, 0..interval.count, stop)?;
                 let ancestors: Vec<usize> = rows.clone().collect();
                 let state = stepper.state()?;
                 let reported = report(interval.to, start.dims, &state, ids, log_weights, &ancestors)?;
@@ -80,7 +88,7 @@ impl<'a> Cuda<'a> {
 }
 
 impl Backend for Cuda<'_> {
-    fn flow(&self, start: &Particles, times: &[f64], solver: &Solver) -> Result<Trajectory> {
+    fn flow(&self, start: &Particles, times: &[f64], solver: &Solver, stop: &Stop) -> Result<Trajectory> {
         runs_backward(self.fields.dims(), start, times)?;
         let (rule, step) = match *solver {
             Solver::Euler { step } => (Rule::Euler, step),
@@ -90,15 +98,21 @@ impl Backend for Cuda<'_> {
                 return Err(Error::argument("solver", "dormand-prince", allowed));
             }
         };
-        self.in_parts(start, times, step, self.walk(rule, 0, false))
+        self.in_parts(start, times, step, self.walk(rule, 0, false), stop)
     }
 
-    fn diffusion(&self, start: &Particles, times: &[f64], options: &sde::Options) -> Result<Trajectory> {
+    fn diffusion(
+        &self,
+        start: &Particles,
+        times: &[f64],
+        options: &sde::Options,
+        stop: &Stop,
+    ) -> Result<Trajectory> {
         let backward = runs_backward(self.fields.dims(), start, times)?;
         options.check()?;
         let walk = self.walk(Rule::EulerMaruyama, options.seed, backward);
         if !options.resamples() {
-            return self.in_parts(start, times, options.step, walk);
+            return self.in_parts(start, times, options.step, walk, stop);
         }
         let mut stepper = self.stepper(start.len())?;
         stepper.require(start.len())?;
@@ -106,7 +120,7 @@ impl Backend for Cuda<'_> {
         let (mut frames, mut log_weights) = (Vec::with_capacity(times.len()), start.log_weights.clone());
         for interval in OutputInterval::all(start.time, times, options.step)? {
             for j in 0..interval.count {
-                walk.take(&mut stepper, interval, j..j + 1)?;
+                walk.take(&mut stepper, interval, j..j + 1, stop)?;
                 let step = interval.step(j).index;
                 let growth = stepper.growth()?;
                 let now = log_weights.iter().zip(&growth).map(|(l, a)| l + a);
@@ -127,6 +141,7 @@ impl Backend for Cuda<'_> {
         start: &Particles,
         times: &[f64],
         options: &branching::Options,
+        stop: &Stop,
     ) -> Result<BranchingTrajectory> {
         branching::check(self.fields.dims(), start, times, options)?;
         let rule = match options.motion {
@@ -142,7 +157,7 @@ impl Backend for Cuda<'_> {
         let mut frames = Vec::with_capacity(times.len());
         for interval in OutputInterval::all(start.time, times, options.step)? {
             for j in 0..interval.count {
-                walk.take(&mut stepper, interval, j..j + 1)?;
+                walk.take(&mut stepper, interval, j..j + 1, stop)?;
                 multiply(&mut stepper, interval.step(j), options, &mut lineage)?;
             }
             let ids = stepper.ids()?;
@@ -203,25 +218,36 @@ struct Walk {
 
 impl Walk {
     /// Takes the steps numbered `some` of an interval.
-    fn take(self, stepper: &mut Stepper, interval: OutputInterval, some: Range<usize>) -> Result<()> {
-        if some.is_empty() {
-            return Ok(());
+    fn take(
+        self,
+        stepper: &mut Stepper,
+        interval: OutputInterval,
+        some: Range<usize>,
+        stop: &Stop,
+    ) -> Result<()> {
+        for first in some.clone().step_by(STEPS_AT_A_TIME) {
+            let last = some.end.min(first + STEPS_AT_A_TIME);
+            let steps: Vec<TimeStep> = (first..last).map(|j| interval.step(j)).collect();
+            let times: Vec<f64> = steps.iter().map(|step| step.time).collect();
+            let sigmas: Vec<f64> = times.iter().map(|&time| self.diffusion.at(time)).collect();
+            let walked = Steps {
+                rule: self.rule,
+                times: &times,
+                sigmas: &sigmas,
+                length: steps[0].length,
+                first_index: steps[0].index | u64::from(self.backward) << 63,
+                seed: self.seed,
+            };
+            if let Some(Fault { step, row }) = stepper.advance(&walked, stop)? {
+                return Err(blown_up(stepper.ids()?[row], times[step] + steps[step].length));
+            }
         }
-        let steps: Vec<TimeStep> = some.map(|j| interval.step(j)).collect();
-        let times: Vec<f64> = steps.iter().map(|step| step.time).collect();
-        let sigmas: Vec<f64> = times.iter().map(|&time| self.diffusion.at(time)).collect();
-        let fault = stepper.advance(&Steps {
-            rule: self.rule,
-            times: &times,
-            sigmas: &sigmas,
-            length: steps[0].length,
-            first_index: steps[0].index | u64::from(self.backward) << 63,
-            seed: self.seed,
-        })?;
-        let Some(Fault { step, row }) = fault else { return Ok(()) };
-        Err(blown_up(stepper.ids()?[row], times[step] + steps[step].length))
+        Ok(())
     }
 }
+
+/// Steps that are written down at a time: an interval may have a billion.
+const STEPS_AT_A_TIME: usize = 4096;
 
 fn load(stepper: &mut Stepper, points: &[f32], dims: usize, ids: &[u64]) -> Result<()> {
     let mut state = Vec::new();

@@ -12,15 +12,22 @@ use super::ode::Solver;
 use super::{Particles, Trajectory, sde};
 use crate::device::{Device, Opened};
 use crate::error::Result;
+use crate::exec::stop::Stop;
 use crate::fields::Fields;
 
-/// The three simulations of some fields.
+/// The three simulations of some fields. Each ends with [`Error::Cancelled`](crate::Error::Cancelled) once `stop` is requested.
 pub(crate) trait Backend {
     /// [`ode::integrate`](super::ode::integrate).
-    fn flow(&self, start: &Particles, times: &[f64], solver: &Solver) -> Result<Trajectory>;
+    fn flow(&self, start: &Particles, times: &[f64], solver: &Solver, stop: &Stop) -> Result<Trajectory>;
 
     /// [`sde::simulate`].
-    fn diffusion(&self, start: &Particles, times: &[f64], options: &sde::Options) -> Result<Trajectory>;
+    fn diffusion(
+        &self,
+        start: &Particles,
+        times: &[f64],
+        options: &sde::Options,
+        stop: &Stop,
+    ) -> Result<Trajectory>;
 
     /// [`branching::simulate`].
     fn branching(
@@ -28,6 +35,7 @@ pub(crate) trait Backend {
         start: &Particles,
         times: &[f64],
         options: &branching::Options,
+        stop: &Stop,
     ) -> Result<BranchingTrajectory>;
 }
 

@@ -2,6 +2,7 @@
 
 use chreode::device::Device;
 use chreode::evaluate::{Evaluation, EvaluationOptions, Mode, evaluate};
+use chreode::exec::stop::Stop;
 use chreode::fields::{Dynamics, FieldValues, Fields, Scratch};
 use chreode::method::{self, FitOptions, FitReport};
 use chreode::simulate::branching::{self, BranchingTrajectory};
@@ -59,7 +60,7 @@ impl<'a> ModelSection<'a> {
         let model = &fitted.dynamics;
         let times = shown.times();
         let start = Particles::of_snapshot(&shown, 0);
-        let flow = ode::integrate(model, &start, &fine, &ode::Solver::default());
+        let flow = ode::integrate(model, &start, &fine, &ode::Solver::default(), &Stop::default());
         let evaluation = evaluate(
             model,
             &shown,
@@ -70,6 +71,7 @@ impl<'a> ModelSection<'a> {
                 delta: model.info().delta.unwrap_or(1.0),
                 device: Device::Cpu,
             },
+            &Stop::default(),
         );
         let population = if model.has_growth() {
             branch(model, &start, &fine, times, options.seed).map_err(|error| error.to_string())
@@ -141,7 +143,7 @@ fn branch(
         max_population: MAX_POPULATION,
         ..branching::Options::new(rule.step_from(times[0], times), seed)
     };
-    branching::simulate(model, &founders, fine, &options)
+    branching::simulate(model, &founders, fine, &options, &Stop::default())
 }
 
 fn growth(model: &Dynamics, snapshots: &Snapshots, k: usize) -> Vec<f32> {
