@@ -9,9 +9,9 @@ use chreode::capi::matrix::{CHREODE_F32, CHREODE_F64, chreode_matrix, chreode_ma
 use chreode::capi::model::{chreode_model, chreode_model_free, chreode_model_from_bytes};
 use chreode::capi::status::chreode_status::CHREODE_OK;
 use chreode::datasets::BranchingTree;
-use chreode::dynamics::{Dynamics, FieldValues, Fields, Scratch};
 use chreode::exec::progress::silent;
 use chreode::exec::threads::Threads;
+use chreode::fields::{Dynamics, FieldValues, Fields, Scratch};
 use chreode::method::{FitOptions, Method, fit};
 use chreode::simulate::BLOCK;
 use rayon::prelude::*;

@@ -10,6 +10,7 @@ use chreode::device::Device;
 use chreode::device::cuda::{Description, Gpu};
 use chreode::exec::progress::silent;
 use chreode::exec::rng::{Purpose, stream};
+use chreode::exec::stop::Stop;
 use chreode::simulate::Particles;
 use chreode::simulate::simulation::{Process, Rule, Simulation};
 use chreode::snapshots::{MatrixView, Snapshots};
@@ -143,15 +144,22 @@ fn time_steps(particles: usize, hidden: &[usize], dims: usize, device: Device, p
     let points: Vec<f32> = normal(particles * dims, 4).iter().map(|&x| x as f32).collect();
     let start = Particles::new(0.0, dims, points, None).unwrap();
     let multiplications = (model.parameter_count() * particles * STEPS) as f64;
-    for (process, name, stages) in [(Process::Ode, "runge-kutta-4", 4.0), (Process::Sde, "diffusion", 1.0)] {
+    for (process, name, stages) in [(Process::Ode, "rk4", 4.0), (Process::Sde, "diffusion", 1.0)] {
         let simulation = Simulation {
             process,
             rule: Rule::RungeKutta4,
             step: Some(1.0 / STEPS as f64),
             ..Simulation::default()
         };
-        let run =
-            |device| best(|| drop(Simulation { device, ..simulation }.run(&model, &start, &[1.0]).unwrap()));
+        let run = |device| {
+            best(|| {
+                drop(
+                    Simulation { device, ..simulation }
+                        .run(&model, &start, &[1.0], &Stop::default())
+                        .unwrap(),
+                )
+            })
+        };
         let (cpu, there) = (run(Device::Cpu), run(device));
         println!(
             "  {particles:>7} particles d {dims:<3} {} × {:<4} {name:<14} cpu {cpu:>8.4} s  device {there:>8.4} s  {:>6.1} ×  {:>5.1} % of peak (single)",

@@ -7,8 +7,8 @@
 use std::io::{BufRead, Write, stdin, stdout};
 use std::time::Instant;
 
-use chreode::dynamics::{Dynamics, FieldValues, Fields, Scratch};
 use chreode::exec::threads::Threads;
+use chreode::fields::{Dynamics, FieldValues, Fields, Scratch};
 use chreode::simulate::BLOCK;
 use rayon::prelude::*;
 

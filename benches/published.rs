@@ -14,6 +14,7 @@ use chreode::evaluate::hold_out::hold_out;
 use chreode::evaluate::mass::growth_correlation;
 use chreode::evaluate::{EvaluationOptions, Mode, evaluate};
 use chreode::exec::progress::silent;
+use chreode::exec::stop::Stop;
 use chreode::exec::threads::with_threads;
 use chreode::method::{FitOptions, Method, fit};
 use chreode::options::Settings;
@@ -114,7 +115,7 @@ fn run_hold_out(method: Method, seed: u64) {
     };
     let learn = |seen: &Snapshots| Ok(fit(seen, &options, &mut silent)?.dynamics);
     let inner = &snapshots.times()[1..snapshots.len() - 1];
-    let held_out = hold_out(&snapshots, inner, learn, &measure).unwrap();
+    let held_out = hold_out(&snapshots, inner, learn, &measure, &Stop::default()).unwrap();
     let w1: Vec<String> = held_out.iter().map(|point| format!("{:.4}", point.w1.mean)).collect();
     let mean = held_out.iter().map(|point| point.w1.mean).sum::<f64>() / held_out.len() as f64;
     println!("\nemt {method} seed {seed}: hold-one-out\n  published      mean .298");
@@ -178,7 +179,9 @@ fn run(case: &Case, seed: u64, given: &[String]) {
     for (name, mode) in modes {
         let delta = dynamics.info().delta.unwrap_or(1.0);
         let options = EvaluationOptions { mode, runs: 5, seed, delta, device: Device::Cpu };
-        let evaluation = with_threads(THREADS, || evaluate(dynamics, &snapshots, &options)).unwrap().unwrap();
+        let evaluation = with_threads(THREADS, || evaluate(dynamics, &snapshots, &options, &Stop::default()))
+            .unwrap()
+            .unwrap();
         let w1: Vec<String> =
             evaluation.time_points.iter().map(|point| format!("{:.4}", point.w1.mean)).collect();
         println!(
@@ -192,6 +195,9 @@ fn run(case: &Case, seed: u64, given: &[String]) {
     }
     if case.data == "simulation_gene" && dynamics.has_growth() {
         let truth = |_: f64, x: &[f32]| GeneNetwork::growth_shape(x);
-        println!("  growth correlation {:.4}", growth_correlation(dynamics, &snapshots, truth).unwrap());
+        println!(
+            "  growth correlation {:.4}",
+            growth_correlation(dynamics, &snapshots, truth, &Stop::default()).unwrap()
+        );
     }
 }

@@ -11,8 +11,9 @@ use std::hint::black_box;
 use std::time::Instant;
 
 use chreode::datasets::BranchingTree;
-use chreode::dynamics::{ClosedForm, FieldValues, Fields, Scratch};
 use chreode::exec::rng::{Purpose, normals, stream, uniform};
+use chreode::exec::stop::Stop;
+use chreode::fields::{ClosedForm, FieldValues, Fields, Scratch};
 use chreode::simulate::branching;
 use chreode::simulate::ode::{self, Solver};
 use chreode::simulate::{BLOCK, Particles, sde};
@@ -96,15 +97,23 @@ fn main() {
         let points: Vec<f32> = (0..PARTICLES * dims).map(|i| (i as f32 * 0.7).sin()).collect();
         let start = Particles::new(0.0, dims, points, None).expect("valid particles");
         let flow = |solver| {
-            black_box(ode::integrate(&fields, &start, &[1.0], &solver).expect("a finite solution"));
+            black_box(
+                ode::integrate(&fields, &start, &[1.0], &solver, &Stop::default())
+                    .expect("a finite solution"),
+            );
         };
         let diffuse = || {
             let options = sde::Options::new(step, 1);
-            black_box(sde::simulate(&fields, &start, &[1.0], &options).expect("finite paths"));
+            black_box(
+                sde::simulate(&fields, &start, &[1.0], &options, &Stop::default()).expect("finite paths"),
+            );
         };
         let branch = || {
             let options = branching::Options::new(step, 1);
-            black_box(branching::simulate(&fields, &start, &[1.0], &options).expect("finite paths"));
+            black_box(
+                branching::simulate(&fields, &start, &[1.0], &options, &Stop::default())
+                    .expect("finite paths"),
+            );
         };
         let evaluate_flow = |times| evaluate(&fields, &start.points, false, times);
         let evaluate_all = || evaluate(&fields, &start.points, true, STEPS);

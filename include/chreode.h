@@ -222,7 +222,7 @@ typedef struct {
      */
     const char *range;
     /**
-     * What it means.
+     * What it means; in brackets the methods or modes that take it, where not all do.
      */
     const char *meaning;
 } chreode_option;

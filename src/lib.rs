@@ -23,6 +23,7 @@
 //!
 //! ```
 //! use chreode::exec::progress::silent;
+//! use chreode::exec::stop::Stop;
 //! use chreode::method::{FitOptions, Method, fit};
 //! use chreode::simulate::{Particles, branching};
 //!
@@ -33,7 +34,7 @@
 //!
 //! let founders = Particles::of_snapshot(&snapshots, 0);
 //! let steps = branching::Options::new(0.05, 1); // the longest step, and a seed
-//! let population = branching::simulate(&fitted.dynamics, &founders, snapshots.times(), &steps)?;
+//! let population = branching::simulate(&fitted.dynamics, &founders, snapshots.times(), &steps, &Stop::default())?;
 //! println!("{} cells at the end, from {}", population.trajectory.frames[4].len(), founders.len());
 //! println!("their trees: {}", population.lineage.newick());
 //! # Ok::<(), chreode::Error>(())
@@ -46,14 +47,13 @@ pub mod bridge;
 pub mod capi;
 pub mod datasets;
 pub mod device;
-pub mod dynamics;
 pub mod error;
 pub mod evaluate;
 pub mod exec;
-pub mod growth_law;
+pub mod fields;
 mod matching;
 pub mod method;
-pub mod model_file;
+pub mod model;
 mod named;
 pub mod nn;
 pub mod options;
@@ -63,9 +63,10 @@ pub mod simulate;
 pub mod snapshots;
 pub mod train;
 pub mod transport;
+pub mod units;
 
-pub use dynamics::{Dynamics, Fields};
 pub use error::{Error, Result};
+pub use fields::{Dynamics, Fields};
 pub use method::{FitOptions, Method, fit};
 pub use scales::Scales;
 pub use snapshots::Snapshots;

@@ -146,7 +146,8 @@ pub struct Description {
 impl Description {
     /// The default, and in brackets those of other choices, where they differ.
     pub fn defaults(&self) -> String {
-        let others = self.other_defaults.iter().map(|(value, names)| format!("{}: {value}", names.join(", ")));
+        let others =
+            self.other_defaults.iter().map(|(value, names)| format!("{}: {value}", names.join(", ")));
         match &others.collect::<Vec<_>>()[..] {
             [] => self.default.clone(),
             others => format!("{} ({})", self.default, others.join("; ")),
@@ -234,15 +235,7 @@ impl<T: Target> Entry<T> {
             Kind::Device(_) => ("name", Device::ALLOWED.to_string()),
         };
         let (default, meaning) = (self.default_of(target), self.meaning.to_string());
-        Description {
-            name: self.name,
-            kind,
-            default,
-            other_defaults: vec![],
-            range,
-            meaning,
-            takers: vec![],
-        }
+        Description { name: self.name, kind, default, other_defaults: vec![], range, meaning, takers: vec![] }
     }
 
     fn default_of(&self, target: &T) -> String {

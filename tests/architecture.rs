@@ -40,8 +40,11 @@ fn room(path: &Path) -> String {
 /// The rooms that a file imports from: `crate::room` or `chreode::room`, in a list or alone, tests and comments left out.
 fn imports(text: &str, rooms: &BTreeSet<String>) -> BTreeSet<String> {
     let code = text.split("#[cfg(test)]\nmod tests").next().unwrap();
-    let code: String =
-        code.lines().filter(|line| !line.trim_start().starts_with("//")).map(|line| format!("{line}\n")).collect();
+    let code: String = code
+        .lines()
+        .filter(|line| !line.trim_start().starts_with("//"))
+        .map(|line| format!("{line}\n"))
+        .collect();
     let mut found = BTreeSet::new();
     for start in ["crate::", "chreode::"] {
         for (at, _) in code.match_indices(start) {
@@ -101,7 +104,11 @@ fn the_arrows_have_no_circle() {
 #[test]
 fn the_files_that_it_sends_a_reader_to_exist() {
     let text = fs::read_to_string("ARCHITECTURE.md").unwrap();
-    let paths = text.split('`').skip(1).step_by(2).filter(|word| word.contains('/') && !word.contains(['<', '*', ' ']));
+    let paths = text
+        .split('`')
+        .skip(1)
+        .step_by(2)
+        .filter(|word| word.contains('/') && !word.contains(['<', '*', ' ']));
     let mut count = 0;
     for path in paths {
         assert!(Path::new(path).exists(), "{path} is not there");

@@ -9,6 +9,7 @@ use std::process::Command;
 use capi_support::{has, libraries, root, succeed};
 use chreode::datasets::GeneNetwork;
 use chreode::evaluate::protocol::Protocol;
+use chreode::exec::stop::Stop;
 use chreode::options::Settings;
 use chreode::simulate::Particles;
 use chreode::simulate::simulation::Simulation;
@@ -54,7 +55,8 @@ fn expected() -> String {
     }
     let model =
         fit(&snapshots, &settings.build().unwrap(), &mut chreode::exec::progress::silent).unwrap().dynamics;
-    let measured = Settings::<Protocol>::default().build().unwrap().run(&model, &snapshots).unwrap();
+    let measured =
+        Settings::<Protocol>::default().build().unwrap().run(&model, &snapshots, &Stop::default()).unwrap();
     let mut settings = Settings::<Simulation>::default();
     settings.set("mode", "branching").unwrap();
     settings.set("seed", "11").unwrap();
@@ -62,7 +64,8 @@ fn expected() -> String {
     let dims = snapshots.dims();
     let founders =
         Particles::new(snapshots.times()[0], dims, first.points[..50 * dims].to_vec(), None).unwrap();
-    let simulated = settings.build().unwrap().run(&model, &founders, snapshots.times()).unwrap();
+    let simulated =
+        settings.build().unwrap().run(&model, &founders, snapshots.times(), &Stop::default()).unwrap();
     // R reads these numbers: to the bit, however many digits either language prints.
     let mut lines = vec![];
     for point in &measured.time_points {

@@ -22,7 +22,11 @@ fn cases() -> Vec<(f64, (f64, f64), f64)> {
 }
 
 /// The state of the bridge of a kind, for cells that are `displacement` apart and an interval of length `h`.
-fn state(kind: BridgeKind, (displacement, (sent, received), length): (f64, (f64, f64), f64), r: f64) -> BridgeState {
+fn state(
+    kind: BridgeKind,
+    (displacement, (sent, received), length): (f64, (f64, f64), f64),
+    r: f64,
+) -> BridgeState {
     let bridge = kind.build(&Scales { sigma: SIGMA, delta: DELTA }).unwrap();
     bridge.state(&Ends { distance2: displacement * displacement, sent, received, start: 0.0, length }, r)
 }

@@ -18,7 +18,7 @@ use chreode::capi::snapshots::*;
 use chreode::capi::status::chreode_status::*;
 use chreode::capi::status::*;
 use chreode::capi::transport::*;
-use chreode::dynamics::{Dynamics, FieldValues, Fields, Scratch};
+use chreode::fields::{Dynamics, FieldValues, Fields, Scratch};
 use proptest::prelude::*;
 
 fn message() -> String {
@@ -503,8 +503,7 @@ fn a_device_without_a_driver_is_a_status_that_says_so() {
     let times = [1.0];
     let list = |name: &str, more: &[(&str, &str)]| options(name, &[&[("device", "cuda:0")], more].concat());
     let fit = list("fit", &[("method", "usb")]);
-    let (flow, measure) =
-        (list("simulate", &[("solver", "euler")]), list("evaluate", &[("solver", "runge-kutta-4")]));
+    let (flow, measure) = (list("simulate", &[("solver", "euler")]), list("evaluate", &[("solver", "rk4")]));
     let static_problem = list("transport", &[("epsilon", "0.1")]);
     let (mut m, mut t, mut e, mut p) = (null_mut(), null_mut(), null_mut(), null_mut());
     let told = "there is no CUDA driver on this machine";
@@ -643,11 +642,12 @@ fn use_or_refuse(bytes: &[u8]) {
             chreode_model_field(model, name, 0.5, &square, &output(&mut numbers, 4, columns))
         });
     }
-    for mode in ["ode", "sde", "branching"] {
-        let set = options(
-            "simulate",
-            &[("mode", mode), ("step", "0.5"), ("max_steps", "9"), ("max_population", "99")],
-        );
+    for choice in [
+        &[("mode", "ode"), ("max_steps", "9")][..],
+        &[("mode", "sde"), ("step", "0.5")],
+        &[("mode", "branching"), ("step", "0.5"), ("max_population", "99")],
+    ] {
+        let set = options("simulate", choice);
         let mut trajectory = null_mut();
         // SAFETY: as above.
         unsafe {

@@ -131,7 +131,7 @@ fn fit_evaluate_and_simulate_keep_their_contract() {
         assert!(number(&measured, "w1_sd") > 0.0);
     }
 
-    for mode in ["ode", "sde", "branching"] {
+    for mode in ["ode --solver rk4", "sde", "branching"] {
         let call = format!("simulate model cells.csv --mode {mode} --seed 2 --step 0.1 -o out.csv --json");
         let told = run(&folder, &call).json();
         let text = fs::read_to_string(folder.join("out.csv")).unwrap();

@@ -130,7 +130,13 @@ fn unusable_calls_are_usage_errors() {
         ("simulate model cells.csv -o out --founders 0", "founders"),
         ("simulate model cells.csv -o out --founders 3", "founders"),
         ("simulate model cells.csv -o out --newick tree", "branching"),
-        ("simulate model cells.csv -o out --mode sde --resample-below 2", "(0, 1]"),
+        ("simulate model cells.csv -o out --mode sde --resample-below 2", "in [0, 1]"),
+        ("simulate model cells.csv -o out --turnover 1", "turnover must be left out with mode ode"),
+        (
+            "evaluate model cells.csv --step 0.1",
+            "step must be left out with mode ode and solver dormand-prince",
+        ),
+        ("simulate model cells.csv -o out --solver runge-kutta-4", "rk4"),
         ("transport cells.csv cells.csv --cost wfr --delta -2", "delta"),
         ("transport cells.csv cells.csv --epsilon -1", "epsilon"),
         ("transport cells.csv cells.csv --epsilon nan", "epsilon"),
@@ -237,8 +243,9 @@ fn degenerate_data_are_data() {
             assert!(fitted.code == Some(0), "{name}, {method}: {fitted:?}");
             fitted.json();
             for mode in ["ode", "sde", "branching"] {
+                let runs = if mode == "ode" { "" } else { "--runs 2" };
                 let evaluated =
-                    run(&folder, &format!("evaluate model cells.csv --mode {mode} --runs 2 --json"));
+                    run(&folder, &format!("evaluate model cells.csv --mode {mode} {runs} --json"));
                 // A branching population of a cell or two may die out, and that is the answer.
                 let died = evaluated.stderr.contains("died out") && mode == "branching";
                 assert!(evaluated.code == Some(0) || died, "{name}, {method}, {mode}: {evaluated:?}");

@@ -127,8 +127,8 @@ fn every_process_on_the_device_gives_the_cpu_s_figures_and_rows() {
         return;
     }
     let folder = with_model("cuda-simulate");
-    for mode in ["ode", "sde", "branching"] {
-        let how = format!("model cells.csv --mode {mode} --solver runge-kutta-4 --step 0.1 --seed 2 --json");
+    for mode in ["ode --solver rk4", "sde", "branching"] {
+        let how = format!("model cells.csv --mode {mode} --step 0.1 --seed 2 --json");
         let evaluate = format!("evaluate {how}");
         let there = with_device(&folder, Build::Plain, "", &format!("{evaluate} --device cuda:0")).json();
         agree(mode, &run(&folder, &evaluate).json(), &there, 3e-3);

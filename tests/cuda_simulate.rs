@@ -4,15 +4,16 @@
 mod common;
 mod cuda_support;
 
-use chreode::Dynamics;
 use chreode::device::Device;
 use chreode::evaluate::protocol::Protocol;
+use chreode::exec::stop::Stop;
 use chreode::method::{FitOptions, Method, fit};
 use chreode::nn::Activation;
 use chreode::simulate::Particles;
 use chreode::simulate::branching::Motion;
 use chreode::simulate::simulation::{Outcome, Process, Rule, Simulation};
 use chreode::snapshots::{MatrixView, Snapshots};
+use chreode::{Dynamics, Error};
 use common::normal;
 
 const GPU: Device = Device::Cuda(0);
@@ -50,7 +51,8 @@ fn start(count: usize, dims: usize) -> Particles {
 
 /// 100 steps of a process on either.
 fn run(simulation: &Simulation, model: &Dynamics, start: &Particles, times: &[f64]) -> (Outcome, Outcome) {
-    let on = |device| Simulation { device, ..*simulation }.run(model, start, times).unwrap();
+    let on =
+        |device| Simulation { device, ..*simulation }.run(model, start, times, &Stop::default()).unwrap();
     (on(Device::Cpu), on(GPU))
 }
 
@@ -189,7 +191,7 @@ fn the_way_back_and_resampling_are_the_same() {
         let (cpu, gpu) = run(&hundred_steps(process, rule), &model, &late, &[1.5, 0.0]);
         agree(&format!("{process} backward"), &cpu, &gpu);
     }
-    let resampled = Simulation { resample_below: Some(0.99), ..hundred_steps(Process::Sde, Rule::Euler) };
+    let resampled = Simulation { resample_below: 0.99, ..hundred_steps(Process::Sde, Rule::Euler) };
     let (cpu, gpu) = run(&resampled, &model, &start(50, 2), &[1.0, 2.0]);
     agree("resampling", &cpu, &gpu);
     assert_ne!(gpu.trajectory.frames[0].ancestors, (0..50).collect::<Vec<_>>(), "something was resampled");
@@ -231,7 +233,9 @@ fn families_are_the_same_cell_by_cell() {
     let simulation =
         Simulation { turnover: 5.0, max_population: 95, ..hundred_steps(Process::Branching, Rule::Euler) };
     let equal = Particles::new(0.0, 2, start(90, 2).points, None).unwrap();
-    let on = |device| Simulation { device, ..simulation }.run(&model, &equal, &[2.0]).unwrap_err();
+    let on = |device| {
+        Simulation { device, ..simulation }.run(&model, &equal, &[2.0], &Stop::default()).unwrap_err()
+    };
     assert_eq!(on(GPU), on(Device::Cpu));
     assert_eq!(device.get("allocations"), 0);
 }
@@ -243,7 +247,9 @@ fn an_evaluation_predicts_on_the_device_and_measures_the_same() {
     for (process, rule) in PROCESSES {
         let on = |device| {
             let simulation = Simulation { device, step: Some(0.1), ..hundred_steps(process, rule) };
-            Protocol { simulation, runs: 2, ..Protocol::default() }.run(&model, &snapshots).unwrap()
+            Protocol { simulation, runs: 2, ..Protocol::default() }
+                .run(&model, &snapshots, &Stop::default())
+                .unwrap()
         };
         let before = device.get("launches");
         let (cpu, gpu) = (on(Device::Cpu), on(GPU));
@@ -264,7 +270,7 @@ fn the_order_of_threads_and_blocks_does_not_matter() {
     let equal = Particles::new(0.0, 2, start(70, 2).points, None).unwrap();
     let outcome = |order| {
         device.set("order", order);
-        Simulation { device: GPU, ..simulation }.run(&model, &equal, &[2.0]).unwrap()
+        Simulation { device: GPU, ..simulation }.run(&model, &equal, &[2.0], &Stop::default()).unwrap()
     };
     let first = outcome(0);
     for order in 1..=20 {
@@ -277,18 +283,18 @@ fn populations_beyond_the_memory_go_in_parts() {
     let Some(device) = cuda_support::standin() else { return };
     let model = model(Method::Usb, 2, &[8], Activation::Silu);
     let simulation = Simulation { device: GPU, step: Some(0.5), ..hundred_steps(Process::Sde, Rule::Euler) };
-    let whole = simulation.run(&model, &start(3000, 2), &[1.0, 2.0]).unwrap();
+    let whole = simulation.run(&model, &start(3000, 2), &[1.0, 2.0], &Stop::default()).unwrap();
     device.set("multiprocessors", 1);
     // Room for the kernels' own buffers and about a thousand particles.
     device.set("memory", 300_000);
     let before = device.get("launches");
-    let parts = simulation.run(&model, &start(3000, 2), &[1.0, 2.0]).unwrap();
+    let parts = simulation.run(&model, &start(3000, 2), &[1.0, 2.0], &Stop::default()).unwrap();
     assert!(device.get("launches") - before > 2, "it went in parts");
     assert_eq!(parts, whole);
     // Cells that branch need each other: they are refused with the numbers.
     let branching = Simulation { process: Process::Branching, ..simulation };
     let equal = Particles::new(0.0, 2, start(3000, 2).points, None).unwrap();
-    let error = branching.run(&model, &equal, &[2.0]).unwrap_err().to_string();
+    let error = branching.run(&model, &equal, &[2.0], &Stop::default()).unwrap_err().to_string();
     assert!(error.contains("a population of 3000 in 2 dimensions needs"), "{error}");
     device.set("new", 0);
 }
@@ -299,24 +305,18 @@ fn what_a_device_cannot_do_is_refused_in_words() {
     let model = model(Method::Usb, 2, &[40], Activation::Silu);
     let (start, times) = (start(20, 2), [1.0]);
     let told = |simulation: Simulation, part: &str| {
-        let error = simulation.run(&model, &start, &times).unwrap_err().to_string();
+        let error = simulation.run(&model, &start, &times, &Stop::default()).unwrap_err().to_string();
         assert!(error.contains(part), "`{error}` does not tell `{part}`");
         assert_eq!(device.get("allocations"), 0, "after `{error}`");
     };
     let euler = Simulation { device: GPU, ..hundred_steps(Process::Ode, Rule::Euler) };
-    told(
-        Simulation { rule: Rule::DormandPrince, ..euler },
-        "solver must be runge-kutta-4 or euler on a CUDA device",
-    );
+    told(Simulation { rule: Rule::DormandPrince, ..euler }, "solver must be rk4 or euler on a CUDA device");
     device.set("shared_optin", 6000);
     told(euler, "networks 40 units wide in 2 dimensions need");
     device.set("new", 0);
     for nth in 1..=3 {
         device.set("fail_launch", nth);
-        told(
-            Simulation { process: Process::Sde, resample_below: Some(1.0), ..euler },
-            "CUDA_ERROR_LAUNCH_FAILED",
-        );
+        told(Simulation { process: Process::Sde, resample_below: 1.0, ..euler }, "CUDA_ERROR_LAUNCH_FAILED");
         device.set("new", 0);
     }
     device.set("fail_alloc", 4);
@@ -326,7 +326,7 @@ fn what_a_device_cannot_do_is_refused_in_words() {
     let far = Particles::new(0.0, 2, vec![f32::MAX; 4], None).unwrap();
     let on = |device| {
         Simulation { device, step: Some(1e37), ..euler }
-            .run(&model, &far, &[3e38])
+            .run(&model, &far, &[3e38], &Stop::default())
             .map(|_| ())
             .map_err(|e| e.to_string())
     };
@@ -334,7 +334,9 @@ fn what_a_device_cannot_do_is_refused_in_words() {
     // `auto` leaves to the CPU what is small, and what only it can do.
     let before = device.get("launches");
     for rule in [Rule::DormandPrince, Rule::Euler] {
-        Simulation { device: Device::Auto, rule, ..euler }.run(&model, &start, &times).unwrap();
+        Simulation { device: Device::Auto, rule, ..euler }
+            .run(&model, &start, &times, &Stop::default())
+            .unwrap();
     }
     assert_eq!(device.get("launches"), before);
 }
@@ -349,4 +351,37 @@ fn a_population_beyond_one_pass_of_the_sums_branches_the_same() {
         Simulation { turnover: 0.2, step: Some(0.5), ..hundred_steps(Process::Branching, Rule::Euler) };
     let (cpu, gpu) = run(&simulation, &model, &equal, &[0.5]);
     agree("8300 cells", &cpu, &gpu);
+}
+
+#[test]
+fn a_request_to_stop_ends_every_process_on_the_device() {
+    let Some(device) = cuda_support::standin() else { return };
+    let model = model(Method::Usb, 2, &[8], Activation::Silu);
+    let (start, equal) = (start(40, 2), Particles::new(0.0, 2, start(40, 2).points, None).unwrap());
+    // A hundred million steps: they would take days.
+    let endless = Simulation { device: GPU, step: Some(1e-8), ..hundred_steps(Process::Ode, Rule::Euler) };
+    for (process, resample_below, start) in [
+        (Process::Ode, 0.0, &start),
+        (Process::Sde, 0.0, &start),
+        (Process::Sde, 0.5, &start),
+        (Process::Branching, 0.0, &equal),
+    ] {
+        let stop = Stop::default();
+        let simulation = Simulation { process, resample_below, ..endless };
+        let before = device.get("launches");
+        let run = || simulation.run(&model, start, &[1.0], &stop).map(drop);
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                while device.get("launches") < before + 20 {
+                    std::thread::sleep(std::time::Duration::from_millis(1));
+                }
+                stop.request();
+            });
+            assert_eq!(run(), Err(Error::Cancelled), "{process}");
+        });
+        let launched = device.get("launches");
+        assert_eq!(run(), Err(Error::Cancelled), "{process}, asked before it begins");
+        assert_eq!(device.get("launches"), launched);
+        assert_eq!(device.get("allocations"), 0);
+    }
 }

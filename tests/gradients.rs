@@ -2,7 +2,8 @@
 
 use chreode::exec::threads::with_threads;
 use chreode::nn::{
-    Activation, Adam, Architecture, Backprop, BatchGradient, Mlp, MovingAverage, Schedule, clip, sum_of_squares,
+    Activation, Adam, Architecture, Backprop, BatchGradient, Mlp, MovingAverage, Schedule, clip,
+    sum_of_squares,
 };
 
 mod reference;

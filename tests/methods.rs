@@ -7,10 +7,11 @@ use std::ops::ControlFlow;
 use chreode::Error;
 use chreode::datasets::GeneNetwork;
 use chreode::device::Device;
-use chreode::dynamics::{Dynamics, FieldValues, Fields, Scratch};
 use chreode::evaluate::mass::growth_correlation;
 use chreode::evaluate::{Evaluation, EvaluationOptions, Mode, evaluate};
 use chreode::exec::progress::{Progress, Stage, silent};
+use chreode::exec::stop::Stop;
+use chreode::fields::{Dynamics, FieldValues, Fields, Scratch};
 use chreode::method::{BridgeKind, CouplingKind, FitOptions, Method, Recipe, fit};
 use chreode::simulate::{branching, ode};
 use chreode::snapshots::{MatrixView, Snapshots};
@@ -33,8 +34,13 @@ fn gene_network() -> Snapshots {
 
 fn measure(dynamics: &Dynamics, snapshots: &Snapshots, mode: Mode) -> Evaluation {
     let delta = dynamics.info().delta.unwrap_or(1.0);
-    evaluate(dynamics, snapshots, &EvaluationOptions { mode, runs: 3, seed: 5, delta, device: Device::Cpu })
-        .unwrap()
+    evaluate(
+        dynamics,
+        snapshots,
+        &EvaluationOptions { mode, runs: 3, seed: 5, delta, device: Device::Cpu },
+        &Stop::default(),
+    )
+    .unwrap()
 }
 
 #[test]
@@ -60,7 +66,8 @@ fn every_method_learns_the_gene_network() {
         assert_eq!(fitted.dynamics.has_growth(), most_rme.is_finite(), "{method}");
         let truth = |_: f64, x: &[f32]| GeneNetwork::growth_shape(x);
         if most_rme.is_finite() {
-            let correlation = growth_correlation(&fitted.dynamics, &snapshots, truth).unwrap();
+            let correlation =
+                growth_correlation(&fitted.dynamics, &snapshots, truth, &Stop::default()).unwrap();
             println!("{method}: growth correlation {correlation:.3}");
             assert!(correlation > 0.9, "{method}: growth correlation {correlation}");
         }

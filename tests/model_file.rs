@@ -2,8 +2,8 @@
 
 use chreode::Error;
 use chreode::datasets::GeneNetwork;
-use chreode::dynamics::{Dynamics, FieldValues, Fields, Scratch};
 use chreode::exec::progress::silent;
+use chreode::fields::{Dynamics, FieldValues, Fields, Scratch};
 use chreode::method::{FitOptions, Method, fit};
 use proptest::prelude::*;
 use safetensors::tensor::{Dtype, TensorView};

@@ -8,9 +8,10 @@ use std::ops::ControlFlow;
 use chreode::Error;
 use chreode::datasets::GeneNetwork;
 use chreode::device::Device;
-use chreode::dynamics::{Dynamics, FieldValues, Fields, Scratch};
 use chreode::evaluate::{Evaluation, EvaluationOptions, Mode, evaluate};
 use chreode::exec::progress::{Progress, Stage, silent};
+use chreode::exec::stop::Stop;
+use chreode::fields::{Dynamics, FieldValues, Fields, Scratch};
 use chreode::method::{FitOptions, Method, fit};
 use chreode::nn::Activation;
 use chreode::rollout::{GrowthPrice, RolloutReport};
@@ -50,6 +51,7 @@ fn measure(dynamics: &Dynamics, snapshots: &Snapshots, mode: Mode) -> Evaluation
         dynamics,
         snapshots,
         &EvaluationOptions { mode, runs: 3, seed: 5, delta: 1.0, device: Device::Cpu },
+        &Stop::default(),
     )
     .unwrap()
 }
@@ -157,8 +159,15 @@ fn without_growth_the_mass_stays_one() {
     let fitted = fit(&snapshots, &quick(Method::MioFlow), &mut silent).unwrap();
     assert!(!fitted.dynamics.has_growth());
     let start = Particles::of_snapshot(&snapshots, 0);
-    let frames =
-        ode::integrate(&fitted.dynamics, &start, snapshots.times(), &ode::Solver::default()).unwrap().frames;
+    let frames = ode::integrate(
+        &fitted.dynamics,
+        &start,
+        snapshots.times(),
+        &ode::Solver::default(),
+        &Stop::default(),
+    )
+    .unwrap()
+    .frames;
     for frame in frames {
         assert_eq!(frame.log_weights, start.log_weights, "to the bit");
     }

@@ -4,14 +4,17 @@
 //! Monte-Carlo bounds are five standard errors: with fixed seeds they hold forever, and a wrong law fails
 //! them.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
+
 use chreode::Error;
-use chreode::dynamics::{ClosedForm, FieldValues, Fields, Scratch};
 use chreode::exec::rng::{Purpose, stream};
+use chreode::exec::stop::Stop;
 use chreode::exec::threads::with_threads;
+use chreode::fields::{ClosedForm, FieldValues, Fields, Scratch};
 use chreode::simulate::branching::{self, BirthDeath, Motion};
 use chreode::simulate::lineage::{Fate, Lineage};
 use chreode::simulate::ode::{self, Solver, Tolerance};
-use chreode::simulate::{Particles, resampling, sde};
+use chreode::simulate::{BLOCK, Particles, resampling, sde};
 
 /// Fields in `dims` dimensions without score drift.
 fn fields(
@@ -53,7 +56,7 @@ fn mean_and_variance(values: impl Iterator<Item = f64> + Clone) -> (f64, f64) {
 /// The distance from the exact rotation of (1, 0), and the error of ln w, worst over `times`.
 fn rotation_errors(times: &[f64], solver: &Solver) -> (f64, f64) {
     let start = Particles::new(0.0, 2, vec![1.0, 0.0], None).unwrap();
-    let result = ode::integrate(&rotation(3.0), &start, times, solver).unwrap();
+    let result = ode::integrate(&rotation(3.0), &start, times, solver, &Stop::default()).unwrap();
     result.frames.iter().fold((0.0, 0.0), |(position, weight), frame| {
         let (sine, cosine) = (3.0 * frame.time).sin_cos();
         let distance = (f64::from(frame.points[0]) - cosine).hypot(f64::from(frame.points[1]) - sine);
@@ -101,7 +104,7 @@ fn output_times_do_not_change_an_adaptive_solution() {
     let times: Vec<f64> = (1..=50).map(|i| 0.04 * f64::from(i)).collect();
     let start = Particles::new(0.0, 2, vec![1.0, 0.0], None).unwrap();
     let end = |times: &[f64]| {
-        ode::integrate(&rotation(3.0), &start, times, &Solver::default())
+        ode::integrate(&rotation(3.0), &start, times, &Solver::default(), &Stop::default())
             .unwrap()
             .frames
             .pop()
@@ -116,8 +119,16 @@ fn the_flow_is_undone_by_going_back() {
     let points: Vec<f32> = (0..1000).map(|i| (i as f32 * 0.37).sin()).collect();
     let start = Particles::new(0.5, 2, points, None).unwrap();
     for solver in [Solver::default(), Solver::RungeKutta4 { step: 0.01 }] {
-        let end = ode::integrate(&rotation(1.0), &start, &[0.7, 2.0], &solver).unwrap().frames.pop().unwrap();
-        let back = ode::integrate(&rotation(1.0), &end, &[1.0, 0.5], &solver).unwrap().frames.pop().unwrap();
+        let end = ode::integrate(&rotation(1.0), &start, &[0.7, 2.0], &solver, &Stop::default())
+            .unwrap()
+            .frames
+            .pop()
+            .unwrap();
+        let back = ode::integrate(&rotation(1.0), &end, &[1.0, 0.5], &solver, &Stop::default())
+            .unwrap()
+            .frames
+            .pop()
+            .unwrap();
         for (a, b) in start.points.iter().zip(&back.points) {
             assert!((a - b).abs() < 1e-4, "{a} came back as {b}");
         }
@@ -130,23 +141,31 @@ fn blow_up_and_unreachable_tolerances_are_clear_errors() {
     // x' = x² from 1 leaves every bound at t = 1.
     let explosion = || fields(1, 0.0, |_, x, v| v[0] = x[0] * x[0], |_, _| 0.0);
     let start = Particles::new(0.0, 1, vec![0.1, 1.0], None).unwrap();
-    let fixed = ode::integrate(&explosion(), &start, &[2.0], &Solver::Euler { step: 0.01 });
+    let fixed = ode::integrate(&explosion(), &start, &[2.0], &Solver::Euler { step: 0.01 }, &Stop::default());
     assert!(
         matches!(&fixed, Err(Error::NonFinite(m)) if m.contains("particle 1") && m.contains("time 1.")),
         "{fixed:?}"
     );
-    let adaptive = ode::integrate(&explosion(), &start, &[2.0], &Solver::default());
+    let adaptive = ode::integrate(&explosion(), &start, &[2.0], &Solver::default(), &Stop::default());
     assert!(matches!(adaptive, Err(Error::NonFinite(_) | Error::InvalidArgument { .. })), "{adaptive:?}");
     let few = Solver::DormandPrince(Tolerance { max_steps: 3, ..Default::default() });
-    let few =
-        ode::integrate(&rotation(3.0), &Particles::new(0.0, 2, vec![1.0, 0.0], None).unwrap(), &[9.0], &few);
+    let few = ode::integrate(
+        &rotation(3.0),
+        &Particles::new(0.0, 2, vec![1.0, 0.0], None).unwrap(),
+        &[9.0],
+        &few,
+        &Stop::default(),
+    );
     assert!(matches!(&few, Err(Error::InvalidArgument { name, .. }) if name == "max_steps"), "{few:?}");
     for times in [&[][..], &[1.0, 1.0], &[1.0, 0.5], &[f64::NAN], &[-1.0, 0.5]] {
-        assert!(ode::integrate(&explosion(), &start, times, &Solver::default()).is_err(), "{times:?}");
+        assert!(
+            ode::integrate(&explosion(), &start, times, &Solver::default(), &Stop::default()).is_err(),
+            "{times:?}"
+        );
     }
     for step in [0.0, -1.0, f64::NAN, 1e-12] {
         assert!(
-            ode::integrate(&explosion(), &start, &[0.5], &Solver::Euler { step }).is_err(),
+            ode::integrate(&explosion(), &start, &[0.5], &Solver::Euler { step }, &Stop::default()).is_err(),
             "step {step}"
         );
     }
@@ -154,18 +173,30 @@ fn blow_up_and_unreachable_tolerances_are_clear_errors() {
 
 #[test]
 fn fields_that_vanish_and_points_that_coincide_are_integrated() {
-    let still = ode::integrate(&growing(0.0), &at_origin(300), &[0.0, 3.0], &Solver::default()).unwrap();
+    let still =
+        ode::integrate(&growing(0.0), &at_origin(300), &[0.0, 3.0], &Solver::default(), &Stop::default())
+            .unwrap();
     assert!(still.frames.iter().all(|f| f.points.iter().all(|&x| x == 0.0) && f.mass() == 300.0));
     let nothing = Particles::new(0.0, 1, vec![], None).unwrap();
     assert!(
-        ode::integrate(&growing(1.0), &nothing, &[1.0], &Solver::default()).unwrap().frames[0].is_empty()
+        ode::integrate(&growing(1.0), &nothing, &[1.0], &Solver::default(), &Stop::default()).unwrap().frames
+            [0]
+        .is_empty()
     );
     assert!(
-        sde::simulate(&growing(1.0), &nothing, &[1.0], &sde::Options::new(0.1, 1)).unwrap().frames[0]
+        sde::simulate(&growing(1.0), &nothing, &[1.0], &sde::Options::new(0.1, 1), &Stop::default())
+            .unwrap()
+            .frames[0]
             .is_empty()
     );
-    let none =
-        branching::simulate(&growing(1.0), &nothing, &[1.0], &branching::Options::new(0.1, 1)).unwrap();
+    let none = branching::simulate(
+        &growing(1.0),
+        &nothing,
+        &[1.0],
+        &branching::Options::new(0.1, 1),
+        &Stop::default(),
+    )
+    .unwrap();
     assert!(none.trajectory.frames[0].is_empty() && none.lineage.newick().is_empty());
 }
 
@@ -174,7 +205,8 @@ fn ornstein_uhlenbeck_has_its_mean_and_variance() {
     let (count, sigma, step) = (40_000, 0.7, 0.01);
     let ou = fields(1, sigma, |_, x, v| v[0] = -x[0], |_, _| 0.3);
     let start = Particles::new(0.0, 1, vec![2.0; count], None).unwrap();
-    let result = sde::simulate(&ou, &start, &[0.5, 1.5], &sde::Options::new(step, 3)).unwrap();
+    let result =
+        sde::simulate(&ou, &start, &[0.5, 1.5], &sde::Options::new(step, 3), &Stop::default()).unwrap();
     for frame in &result.frames {
         let (mean, variance) = mean_and_variance(frame.points.iter().map(|&x| f64::from(x)));
         // The law of the discrete scheme, exactly: x' = (1 − h) x + σ √h ξ.
@@ -216,7 +248,8 @@ fn a_diffusion_that_changes_with_time_is_that_of_each_steps_start() {
     let options = sde::Options::new(1.0 / f64::from(steps), 5);
     let check = |from: f64, to: f64| {
         let start = Particles::new(from, 1, vec![0.0; count], None).unwrap();
-        let frame = sde::simulate(&Warming, &start, &[to], &options).unwrap().frames.remove(0);
+        let frame =
+            sde::simulate(&Warming, &start, &[to], &options, &Stop::default()).unwrap().frames.remove(0);
         let (mean, variance) = mean_and_variance(frame.points.iter().map(|&x| f64::from(x)));
         let sigma = |j| from + (to - from) * f64::from(j) / f64::from(steps);
         let want = (0..steps).map(|j| sigma(j).powi(2)).sum::<f64>() / f64::from(steps);
@@ -268,9 +301,15 @@ fn flow_diffusion_and_backward_diffusion_agree_on_a_moving_gaussian() {
     let early = Particles::new(0.0, 1, normal_sample(law(0.0), 1), None).unwrap();
     let late = Particles::new(1.0, 1, normal_sample(law(1.0), 2), None).unwrap();
     let options = sde::Options::new(0.01, 9);
-    check(&ode::integrate(&fields, &early, &[1.0], &Solver::default()).unwrap().frames[0], "flow");
-    check(&sde::simulate(&fields, &early, &[1.0], &options).unwrap().frames[0], "diffusion");
-    let back = sde::simulate(&fields, &late, &[0.5, 0.0], &options).unwrap();
+    check(
+        &ode::integrate(&fields, &early, &[1.0], &Solver::default(), &Stop::default()).unwrap().frames[0],
+        "flow",
+    );
+    check(
+        &sde::simulate(&fields, &early, &[1.0], &options, &Stop::default()).unwrap().frames[0],
+        "diffusion",
+    );
+    let back = sde::simulate(&fields, &late, &[0.5, 0.0], &options, &Stop::default()).unwrap();
     back.frames.iter().for_each(|frame| check(frame, "backward diffusion"));
 }
 
@@ -283,7 +322,7 @@ fn a_backward_brownian_bridge_starts_where_it_began() {
     fields.score_drift = Box::new(|t, x, s| s[0] = -x[0] / (2.0 * (0.04 + t as f32)));
     let count = 20_000;
     let end = Particles::new(1.0, 1, vec![1.5; count], None).unwrap();
-    let back = sde::simulate(&fields, &end, &[0.0], &sde::Options::new(0.002, 4)).unwrap();
+    let back = sde::simulate(&fields, &end, &[0.0], &sde::Options::new(0.002, 4), &Stop::default()).unwrap();
     let (mean, variance) = mean_and_variance(back.frames[0].points.iter().map(|&x| f64::from(x)));
     // Gaussian conditioning: mean 1.5·0.04/1.04, variance 0.04·1/1.04. The step leaves O(h/0.04) = 5 % of
     // the variance.
@@ -297,7 +336,7 @@ fn a_backward_brownian_bridge_starts_where_it_began() {
 }
 
 /// Founder by founder, how many descendants live at the end.
-fn family_sizes(population: &branching::Population) -> Vec<usize> {
+fn family_sizes(population: &branching::BranchingTrajectory) -> Vec<usize> {
     let mut sizes = vec![0; population.lineage.founders()];
     for &id in &population.trajectory.frames.last().unwrap().ids {
         sizes[population.lineage.founder(id) as usize] += 1;
@@ -313,8 +352,14 @@ fn family_sizes_follow_the_linear_birth_death_law_at_every_step_size() {
         for (seed, step) in [(1, 2.0), (2, 0.5), (3, 0.1)] {
             for motion in [Motion::Flow, Motion::Diffusion] {
                 let options = branching::Options { turnover, motion, ..branching::Options::new(step, seed) };
-                let result =
-                    branching::simulate(&growing(growth), &at_origin(founders), &[2.0], &options).unwrap();
+                let result = branching::simulate(
+                    &growing(growth),
+                    &at_origin(founders),
+                    &[2.0],
+                    &options,
+                    &Stop::default(),
+                )
+                .unwrap();
                 let sizes: Vec<f64> = family_sizes(&result).into_iter().map(|n| n as f64).collect();
                 let case = format!("g {growth}, c {turnover}, step {step}");
                 let n = founders as f64;
@@ -370,7 +415,8 @@ fn event_times_within_a_step_follow_the_process() {
     let (rate, n) = (0.8, 50_000);
     for (growth, fate) in [(rate, Fate::Divided), (-rate, Fate::Died)] {
         let options = branching::Options { motion: Motion::Flow, ..branching::Options::new(2.0, 5) };
-        let result = branching::simulate(&growing(growth), &at_origin(n), &[2.0], &options).unwrap();
+        let result =
+            branching::simulate(&growing(growth), &at_origin(n), &[2.0], &options, &Stop::default()).unwrap();
         for t in [0.3, 1.0, 1.7] {
             let early = result.lineage.times_of(fate).filter(|&time| time < t).count() as f64;
             let law = BirthDeath::of_growth(growth, 0.0);
@@ -433,7 +479,7 @@ fn lineages_hold_together_and_their_newick_trees_parse() {
     // The long step makes families of many within one step.
     for step in [0.05, 3.0] {
         let options = branching::Options { turnover: 1.0, ..branching::Options::new(step, 8) };
-        let result = branching::simulate(&drift, &start, &[2.0, 4.0], &options).unwrap();
+        let result = branching::simulate(&drift, &start, &[2.0, 4.0], &options, &Stop::default()).unwrap();
         let (lineage, frames) = (&result.lineage, &result.trajectory.frames);
         check_lineage(lineage, &frames[1].ids, 4.0);
         assert!(lineage.times_of(Fate::Died).count() > 10 && lineage.times_of(Fate::Divided).count() > 10);
@@ -470,9 +516,9 @@ fn branching_counts_agree_with_the_weights_of_the_flow() {
     let points: Vec<f32> = (0..count).map(|i| (i as f32 * 0.7).sin()).collect();
     let start = Particles::new(0.0, 1, points, Some(&vec![0.25; count])).unwrap();
     let times = [0.5, 1.0, 2.0];
-    let weighted = ode::integrate(&fields, &start, &times, &Solver::default()).unwrap();
+    let weighted = ode::integrate(&fields, &start, &times, &Solver::default(), &Stop::default()).unwrap();
     let options = branching::Options { motion: Motion::Flow, ..branching::Options::new(0.25, 21) };
-    let branched = branching::simulate(&fields, &start, &times, &options).unwrap();
+    let branched = branching::simulate(&fields, &start, &times, &options, &Stop::default()).unwrap();
     for (w, b) in weighted.frames.iter().zip(&branched.trajectory.frames) {
         // A family's size has variance below 2 e^{2·1.4} here; five standard errors of the mean of 40 000
         // families.
@@ -490,9 +536,11 @@ fn branching_counts_agree_with_the_weights_of_the_flow() {
 fn without_growth_branching_is_the_diffusion() {
     let motion = fields(2, 0.5, |_, x, v| (v[0], v[1]) = (x[1], -x[0]), |_, _| 0.0);
     let start = Particles::new(0.0, 2, (0..600).map(|i| (i as f32).cos()).collect(), None).unwrap();
-    let diffusion = sde::simulate(&motion, &start, &[0.3, 1.0], &sde::Options::new(0.1, 6)).unwrap();
+    let diffusion =
+        sde::simulate(&motion, &start, &[0.3, 1.0], &sde::Options::new(0.1, 6), &Stop::default()).unwrap();
     let branching =
-        branching::simulate(&motion, &start, &[0.3, 1.0], &branching::Options::new(0.1, 6)).unwrap();
+        branching::simulate(&motion, &start, &[0.3, 1.0], &branching::Options::new(0.1, 6), &Stop::default())
+            .unwrap();
     assert_eq!(diffusion, branching.trajectory);
 }
 
@@ -500,7 +548,7 @@ fn without_growth_branching_is_the_diffusion() {
 fn a_population_past_its_cap_is_an_error() {
     for (rate, step) in [(3.0, 0.1), (1e4, 1.0), (1e300, 1.0)] {
         let options = branching::Options { max_population: 1000, ..branching::Options::new(step, 1) };
-        let result = branching::simulate(&growing(rate), &at_origin(100), &[5.0], &options);
+        let result = branching::simulate(&growing(rate), &at_origin(100), &[5.0], &options, &Stop::default());
         match result {
             Err(Error::PopulationLimit { limit: 1000, time }) => assert!(time > 0.0 && time <= 5.0),
             // A rate that single precision cannot hold.
@@ -509,10 +557,28 @@ fn a_population_past_its_cap_is_an_error() {
         }
     }
     let unequal = Particles::new(0.0, 1, vec![0.0, 1.0], Some(&[1.0, 2.0])).unwrap();
-    assert!(branching::simulate(&growing(1.0), &unequal, &[1.0], &branching::Options::new(0.1, 1)).is_err());
+    assert!(
+        branching::simulate(
+            &growing(1.0),
+            &unequal,
+            &[1.0],
+            &branching::Options::new(0.1, 1),
+            &Stop::default()
+        )
+        .is_err()
+    );
     let equal = resampling::resample(&unequal, 3).unwrap();
     assert!((equal.mass() - 3.0).abs() < 1e-12);
-    assert!(branching::simulate(&growing(1.0), &equal, &[1.0], &branching::Options::new(0.1, 1)).is_ok());
+    assert!(
+        branching::simulate(
+            &growing(1.0),
+            &equal,
+            &[1.0],
+            &branching::Options::new(0.1, 1),
+            &Stop::default()
+        )
+        .is_ok()
+    );
 }
 
 #[test]
@@ -528,14 +594,14 @@ fn everything_is_the_same_bits_at_any_number_of_threads() {
         let points: Vec<f32> = (0..3 * 2000).map(|i| (i as f32 * 0.1).sin()).collect();
         let start = Particles::new(0.0, 3, points, None).unwrap();
         let times = [0.4, 1.0];
-        let sde_options = sde::Options { resample_below: Some(0.8), ..sde::Options::new(0.05, 2) };
+        let sde_options = sde::Options { resample_below: 0.8, ..sde::Options::new(0.05, 2) };
         let branching_options = branching::Options { turnover: 0.5, ..branching::Options::new(0.05, 2) };
         let tree =
             chreode::datasets::BranchingTree { cells: 20_000, ..Default::default() }.generate().unwrap();
         (
-            ode::integrate(&fields, &start, &times, &Solver::default()).unwrap(),
-            sde::simulate(&fields, &start, &times, &sde_options).unwrap(),
-            branching::simulate(&fields, &start, &times, &branching_options).unwrap(),
+            ode::integrate(&fields, &start, &times, &Solver::default(), &Stop::default()).unwrap(),
+            sde::simulate(&fields, &start, &times, &sde_options, &Stop::default()).unwrap(),
+            branching::simulate(&fields, &start, &times, &branching_options, &Stop::default()).unwrap(),
             tree,
         )
     };
@@ -553,8 +619,8 @@ fn a_particle_is_the_same_alone_and_in_company() {
     let mut one = Particles::new(0.0, 2, points[2 * 511..2 * 512].to_vec(), None).unwrap();
     one.ids = vec![511];
     let options = sde::Options::new(0.1, 1);
-    let together = sde::simulate(&ou, &all, &[1.0], &options).unwrap();
-    let alone = sde::simulate(&ou, &one, &[1.0], &options).unwrap();
+    let together = sde::simulate(&ou, &all, &[1.0], &options, &Stop::default()).unwrap();
+    let alone = sde::simulate(&ou, &one, &[1.0], &options, &Stop::default()).unwrap();
     assert_eq!(together.frames[0].point(511), alone.frames[0].point(0));
 }
 
@@ -581,9 +647,11 @@ fn resampling_keeps_the_mass_and_is_unbiased() {
     // estimated.
     let count = 20_000;
     let tilt = fields(1, 1.0, |_, _, v| v.fill(0.0), |_, x| x[0]);
-    let plain = sde::simulate(&tilt, &at_origin(count), &[1.0], &sde::Options::new(0.02, 3)).unwrap();
-    let options = sde::Options { resample_below: Some(0.9), ..sde::Options::new(0.02, 3) };
-    let resampled = sde::simulate(&tilt, &at_origin(count), &[0.5, 1.0], &options).unwrap();
+    let plain =
+        sde::simulate(&tilt, &at_origin(count), &[1.0], &sde::Options::new(0.02, 3), &Stop::default())
+            .unwrap();
+    let options = sde::Options { resample_below: 0.9, ..sde::Options::new(0.02, 3) };
+    let resampled = sde::simulate(&tilt, &at_origin(count), &[0.5, 1.0], &options, &Stop::default()).unwrap();
     // E exp(∫ W dt) = exp(1/6), and the tilted mean of W_1 is ∫ (1 − s) ds … = 1/2.
     for frame in [&plain.frames[0], &resampled.frames[1]] {
         let per_particle = frame.mass() / count as f64;
@@ -598,4 +666,72 @@ fn resampling_keeps_the_mass_and_is_unbiased() {
     let equal = resampling::effective_sample_size(resampled.frames[1].log_weights.iter().copied());
     assert!(unequal < 0.8 * count as f64 && equal >= 0.9 * count as f64 - 1.0, "{unequal}, {equal}");
     assert!(resampled.frames[1].ancestors.windows(2).any(|w| w[0] == w[1]), "no particle was drawn twice");
+}
+
+/// Fields that ask for a stop when they are evaluated for the `last` time that they should be, and count on.
+struct Stopping {
+    stop: Stop,
+    last: usize,
+    evaluations: AtomicUsize,
+}
+
+impl Fields for Stopping {
+    fn dims(&self) -> usize {
+        1
+    }
+
+    fn sigma(&self, _time: f64) -> f64 {
+        0.1
+    }
+
+    fn evaluate(&self, time: f64, _points: &[f32], values: FieldValues<'_>, _scratch: &mut Scratch) {
+        // A velocity that keeps an adaptive rule at short steps.
+        let velocity = (1e4 * time).sin() as f32;
+        values.velocity.into_iter().for_each(|v| v.fill(velocity));
+        [values.growth, values.score_drift].into_iter().flatten().for_each(|v| v.fill(0.0));
+        if self.evaluations.fetch_add(1, Ordering::Relaxed) + 1 == self.last {
+            self.stop.request();
+        }
+    }
+}
+
+#[test]
+fn a_request_to_stop_ends_every_simulation_within_a_step() {
+    const THREADS: usize = 3;
+    // A million steps of forty blocks: they would take minutes.
+    let (start, times) = (at_origin(40 * BLOCK), [1.0]);
+    type Run<'a> = &'a (dyn Fn(&Stopping) -> chreode::Result<()> + Sync);
+    let flow = |solver| {
+        let (start, times) = (&start, &times);
+        move |f: &Stopping| ode::integrate(f, start, times, &solver, &f.stop).map(drop)
+    };
+    let diffuse = |resample_below| {
+        let options = sde::Options { resample_below, ..sde::Options::new(1e-6, 1) };
+        let (start, times) = (&start, &times);
+        move |f: &Stopping| sde::simulate(f, start, times, &options, &f.stop).map(drop)
+    };
+    let branch = |motion| {
+        let options = branching::Options { motion, ..branching::Options::new(1e-6, 1) };
+        let (start, times) = (&start, &times);
+        move |f: &Stopping| branching::simulate(f, start, times, &options, &f.stop).map(drop)
+    };
+    let adaptive = Solver::DormandPrince(Tolerance { max_steps: usize::MAX, ..Default::default() });
+    let runs: [(&str, Run<'_>); 7] = [
+        ("euler", &flow(Solver::Euler { step: 1e-6 })),
+        ("rk4", &flow(Solver::RungeKutta4 { step: 1e-6 })),
+        ("dormand-prince", &flow(adaptive)),
+        ("sde", &diffuse(0.0)),
+        ("sde with resampling", &diffuse(0.5)),
+        ("branching by flow", &branch(Motion::Flow)),
+        ("branching by diffusion", &branch(Motion::Diffusion)),
+    ];
+    for (name, run) in runs {
+        for last in [1, 100] {
+            let fields = Stopping { stop: Stop::default(), last, evaluations: AtomicUsize::new(0) };
+            assert_eq!(with_threads(THREADS, || run(&fields)).unwrap(), Err(Error::Cancelled), "{name}");
+            // Each thread finishes the step that it is in: no rule evaluates a block more than eight times.
+            let after = fields.evaluations.into_inner() - last;
+            assert!(after <= 8 * THREADS, "{name}: {after} evaluations after the request");
+        }
+    }
 }

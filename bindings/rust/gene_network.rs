@@ -9,6 +9,7 @@ use std::fmt::Write;
 use chreode::datasets::GeneNetwork;
 use chreode::evaluate::protocol::Protocol;
 use chreode::exec::progress::silent;
+use chreode::exec::stop::Stop;
 use chreode::method::{FitOptions, Method, fit};
 use chreode::simulate::Particles;
 use chreode::simulate::simulation::{Process, Simulation};
@@ -28,12 +29,12 @@ pub fn report() -> chreode::Result<String> {
     (options.training.hidden, options.training.epochs) = (vec![64; 3], 300);
     (options.seed, options.threads) = (11, 2);
     let model = fit(&snapshots, &options, &mut silent)?.dynamics;
-    let evaluation = Protocol::default().run(&model, &snapshots)?;
+    let evaluation = Protocol::default().run(&model, &snapshots, &Stop::default())?;
 
     let (start, dims) = (snapshots.times()[0], snapshots.dims());
     let founders = Particles::new(start, dims, snapshots.points(0)[..FOUNDERS * dims].to_vec(), None)?;
     let simulation = Simulation { process: Process::Branching, seed: 11, ..Default::default() };
-    let outcome = simulation.run(&model, &founders, snapshots.times())?;
+    let outcome = simulation.run(&model, &founders, snapshots.times(), &Stop::default())?;
 
     let mut text = String::new();
     for point in &evaluation.time_points {

@@ -11,6 +11,7 @@ use super::status::{chreode_status, guard, guard_free};
 use crate::error::Error;
 use crate::evaluate::protocol::Protocol;
 use crate::evaluate::{Evaluation, TimePoint};
+use crate::exec::stop::Stop;
 use crate::options::nearest;
 
 /// How well a model predicts the snapshots after the first from the first.
@@ -62,7 +63,7 @@ pub unsafe extern "C" fn chreode_evaluate(
         let chreode_snapshots(snapshots) = borrow("snapshots", snapshots)?;
         let protocol = build::<Protocol>(options)?;
         let threads = protocol.simulation.threads;
-        let work = || protocol.run(&model.dynamics, snapshots);
+        let work = || protocol.run(&model.dynamics, snapshots, &Stop::default());
         let measured = model.workers.run_as_asked(threads, work)??;
         give("evaluation", evaluation, chreode_evaluation(measured))
     })

@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
-use crate::dynamics::{Dynamics, Fields};
+use crate::fields::{Dynamics, Fields};
 use crate::transport::Report;
 
 pub(super) fn of_model(model: &Dynamics) -> Value {

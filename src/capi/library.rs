@@ -11,7 +11,7 @@ use super::{field, workers};
 use crate::datasets::{BranchingTree, GaussianMixture, GeneNetwork};
 use crate::device;
 use crate::method::{BridgeKind, CouplingKind, Method};
-use crate::model_file::FORMAT_VERSION;
+use crate::model::FORMAT_VERSION;
 use crate::options::Target;
 use crate::simulate::simulation::Process;
 

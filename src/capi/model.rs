@@ -9,8 +9,8 @@ use super::pointers::{
 };
 use super::status::{chreode_status, guard, guard_free};
 use super::workers::Workers;
-use crate::dynamics::{Dynamics, Fields};
 use crate::error::Error;
+use crate::fields::{Dynamics, Fields};
 use crate::method::FitReport;
 
 /// Learned dynamics: velocity, growth rate and score drift of a population.

@@ -9,6 +9,7 @@ use super::pointers::{borrow, clear, fill, fill_text, free, give, optional_slice
 use super::snapshots::room_for;
 use super::status::{Failure, chreode_status, guard, guard_free};
 use crate::error::Error;
+use crate::exec::stop::Stop;
 use crate::simulate::Particles;
 use crate::simulate::lineage::{Fate, Lineage, Node};
 use crate::simulate::simulation::{Outcome, Simulation};
@@ -65,7 +66,7 @@ pub unsafe extern "C" fn chreode_simulate(
             return Err(Error::argument("weights_count", weights.len(), &points.rows.to_string()).into());
         }
         let start = particles(points, start_time, weights)?;
-        let work = || simulation.run(&model.dynamics, &start, times);
+        let work = || simulation.run(&model.dynamics, &start, times, &Stop::default());
         let Outcome { trajectory: simulated, lineage } =
             model.workers.run_as_asked(simulation.threads, work)??;
         give(

@@ -19,7 +19,7 @@ use cudarc::driver::{
 use cudarc::nvrtc::Ptx;
 
 use crate::error::{Error, Result};
-pub(crate) use particles::{Branching, Fault, Growth, Layer, Program, Role, Rule, Stepper, Steps};
+pub(crate) use particles::{Branching, Fault, Program, Rule, Stepper, Steps};
 pub(crate) use sinkhorn::{Cloud, DeviceSinkhorn};
 
 /// The oldest driver that reads the embedded PTX (version 8.7): that of CUDA 12.8.

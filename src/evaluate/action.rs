@@ -2,8 +2,9 @@
 
 use rayon::prelude::*;
 
-use crate::dynamics::{FieldValues, Fields, Scratch};
 use crate::error::{Error, Result, positive};
+use crate::exec::stop::Stop;
+use crate::fields::{FieldValues, Fields, Scratch};
 use crate::simulate::{BLOCK, Particles, ode};
 use crate::snapshots::Snapshots;
 
@@ -14,7 +15,7 @@ const GRID: usize = 100;
 const CELLS: usize = 16 * BLOCK;
 
 /// The Wasserstein–Fisher–Rao action ∫ ½(‖v‖² + δ² g²) w dt along the probability flow from all cells of the
-/// first snapshot, each of weight 1 there, averaged over these cells.
+/// first snapshot, with their weights there, over the snapshot's mass: what a unit of mass spends.
 ///
 /// The integral is the left rectangle sum on 100 equally spaced times from the first to the last snapshot:
 /// the field's values at each of the first 99, times Δt = (t_K − t_0)/99. That is the quadrature of the
@@ -22,12 +23,13 @@ const CELLS: usize = 16 * BLOCK;
 ///
 /// # Errors
 /// [`Error::InvalidArgument`] if `delta` is not positive and finite, [`Error::InvalidData`] for a single
-/// snapshot, and those of [`ode::integrate`].
+/// snapshot, [`Error::Cancelled`] once `stop` is requested, and those of [`ode::integrate`].
 pub fn path_action(
     fields: &dyn Fields,
     snapshots: &Snapshots,
     delta: f64,
     solver: &ode::Solver,
+    stop: &Stop,
 ) -> Result<f64> {
     positive("delta", delta)?;
     let (first, last) = (snapshots.times()[0], snapshots.times()[snapshots.len() - 1]);
@@ -38,12 +40,13 @@ pub fn path_action(
     let times: Vec<f64> = (0..GRID - 1).map(|i| first + i as f64 * step).collect();
     let dims = snapshots.dims();
     let mut sum = 0.0;
-    for points in snapshots.points(0).chunks(CELLS * dims) {
-        let start = Particles::new(first, dims, points.to_vec(), None)?;
-        let paths = ode::integrate(fields, &start, &times, solver)?;
+    for (points, weights) in snapshots.points(0).chunks(CELLS * dims).zip(snapshots.weights(0).chunks(CELLS))
+    {
+        let start = Particles::new(first, dims, points.to_vec(), Some(weights))?;
+        let paths = ode::integrate(fields, &start, &times, solver, stop)?;
         sum += paths.frames.iter().map(|frame| weighted_cost(fields, frame, delta) * step).sum::<f64>();
     }
-    Ok(sum / snapshots.count(0) as f64)
+    Ok(sum / snapshots.mass(0))
 }
 
 /// Σ ½(‖v‖² + δ² g²) w over the particles.
@@ -67,7 +70,7 @@ fn weighted_cost(fields: &dyn Fields, particles: &Particles, delta: f64) -> f64 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::dynamics::ClosedForm;
+    use crate::fields::ClosedForm;
     use crate::snapshots::MatrixView;
 
     #[test]
@@ -86,16 +89,59 @@ mod tests {
         let labels: Vec<f64> = (0..=cells).map(|i| if i < cells { 1.0 } else { 4.0 }).collect();
         let view = MatrixView::from_f32(&points, cells + 1, 2).unwrap();
         let snapshots = Snapshots::new(view, &labels, None).unwrap();
-        let got = path_action(&fields, &snapshots, 1.5, &ode::Solver::default()).unwrap();
+        let got = path_action(&fields, &snapshots, 1.5, &ode::Solver::default(), &Stop::default()).unwrap();
         let rate = 0.5 * (25.0 + 2.25 * 0.16);
         let step: f64 = 3.0 / 99.0;
         let left_sum = rate * step * (1.2f64.exp() - 1.0) / ((0.4 * step).exp() - 1.0);
         assert!((got / left_sum - 1.0).abs() < 1e-5, "{got} against {left_sum}");
         let integral = rate * (1.2f64.exp() - 1.0) / 0.4;
         assert!((got / integral - 1.0).abs() < 0.01, "{got} against {integral}");
-        assert!(path_action(&fields, &snapshots, -1.0, &ode::Solver::default()).is_err());
+        let stopped = Stop::default();
+        stopped.request();
+        let refused = path_action(&fields, &snapshots, 1.5, &ode::Solver::default(), &stopped);
+        assert_eq!(refused, Err(Error::Cancelled));
+        assert!(path_action(&fields, &snapshots, -1.0, &ode::Solver::default(), &Stop::default()).is_err());
         assert!(
-            path_action(&fields, &snapshots.without(&[4.0]).unwrap(), 1.0, &ode::Solver::default()).is_err()
+            path_action(
+                &fields,
+                &snapshots.without(&[4.0]).unwrap(),
+                1.0,
+                &ode::Solver::default(),
+                &Stop::default()
+            )
+            .is_err()
         );
+    }
+
+    #[test]
+    fn cells_count_by_their_weights() {
+        // Cells stay where they are; those at 1 grow, those at 0 cost nothing.
+        let fields = ClosedForm {
+            dims: 1,
+            sigma: 0.0,
+            velocity: Box::new(|_, _, v| v.fill(0.0)),
+            growth: Box::new(|_, x| 0.5 * x[0]),
+            score_drift: Box::new(|_, _, s| s.fill(0.0)),
+        };
+        let action = |weights: Option<&[f64]>| {
+            let view = MatrixView::from_f32(&[0.0, 1.0, 0.0], 3, 1).unwrap();
+            let snapshots = Snapshots::new(view, &[0.0, 0.0, 1.0], weights).unwrap();
+            path_action(&fields, &snapshots, 1.0, &ode::Solver::default(), &Stop::default()).unwrap()
+        };
+        let even = action(None);
+        assert!(even > 0.05, "{even}");
+        // Half of the mass grows, a thousandth of it, nearly all, none; the unit of weight does not matter.
+        for (weights, share) in [
+            ([7.0, 7.0, 1.0], 0.5),
+            ([999.0, 1.0, 1.0], 0.001),
+            ([1.0, 999.0, 1.0], 0.999),
+            ([2.0, 0.0, 1.0], 0.0),
+        ] {
+            let got = action(Some(&weights));
+            assert!(
+                (got - 2.0 * share * even).abs() < 1e-12,
+                "{got} with weights {weights:?}, {even} without"
+            );
+        }
     }
 }

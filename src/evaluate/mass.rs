@@ -2,8 +2,9 @@
 
 use rayon::prelude::*;
 
-use crate::dynamics::{FieldValues, Fields, Scratch};
 use crate::error::{Error, Result, positive};
+use crate::exec::stop::Stop;
+use crate::fields::{FieldValues, Fields, Scratch};
 use crate::simulate::BLOCK;
 use crate::snapshots::Snapshots;
 
@@ -22,48 +23,52 @@ pub fn relative_mass_error(start: f64, predicted: f64, snapshots: &Snapshots, k:
 }
 
 /// The growth correlation: Pearson's correlation between the learned g(x, t) and a given growth rate, over
-/// all cells of all snapshots, each at its own time. `truth` takes (time, point).
+/// all cells of all snapshots, each at its own time and with its own weight. `truth` takes (time, point).
 ///
 /// # Errors
-/// [`Error::InvalidData`] if either takes one value only, since the correlation is not defined then.
+/// [`Error::InvalidData`] if either takes one value only, since the correlation is not defined then;
+/// [`Error::Cancelled`] once `stop` is requested.
 pub fn growth_correlation(
     fields: &dyn Fields,
     snapshots: &Snapshots,
     truth: impl Fn(f64, &[f32]) -> f64,
+    stop: &Stop,
 ) -> Result<f64> {
-    let (mut learned, mut given) = (Vec::new(), Vec::new());
+    let (mut learned, mut given, mut weights) = (Vec::new(), Vec::new(), Vec::new());
     for (k, &time) in snapshots.times().iter().enumerate() {
         let points = snapshots.points(k);
         let mut growth = vec![0.0; snapshots.count(k)];
         let blocks = points.par_chunks(BLOCK * snapshots.dims()).zip(growth.par_chunks_mut(BLOCK));
-        blocks.for_each_init(Scratch::default, |scratch, (points, growth)| {
-            fields.evaluate(
-                time,
-                points,
-                FieldValues { growth: Some(growth), ..Default::default() },
-                scratch,
-            );
-        });
+        let of_block = |scratch: &mut Scratch, (points, growth): (&[f32], &mut [f32])| {
+            stop.check()?;
+            let values = FieldValues { growth: Some(growth), ..Default::default() };
+            fields.evaluate(time, points, values, scratch);
+            Ok(())
+        };
+        let outcomes: Vec<Result<()>> = blocks.map_init(Scratch::default, of_block).collect();
+        outcomes.into_iter().collect::<Result<()>>()?;
         learned.extend(growth.into_iter().map(f64::from));
+        weights.extend_from_slice(snapshots.weights(k));
         given.extend(points.chunks_exact(snapshots.dims()).map(|x| truth(time, x)));
     }
-    correlation(&learned, &given).ok_or_else(|| {
+    correlation(&weights, &learned, &given).ok_or_else(|| {
         Error::InvalidData(
             "the growth correlation is not defined: a growth rate is the same at all cells".into(),
         )
     })
 }
 
-/// Pearson's correlation; none if a variance is zero or not finite.
-fn correlation(a: &[f64], b: &[f64]) -> Option<f64> {
-    let mean = |x: &[f64]| x.iter().sum::<f64>() / x.len() as f64;
+/// Pearson's correlation of weighted pairs; none if a variance is zero or not finite.
+fn correlation(weights: &[f64], a: &[f64], b: &[f64]) -> Option<f64> {
+    let total = weights.iter().sum::<f64>();
+    let mean = |x: &[f64]| x.iter().zip(weights).map(|(x, w)| w * x).sum::<f64>() / total;
     let (mean_a, mean_b) = (mean(a), mean(b));
     let (mut aa, mut bb, mut ab) = (0.0, 0.0, 0.0);
-    for (x, y) in a.iter().zip(b) {
+    for ((x, y), w) in a.iter().zip(b).zip(weights) {
         let (x, y) = (x - mean_a, y - mean_b);
-        aa += x * x;
-        bb += y * y;
-        ab += x * y;
+        aa += w * x * x;
+        bb += w * y * y;
+        ab += w * x * y;
     }
     let value = ab / (aa * bb).sqrt();
     value.is_finite().then_some(value)
@@ -72,7 +77,7 @@ fn correlation(a: &[f64], b: &[f64]) -> Option<f64> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::dynamics::ClosedForm;
+    use crate::fields::ClosedForm;
     use crate::snapshots::MatrixView;
 
     fn snapshots() -> Snapshots {
@@ -104,9 +109,32 @@ mod tests {
     fn growth_correlation_is_one_for_the_truth_and_undefined_for_a_constant() {
         let fields = growing(|t, x| 2.0 * x[0] + t as f32 - 7.0);
         let truth = |t: f64, x: &[f32]| f64::from(x[0]) + t / 2.0;
-        assert!((growth_correlation(&fields, &snapshots(), truth).unwrap() - 1.0).abs() < 1e-12);
-        let opposite = growth_correlation(&fields, &snapshots(), |t, x| -truth(t, x)).unwrap();
+        assert!(
+            (growth_correlation(&fields, &snapshots(), truth, &Stop::default()).unwrap() - 1.0).abs() < 1e-12
+        );
+        let opposite =
+            growth_correlation(&fields, &snapshots(), |t, x| -truth(t, x), &Stop::default()).unwrap();
         assert!((opposite + 1.0).abs() < 1e-12);
-        assert!(growth_correlation(&growing(|_, _| 1.0), &snapshots(), truth).is_err());
+        assert!(growth_correlation(&growing(|_, _| 1.0), &snapshots(), truth, &Stop::default()).is_err());
+    }
+
+    #[test]
+    fn a_cell_of_weight_three_counts_as_three_in_the_growth_correlation() {
+        let fields = growing(|_, x| x[0] * x[0]);
+        let truth = |_: f64, x: &[f32]| f64::from(x[0]);
+        let of = |points: &[f64], weights: Option<&[f64]>| {
+            let labels: Vec<f64> = (0..points.len()).map(|i| if i < 2 { 0.0 } else { 1.0 }).collect();
+            let view = MatrixView::from_f64(points, points.len(), 1).unwrap();
+            let snapshots = Snapshots::new(view, &labels, weights).unwrap();
+            growth_correlation(&fields, &snapshots, truth, &Stop::default()).unwrap()
+        };
+        let plain = of(&[1.0, -2.0, 3.0, 0.5], None);
+        let weighted = of(&[1.0, -2.0, 3.0, 0.5, 9.0], Some(&[1.0, 1.0, 3.0, 1.0, 0.0]));
+        let repeated = of(&[1.0, -2.0, 3.0, 3.0, 3.0, 0.5], None);
+        assert!((weighted - repeated).abs() < 1e-12, "{weighted}, not {repeated}");
+        assert!((weighted - plain).abs() > 0.01, "the weight does matter here");
+        let stopped = Stop::default();
+        stopped.request();
+        assert_eq!(growth_correlation(&fields, &snapshots(), truth, &stopped), Err(Error::Cancelled));
     }
 }

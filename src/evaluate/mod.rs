@@ -9,9 +9,10 @@ pub mod wasserstein;
 use rayon::prelude::*;
 
 use crate::device::Device;
-use crate::dynamics::Fields;
 use crate::error::{Error, Result};
-use crate::simulate::{Particles, branching, ode, placement, resampling, sde};
+use crate::exec::stop::Stop;
+use crate::fields::Fields;
+use crate::simulate::{Particles, backend, branching, ode, resampling, sde};
 use crate::snapshots::{MatrixView, Snapshots};
 use crate::transport::PointCloud;
 
@@ -102,11 +103,13 @@ pub struct Evaluation {
 ///
 /// # Errors
 /// [`Error::InvalidData`] for a single snapshot or a predicted population that died out; [`Error::InvalidArgument`] for
-/// options outside their domain; those of the simulations and of [`wasserstein`].
+/// options outside their domain; [`Error::Cancelled`] once `stop` is requested; those of the simulations and of
+/// [`wasserstein`].
 pub fn evaluate(
     fields: &dyn Fields,
     snapshots: &Snapshots,
     options: &EvaluationOptions,
+    stop: &Stop,
 ) -> Result<Evaluation> {
     if snapshots.len() < 2 {
         return Err(Error::InvalidData("an evaluation needs cells at two times or more".into()));
@@ -119,8 +122,8 @@ pub fn evaluate(
     let runs = if matches!(options.mode, Mode::Ode(_)) { 1 } else { options.runs };
     let mut measured: Vec<Vec<[f64; 3]>> = vec![];
     for run in 0..runs as u64 {
-        let frames = predict(fields, &start, later, options, options.seed.wrapping_add(run))?;
-        let compare = |(k, frame): (usize, &Particles)| compare(&start, frame, snapshots, k + 1);
+        let frames = predict(fields, &start, later, options, options.seed.wrapping_add(run), stop)?;
+        let compare = |(k, frame): (usize, &Particles)| compare(&start, frame, snapshots, k + 1, stop);
         let run: Vec<Result<[f64; 3]>> = frames.par_iter().enumerate().map(compare).collect();
         measured.push(run.into_iter().collect::<Result<_>>()?);
     }
@@ -140,7 +143,7 @@ pub fn evaluate(
         time_points: time_points.collect(),
         mean_w1: mean(0),
         mean_rme: mean(2),
-        action: action::path_action(fields, snapshots, options.delta, &solver)?,
+        action: action::path_action(fields, snapshots, options.delta, &solver, stop)?,
     })
 }
 
@@ -150,23 +153,33 @@ fn predict(
     times: &[f64],
     options: &EvaluationOptions,
     seed: u64,
+    stop: &Stop,
 ) -> Result<Vec<Particles>> {
-    let device = options.device;
+    let open = |adaptive| backend::open(options.device, fields, start.len(), adaptive);
     match options.mode {
-        Mode::Ode(solver) => Ok(placement::flow(device, fields, start, times, &solver)?.frames),
+        Mode::Ode(solver) => {
+            let adaptive = matches!(solver, ode::Solver::DormandPrince(_));
+            Ok(open(adaptive)?.flow(start, times, &solver, stop)?.frames)
+        }
         Mode::Sde { step } => {
-            Ok(placement::diffusion(device, fields, start, times, &sde::Options::new(step, seed))?.frames)
+            Ok(open(false)?.diffusion(start, times, &sde::Options::new(step, seed), stop)?.frames)
         }
         Mode::Branching { step, motion, turnover, max_population } => {
             let options = branching::Options { step, seed, motion, turnover, max_population };
             let start = resampling::equal(start, seed)?;
-            Ok(placement::population(device, fields, &start, times, &options)?.trajectory.frames)
+            Ok(open(false)?.branching(&start, times, &options, stop)?.trajectory.frames)
         }
     }
 }
 
 /// W1, W2 and RME of a predicted snapshot.
-fn compare(start: &Particles, predicted: &Particles, snapshots: &Snapshots, k: usize) -> Result<[f64; 3]> {
+fn compare(
+    start: &Particles,
+    predicted: &Particles,
+    snapshots: &Snapshots,
+    k: usize,
+    stop: &Stop,
+) -> Result<[f64; 3]> {
     let dims = snapshots.dims();
     if predicted.is_empty() || predicted.mass() <= 0.0 {
         return Err(Error::InvalidData(format!(
@@ -181,8 +194,53 @@ fn compare(start: &Particles, predicted: &Particles, snapshots: &Snapshots, k: u
     let cells = MatrixView::from_f32(snapshots.points(k), snapshots.count(k), dims)?;
     let cells = PointCloud::new(cells, Some(snapshots.weights(k)))?;
     Ok([
-        wasserstein::wasserstein1(&particles, &cells)?,
-        wasserstein::wasserstein2(&particles, &cells)?,
+        wasserstein::exact1(&particles, &cells, stop)?,
+        wasserstein::exact2(&particles, &cells, stop)?,
         mass::relative_mass_error(start.mass(), predicted.mass(), snapshots, k)?,
     ])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fields::ClosedForm;
+
+    #[test]
+    fn a_request_to_stop_ends_an_evaluation_wherever_it_is() {
+        let points: Vec<f32> = (0..600).map(|i| (i as f32).sin()).collect();
+        let labels: Vec<f64> = (0..600).map(|i| f64::from(i / 200)).collect();
+        let snapshots =
+            Snapshots::new(MatrixView::from_f32(&points, 600, 1).unwrap(), &labels, None).unwrap();
+        let euler = Mode::Ode(ode::Solver::Euler { step: 0.1 });
+        let branching = Mode::Branching {
+            step: 0.1,
+            motion: branching::Motion::Flow,
+            turnover: 0.0,
+            max_population: 1000,
+        };
+        // The fields ask for it: in a prediction, or late, and then in the action (the steps of predictions begin at 1.9 at the
+        // latest, those of the action's grid go on).
+        for (mode, after) in [(euler, 0.0), (euler, 1.91), (Mode::Sde { step: 0.1 }, 0.0), (branching, 0.0)] {
+            let stop = Stop::default();
+            let asked = stop.clone();
+            let fields = ClosedForm {
+                dims: 1,
+                sigma: 0.1,
+                velocity: Box::new(move |time, _, v| {
+                    if time >= after {
+                        asked.request();
+                    }
+                    v.fill(0.0);
+                }),
+                growth: Box::new(|_, _| 0.0),
+                score_drift: Box::new(|_, _, s| s.fill(0.0)),
+            };
+            let options = EvaluationOptions { mode, runs: 2, seed: 0, delta: 1.0, device: Device::Cpu };
+            assert_eq!(evaluate(&fields, &snapshots, &options, &stop), Err(Error::Cancelled), "{mode:?}");
+            let learn =
+                |_: &Snapshots| -> Result<ClosedForm> { panic!("nothing is learned after the request") };
+            let held_out = hold_out::hold_out(&snapshots, &[1.0], learn, &options, &stop);
+            assert_eq!(held_out, Err(Error::Cancelled));
+        }
+    }
 }

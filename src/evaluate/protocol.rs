@@ -1,8 +1,9 @@
 //! An evaluation as its options describe it.
 
 use super::{Evaluation, EvaluationOptions, Mode, evaluate};
-use crate::dynamics::Dynamics;
 use crate::error::Result;
+use crate::exec::stop::Stop;
+use crate::fields::Dynamics;
 use crate::simulate::simulation::{Process, Simulation};
 use crate::snapshots::Snapshots;
 
@@ -48,7 +49,7 @@ impl Protocol {
     ///
     /// # Errors
     /// Those of [`evaluate`].
-    pub fn run(&self, model: &Dynamics, snapshots: &Snapshots) -> Result<Evaluation> {
-        evaluate(model, snapshots, &self.options(model, snapshots))
+    pub fn run(&self, model: &Dynamics, snapshots: &Snapshots, stop: &Stop) -> Result<Evaluation> {
+        evaluate(model, snapshots, &self.options(model, snapshots), stop)
     }
 }

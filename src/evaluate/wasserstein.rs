@@ -1,6 +1,7 @@
 //! Wasserstein distances between point clouds.
 
 use crate::error::{Error, Result};
+use crate::exec::stop::Stop;
 use crate::transport::network_simplex::network_simplex;
 use crate::transport::{Cost, PointCloud, Problem};
 
@@ -23,7 +24,7 @@ use crate::transport::{Cost, PointCloud, Problem};
 /// # Ok::<(), chreode::Error>(())
 /// ```
 pub fn wasserstein1(a: &PointCloud, b: &PointCloud) -> Result<f64> {
-    exact(a, b, Cost::Euclidean)
+    exact1(a, b, &Stop::default())
 }
 
 /// W2: the square root of the least mean squared distance over which mass must move to make one cloud of the other.
@@ -33,10 +34,21 @@ pub fn wasserstein1(a: &PointCloud, b: &PointCloud) -> Result<f64> {
 /// # Errors
 /// As [`wasserstein1`].
 pub fn wasserstein2(a: &PointCloud, b: &PointCloud) -> Result<f64> {
-    Ok((2.0 * exact(a, b, Cost::HalfSquaredEuclidean)?).sqrt())
+    exact2(a, b, &Stop::default())
 }
 
-fn exact(a: &PointCloud, b: &PointCloud, cost: Cost) -> Result<f64> {
+/// [`wasserstein1`], unless `stop` is requested.
+pub(super) fn exact1(a: &PointCloud, b: &PointCloud, stop: &Stop) -> Result<f64> {
+    exact(a, b, Cost::Euclidean, stop)
+}
+
+/// [`wasserstein2`], unless `stop` is requested.
+pub(super) fn exact2(a: &PointCloud, b: &PointCloud, stop: &Stop) -> Result<f64> {
+    Ok((2.0 * exact(a, b, Cost::HalfSquaredEuclidean, stop)?).sqrt())
+}
+
+fn exact(a: &PointCloud, b: &PointCloud, cost: Cost, stop: &Stop) -> Result<f64> {
+    stop.check()?;
     let (source, target) = (a.clone().normalised(), b.clone().normalised());
     let hard = f64::INFINITY;
     let problem =

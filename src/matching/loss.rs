@@ -3,8 +3,9 @@
 use super::batch::{Batch, Row};
 use super::source::Source;
 use crate::error::{Result, fits_in_memory};
+use crate::fields::Role;
 use crate::nn::{BatchGradient, Mlp};
-use crate::train::{Loss, Role, TrainingOptions};
+use crate::train::{Loss, TrainingOptions};
 
 /// Σ_k ω_k E[(m(r)/m0)(‖v − v*‖²/d + |g − g*|² + ‖λ s + ξ‖²/d)], all in the networks' units, on a new batch each step
 /// (mass-weighted conditional regression: Peng et al., ICLR 2026, Theorem 4.2; Ying et al. 2026, Theorem 4.3).

@@ -5,17 +5,18 @@ mod loss;
 mod source;
 
 use loss::Regression;
-use source::Source;
 pub(crate) use source::CoupledInterval;
+use source::Source;
 
 use crate::bridge::{Bridge, Facts};
-use crate::dynamics::{Dynamics, Scaling};
 use crate::error::Result;
 use crate::exec::progress::{Reporter, Stage};
 use crate::exec::threads::Threads;
+use crate::fields::Role;
 use crate::nn::Mlp;
 use crate::snapshots::Snapshots;
-use crate::train::{Descended, Descent, Keep, Role, TrainingOptions};
+use crate::train::{Descended, Descent, Keep, TrainingOptions};
+use crate::units::Scaling;
 
 /// The networks that regression on bridges trains.
 #[derive(Debug)]
@@ -43,7 +44,7 @@ pub(crate) fn train(
         bridge,
         facts,
         scaling,
-        score_unit: Dynamics::score_unit(bridge.sigma(snapshots.times()[0]), scaling),
+        score_unit: scaling.score_unit(bridge.sigma(snapshots.times()[0])),
         rows_per_interval: options.batch_size,
         seed,
     };

@@ -5,9 +5,9 @@ use rand_distr::{Distribution, StandardNormal};
 
 use super::batch::Row;
 use crate::bridge::{Bridge, BridgeState, Ends, Facts, birth, death};
-use crate::dynamics::Scaling;
 use crate::snapshots::Snapshots;
 use crate::transport::sampling::{Draw, PairSampler};
+use crate::units::Scaling;
 
 /// An interval between consecutive snapshots whose cells are coupled.
 #[derive(Debug)]
@@ -30,7 +30,7 @@ pub(super) struct Source<'a> {
     /// What is known of the bridge's kind.
     pub(super) facts: &'a Facts,
     pub(super) scaling: &'a Scaling,
-    /// The data's unit of the score, as in [`Dynamics::score_unit`](crate::dynamics::Dynamics).
+    /// The data's unit of the score, as in [`Scaling::score_unit`].
     pub(super) score_unit: f64,
     pub(super) rows_per_interval: usize,
     pub(super) seed: u64,
@@ -62,8 +62,13 @@ impl Source<'_> {
                 let (start, end) = (point(k, pair.source), point(k + 1, pair.target));
                 let difference = |(a, b): (&f32, &f32)| f64::from(*b) - f64::from(*a);
                 let distance2 = start.iter().zip(end).map(difference).map(|d| d * d).sum();
-                let ends =
-                    Ends { distance2, sent: pair.sent, received: pair.received, start: interval.start, length: h };
+                let ends = Ends {
+                    distance2,
+                    sent: pair.sent,
+                    received: pair.received,
+                    start: interval.start,
+                    length: h,
+                };
                 (start, end, self.bridge.state(&ends, r))
             }
             Draw::Dying(cell) => (point(k, cell), point(k, cell), death(h, r)),

@@ -96,10 +96,8 @@ const UNBALANCED_OT: Facts = Facts {
     solver: Solver::Unregularised,
 };
 
-const SEMI_RELAXED_OT: Facts = Facts {
-    problem: |numbers| (Cost::HalfSquaredEuclidean, numbers.penalty, HARD),
-    ..UNBALANCED_OT
-};
+const SEMI_RELAXED_OT: Facts =
+    Facts { problem: |numbers| (Cost::HalfSquaredEuclidean, numbers.penalty, HARD), ..UNBALANCED_OT };
 
 const WFR: Facts = Facts {
     options: &["delta", "device"],

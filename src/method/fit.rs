@@ -6,12 +6,14 @@ use super::couple::couple_intervals;
 use super::resolve::Resolved;
 use super::{FitOptions, FitReport, Learning};
 use crate::device::Opened;
-use crate::dynamics::{Drift, Dynamics, ModelInfo, Scaling, Score};
 use crate::error::{Error, Result};
 use crate::exec::progress::{ProgressFn, Reporter};
 use crate::exec::threads::Threads;
+use crate::fields::{Drift, Dynamics, Score};
+use crate::model::ModelInfo;
 use crate::snapshots::Snapshots;
 use crate::transport::sinkhorn;
+use crate::units::Scaling;
 use crate::{matching, rollout};
 
 /// A fitted model and the report of its making.

@@ -91,7 +91,9 @@ impl Recipe {
     /// The fields that it learns: `velocity`, `growth`, `score`, `landscape`.
     pub fn fields(&self) -> Vec<&'static str> {
         let (growth, score, landscape) = match self.learning {
-            Learning::Matching { bridge, .. } => (bridge.facts().grows, bridge.facts().noise.is_some(), false),
+            Learning::Matching { bridge, .. } => {
+                (bridge.facts().grows, bridge.facts().noise.is_some(), false)
+            }
             Learning::Rollout(kind) => (kind.facts().grows, kind.facts().scores, kind.facts().has_landscape),
         };
         let all = [("velocity", true), ("growth", growth), ("score", score), ("landscape", landscape)];

@@ -71,7 +71,8 @@ impl FitReport {
                 "converged": blocks.iter().all(|block| block.converged),
             })
         });
-        let choice = |choice: &Choice| json!({ "name": choice.name, "value": choice.value, "rule": choice.rule });
+        let choice =
+            |choice: &Choice| json!({ "name": choice.name, "value": choice.value, "rule": choice.rule });
         json!({
             "delta": self.delta,
             "sigma": self.sigma,
@@ -94,9 +95,7 @@ impl FitReport {
 }
 
 fn of_rollout(rollout: &RolloutReport) -> Value {
-    let stage = |losses: &[f64]| {
-        json!({ "epochs": losses.len(), "first_loss": losses.first(), "last_loss": losses.last() })
-    };
+    let stage = |losses: &[f64]| json!({ "epochs": losses.len(), "first_loss": losses.first(), "last_loss": losses.last() });
     json!({
         "pre-training": stage(&rollout.pretraining_losses),
         "score": stage(&rollout.score_losses),

@@ -2,16 +2,16 @@
 
 use rand::seq::SliceRandom;
 
-use super::coupling::Numbers;
 use super::couple::cloud;
+use super::coupling::Numbers;
 use super::{Choice, FitOptions, Learning};
-use crate::dynamics::Scaling;
 use crate::error::{Error, Result, positive};
 use crate::exec::rng::{Purpose, stream};
 use crate::rollout::GrowthPrice;
 use crate::scales::Scales;
 use crate::snapshots::Snapshots;
 use crate::transport::pricing::nearest_distances;
+use crate::units::Scaling;
 
 /// The numbers of a recipe, each where the recipe has it.
 #[derive(Debug, Clone)]
@@ -92,10 +92,8 @@ impl Resolved {
             None if from_rate => "from δ² = σ²/λ".to_string(),
             None => otherwise,
         };
-        let sigma_rule = format!(
-            "σ√h is {:.0} % of the spread of a coordinate, h the mean interval",
-            100.0 * share
-        );
+        let sigma_rule =
+            format!("σ√h is {:.0} % of the spread of a coordinate, h the mean interval", 100.0 * share);
         let penalty_rule = if options.delta.is_some() { "2δ²" } else { "2δ², δ as for other methods" };
         let all = [
             ("delta", self.delta, rule(options.delta, by_rate, DELTA_RULE.into())),

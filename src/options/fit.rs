@@ -5,10 +5,10 @@ use super::Kind::{Device, Integer, Name, Real, Widths};
 use super::RealRange::{BelowOne, NotNegative, Positive, ShareOrNone};
 use super::{Entry, Settings, Target};
 use crate::error::{Error, Result};
-use crate::train::IntervalWeighting;
 use crate::method::{BridgeKind, CouplingKind, FitOptions, Method, Recipe};
 use crate::nn::Activation;
 use crate::rollout::{GrowthPrice, Scheme};
+use crate::train::IntervalWeighting;
 
 impl Target for FitOptions {
     const LIST: &'static str = "fit";

@@ -2,12 +2,45 @@
 
 use super::IfUnset::{Rule, Value};
 use super::Kind::{Device, Integer, Name, Real};
-use super::RealRange::{NotNegative, Positive, Share};
-use super::{Entry, Settings, Target};
-use crate::error::{Error, Result};
+use super::RealRange::{NotNegative, Positive, ShareOrNone};
+use super::{Entry, Target};
 use crate::evaluate::protocol::Protocol;
 use crate::simulate::branching::Motion;
 use crate::simulate::simulation::{Process, Rule as SolverRule, Simulation};
+
+/// Which simulations take an option that not all of them take; the only place that knows.
+fn takes(simulation: &Simulation, option: &str) -> bool {
+    let flows = simulation.process == Process::Ode;
+    let adapts = flows && simulation.rule == SolverRule::DormandPrince;
+    match option {
+        "step" => !adapts,
+        "solver" => flows,
+        "relative_tolerance" | "absolute_tolerance" | "max_steps" => adapts,
+        "resample_below" => simulation.process == Process::Sde,
+        "turnover" | "motion" | "max_population" => simulation.process == Process::Branching,
+        "runs" => !flows,
+        _ => true,
+    }
+}
+
+/// The simulations that differ in the options that they take.
+fn variants() -> Vec<(&'static str, Simulation)> {
+    let of = |process, rule| Simulation { process, rule, ..Simulation::default() };
+    vec![
+        ("ode with dormand-prince", of(Process::Ode, SolverRule::DormandPrince)),
+        ("ode with rk4 or euler", of(Process::Ode, SolverRule::RungeKutta4)),
+        ("sde", of(Process::Sde, SolverRule::DormandPrince)),
+        ("branching", of(Process::Branching, SolverRule::DormandPrince)),
+    ]
+}
+
+/// The mode, and the solver where there is one.
+fn variant(simulation: &Simulation) -> String {
+    match simulation.process {
+        Process::Ode => format!("mode ode and solver {}", simulation.rule),
+        process => format!("mode {process}"),
+    }
+}
 
 /// The rows of a simulation, which lies at `$path` in the target, and then `$more`.
 macro_rules! simulation_entries {
@@ -26,7 +59,7 @@ macro_rules! simulation_entries {
                 name: "step",
                 kind: Real(Positive, |o, v| o.$($path.)*step = Some(v)),
                 default: Rule("a hundredth of the mean interval"),
-                meaning: "Longest step of sde, branching and the solvers of equal steps, in units of time",
+                meaning: "Longest step, in units of time",
             },
             Entry {
                 name: "seed",
@@ -41,31 +74,31 @@ macro_rules! simulation_entries {
                     Ok(())
                 }),
                 default: Value("dormand-prince"),
-                meaning: "Ode: the rule, adaptive or of equal steps",
+                meaning: "The rule, adaptive or of equal steps",
             },
             Entry {
                 name: "relative_tolerance",
                 kind: Real(Positive, |o, v| o.$($path.)*tolerance.relative = v),
                 default: Value("0.00001"),
-                meaning: "Ode: error of an adaptive step, relative to the state",
+                meaning: "Error of an adaptive step, relative to the state",
             },
             Entry {
                 name: "absolute_tolerance",
                 kind: Real(Positive, |o, v| o.$($path.)*tolerance.absolute = v),
                 default: Value("0.00001"),
-                meaning: "Ode: error of an adaptive step, relative to the spread of the starting particles",
+                meaning: "Error of an adaptive step, relative to the spread of the starting particles",
             },
             Entry {
                 name: "max_steps",
                 kind: Integer(1..=u64::MAX, |o, v| o.$($path.)*tolerance.max_steps = v as usize),
                 default: Value("100000"),
-                meaning: "Ode: the most adaptive steps of a block of particles",
+                meaning: "The most adaptive steps of a block of particles",
             },
             Entry {
                 name: "turnover",
                 kind: Real(NotNegative, |o, v| o.$($path.)*turnover = v),
                 default: Value("0"),
-                meaning: "Branching: rate added to both divisions and deaths, per unit of time",
+                meaning: "Rate added to both divisions and deaths, per unit of time",
             },
             Entry {
                 name: "motion",
@@ -74,13 +107,13 @@ macro_rules! simulation_entries {
                     Ok(())
                 }),
                 default: Rule("diffusion for a model with noise, else flow"),
-                meaning: "Branching: how cells move between divisions, by v + s and noise or by v alone",
+                meaning: "How cells move between divisions, by v + s and noise or by v alone",
             },
             Entry {
                 name: "max_population",
                 kind: Integer(1..=u64::MAX, |o, v| o.$($path.)*max_population = v as usize),
                 default: Value("1000000"),
-                meaning: "Branching: the most cells that may live at once",
+                meaning: "The most cells that may live at once",
             },
             Entry {
                 name: "device",
@@ -106,9 +139,9 @@ impl Target for Simulation {
         [],
         Entry {
             name: "resample_below",
-            kind: Real(Share, |o, v| o.resample_below = Some(v)),
-            default: Rule("never"),
-            meaning: "Sde: resample when the effective sample size falls under this fraction of the particles",
+            kind: Real(ShareOrNone, |o, v| o.resample_below = v),
+            default: Value("0"),
+            meaning: "Resample when the effective sample size falls under this share of the particles, 0 for never",
         },
     );
 
@@ -116,15 +149,16 @@ impl Target for Simulation {
         Self::default()
     }
 
-    fn check(&self, given: &Settings<Self>) -> Result<()> {
-        let mode = given.get("mode")?.unwrap_or(Process::Ode.as_str());
-        match given.get("resample_below")? {
-            Some(fraction) if mode != Process::Sde.as_str() => {
-                let allowed = "left out but with mode sde: only there are particles resampled";
-                Err(Error::argument("resample_below", fraction, allowed))
-            }
-            _ => Ok(()),
-        }
+    fn variants() -> Vec<(&'static str, Self)> {
+        variants()
+    }
+
+    fn variant(&self) -> String {
+        variant(self)
+    }
+
+    fn takes(&self, option: &str) -> bool {
+        takes(self, option)
     }
 }
 
@@ -137,7 +171,7 @@ impl Target for Protocol {
             name: "runs",
             kind: Integer(1..=u64::MAX, |o, v| o.runs = v as usize),
             default: Value("5"),
-            meaning: "Independent runs of sde and branching, with consecutive seeds",
+            meaning: "Independent runs, with consecutive seeds",
         },
         Entry {
             name: "delta",
@@ -149,5 +183,78 @@ impl Target for Protocol {
 
     fn initial() -> Self {
         Self::default()
+    }
+
+    fn variants() -> Vec<(&'static str, Self)> {
+        let of = |(name, simulation)| (name, Self { simulation, ..Self::default() });
+        variants().into_iter().map(of).collect()
+    }
+
+    fn variant(&self) -> String {
+        variant(&self.simulation)
+    }
+
+    fn takes(&self, option: &str) -> bool {
+        takes(&self.simulation, option)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::options::Settings;
+
+    /// The options of two lists that a choice of mode and solver refuses, by trying all of them.
+    fn refused<T: Target>(choice: &[(&str, &str)]) -> Vec<&'static str> {
+        let refuses = |entry: &&Entry<T>| {
+            let value = match entry.name {
+                "mode" | "solver" | "device" | "motion" => return false,
+                "seed" | "threads" | "max_steps" | "max_population" | "runs" => "3",
+                _ => "0.5",
+            };
+            let mut settings = Settings::<T>::default();
+            choice.iter().for_each(|(name, text)| settings.set(name, text).unwrap());
+            settings.set(entry.name, value).unwrap();
+            let outcome = settings.build().map(|_| ()).map_err(|error| error.to_string());
+            outcome.is_err_and(|told| told.starts_with(&format!("{} must be left out with mode", entry.name)))
+        };
+        T::ENTRIES.iter().filter(refuses).map(|entry| entry.name).collect()
+    }
+
+    #[test]
+    fn what_a_mode_or_a_solver_does_not_use_is_refused_by_name() {
+        let adaptive = ["relative_tolerance", "absolute_tolerance", "max_steps"];
+        let families = ["turnover", "max_population"];
+        let equal = [&adaptive[..], &families, &["resample_below"]].concat();
+        let of = refused::<Simulation>;
+        assert_eq!(of(&[]), [&["step"][..], &families, &["resample_below"]].concat());
+        assert_eq!(of(&[("solver", "rk4")]), equal);
+        assert_eq!(of(&[("solver", "euler")]), equal);
+        assert_eq!(of(&[("mode", "sde")]), [&adaptive[..], &families].concat());
+        assert_eq!(of(&[("mode", "branching")]), [&adaptive[..], &["resample_below"]].concat());
+        let of = refused::<Protocol>;
+        assert_eq!(of(&[]), [&["step"][..], &families, &["runs"]].concat());
+        assert_eq!(of(&[("mode", "sde")]), [&adaptive[..], &families].concat());
+        assert_eq!(of(&[("mode", "branching")]), adaptive);
+    }
+
+    #[test]
+    fn a_refusal_tells_the_mode_and_who_takes_the_option() {
+        let told = |settings: &[(&str, &str)]| {
+            let mut all = Settings::<Simulation>::default();
+            settings.iter().for_each(|(name, text)| all.set(name, text).unwrap());
+            all.build().unwrap_err().to_string()
+        };
+        assert_eq!(
+            told(&[("turnover", "1")]),
+            "turnover must be left out with mode ode and solver dormand-prince: it is an option of branching, got 1"
+        );
+        assert_eq!(
+            told(&[("mode", "sde"), ("solver", "rk4")]),
+            "solver must be left out with mode sde: it is an option of ode with dormand-prince, ode with rk4 or euler, got rk4"
+        );
+        assert!(
+            told(&[("mode", "sde"), ("motion", "flow")]).starts_with("motion must be left out with mode sde")
+        );
     }
 }

@@ -11,15 +11,16 @@ use super::snapshot::ScaledSnapshot;
 use super::solver::Scheme;
 use super::terms::{Objective, SnapshotCloud};
 use super::{EXACT_DIMS, RolloutOptions};
-use crate::dynamics::Scaling;
 use crate::error::{Result, fits_in_memory};
 use crate::exec::progress::{Reporter, Stage};
 use crate::exec::rng::{Purpose, stream};
 use crate::exec::threads::Threads;
+use crate::fields::Role;
 use crate::nn::Mlp;
 use crate::scales::Scales;
 use crate::snapshots::Snapshots;
-use crate::train::{Descended, Descent, Keep, Loss, Role, TrainingOptions};
+use crate::train::{Descended, Descent, Keep, Loss, TrainingOptions};
+use crate::units::Scaling;
 
 /// Rows of a batch of the density's training on bridges.
 const SCORE_ROWS: usize = 1024;
@@ -62,7 +63,8 @@ pub(crate) fn train(
         match stage {
             Stage::PreTraining if options.pretraining_epochs > 0 => {
                 let objective = run.objective().at_snapshots_alone();
-                let (descended, _) = run.optimise(stage, objective, &mut networks, &mut paths, threads, reporter)?;
+                let (descended, _) =
+                    run.optimise(stage, objective, &mut networks, &mut paths, threads, reporter)?;
                 (report.pretraining_losses, stopped) = (descended.losses, descended.stopped);
             }
             Stage::Score if options.score_epochs > 0 => {
@@ -210,7 +212,8 @@ impl<'a> Run<'a> {
         threads: &Threads,
         reporter: &mut Reporter<'_, '_>,
     ) -> Result<(Descended, Vec<Term>)> {
-        let steps = if stage == Stage::PreTraining { self.options.pretraining_epochs } else { self.training.epochs };
+        let steps =
+            if stage == Stage::PreTraining { self.options.pretraining_epochs } else { self.training.epochs };
         let descent = self.descent(stage, steps, Keep::Best { noisy: self.is_noisy() });
         let mut loss = RolloutLoss::new(self, stage, objective, networks, paths);
         let descended = descent.run(networks, &mut loss, threads, reporter);
@@ -227,8 +230,7 @@ impl<'a> Run<'a> {
         threads: &Threads,
         reporter: &mut Reporter<'_, '_>,
     ) -> Descended {
-        let descent =
-            self.descent(Stage::Score, self.options.score_epochs, Keep::Average(self.training.ema));
+        let descent = self.descent(Stage::Score, self.options.score_epochs, Keep::Average(self.training.ema));
         let mut loss = DensityLoss {
             run: self,
             moving,
@@ -306,7 +308,8 @@ impl<'a> RolloutLoss<'a> {
     /// The terms along the first `steps` steps.
     fn terms(&self, steps: usize) -> Vec<Term> {
         let names = self.objective.names();
-        let values = |k: usize| self.values.iter().skip(k).step_by(names.len()).take(steps).copied().collect();
+        let values =
+            |k: usize| self.values.iter().skip(k).step_by(names.len()).take(steps).copied().collect();
         names.iter().enumerate().map(|(k, &name)| Term { name, values: values(k) }).collect()
     }
 

@@ -13,7 +13,7 @@ pub enum GrowthPrice {
     /// Of TIGON and DeepRUOT: the price of branching Brownian motion with diffusion σ and branching rate σ²/δ²,
     /// which USB approximates by the quadratic one.
     Branching,
-    /// Of Var-RUOT: its ψ2 = |g|^{2/15} with α = δ², capped as [`GrowthLaw`](crate::growth_law::GrowthLaw) tells.
+    /// Of Var-RUOT: its ψ2 = |g|^{2/15} with α = δ², capped as [`GrowthLaw`](crate::fields::GrowthLaw) tells.
     Power,
 }
 

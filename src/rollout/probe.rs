@@ -4,12 +4,12 @@ use super::equations::{EquationsKind, Facts};
 use super::fit::{RolloutLoss, Run};
 use super::options::RolloutOptions;
 use super::path::Paths;
-use crate::dynamics::Scaling;
 use crate::exec::progress::Stage;
 use crate::nn::Mlp;
 use crate::scales::Scales;
 use crate::snapshots::Snapshots;
 use crate::train::{Loss, TrainingOptions};
+use crate::units::Scaling;
 
 /// One fit's loss at parameters of choice.
 pub(crate) struct Probe {

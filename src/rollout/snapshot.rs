@@ -3,10 +3,10 @@
 use rand::seq::SliceRandom;
 
 use super::terms::SnapshotCloud;
-use crate::dynamics::Scaling;
 use crate::error::Result;
 use crate::exec::rng::{Purpose, stream};
 use crate::snapshots::Snapshots;
+use crate::units::Scaling;
 
 /// All cells of a snapshot that have weight, in network units.
 pub(super) struct ScaledSnapshot {

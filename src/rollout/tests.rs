@@ -6,9 +6,9 @@
 
 use super::probe::Probe;
 use super::{EquationsKind as Model, GrowthPrice, RolloutOptions, Scheme};
-use crate::train::TrainingOptions;
 use crate::nn::Activation;
 use crate::snapshots::{MatrixView, Snapshots};
+use crate::train::TrainingOptions;
 
 fn cells(dims: usize) -> Snapshots {
     let (mut points, mut labels) = (vec![], vec![]);
@@ -193,8 +193,7 @@ fn gradients_pass_through_resampling() {
     }
     let view = MatrixView::from_f64(&points, labels.len(), 2).unwrap();
     let unequal = Snapshots::new(view, &labels, Some(&weights)).unwrap();
-    let options =
-        RolloutOptions { steps: 3, mass_weight: 0.0, resample_below: 1.0, ..options() };
+    let options = RolloutOptions { steps: 3, mass_weight: 0.0, resample_below: 1.0, ..options() };
     let mut probe = Probe::without_growth(&unequal, Model::VarRuot, &options, &training(Activation::Tanh));
     check("Var-RUOT with resampling", &mut probe);
     assert!(probe.was_resampled());

@@ -5,12 +5,13 @@ use rayon::prelude::*;
 
 use super::lineage::Lineage;
 use super::{
-    BLOCK, Interval, Particles, Step, Trajectory, check_finite, fill_state, for_each_block, lanes, ode,
-    report, runs_backward, sde,
+    BLOCK, OutputInterval, Particles, TimeStep, Trajectory, check_finite, fill_state, for_each_block, lanes,
+    ode, report, runs_backward, sde,
 };
-use crate::dynamics::Fields;
 use crate::error::{Error, Result};
 use crate::exec::rng::{ChaCha8Rng, Purpose, stream, uniform};
+use crate::exec::stop::Stop;
+use crate::fields::Fields;
 use crate::named::named;
 
 /// How particles move between divisions.
@@ -50,7 +51,7 @@ impl Options {
 
 /// What a branching simulation gives.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Population {
+pub struct BranchingTrajectory {
     /// The living particles at each output time; [`Particles::ids`] are their cells in the lineage.
     pub trajectory: Trajectory,
     /// The cells that ever lived.
@@ -78,24 +79,27 @@ pub struct Population {
 /// [`Error::PopulationLimit`] when more than [`Options::max_population`] particles live;
 /// [`Error::InvalidArgument`] for times, steps, turnover or unequal weights; [`Error::InvalidData`] for a
 /// start that is not finite; [`Error::NonFinite`] naming time and particle when a state leaves the finite
-/// numbers.
+/// numbers; [`Error::Cancelled`] once `stop` is requested.
 pub fn simulate(
     fields: &dyn Fields,
     start: &Particles,
     times: &[f64],
     options: &Options,
-) -> Result<Population> {
-    check(fields, start, times, options)?;
+    stop: &Stop,
+) -> Result<BranchingTrajectory> {
+    check(fields.dims(), start, times, options)?;
     let mut living = Living::new(start);
     let mut lineage = Lineage::new(start.len(), start.time);
     let mut lanes = lanes(|| Mover::new(fields, options));
     let mut frames = Vec::with_capacity(times.len());
-    for interval in Interval::all(start.time, times, options.step)? {
+    for interval in OutputInterval::all(start.time, times, options.step)? {
         for step in (0..interval.count).map(|j| interval.step(j)) {
             let ids = &living.ids;
             for_each_block(&mut lanes, &mut living.state, living.width, |mover, row, state| {
+                stop.check()?;
                 mover.step(step, &ids[row..row + state.len() / living.width], state)
             })?;
+            stop.check()?;
             living.branch(step, options, &mut lineage)?;
         }
         let log_weights = vec![start.log_weights.first().copied().unwrap_or(0.0); living.ids.len()];
@@ -104,12 +108,12 @@ pub fn simulate(
         living.origins = (0..living.ids.len()).collect();
     }
     lineage.survive(&living.ids, times[times.len() - 1]);
-    Ok(Population { trajectory: Trajectory { frames }, lineage })
+    Ok(BranchingTrajectory { trajectory: Trajectory { frames }, lineage })
 }
 
 /// Refuses what a branching population cannot start from.
-pub(super) fn check(fields: &dyn Fields, start: &Particles, times: &[f64], options: &Options) -> Result<()> {
-    if runs_backward(fields, start, times)? {
+pub(super) fn check(dims: usize, start: &Particles, times: &[f64], options: &Options) -> Result<()> {
+    if runs_backward(dims, start, times)? {
         return Err(Error::argument("output times", times[0], "increasing: branching has no way back"));
     }
     if !(options.turnover >= 0.0 && options.turnover.is_finite()) {
@@ -142,7 +146,7 @@ impl<'a> Mover<'a> {
         }
     }
 
-    fn step(&mut self, step: Step, ids: &[u64], state: &mut [f64]) -> Result<()> {
+    fn step(&mut self, step: TimeStep, ids: &[u64], state: &mut [f64]) -> Result<()> {
         match self {
             Self::Diffusion(scratch, noise) => sde::diffusion_step(scratch, *noise, step, ids, state),
             Self::Flow(scratch) => {
@@ -190,7 +194,7 @@ impl Living {
     ///
     /// Numbers of offspring are drawn in parallel. Few particles leave other than one, so the trees of those
     /// few are drawn (again, from the same streams) in a scan that also numbers the newborn.
-    fn branch(&mut self, step: Step, options: &Options, lineage: &mut Lineage) -> Result<()> {
+    fn branch(&mut self, step: TimeStep, options: &Options, lineage: &mut Lineage) -> Result<()> {
         let end = step.time + step.length;
         self.draw_offspring(step, options);
         let total = self.offspring.iter().fold(0usize, |sum, &n| sum.saturating_add(n));
@@ -227,7 +231,7 @@ impl Living {
         Ok(())
     }
 
-    fn draw_offspring(&mut self, step: Step, options: &Options) {
+    fn draw_offspring(&mut self, step: TimeStep, options: &Options) {
         let mut offspring = std::mem::take(&mut self.offspring);
         offspring.resize(self.ids.len(), 0);
         offspring.par_chunks_mut(BLOCK).enumerate().for_each(|(block, offspring)| {
@@ -241,7 +245,7 @@ impl Living {
 
     /// The birth–death process of the particle in `row` during the step, and the random numbers that decide
     /// it.
-    fn law_and_stream(&self, row: usize, step: Step, options: &Options) -> (BirthDeath, ChaCha8Rng) {
+    fn law_and_stream(&self, row: usize, step: TimeStep, options: &Options) -> (BirthDeath, ChaCha8Rng) {
         let growth = self.state[(row + 1) * self.width - 1] / step.length;
         let law = BirthDeath::of_growth(growth, options.turnover);
         (law, stream(options.seed, Purpose::Branching, self.ids[row], step.index))

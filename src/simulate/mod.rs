@@ -10,20 +10,18 @@
 //! All three integrate in double precision (the fields themselves are evaluated in single precision), over
 //! blocks of [`BLOCK`] particles in parallel. A result is the same bits at any number of threads.
 
+pub(crate) mod backend;
 pub mod branching;
 pub mod lineage;
 pub mod ode;
-#[cfg(feature = "cuda")]
-mod on_device;
-pub mod placement;
 pub mod resampling;
 pub mod sde;
 pub mod simulation;
 
 use rayon::prelude::*;
 
-use crate::dynamics::{FieldValues, Fields, Scratch};
 use crate::error::{Error, Result, positive};
+use crate::fields::{FieldValues, Fields, Scratch};
 use crate::snapshots::Snapshots;
 
 /// The number of particles that are integrated together. Fixed, so that the fields are evaluated over the
@@ -110,19 +108,6 @@ impl Particles {
         &self.points[row * self.dims..(row + 1) * self.dims]
     }
 
-    /// The particles in these rows.
-    #[cfg(feature = "cuda")]
-    fn rows(&self, rows: std::ops::Range<usize>) -> Self {
-        Self {
-            time: self.time,
-            dims: self.dims,
-            points: self.points[rows.start * self.dims..rows.end * self.dims].to_vec(),
-            log_weights: self.log_weights[rows.clone()].to_vec(),
-            ids: self.ids[rows.clone()].to_vec(),
-            ancestors: self.ancestors[rows].to_vec(),
-        }
-    }
-
     /// The weights w.
     pub fn weights(&self) -> Vec<f64> {
         self.log_weights.iter().map(|&l| libm::exp(l)).collect()
@@ -183,12 +168,12 @@ impl Trajectory {
     }
 }
 
-/// Whether time runs backward in `times`, after checking that they can be output times of a simulation of
-/// `fields` from `start`.
-fn runs_backward(fields: &dyn Fields, start: &Particles, times: &[f64]) -> Result<bool> {
+/// Whether time runs backward in `times`, after checking that they can be output times of a simulation in `dims`
+/// dimensions from `start`.
+fn runs_backward(dims: usize, start: &Particles, times: &[f64]) -> Result<bool> {
     start.check()?;
-    if fields.dims() != start.dims {
-        let allowed = format!("{}, the dimension of the fields", fields.dims());
+    if dims != start.dims {
+        let allowed = format!("{dims}, the dimension of the fields");
         return Err(Error::argument("dimension of the particles", start.dims, &allowed));
     }
     let Some(&last) = times.last() else {
@@ -210,7 +195,7 @@ fn runs_backward(fields: &dyn Fields, start: &Particles, times: &[f64]) -> Resul
 
 /// One of the equal steps between two output times.
 #[derive(Debug, Clone, Copy)]
-struct Step {
+struct TimeStep {
     /// Where it begins.
     time: f64,
     /// How long it is; negative when time runs backward.
@@ -221,7 +206,7 @@ struct Step {
 
 /// The stretch between two output times, cut into equal steps.
 #[derive(Debug, Clone, Copy)]
-struct Interval {
+struct OutputInterval {
     from: f64,
     to: f64,
     /// How many steps; none if the ends coincide.
@@ -230,7 +215,7 @@ struct Interval {
     first_index: u64,
 }
 
-impl Interval {
+impl OutputInterval {
     /// The intervals that end at `times`, in steps no longer than `step`.
     fn all(start: f64, times: &[f64], step: f64) -> Result<Vec<Self>> {
         let (mut from, mut first_index, mut intervals) = (start, 0, Vec::with_capacity(times.len()));
@@ -250,9 +235,9 @@ impl Interval {
         Ok(intervals)
     }
 
-    fn step(&self, j: usize) -> Step {
+    fn step(&self, j: usize) -> TimeStep {
         let length = (self.to - self.from) / self.count as f64;
-        Step { time: self.from + j as f64 * length, length, index: self.first_index + j as u64 }
+        TimeStep { time: self.from + j as f64 * length, length, index: self.first_index + j as u64 }
     }
 }
 

@@ -3,12 +3,13 @@
 use rayon::prelude::*;
 
 use super::{
-    BLOCK, BlockFields, Interval, Particles, Step, Trajectory, check_finite, fill_state, record,
+    BLOCK, BlockFields, OutputInterval, Particles, TimeStep, Trajectory, check_finite, fill_state, record,
     runs_backward,
 };
-use crate::dynamics::Fields;
 use crate::error::{Error, Result, positive};
 use crate::exec::simd::vectorised;
+use crate::exec::stop::Stop;
+use crate::fields::Fields;
 
 /// How the probability flow is integrated.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -71,11 +72,12 @@ impl Default for Tolerance {
 /// # Errors
 /// [`Error::InvalidArgument`] for times, steps or tolerances out of range, or too few steps allowed for the
 /// tolerance; [`Error::InvalidData`] for a start that is not finite; [`Error::NonFinite`] naming time and
-/// particle when the solution leaves the finite numbers.
+/// particle when the solution leaves the finite numbers; [`Error::Cancelled`] once `stop` is requested.
 ///
 /// # Example
 /// ```
-/// use chreode::dynamics::ClosedForm;
+/// use chreode::exec::stop::Stop;
+/// use chreode::fields::ClosedForm;
 /// use chreode::simulate::{Particles, ode};
 /// // Cells flow towards 0 at rate 1 and double in unit time.
 /// let fields = ClosedForm {
@@ -86,7 +88,7 @@ impl Default for Tolerance {
 ///     score_drift: Box::new(|_, _, s| s[0] = 0.0),
 /// };
 /// let start = Particles::new(0.0, 1, vec![1.0, 2.0], None)?;
-/// let end = &ode::integrate(&fields, &start, &[0.5, 1.0], &ode::Solver::default())?.frames[1];
+/// let end = &ode::integrate(&fields, &start, &[0.5, 1.0], &ode::Solver::default(), &Stop::default())?.frames[1];
 /// assert!((end.points[1] - 2.0 / 1f32.exp()).abs() < 1e-4);
 /// assert!((end.mass() - 4.0).abs() < 1e-4);
 /// # Ok::<(), chreode::Error>(())
@@ -96,9 +98,10 @@ pub fn integrate(
     start: &Particles,
     times: &[f64],
     solver: &Solver,
+    stop: &Stop,
 ) -> Result<Trajectory> {
-    runs_backward(fields, start, times)?;
-    let plan = Plan::new(start, times, solver)?;
+    runs_backward(fields.dims(), start, times)?;
+    let plan = Plan::new(start, times, solver, stop)?;
     let mut frames: Vec<Particles> = times.iter().map(|&time| Particles { time, ..start.clone() }).collect();
     frames.iter_mut().for_each(|frame| frame.ancestors = (0..start.len()).collect());
 
@@ -115,31 +118,33 @@ pub fn integrate(
 struct Plan<'a> {
     start: &'a Particles,
     times: &'a [f64],
-    method: Method,
+    stepping: Stepping,
+    stop: &'a Stop,
 }
 
-enum Method {
+/// How a block goes from one output time to the next.
+enum Stepping {
     /// One rule for every step.
-    Fixed(Rule, Vec<Interval>),
+    Fixed(Rule, Vec<OutputInterval>),
     /// The tolerance, and the scale L of the coordinates.
     Adaptive(Tolerance, f64),
 }
 
-type Rule = fn(&mut Scratch<'_>, Step, &mut [f64]);
+type Rule = fn(&mut Scratch<'_>, TimeStep, &mut [f64]);
 
 impl<'a> Plan<'a> {
-    fn new(start: &'a Particles, times: &'a [f64], solver: &Solver) -> Result<Self> {
-        let intervals = |step| Interval::all(start.time, times, step);
-        let method = match *solver {
-            Solver::Euler { step } => Method::Fixed(euler_step, intervals(step)?),
-            Solver::RungeKutta4 { step } => Method::Fixed(runge_kutta_step, intervals(step)?),
+    fn new(start: &'a Particles, times: &'a [f64], solver: &Solver, stop: &'a Stop) -> Result<Self> {
+        let intervals = |step| OutputInterval::all(start.time, times, step);
+        let stepping = match *solver {
+            Solver::Euler { step } => Stepping::Fixed(euler_step, intervals(step)?),
+            Solver::RungeKutta4 { step } => Stepping::Fixed(runge_kutta_step, intervals(step)?),
             Solver::DormandPrince(tolerance) => {
                 positive("relative tolerance", tolerance.relative)?;
                 positive("absolute tolerance", tolerance.absolute)?;
-                Method::Adaptive(tolerance, spread(start))
+                Stepping::Adaptive(tolerance, spread(start))
             }
         };
-        Ok(Self { start, times, method })
+        Ok(Self { start, times, stepping, stop })
     }
 }
 
@@ -184,6 +189,7 @@ fn integrate_block(
     block: usize,
     mut output: BlockOutput<'_>,
 ) -> Result<()> {
+    plan.stop.check()?;
     let (start, rows) = (plan.start, output[0].1.len());
     let first = block * BLOCK;
     let ids = &start.ids[first..first + rows];
@@ -193,9 +199,11 @@ fn integrate_block(
     };
     let mut state = std::mem::take(&mut scratch.state);
     fill_state(&mut state, &start.points[first * start.dims..(first + rows) * start.dims], start.dims);
-    let outcome = match &plan.method {
-        Method::Fixed(rule, intervals) => fixed_steps(scratch, *rule, intervals, ids, &mut state, &mut emit),
-        Method::Adaptive(tolerance, scale) => {
+    let outcome = match &plan.stepping {
+        Stepping::Fixed(rule, intervals) => {
+            fixed_steps(scratch, plan.stop, (*rule, intervals), ids, &mut state, &mut emit)
+        }
+        Stepping::Adaptive(tolerance, scale) => {
             adaptive_steps(scratch, plan, tolerance, *scale, ids, &mut state, &mut emit)
         }
     };
@@ -256,14 +264,15 @@ fn add_rates(out: &mut [f64], h: f64, coefficients: &[f64], rates: &[Vec<f64>; 7
 
 fn fixed_steps(
     scratch: &mut Scratch<'_>,
-    rule: Rule,
-    intervals: &[Interval],
+    stop: &Stop,
+    (rule, intervals): (Rule, &[OutputInterval]),
     ids: &[u64],
     state: &mut [f64],
     emit: &mut dyn FnMut(usize, &[f64]) -> Result<()>,
 ) -> Result<()> {
     for (k, interval) in intervals.iter().enumerate() {
         for step in (0..interval.count).map(|j| interval.step(j)) {
+            stop.check()?;
             rule(scratch, step, state);
             check_finite(step.time + step.length, state, ids)?;
         }
@@ -272,14 +281,14 @@ fn fixed_steps(
     Ok(())
 }
 
-fn euler_step(scratch: &mut Scratch<'_>, step: Step, state: &mut [f64]) {
+fn euler_step(scratch: &mut Scratch<'_>, step: TimeStep, state: &mut [f64]) {
     let rates = &mut scratch.rates[0][..state.len()];
     scratch.fields.rates(step.time, state, rates);
     state.iter_mut().zip(rates).for_each(|(x, r)| *x += step.length * *r);
 }
 
 /// One step of the classical Runge–Kutta rule for a block's state.
-pub(super) fn runge_kutta_step(scratch: &mut Scratch<'_>, step: Step, state: &mut [f64]) {
+pub(super) fn runge_kutta_step(scratch: &mut Scratch<'_>, step: TimeStep, state: &mut [f64]) {
     let (t, h, n) = (step.time, step.length, state.len());
     scratch.evaluate_stage(0, t, state, h, &[]);
     scratch.evaluate_stage(1, t + h / 2.0, state, h, &[0.5]);
@@ -340,6 +349,7 @@ fn adaptive_steps(
     let mut h = first_step(scratch, &norm, t, end, state);
     let mut controller = Controller { previous: 1e-4, rejected: false };
     for _ in 0..tolerance.max_steps {
+        plan.stop.check()?;
         // A last step a little longer than planned beats a tiny one after it.
         if (t + 1.01 * h - end) * (end - t0).signum() >= 0.0 {
             h = end - t;
@@ -429,7 +439,7 @@ fn first_step(scratch: &mut Scratch<'_>, norm: &ErrorNorm<'_>, t: f64, end: f64,
     let (first, second) = (&scratch.rates[0][..n], &scratch.rates[1][..n]);
     let bend = norm.worst(state, state, |i| second[i] - first[i]) / trial;
     let steepest = slope.max(bend);
-    let balanced = if steepest <= 1e-15 { span } else { (0.01 / steepest).powf(0.2) };
+    let balanced = if steepest <= 1e-15 { span } else { libm::pow(0.01 / steepest, 0.2) };
     let longest = if steepest <= 1e-15 { span } else { (100.0 * trial).min(span) };
     // A start next to a singularity: leave it to the controller, from the smallest step that it accepts.
     let chosen = balanced.min(longest);
@@ -451,12 +461,12 @@ impl Controller {
             self.rejected = true;
             return 0.1;
         }
-        let proportional = error.max(1e-10).powf(0.2 - 0.75 * INTEGRAL);
+        let proportional = libm::pow(error.max(1e-10), 0.2 - 0.75 * INTEGRAL);
         if error > 1.0 {
             self.rejected = true;
             return (0.9 / proportional).max(0.2);
         }
-        let factor = (0.9 * self.previous.powf(INTEGRAL) / proportional).clamp(0.2, 10.0);
+        let factor = (0.9 * libm::pow(self.previous, INTEGRAL) / proportional).clamp(0.2, 10.0);
         self.previous = error.max(1e-4);
         // Not longer right after a rejection.
         if std::mem::take(&mut self.rejected) { factor.min(1.0) } else { factor }

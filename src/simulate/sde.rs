@@ -1,12 +1,13 @@
 //! The diffusion: dX = (v + s) dt + σ dW, d ln w = g dt, by the rule of Euler and Maruyama.
 
 use super::{
-    BlockFields, Interval, Particles, Step, Trajectory, check_finite, fill_state, for_each_block, lanes,
-    report, resampling, runs_backward,
+    BlockFields, OutputInterval, Particles, TimeStep, Trajectory, check_finite, fill_state, for_each_block,
+    lanes, report, resampling, runs_backward,
 };
-use crate::dynamics::Fields;
 use crate::error::{Error, Result};
 use crate::exec::rng::{Purpose, normals, stream};
+use crate::exec::stop::Stop;
+use crate::fields::Fields;
 
 /// How the diffusion is simulated.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -15,22 +16,28 @@ pub struct Options {
     pub step: f64,
     /// The seed of the noise.
     pub seed: u64,
-    /// Resample after a step that leaves the effective sample size under this fraction of the particles (0,
-    /// 1]; never if absent.
-    pub resample_below: Option<f64>,
+    /// Resample after a step that leaves the effective sample size under this share of the particles, 0 to 1; 0 is
+    /// never. Default 0.
+    pub resample_below: f64,
 }
 
 impl Options {
     /// Steps of at most `step`, noise of `seed`, no resampling.
     pub fn new(step: f64, seed: u64) -> Self {
-        Self { step, seed, resample_below: None }
+        Self { step, seed, resample_below: 0.0 }
     }
 
     pub(super) fn check(&self) -> Result<()> {
-        match self.resample_below.filter(|f| !(*f > 0.0 && *f <= 1.0)) {
-            Some(fraction) => Err(Error::argument("resampling threshold", fraction, "in (0, 1]")),
-            None => Ok(()),
+        if (0.0..=1.0).contains(&self.resample_below) {
+            Ok(())
+        } else {
+            Err(Error::argument("resample_below", self.resample_below, "in [0, 1]"))
         }
+    }
+
+    /// Whether particles are ever resampled.
+    pub(super) fn resamples(&self) -> bool {
+        self.resample_below > 0.0
     }
 }
 
@@ -51,31 +58,35 @@ impl Options {
 ///
 /// # Errors
 /// [`Error::InvalidArgument`] for times, steps or fractions out of range, [`Error::InvalidData`] for a start
-/// that is not finite, [`Error::NonFinite`] naming time and particle when a state leaves the finite numbers.
+/// that is not finite, [`Error::NonFinite`] naming time and particle when a state leaves the finite numbers,
+/// [`Error::Cancelled`] once `stop` is requested.
 pub fn simulate(
     fields: &dyn Fields,
     start: &Particles,
     times: &[f64],
     options: &Options,
+    stop: &Stop,
 ) -> Result<Trajectory> {
-    let backward = runs_backward(fields, start, times)?;
+    let backward = runs_backward(fields.dims(), start, times)?;
     options.check()?;
     let noise = Noise { seed: options.seed, backward };
     let mut lanes = lanes(|| Scratch::new(fields));
     let mut cloud = Cloud::new(start);
     let mut frames = Vec::with_capacity(times.len());
-    for interval in Interval::all(start.time, times, options.step)? {
+    for interval in OutputInterval::all(start.time, times, options.step)? {
         // Without resampling the blocks do not need each other, and each goes through the whole interval at
         // once.
-        let stride = if options.resample_below.is_some() { 1 } else { interval.count.max(1) };
+        let stride = if options.resamples() { 1 } else { interval.count.max(1) };
         for first in (0..interval.count).step_by(stride) {
             for_each_block(&mut lanes, &mut cloud.state, start.dims + 1, |scratch, row, state| {
                 let ids = &start.ids[row..row + state.len() / (start.dims + 1)];
-                (first..first + stride)
-                    .try_for_each(|j| diffusion_step(scratch, noise, interval.step(j), ids, state))
+                (first..first + stride).try_for_each(|j| {
+                    stop.check()?;
+                    diffusion_step(scratch, noise, interval.step(j), ids, state)
+                })
             })?;
-            if let Some(fraction) = options.resample_below {
-                cloud.resample_if_below(fraction, options.seed, interval.step(first).index)?;
+            if options.resamples() {
+                cloud.resample_if_below(options.resample_below, options.seed, interval.step(first).index)?;
             }
         }
         frames.push(report(
@@ -115,7 +126,7 @@ impl<'a> Scratch<'a> {
 pub(super) fn diffusion_step(
     scratch: &mut Scratch<'_>,
     noise: Noise,
-    step: Step,
+    step: TimeStep,
     ids: &[u64],
     state: &mut [f64],
 ) -> Result<()> {

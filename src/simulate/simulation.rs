@@ -1,10 +1,11 @@
 //! A simulation as its options describe it: what moves, and how.
 
 use super::lineage::Lineage;
-use super::{Particles, Trajectory, branching, ode, placement, resampling, sde};
+use super::{Particles, Trajectory, backend, branching, ode, resampling, sde};
 use crate::device::Device;
-use crate::dynamics::Fields;
 use crate::error::Result;
+use crate::exec::stop::Stop;
+use crate::fields::Fields;
 use crate::named::named;
 
 /// What moves.
@@ -30,7 +31,7 @@ pub enum Rule {
 }
 
 named!(Process, "mode", Ode = "ode", Sde = "sde", Branching = "branching");
-named!(Rule, "solver", DormandPrince = "dormand-prince", RungeKutta4 = "runge-kutta-4", Euler = "euler");
+named!(Rule, "solver", DormandPrince = "dormand-prince", RungeKutta4 = "rk4", Euler = "euler");
 
 /// How a population is simulated. The times, the start and the fields come with each run.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -46,14 +47,14 @@ pub struct Simulation {
     /// Ode: the errors of an adaptive step.
     pub tolerance: ode::Tolerance,
     /// Sde: see [`sde::Options::resample_below`].
-    pub resample_below: Option<f64>,
+    pub resample_below: f64,
     /// Branching: see [`branching::Options::turnover`].
     pub turnover: f64,
     /// Branching: how cells move; diffusion for fields with noise, else flow, where absent.
     pub motion: Option<branching::Motion>,
     /// Branching: see [`branching::Options::max_population`].
     pub max_population: usize,
-    /// Where particles are stepped; see [`placement`].
+    /// Where particles are stepped. `auto` takes a device for equal steps of many particles.
     pub device: Device,
     /// Threads, 0 for all cores, for a host to start: [`run`](Self::run) uses the pool that it is called in, as a host does that
     /// was not told.
@@ -70,7 +71,7 @@ impl Default for Simulation {
             seed: 0,
             rule: Rule::DormandPrince,
             tolerance: ode::Tolerance::default(),
-            resample_below: None,
+            resample_below: 0.0,
             turnover: branching.turnover,
             motion: None,
             max_population: branching.max_population,
@@ -94,17 +95,23 @@ impl Simulation {
     /// [`resampled`](resampling::equal) where they are not.
     ///
     /// # Errors
-    /// Those of [`placement::flow`], [`placement::diffusion`] and [`placement::population`].
-    pub fn run(&self, fields: &dyn Fields, start: &Particles, times: &[f64]) -> Result<Outcome> {
-        let (device, step) = (self.device, self.step_from(start.time, times));
+    /// Those of [`ode::integrate`], [`sde::simulate`] and [`branching::simulate`];
+    /// [`Error::Cancelled`](crate::Error::Cancelled) once `stop` is requested;
+    /// [`Error::Device`](crate::Error::Device) if the device cannot be used, and
+    /// [`Error::InvalidArgument`](crate::Error::InvalidArgument) for what it cannot do: fields that are not made of networks,
+    /// and the adaptive rule.
+    pub fn run(&self, fields: &dyn Fields, start: &Particles, times: &[f64], stop: &Stop) -> Result<Outcome> {
+        let step = self.step_from(start.time, times);
+        let open = |adaptive| backend::open(self.device, fields, start.len(), adaptive);
         match self.process {
             Process::Ode => {
-                let trajectory = placement::flow(device, fields, start, times, &self.solver(step))?;
+                let adaptive = self.rule == Rule::DormandPrince;
+                let trajectory = open(adaptive)?.flow(start, times, &self.solver(step), stop)?;
                 Ok(Outcome { trajectory, lineage: None })
             }
             Process::Sde => {
                 let options = sde::Options { step, seed: self.seed, resample_below: self.resample_below };
-                let trajectory = placement::diffusion(device, fields, start, times, &options)?;
+                let trajectory = open(false)?.diffusion(start, times, &options, stop)?;
                 Ok(Outcome { trajectory, lineage: None })
             }
             Process::Branching => {
@@ -116,7 +123,7 @@ impl Simulation {
                     max_population: self.max_population,
                 };
                 let start = resampling::equal(start, self.seed)?;
-                let population = placement::population(device, fields, &start, times, &options)?;
+                let population = open(false)?.branching(&start, times, &options, stop)?;
                 Ok(Outcome { trajectory: population.trajectory, lineage: Some(population.lineage) })
             }
         }

@@ -8,5 +8,4 @@ mod network;
 mod options;
 
 pub(crate) use descent::{Descended, Descent, Keep, Loss};
-pub(crate) use network::Role;
 pub use options::{IntervalWeighting, TrainingOptions};

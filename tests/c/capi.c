@@ -220,6 +220,9 @@ static void simulations(chreode_model *model) {
         chreode_trajectory *trajectory = NULL;
         OK(chreode_options_new("simulate", &options));
         OK(chreode_options_set_string(options, "mode", modes[m]));
+        if (m == 0) {
+            OK(chreode_options_set_string(options, "solver", "rk4"));
+        }
         OK(chreode_options_set_real(options, "step", 0.1));
         OK(chreode_simulate(model, 0, &points, weights, 4, times, 3, options, &trajectory));
         chreode_options_free(options);

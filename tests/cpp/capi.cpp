@@ -334,7 +334,10 @@ void simulations(const Model &model) {
     const MatrixView points(start, 2);
     for (const char *mode : {"ode", "sde", "branching"}) {
         const bool branching = std::string(mode) == "branching";
-        const Options options("simulate", {{"mode", mode}, {"step", 0.1}, {"seed", 3}});
+        Options options("simulate", {{"mode", mode}, {"step", 0.1}, {"seed", 3}});
+        if (std::string(mode) == "ode") {
+            options.set("solver", "rk4");
+        }
         const Trajectory trajectory = model.simulate(0, points, times, options, {1, 2, 1, 0});
         CHECK(trajectory.frame_count() == 3 && trajectory.dims() == 2 && trajectory.time(2) == 2);
         for (std::size_t k = 0; k < 3; ++k) {

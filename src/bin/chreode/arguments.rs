@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use chreode::dynamics::{Dynamics, Fields};
+use chreode::fields::{Dynamics, Fields};
 use chreode::options::{Entry, IfUnset, Kind, Settings, Target};
 use chreode::snapshots::Snapshots;
 use clap::builder::PossibleValuesParser;
@@ -147,10 +147,8 @@ pub fn flag<T: Target>(entry: &'static Entry<T>) -> Arg {
         IfUnset::Rule(_) => false,
         IfUnset::Brought(..) => told.other_defaults.is_empty() && entry.check(&told.default).is_ok(),
     };
-    let mut long = told.meaning.clone();
-    if !told.takers.is_empty() {
-        long += &format!("\n\nOf: {}.", told.takers.join(", "));
-    }
+    let meaning = told.meaning_and_takers();
+    let mut long = meaning.clone();
     let arg = match &entry.kind {
         Kind::Name(names, _) => arg.value_parser(PossibleValuesParser::new(*names)),
         // `--name` alone switches on.
@@ -170,7 +168,7 @@ pub fn flag<T: Target>(entry: &'static Entry<T>) -> Arg {
         long += &format!("\n\nDefault: {}.", told.defaults());
         arg
     };
-    arg.help(told.meaning).long_help(long)
+    arg.help(meaning).long_help(long)
 }
 
 /// The library's refusal of options that do not go together, as a usage error.

@@ -7,6 +7,7 @@ use chreode::datasets::GeneNetwork;
 use chreode::device::Device;
 use chreode::evaluate::mass::growth_correlation;
 use chreode::evaluate::{Evaluation, EvaluationOptions, Mode, evaluate};
+use chreode::exec::stop::Stop;
 use chreode::method::{self, FitOptions, Method};
 use chreode::simulate::ode;
 use chreode::snapshots::Snapshots;
@@ -116,10 +117,16 @@ impl Demo {
                 model,
                 snapshots,
                 &EvaluationOptions { mode, runs: 1, seed: self.seed, delta, device: Device::Cpu },
+                &Stop::default(),
             )?)
         };
         let flow = evaluation(Mode::Ode(ode::Solver::default()))?;
-        let correlation = growth_correlation(model, snapshots, |_, point| GeneNetwork::growth_shape(point))?;
+        let correlation = growth_correlation(
+            model,
+            snapshots,
+            |_, point| GeneNetwork::growth_shape(point),
+            &Stop::default(),
+        )?;
         Ok(vec![
             published.method.to_string(),
             format!("{:.4}", flow.mean_w1.mean),

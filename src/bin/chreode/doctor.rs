@@ -60,6 +60,7 @@ mod devices {
     use chreode::device::Device;
     use chreode::device::cuda::{self, Gpu};
     use chreode::exec::progress::silent;
+    use chreode::exec::stop::Stop;
     use chreode::simulate::Particles;
     use chreode::simulate::simulation::{Outcome, Process, Rule, Simulation};
     use chreode::snapshots::MatrixView;
@@ -180,7 +181,7 @@ mod devices {
             transport("transport, euclidean, penalty 1", &clouds, Cost::Euclidean, 1.0, device)?,
             transport("transport, wfr, penalty 1", &clouds, Cost::Wfr { delta: 1.0 }, 1.0, device)?,
             simulation("flow, euler", Process::Ode, Rule::Euler, &model, &start, device)?,
-            simulation("flow, runge-kutta-4", Process::Ode, Rule::RungeKutta4, &model, &start, device)?,
+            simulation("flow, rk4", Process::Ode, Rule::RungeKutta4, &model, &start, device)?,
             simulation("diffusion", Process::Sde, Rule::Euler, &model, &start, device)?,
             simulation("branching", Process::Branching, Rule::Euler, &model, &start, device)?,
         ])
@@ -224,7 +225,7 @@ mod devices {
         let run = |device: Device| -> Result<Outcome, Error> {
             let simulation =
                 Simulation { process, rule, seed: 1, step: Some(0.05), device, ..Simulation::default() };
-            simulation.run(model, start, &times)
+            simulation.run(model, start, &times, &Stop::default())
         };
         let ((cpu, cpu_seconds), (there, device_seconds)) =
             (timed(|| run(Device::Cpu))?, timed(|| run(device))?);

@@ -3,10 +3,11 @@
 use std::path::PathBuf;
 
 use chreode::datasets::GeneNetwork;
-use chreode::dynamics::Dynamics;
 use chreode::evaluate::mass::growth_correlation;
 use chreode::evaluate::protocol::Protocol;
 use chreode::evaluate::{Evaluation, EvaluationOptions, Statistic, TimePoint, evaluate};
+use chreode::exec::stop::Stop;
+use chreode::fields::Dynamics;
 use chreode::simulate::simulation::Process;
 use chreode::snapshots::Snapshots;
 use clap::{Args, ValueEnum};
@@ -48,7 +49,7 @@ impl Evaluate {
         let options = self.protocol.0.options(&model, snapshots);
         let correlation =
             self.growth_correlation.map(|truth| correlation(truth, &model, snapshots)).transpose()?;
-        let evaluation = evaluate(&model, snapshots, &options)?;
+        let evaluation = evaluate(&model, snapshots, &options, &Stop::default())?;
         if self.json {
             print_json(&self.as_json(&evaluation, correlation))
         } else {
@@ -122,5 +123,5 @@ fn correlation(truth: Truth, model: &Dynamics, snapshots: &Snapshots) -> Result<
         let dims = snapshots.dims();
         return Err(Failure::Failed(format!("the gene network has 2 coordinates, the data {dims}")));
     }
-    Ok(growth_correlation(model, snapshots, |_, point| GeneNetwork::growth_shape(point))?)
+    Ok(growth_correlation(model, snapshots, |_, point| GeneNetwork::growth_shape(point), &Stop::default())?)
 }

@@ -131,7 +131,9 @@ pub fn fit(snapshots: &Snapshots, options: &FitOptions) -> Result<method::Fit> {
     let fitted = method::fit(snapshots, options, &mut |progress| bar.show(progress))?;
     match fitted.stopped {
         None => Ok(fitted),
-        Some(Error::NonFinite(what) | Error::NotConverged(what)) => Err(Failure::Failed(format!("{what}; no model was written"))),
+        Some(Error::NonFinite(what) | Error::NotConverged(what)) => {
+            Err(Failure::Failed(format!("{what}; no model was written")))
+        }
         Some(error) => Err(error.into()),
     }
 }

@@ -38,7 +38,8 @@ impl Options {
 }
 
 fn as_json(option: Description) -> serde_json::Value {
-    let others = option.other_defaults.iter().map(|(value, methods)| json!({ "default": value, "methods": methods }));
+    let others =
+        option.other_defaults.iter().map(|(value, methods)| json!({ "default": value, "methods": methods }));
     json!({
         "name": dashed(option.name), "type": option.kind, "default": option.default,
         "other_defaults": others.collect::<serde_json::Value>(), "range": option.range,

@@ -2,9 +2,10 @@
 
 use std::path::PathBuf;
 
-use chreode::dynamics::Dynamics;
 use chreode::exec::files::write_atomically;
 use chreode::exec::rng::{Purpose, stream, uniform};
+use chreode::exec::stop::Stop;
+use chreode::fields::Dynamics;
 use chreode::simulate::Particles;
 use chreode::simulate::lineage::{Fate, Lineage};
 use chreode::simulate::simulation::{Outcome, Process, Simulation};
@@ -72,7 +73,8 @@ impl Simulate {
         }
         let start = self.start(&data)?;
         let times = self.output_times(&data, start.time);
-        let Outcome { trajectory, lineage } = self.simulation.0.run(&model, &start, &times)?;
+        let Outcome { trajectory, lineage } =
+            self.simulation.0.run(&model, &start, &times, &Stop::default())?;
         let frames = trajectory.frames;
         self.write(&data, &start, &frames, lineage.as_ref())?;
         if let Some((path, lineage)) = self.newick.as_ref().zip(lineage.as_ref()) {
@@ -124,13 +126,12 @@ impl Simulate {
         let header: Vec<String> = COLUMNS.iter().map(|c| c.to_string()).chain(data.names.clone()).collect();
         let rows = frames.iter().enumerate().flat_map(|(f, frame)| {
             let before = if f == 0 { start } else { &frames[f - 1] };
-            (0..frame.len()).map(move |row| {
+            frame.weights().into_iter().enumerate().map(move |(row, weight)| {
                 let id = frame.ids[row];
                 let parent = match lineage {
                     Some(lineage) => lineage.nodes[id as usize].parent,
                     None => Some(before.ids[frame.ancestors[row]]).filter(|&ancestor| ancestor != id),
                 };
-                let weight = frame.log_weights[row].exp();
                 let first = [
                     frame.time.to_string(),
                     id.to_string(),

@@ -6,6 +6,10 @@ use cudarc::driver::CudaSlice;
 
 use super::{Gpu, Queue, blocks, for_each, launch};
 use crate::error::{Error, Result};
+use crate::exec::stop::Stop;
+use crate::fields::{Compiled, GrowthLaw, Network, Role};
+use crate::nn::Activation;
+use crate::units::Scaling;
 
 /// The threads of the stepping kernels, and the terms of a product whose weights they hold at a time.
 const THREADS: usize = 256;
@@ -14,8 +18,10 @@ const DEPTH: usize = 16;
 const KERNELS: [(usize, &str); 3] = [(64, "advance_64"), (32, "advance_32"), (16, "advance_16")];
 /// Shared memory that a block may have unasked, in bytes.
 const UNASKED: usize = 48 << 10;
-/// Steps of one launch: a device that also draws a screen must not be kept from it for long.
+/// Steps of one launch at most, and products of a weight with a particle's number, at four evaluations a step: a device that
+/// also draws a screen must not be kept from it for long, and a request to stop waits for a launch's end.
 const STEPS_A_LAUNCH: usize = 64;
+const PRODUCTS_A_LAUNCH: usize = 1 << 38;
 /// The threads of the scan.
 const SCANNERS: u32 = 1024;
 
@@ -25,34 +31,6 @@ pub(crate) enum Rule {
     Euler = 0,
     RungeKutta4 = 1,
     EulerMaruyama = 2,
-}
-
-/// What a network is for; the numbers are those of cuda/particles.cu.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Role {
-    Velocity = 0,
-    Growth = 1,
-    Potential = 2,
-    ScoreDrift = 3,
-    LogDensity = 4,
-}
-
-/// One layer of a network: W (inputs × outputs, row-major) and b.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Layer<'a> {
-    pub(crate) inputs: usize,
-    pub(crate) outputs: usize,
-    pub(crate) weights: &'a [f32],
-    pub(crate) bias: &'a [f32],
-}
-
-/// How g follows from a potential λ, in network units.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub(crate) enum Growth {
-    /// λ/α.
-    Linear { alpha: f64 },
-    /// K λ (λ² + c²)^{−14/13}.
-    Power { factor: f64, floor: f64 },
 }
 
 /// A model as cuda/particles.cu reads it.
@@ -143,44 +121,43 @@ pub(crate) struct Stepper {
 }
 
 impl Program {
-    /// A model without networks, in the units of its scaling: (start, duration, length) and the centre.
-    pub(crate) fn new(scaling: [f64; 3], centre: &[f64], score_unit: f64, growth: Growth) -> Self {
-        let law = match growth {
-            Growth::Linear { alpha } => [0.0, alpha, 0.0],
-            Growth::Power { factor, floor } => [1.0, factor, floor],
-        };
-        let reals =
-            scaling.into_iter().chain([score_unit]).chain(law).chain(centre.iter().copied()).collect();
-        let dims = centre.len();
-        Self { dims, layout: vec![dims as i32, 0, 0], parameters: vec![], reals, widest: 0 }
-    }
-
-    /// Adds a network; `activation` is the number of cuda/particles.cu.
+    /// Learned fields as cuda/particles.cu evaluates them.
     ///
     /// # Errors
     /// [`Error::InvalidArgument`] for more parameters than a device's 32-bit indices reach.
-    pub(crate) fn add<'a>(
-        &mut self,
-        role: Role,
-        activation: i32,
-        layers: impl ExactSizeIterator<Item = Layer<'a>>,
-    ) -> Result<()> {
-        let hidden_layers = layers.len() - 1;
-        self.layout[1] += 1;
-        self.layout.extend([role as i32, activation, layers.len() as i32]);
-        let with_gradient = matches!(role, Role::Potential | Role::LogDensity);
-        let mut hidden = 0;
-        for (number, layer) in layers.enumerate() {
-            let Layer { inputs, outputs, weights, bias } = layer;
-            if number < hidden_layers {
-                hidden += outputs;
-                self.widest = self.widest.max(outputs);
-            }
+    pub(crate) fn new(fields: &Compiled) -> Result<Self> {
+        let Scaling { centre, length, start, duration } = &fields.scaling;
+        let score_unit = fields.scaling.score_unit(fields.diffusion.first());
+        let law = match fields.law {
+            None => [0.0, 1.0, 0.0],
+            Some(GrowthLaw::Quadratic { alpha }) => [0.0, alpha, 0.0],
+            Some(GrowthLaw::Power { alpha, floor }) => [1.0, GrowthLaw::power_factor(alpha), floor],
+        };
+        let reals =
+            [*start, *duration, *length, score_unit].into_iter().chain(law).chain(centre.iter().copied());
+        let dims = fields.dims();
+        let layout = vec![dims as i32, fields.networks.len() as i32, 0];
+        let mut program = Self { dims, layout, parameters: vec![], reals: reals.collect(), widest: 0 };
+        fields.networks.iter().try_for_each(|network| program.add(network))?;
+        Ok(program)
+    }
+
+    fn add(&mut self, Network { role, mlp }: &Network) -> Result<()> {
+        let shape = mlp.architecture();
+        let hidden_layers = shape.hidden.len();
+        self.layout.extend([
+            role_number(*role),
+            activation_number(shape.activation),
+            hidden_layers as i32 + 1,
+        ]);
+        for layer in shape.layers() {
+            let (weights, bias) = (&mlp.parameters()[layer.weights()], &mlp.parameters()[layer.bias()]);
+            let (inputs, outputs) = (layer.inputs, layer.outputs);
             let first = self.parameters.len();
             self.parameters.extend_from_slice(weights);
             self.parameters.extend_from_slice(bias);
             let transposed = self.parameters.len();
-            if with_gradient {
+            if role.is_differentiated() {
                 let columns = (0..outputs).flat_map(|c| (0..inputs).map(move |k| weights[k * outputs + c]));
                 self.parameters.extend(columns);
             }
@@ -192,8 +169,9 @@ impl Program {
                 self.layout.push(place);
             }
         }
-        if with_gradient {
-            self.layout[2] = self.layout[2].max(hidden as i32);
+        self.widest = shape.hidden.iter().copied().fold(self.widest, usize::max);
+        if role.is_differentiated() {
+            self.layout[2] = self.layout[2].max(shape.hidden.iter().sum::<usize>() as i32);
         }
         Ok(())
     }
@@ -207,6 +185,28 @@ impl Program {
     fn shared_memory(&self, rows: usize) -> usize {
         let (row_groups, width) = (rows / 4, self.dims + 1);
         16 * ((width + 2 * self.widest) * row_groups + DEPTH * (THREADS / row_groups))
+    }
+}
+
+/// As cuda/particles.cu counts them.
+fn role_number(role: Role) -> i32 {
+    match role {
+        Role::Velocity => 0,
+        Role::Growth => 1,
+        Role::Potential => 2,
+        Role::Score => 3,
+        Role::LogDensity => 4,
+    }
+}
+
+/// As cuda/particles.cu counts them.
+fn activation_number(activation: Activation) -> i32 {
+    match activation {
+        Activation::LeakyRelu => 0,
+        Activation::Relu => 1,
+        Activation::Tanh => 2,
+        Activation::Silu => 3,
+        Activation::Softplus => 4,
     }
 }
 
@@ -325,9 +325,15 @@ impl Stepper {
     }
 
     /// Takes steps with all particles; tells the first that leaves the finite numbers.
-    pub(crate) fn advance(&mut self, steps: &Steps<'_>) -> Result<Option<Fault>> {
-        for first in (0..steps.times.len()).step_by(STEPS_A_LAUNCH) {
-            let last = steps.times.len().min(first + STEPS_A_LAUNCH);
+    ///
+    /// # Errors
+    /// [`Error::Cancelled`] once `stop` is requested; a launch that has begun is waited for.
+    pub(crate) fn advance(&mut self, steps: &Steps<'_>, stop: &Stop) -> Result<Option<Fault>> {
+        let products_a_step = self.count.saturating_mul(4 * self.parameters.len()).max(1);
+        let stride = (PRODUCTS_A_LAUNCH / products_a_step).clamp(1, STEPS_A_LAUNCH);
+        for first in (0..steps.times.len()).step_by(stride) {
+            stop.check()?;
+            let last = steps.times.len().min(first + stride);
             let some = Steps {
                 times: &steps.times[first..last],
                 sigmas: &steps.sigmas[first..last],

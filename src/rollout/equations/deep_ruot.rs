@@ -2,8 +2,10 @@
 
 use super::diffusion::Diffusion;
 use super::growth_penalty::GrowthPenalty;
-use super::{Equations, Facts, GrowthPrice, LearnedFields, Rates, Record, Role, Stage, State, Wanted, in_turn};
-use crate::dynamics::{Drift, Score};
+use super::{
+    Equations, Facts, GrowthPrice, LearnedFields, Rates, Record, Role, Stage, State, Wanted, in_turn,
+};
+use crate::fields::{Drift, Score};
 use crate::nn::{Mlp, Var};
 
 /// What is known of DeepRUOT.

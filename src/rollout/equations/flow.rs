@@ -1,8 +1,10 @@
 //! MIOFlow and TIGON: a velocity, and a growth rate, along the probability flow.
 
 use super::growth_penalty::GrowthPenalty;
-use super::{Equations, Facts, GrowthPrice, LearnedFields, Rates, Record, Role, Stage, State, Wanted, in_turn};
-use crate::dynamics::Drift;
+use super::{
+    Equations, Facts, GrowthPrice, LearnedFields, Rates, Record, Role, Stage, State, Wanted, in_turn,
+};
+use crate::fields::Drift;
 use crate::nn::Mlp;
 
 /// What is known of MIOFlow.

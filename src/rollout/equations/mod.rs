@@ -10,13 +10,13 @@ mod growth_penalty;
 mod var_ruot;
 
 use super::options::{GrowthPrice, RolloutOptions};
-use crate::dynamics::{Drift, Score};
 use crate::error::{Error, Result};
 use crate::exec::progress::Stage;
+use crate::fields::Role;
+use crate::fields::{Drift, Score};
 use crate::named::named;
 use crate::nn::{Directions, Mlp, Tape, Var};
 use crate::scales::Scales;
-use crate::train::Role;
 
 /// Whose equations the particles follow.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

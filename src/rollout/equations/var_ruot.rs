@@ -1,9 +1,11 @@
 //! Var-RUOT: one potential, from which motion and growth follow by the optimality conditions.
 
-use super::{Equations, Facts, GrowthPrice, LearnedFields, Rates, Record, Role, Setting, Stage, State, Wanted, in_turn};
-use crate::dynamics::{Drift, Score};
+use super::{
+    Equations, Facts, GrowthPrice, LearnedFields, Rates, Record, Role, Setting, Stage, State, Wanted, in_turn,
+};
 use crate::error::Result;
-use crate::growth_law::GrowthLaw;
+use crate::fields::GrowthLaw;
+use crate::fields::{Drift, Score};
 use crate::nn::Mlp;
 
 /// What is known of Var-RUOT.

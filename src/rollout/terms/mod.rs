@@ -119,7 +119,10 @@ impl Objective {
         let comparison = Comparison::new(particles, target)?;
         let (n, dims) = (particles.log_weight.len(), target.cloud.dims());
         let mut derivative = Derivative { x: vec![0.0; n * dims], log_weight: vec![0.0; n] };
-        let values = self.at_snapshots.iter().map(|(term, weight)| term.evaluate(&comparison, *weight, &mut derivative));
+        let values = self
+            .at_snapshots
+            .iter()
+            .map(|(term, weight)| term.evaluate(&comparison, *weight, &mut derivative));
         let values = values.collect::<Result<_>>()?;
         let log_weight = derivative.log_weight.iter().map(|&slope| slope as f32).collect();
         Ok((values, Cloud { x: derivative.x, log_weight }))

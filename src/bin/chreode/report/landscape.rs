@@ -1,6 +1,6 @@
 //! Waddington's landscape, of the models that learn one.
 
-use chreode::dynamics::Scratch;
+use chreode::fields::Scratch;
 
 use super::colours;
 use super::contours::Grid;

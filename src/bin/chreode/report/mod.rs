@@ -193,7 +193,8 @@ fn chosen(section: &ModelSection<'_>) -> String {
         text += &table(&["parameter", "value", "rule"], &choices);
     }
     if let Some(rollout) = &report.rollout {
-        let row = |(name, value): (&str, f64)| vec![name.replace('_', " "), short(value), meaning(name).into()];
+        let row =
+            |(name, value): (&str, f64)| vec![name.replace('_', " "), short(value), meaning(name).into()];
         let rows: Vec<Vec<String>> = rollout.last_terms().map(row).collect();
         return text + &table(&["part of the last loss", "value", "meaning"], &rows);
     }

@@ -1,10 +1,11 @@
 //! What a report shows of a model: everything that has to be computed before anything is drawn.
 
 use chreode::device::Device;
-use chreode::dynamics::{Dynamics, FieldValues, Fields, Scratch};
 use chreode::evaluate::{Evaluation, EvaluationOptions, Mode, evaluate};
+use chreode::exec::stop::Stop;
+use chreode::fields::{Dynamics, FieldValues, Fields, Scratch};
 use chreode::method::{self, FitOptions, FitReport};
-use chreode::simulate::branching::{self, Population};
+use chreode::simulate::branching::{self, BranchingTrajectory};
 use chreode::simulate::simulation::Simulation;
 use chreode::simulate::{Particles, ode};
 use chreode::snapshots::{MatrixView, Snapshots};
@@ -28,7 +29,7 @@ pub struct ModelSection<'a> {
     /// The measures; or why there are none.
     pub evaluation: std::result::Result<Evaluation, String>,
     /// A branching population; or why there is none.
-    pub population: std::result::Result<Population, String>,
+    pub population: std::result::Result<BranchingTrajectory, String>,
     /// The learned growth rate at the cells of each snapshot.
     pub growth: Vec<Vec<f32>>,
 }
@@ -59,7 +60,7 @@ impl<'a> ModelSection<'a> {
         let model = &fitted.dynamics;
         let times = shown.times();
         let start = Particles::of_snapshot(&shown, 0);
-        let flow = ode::integrate(model, &start, &fine, &ode::Solver::default());
+        let flow = ode::integrate(model, &start, &fine, &ode::Solver::default(), &Stop::default());
         let evaluation = evaluate(
             model,
             &shown,
@@ -70,6 +71,7 @@ impl<'a> ModelSection<'a> {
                 delta: model.info().delta.unwrap_or(1.0),
                 device: Device::Cpu,
             },
+            &Stop::default(),
         );
         let population = if model.has_growth() {
             branch(model, &start, &fine, times, options.seed).map_err(|error| error.to_string())
@@ -131,7 +133,7 @@ fn branch(
     fine: &[f64],
     times: &[f64],
     seed: u64,
-) -> chreode::Result<Population> {
+) -> chreode::Result<BranchingTrajectory> {
     let rows = choose(start.len(), start.len().min(FOUNDERS), seed);
     let points = rows.iter().flat_map(|&row| start.point(row)).copied().collect();
     let founders = Particles::new(start.time, start.dims, points, None)?;
@@ -141,7 +143,7 @@ fn branch(
         max_population: MAX_POPULATION,
         ..branching::Options::new(rule.step_from(times[0], times), seed)
     };
-    branching::simulate(model, &founders, fine, &options)
+    branching::simulate(model, &founders, fine, &options, &Stop::default())
 }
 
 fn growth(model: &Dynamics, snapshots: &Snapshots, k: usize) -> Vec<f32> {

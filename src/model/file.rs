@@ -11,11 +11,12 @@ use std::path::Path;
 use safetensors::tensor::{Dtype, SafeTensors, TensorView, serialize};
 use serde_json::{Value, json};
 
-use crate::dynamics::{Drift, Dynamics, ModelInfo, Scaling, Score};
+use super::ModelInfo;
 use crate::error::{Error, Result};
 use crate::exec::files::write_atomically;
-use crate::growth_law::GrowthLaw;
+use crate::fields::{Drift, Dynamics, GrowthLaw, Network, Role, Score};
 use crate::nn::{Activation, Architecture, Mlp};
+use crate::units::Scaling;
 
 /// The newest version of the format that this library reads and writes.
 ///
@@ -31,8 +32,8 @@ impl Dynamics {
     pub fn to_bytes(&self) -> Vec<u8> {
         let mut buffers: Vec<(String, Vec<usize>, Vec<u8>)> = vec![];
         let mut shapes = serde_json::Map::new();
-        for (name, network) in self.networks() {
-            let shape = network.architecture();
+        for Network { role, mlp: network } in &self.compiled.networks {
+            let (name, shape) = (role.name(), network.architecture());
             shapes.insert(
                 name.into(),
                 json!({ "hidden": shape.hidden, "outputs": shape.outputs, "activation": shape.activation.as_str() }),
@@ -47,7 +48,7 @@ impl Dynamics {
             }
         }
         let ModelInfo { method, sigma, final_sigma, delta, times, seed, epochs } = &self.info;
-        let Scaling { centre, length, start, duration } = &self.scaling;
+        let Scaling { centre, length, start, duration } = &self.compiled.scaling;
         let mut metadata = json!({
             "format_version": self.format_version(),
             "library_version": env!("CARGO_PKG_VERSION"),
@@ -64,7 +65,7 @@ impl Dynamics {
         if let Some(final_sigma) = final_sigma {
             metadata["final_sigma"] = json!(final_sigma);
         }
-        if let Drift::Potential { law, .. } = &self.drift {
+        if let Some(law) = self.compiled.law {
             metadata["growth_law"] = match law {
                 GrowthLaw::Quadratic { alpha } => json!({ "name": "quadratic", "alpha": alpha }),
                 GrowthLaw::Power { alpha, floor } => {
@@ -167,9 +168,9 @@ impl Dynamics {
 
     /// The oldest version of the format that says all there is to say of the model.
     fn format_version(&self) -> u64 {
-        let potential = matches!(self.drift, Drift::Potential { .. });
-        let density = matches!(self.score, Some(Score::LogDensity(_)));
-        if potential || density || self.info.final_sigma.is_some() { 2 } else { 1 }
+        let recent = |network: &Network| matches!(network.role, Role::Potential | Role::LogDensity);
+        let is_second = self.compiled.networks.iter().any(recent) || self.info.final_sigma.is_some();
+        if is_second { 2 } else { 1 }
     }
 }
 

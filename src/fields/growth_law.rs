@@ -59,6 +59,11 @@ impl GrowthLaw {
         Ok(GrowthLaw::Power { alpha, floor: positive("the floor of the power law", floor)? })
     }
 
+    /// K = (2α/15)^{15/13} of the power law.
+    pub(crate) fn power_factor(alpha: f64) -> f64 {
+        libm::pow(2.0 * alpha / 15.0, 15.0 / 13.0)
+    }
+
     /// The growth rate g(λ) and its derivative dg/dλ.
     pub fn growth(self, lambda: f64) -> (f64, f64) {
         match self {
@@ -97,8 +102,7 @@ struct Power {
 impl Power {
     fn at(alpha: f64, floor: f64, lambda: f64) -> Self {
         let square = lambda * lambda + floor * floor;
-        let factor = libm::pow(2.0 * alpha / 15.0, 15.0 / 13.0);
-        Power { factor, square, root: libm::pow(square, -1.0 / 13.0) }
+        Power { factor: GrowthLaw::power_factor(alpha), square, root: libm::pow(square, -1.0 / 13.0) }
     }
 }
 

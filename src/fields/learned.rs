@@ -1,0 +1,348 @@
+//! Fields that were learned: what every method gives.
+
+use super::compiled::apply;
+use super::{Compiled, FieldValues, Fields, GrowthLaw, Scratch};
+use crate::error::{Error, Result};
+use crate::model::ModelInfo;
+use crate::nn::Mlp;
+use crate::units::Scaling;
+
+/// What moves the population. All networks take (t, x), and they and the law work in network units: see [`Scaling`].
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum Drift {
+    /// The velocity v itself: d outputs.
+    Velocity(Mlp),
+    /// A potential λ: one output. Its gradient is the drift of the diffusion, v + s = ∇λ, and the growth rate follows
+    /// from its value (Sun et al., NeurIPS 2025, Var-RUOT).
+    Potential {
+        /// λ.
+        network: Mlp,
+        /// g as a function of λ.
+        law: GrowthLaw,
+    },
+}
+
+/// How the score drift s = (σ²/2) ∇ ln p is learned.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum Score {
+    /// s itself, in units of [`Scaling::score_unit`]: d outputs.
+    Drift(Mlp),
+    /// ln p, up to a constant: one output (Zhang, Li, Zhou, ICLR 2025, DeepRUOT, whose scalar s is (σ²/2) ln p).
+    LogDensity(Mlp),
+}
+
+/// Learned fields: a few networks, the change of units around them, and what they were made with.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Dynamics {
+    pub(crate) info: ModelInfo,
+    pub(crate) compiled: Compiled,
+}
+
+impl Dynamics {
+    /// Fields from networks with inputs (t, x).
+    ///
+    /// # Errors
+    /// [`Error::InvalidData`] if their widths do not fit together, if there is a growth rate beside that of a
+    /// potential, or if the final diffusion is not positive or has nothing to begin from.
+    pub(crate) fn new(
+        info: ModelInfo,
+        scaling: Scaling,
+        drift: Drift,
+        growth: Option<Mlp>,
+        score: Option<Score>,
+    ) -> Result<Self> {
+        if let (Drift::Potential { .. }, Some(_)) = (&drift, &growth) {
+            return Err(Error::InvalidData(
+                "a potential gives the growth rate; there is a second one".into(),
+            ));
+        }
+        if let Some(last) = info.final_sigma
+            && !(last > 0.0 && last.is_finite() && info.sigma > 0.0)
+        {
+            return Err(Error::InvalidData(format!(
+                "the diffusion goes from {} to {last}; both must be positive and finite",
+                info.sigma
+            )));
+        }
+        let compiled = Compiled::new(scaling, info.diffusion(), drift, growth, score);
+        let dims = compiled.dims();
+        for network in &compiled.networks {
+            let (shape, outputs) = (network.mlp.architecture(), network.role.outputs(dims));
+            if shape.inputs != dims + 1 || shape.outputs != outputs {
+                return Err(Error::InvalidData(format!(
+                    "the {} network takes {} numbers to {}; for {dims} dimensions it must take {} to {outputs}",
+                    network.role.name(),
+                    shape.inputs,
+                    shape.outputs,
+                    dims + 1
+                )));
+            }
+        }
+        Ok(Self { info, compiled })
+    }
+
+    /// What the model was made with.
+    pub fn info(&self) -> &ModelInfo {
+        &self.info
+    }
+
+    /// Whether a growth rate was learned; without, g = 0.
+    pub fn has_growth(&self) -> bool {
+        self.compiled.has_growth()
+    }
+
+    /// Whether a score drift was learned; without, s = 0.
+    pub fn has_score(&self) -> bool {
+        self.compiled.has_score()
+    }
+
+    /// Whether the model has a [`landscape`](Self::landscape).
+    pub fn has_landscape(&self) -> bool {
+        self.compiled.networks.iter().any(|network| network.role.is_differentiated())
+    }
+
+    /// Waddington's landscape at time `time` and the rows of `points` (row-major, n × d), into `values`, one a point:
+    /// cells roll down it. Its unit is that of a squared length over time.
+    ///
+    /// Of a method that learns a potential λ it is −λ, whose descent is the drift of the diffusion (Sun et al.,
+    /// NeurIPS 2025, Var-RUOT). Of a method that learns the density p it is −(σ²/2) ln p, which is low where cells
+    /// are many, up to a constant at each time (Zhang, Li, Zhou, ICLR 2025, DeepRUOT).
+    ///
+    /// # Errors
+    /// [`Error::InvalidArgument`] for a model that learned neither, or for slices that do not go together.
+    pub fn landscape(
+        &self,
+        time: f64,
+        points: &[f32],
+        values: &mut [f32],
+        scratch: &mut Scratch,
+    ) -> Result<()> {
+        let Some((network, unit)) = self.compiled.landscape(time) else {
+            let allowed = "one that learns a landscape: deep-ruot or var-ruot";
+            return Err(Error::argument("the model's method", &self.info.method, allowed));
+        };
+        let dims = self.dims();
+        if points.len() != values.len() * dims {
+            let allowed = format!("{dims} for each of {} values", values.len());
+            return Err(Error::argument("the number of coordinates", points.len(), &allowed));
+        }
+        let input = self.compiled.network_input(time, points, &mut scratch.input);
+        apply(network, input, unit, values, &mut scratch.layers);
+        Ok(())
+    }
+
+    /// The number of trained parameters.
+    pub fn parameter_count(&self) -> usize {
+        self.compiled.networks.iter().map(|network| network.mlp.parameters().len()).sum()
+    }
+}
+
+impl Fields for Dynamics {
+    fn dims(&self) -> usize {
+        self.compiled.dims()
+    }
+
+    fn sigma(&self, time: f64) -> f64 {
+        self.compiled.diffusion.at(time)
+    }
+
+    fn evaluate(&self, time: f64, points: &[f32], values: FieldValues<'_>, scratch: &mut Scratch) {
+        self.compiled.evaluate(time, points, values, scratch);
+    }
+
+    fn compiled(&self) -> Option<&Compiled> {
+        Some(&self.compiled)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::nn::{Activation, Architecture};
+
+    const DIMS: usize = 3;
+    /// More than a block of the networks.
+    const ROWS: usize = 150;
+
+    /// A smooth random network of (t, x).
+    fn network(outputs: usize, index: u64) -> Mlp {
+        let shape =
+            Architecture { inputs: DIMS + 1, hidden: vec![24, 16], outputs, activation: Activation::Tanh };
+        let mut network = Mlp::new(shape, 7, index).unwrap();
+        // Wider than the initial parameters, so that the fields are not nearly constant.
+        network.parameters_mut().iter_mut().for_each(|p| *p *= 2.0);
+        network
+    }
+
+    fn potential(law: GrowthLaw) -> Drift {
+        Drift::Potential { network: network(1, 0), law }
+    }
+
+    fn velocity() -> Drift {
+        Drift::Velocity(network(DIMS, 0))
+    }
+
+    fn info() -> ModelInfo {
+        ModelInfo {
+            method: "custom".into(),
+            sigma: 0.8,
+            final_sigma: Some(0.2),
+            delta: None,
+            times: vec![1.0, 2.0, 6.0],
+            seed: 0,
+            epochs: 0,
+        }
+    }
+
+    fn model(drift: Drift, growth: Option<Mlp>, score: Option<Score>) -> Dynamics {
+        let scaling = Scaling { centre: vec![5.0, -1.0, 0.0], length: 3.0, start: 1.0, duration: 2.5 };
+        Dynamics::new(info(), scaling, drift, growth, score).unwrap()
+    }
+
+    /// Points within about one length of the centre.
+    fn points() -> Vec<f32> {
+        (0..ROWS * DIMS).map(|i| [5.0, -1.0, 0.0][i % DIMS] + 3.0 * (12.9898 * i as f32).sin()).collect()
+    }
+
+    #[derive(Debug, PartialEq)]
+    struct Values {
+        velocity: Vec<f32>,
+        growth: Vec<f32>,
+        score_drift: Vec<f32>,
+    }
+
+    /// All fields at once, after asserting that each asked for alone is the same.
+    fn fields(model: &Dynamics, time: f64) -> Values {
+        let (points, mut scratch) = (points(), Scratch::default());
+        let fresh = || (vec![f32::NAN; ROWS * DIMS], vec![f32::NAN; ROWS], vec![f32::NAN; ROWS * DIMS]);
+        let (mut velocity, mut growth, mut score_drift) = fresh();
+        let all = FieldValues {
+            velocity: Some(&mut velocity),
+            growth: Some(&mut growth),
+            score_drift: Some(&mut score_drift),
+        };
+        model.evaluate(time, &points, all, &mut scratch);
+        let (mut alone_v, mut alone_g, mut alone_s) = fresh();
+        for values in [
+            FieldValues { velocity: Some(&mut alone_v), ..Default::default() },
+            FieldValues { growth: Some(&mut alone_g), ..Default::default() },
+            FieldValues { score_drift: Some(&mut alone_s), ..Default::default() },
+            FieldValues::default(),
+        ] {
+            model.evaluate(time, &points, values, &mut scratch);
+        }
+        let (all, alone) = (
+            Values { velocity, growth, score_drift },
+            Values { velocity: alone_v, growth: alone_g, score_drift: alone_s },
+        );
+        assert_eq!(all, alone);
+        all
+    }
+
+    /// Minus the gradient of the landscape, by central differences. A step of 0.01 lengths leaves 1e-4 of truncation
+    /// and, in single precision, about as much of rounding.
+    fn descent(model: &Dynamics, time: f64) -> Vec<f32> {
+        let (points, step, mut scratch) = (points(), 0.03, Scratch::default());
+        let mut landscape = |axis: usize, shift: f32| {
+            let mut moved = points.clone();
+            moved.iter_mut().skip(axis).step_by(DIMS).for_each(|x| *x += shift);
+            let mut values = vec![f32::NAN; ROWS];
+            model.landscape(time, &moved, &mut values, &mut scratch).unwrap();
+            values
+        };
+        let mut gradient = vec![0.0; ROWS * DIMS];
+        for axis in 0..DIMS {
+            let (above, below) = (landscape(axis, step), landscape(axis, -step));
+            let slopes = gradient.iter_mut().skip(axis).step_by(DIMS);
+            slopes.zip(above).zip(below).for_each(|((g, a), b)| *g = (b - a) / (2.0 * step));
+        }
+        gradient
+    }
+
+    fn assert_close(got: &[f32], want: &[f32]) {
+        let scale = want.iter().fold(0.0f32, |m, x| m.max(x.abs()));
+        assert!(scale > 0.01, "a field that is nearly zero tests nothing");
+        for (got, want) in got.iter().zip(want) {
+            assert!((got - want).abs() < 1e-3 * scale, "{got}, want {want} (largest {scale})");
+        }
+    }
+
+    fn sum(a: &[f32], b: &[f32]) -> Vec<f32> {
+        a.iter().zip(b).map(|(a, b)| a + b).collect()
+    }
+
+    #[test]
+    fn the_diffusion_of_a_potential_descends_its_landscape_with_and_without_a_score() {
+        let law = GrowthLaw::quadratic(0.5).unwrap();
+        let scores = [None, Some(Score::Drift(network(DIMS, 2))), Some(Score::LogDensity(network(1, 3)))];
+        for score in scores {
+            let scored = score.is_some();
+            let model = model(potential(law), None, score);
+            let fields = fields(&model, 3.0);
+            assert_close(&sum(&fields.velocity, &fields.score_drift), &descent(&model, 3.0));
+            assert_eq!(fields.score_drift.iter().any(|&s| s != 0.0), scored);
+            assert_eq!(model.has_score(), scored);
+        }
+    }
+
+    #[test]
+    fn the_growth_rate_of_a_potential_is_its_laws() {
+        for law in [GrowthLaw::quadratic(0.5).unwrap(), GrowthLaw::power(0.3, 2.0).unwrap()] {
+            let model = model(potential(law), None, None);
+            let mut landscape = vec![0.0; ROWS];
+            model.landscape(2.0, &points(), &mut landscape, &mut Scratch::default()).unwrap();
+            for (g, height) in fields(&model, 2.0).growth.iter().zip(landscape) {
+                // λ = −height in the network's units of 3²/2.5, g per 2.5 units of time.
+                let want = law.growth(f64::from(-height) * 2.5 / 9.0).0 / 2.5;
+                assert!((f64::from(*g) - want).abs() < 1e-4 * want.abs().max(0.1), "{g}, want {want}");
+            }
+            assert!(model.has_growth() && model.has_landscape());
+            assert_eq!(model.parameter_count(), (DIMS + 2) * 24 + 25 * 16 + 17);
+        }
+    }
+
+    #[test]
+    fn the_score_drift_of_a_density_descends_its_landscape() {
+        let model = model(velocity(), Some(network(1, 1)), Some(Score::LogDensity(network(1, 3))));
+        // σ has halved at 3.5.
+        for time in [1.0, 3.5] {
+            assert_close(&fields(&model, time).score_drift, &descent(&model, time));
+        }
+        assert!(model.has_landscape() && model.has_score() && model.has_growth());
+    }
+
+    #[test]
+    fn models_without_a_landscape_say_who_has_one() {
+        let model = model(velocity(), None, Some(Score::Drift(network(DIMS, 2))));
+        assert!(!model.has_landscape() && !model.has_growth());
+        let mut values = vec![0.0; ROWS];
+        let error = model.landscape(1.0, &points(), &mut values, &mut Scratch::default()).unwrap_err();
+        let want =
+            "the model's method must be one that learns a landscape: deep-ruot or var-ruot, got custom";
+        assert_eq!(error.to_string(), want);
+    }
+
+    #[test]
+    fn parts_that_do_not_go_together_are_refused() {
+        let scaling = || Scaling { centre: vec![0.0; DIMS], length: 1.0, start: 0.0, duration: 1.0 };
+        let law = GrowthLaw::quadratic(1.0).unwrap();
+        let refusal = |info, drift, growth, score| {
+            Dynamics::new(info, scaling(), drift, growth, score).unwrap_err().to_string()
+        };
+        let wide = Drift::Potential { network: network(2, 0), law };
+        assert!(refusal(info(), wide, None, None).contains("the potential network takes 4 numbers to 2"));
+        let wide = Some(Score::LogDensity(network(DIMS, 2)));
+        assert!(refusal(info(), velocity(), None, wide).contains("the log_density network"));
+        let narrow = Some(Score::Drift(network(1, 2)));
+        assert!(refusal(info(), velocity(), None, narrow).contains("the score network"));
+        let growth = Some(network(1, 1));
+        assert!(refusal(info(), potential(law), growth, None).contains("a second one"));
+        for (sigma, last) in [(0.0, 1.0), (1.0, 0.0), (1.0, f64::NAN)] {
+            let info = ModelInfo { sigma, final_sigma: Some(last), ..info() };
+            assert!(refusal(info, velocity(), None, None).contains("the diffusion goes from"));
+        }
+        let model = model(potential(law), None, None);
+        let error = model.landscape(1.0, &[0.0; 5], &mut [0.0; 2], &mut Scratch::default()).unwrap_err();
+        assert!(error.to_string().contains("3 for each of 2 values"));
+    }
+}

@@ -1,0 +1,73 @@
+//! The fields that move a population, and what simulation and evaluation need of them.
+//!
+//! | file | what is in it |
+//! | --- | --- |
+//! | this one | [`Fields`], the trait that simulation and evaluation know |
+//! | `closed_form` | fields given as functions |
+//! | `learned` | fields that were learned: networks, and what they were made with |
+//! | `compiled` | networks as fields: what the CPU and the devices evaluate |
+//! | `diffusion` | σ as a function of time |
+//! | `growth_law` | the growth rate as a function of a potential |
+
+mod closed_form;
+mod compiled;
+mod diffusion;
+mod growth_law;
+mod learned;
+
+pub use closed_form::{ClosedForm, ScalarField, VectorField};
+pub use compiled::Compiled;
+pub(crate) use compiled::{Network, Role};
+pub use diffusion::Diffusion;
+pub use growth_law::GrowthLaw;
+pub use learned::Dynamics;
+pub(crate) use learned::{Drift, Score};
+
+/// Which fields to evaluate at a block of points, and where to put them: an absent field is not computed.
+#[derive(Debug, Default)]
+pub struct FieldValues<'a> {
+    /// v, row-major, one row a point.
+    pub velocity: Option<&'a mut [f32]>,
+    /// g, one value a point.
+    pub growth: Option<&'a mut [f32]>,
+    /// s = (σ²/2) ∇ log p, row-major, one row a point.
+    pub score_drift: Option<&'a mut [f32]>,
+}
+
+/// Buffers of field evaluations.
+#[derive(Debug, Default, Clone)]
+pub struct Scratch {
+    input: Vec<f32>,
+    layers: Vec<f32>,
+    /// Values and gradients (in t and x) of a scalar network.
+    values: Vec<f32>,
+    gradient: Vec<f32>,
+    /// s, where only v = ∇λ − s was asked for.
+    score_drift: Vec<f32>,
+}
+
+/// Velocity v, growth rate g, score drift s and diffusion σ of a population:
+///
+/// ```text
+/// probability flow:  dX = v dt,                d ln w = g dt
+/// diffusion:         dX = (v + s) dt + σ(t) dW,   d ln w = g dt
+/// ```
+///
+/// Implemented by the learned [`Dynamics`] and by [`ClosedForm`] fields given as functions.
+pub trait Fields: Sync {
+    /// The dimension d of the space.
+    fn dims(&self) -> usize;
+
+    /// The diffusion σ(t) ≥ 0 at time `time`.
+    fn sigma(&self, time: f64) -> f64;
+
+    /// Evaluates the requested fields at time `time` for the rows of `points` (row-major, n × d).
+    ///
+    /// `scratch` is the caller's, kept between calls, so that a steady-state loop does not allocate.
+    fn evaluate(&self, time: f64, points: &[f32], values: FieldValues<'_>, scratch: &mut Scratch);
+
+    /// The networks behind the fields, where there are any: those can be evaluated on a device as well.
+    fn compiled(&self) -> Option<&Compiled> {
+        None
+    }
+}
