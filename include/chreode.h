@@ -534,7 +534,8 @@ chreode_status chreode_model_dims(const chreode_model *model, size_t *dims);
 
 /**
  * Gets what the model is, as a JSON object (size, then fill): method, dims, sigma, delta (null for a method without
- * growth), times, seed (as text), epochs, parameters, has_growth, has_score. Later versions may add keys.
+ * growth), times, seed (as text), epochs, parameters, has_growth, has_score, coordinates and masses (null where nobody set
+ * them), attributes (an object of texts). Later versions may add keys.
  */
 chreode_status chreode_model_info(const chreode_model *model,
                                   char *buffer,
@@ -563,6 +564,31 @@ chreode_status chreode_model_loss_count(const chreode_model *model, size_t *coun
 chreode_status chreode_model_losses(const chreode_model *model,
                                     double *losses,
                                     size_t losses_count);
+
+/**
+ * Sets a text by a name of the caller's, which the model keeps in its bytes and its file and does not look at: where in the
+ * caller's own data the coordinates were, for instance. An empty text takes it away.
+ */
+chreode_status chreode_model_set_attribute(chreode_model *model,
+                                           const char *name,
+                                           const char *value);
+
+/**
+ * Gets a text that was set by its name (size, then fill); the empty text if there is none.
+ */
+chreode_status chreode_model_attribute(const chreode_model *model,
+                                       const char *name,
+                                       char *buffer,
+                                       size_t capacity,
+                                       size_t *size);
+
+/**
+ * Sets what the coordinates are called, one name a dimension, which the model keeps in its bytes and its file;
+ * `chreode_model_info` tells them.
+ */
+chreode_status chreode_model_set_coordinates(chreode_model *model,
+                                             const char *const *names,
+                                             size_t names_count);
 
 /**
  * Tells how many threads the model computes with: what was asked for, 0 for all cores.

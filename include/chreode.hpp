@@ -754,6 +754,28 @@ class Model : public detail::Handle<chreode_model, chreode_model_free> {
         return losses;
     }
 
+    /// A text that was set by its name; empty if there is none.
+    std::string attribute(const std::string &name) const {
+        const char *attribute = detail::c_text(name);
+        return detail::text([&](char *buffer, std::size_t capacity, std::size_t *size) {
+            return chreode_model_attribute(get(), attribute, buffer, capacity, size);
+        });
+    }
+
+    /// Sets a text that the model keeps and does not look at; an empty one takes it away.
+    void set_attribute(const std::string &name, const std::string &value) {
+        detail::check(chreode_model_set_attribute(get(), detail::c_text(name), detail::c_text(value)));
+    }
+
+    /// Sets what the coordinates are called, one name a dimension: info() tells them.
+    void set_coordinates(const std::vector<std::string> &names) {
+        std::vector<const char *> texts;
+        for (const std::string &name : names) {
+            texts.push_back(detail::c_text(name));
+        }
+        detail::check(chreode_model_set_coordinates(get(), texts.data(), texts.size()));
+    }
+
     /// How many threads the model computes with; 0 for all cores.
     std::size_t threads() const {
         return detail::told<std::size_t>([&](std::size_t *n) { return chreode_model_threads(get(), n); });

@@ -75,7 +75,7 @@ fn expected() -> String {
     lines.push(format!("mean RME {:e}", measured.mean_rme.mean));
     let counts: Vec<_> = simulated.trajectory.frames.iter().map(|frame| frame.len().to_string()).collect();
     lines.push(format!("population {}", counts.join(" ")));
-    lines.push(format!("lineage {} nodes", simulated.lineage.unwrap().nodes.len()));
+    lines.push(format!("lineage {} nodes", simulated.lineage.unwrap().nodes().len()));
     lines.join("\n")
 }
 

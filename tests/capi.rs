@@ -243,6 +243,43 @@ fn null_is_refused_by_name_wherever_it_is_not_allowed() {
 }
 
 #[test]
+fn a_model_keeps_the_texts_that_it_is_given() {
+    let model = fitted("usb", "4");
+    let of = |model, name: *const std::ffi::c_char| {
+        let (mut text, mut size) = ([0 as std::ffi::c_char; 64], 0);
+        ok!(chreode_model_attribute(model, name, text.as_mut_ptr(), text.len(), &mut size));
+        // SAFETY: the call wrote a text that ends with NUL.
+        let told = unsafe { std::ffi::CStr::from_ptr(text.as_ptr()) }.to_str().unwrap().to_string();
+        assert_eq!(size, told.len() + 1);
+        told
+    };
+    let name = c"obsm".as_ptr();
+    assert_eq!(of(model, name), "");
+    ok!(chreode_model_set_attribute(model, name, c"X_pca".as_ptr()));
+    ok!(chreode_model_set_coordinates(model, [c"x".as_ptr(), c"y".as_ptr()].as_ptr(), 2));
+    let (bytes, mut back) = (bytes_of(model), null_mut());
+    ok!(chreode_model_from_bytes(bytes.as_ptr(), bytes.len(), &mut back));
+    assert_eq!(of(back, name), "X_pca");
+    let invalid = CHREODE_ERROR_INVALID_ARGUMENT;
+    let one = [c"x".as_ptr()];
+    refused!(invalid, "2 names", chreode_model_set_coordinates(model, one.as_ptr(), 1));
+    refused!(invalid, "attribute", chreode_model_set_attribute(model, c"".as_ptr(), c"x".as_ptr()));
+    refused!(invalid, "UTF-8", chreode_model_set_attribute(model, name, c"\xff".as_ptr()));
+    let (null_pointer, mut size) = (CHREODE_ERROR_NULL_POINTER, 0);
+    refused!(null_pointer, "name", chreode_model_set_attribute(model, null(), c"x".as_ptr()));
+    refused!(null_pointer, "value", chreode_model_set_attribute(model, name, null()));
+    refused!(null_pointer, "model", chreode_model_set_attribute(null_mut(), name, name));
+    refused!(null_pointer, "model", chreode_model_attribute(null(), name, null_mut(), 0, &mut size));
+    refused!(null_pointer, "name", chreode_model_attribute(model, null(), null_mut(), 0, &mut size));
+    refused!(null_pointer, "size", chreode_model_attribute(model, name, null_mut(), 0, null_mut()));
+    refused!(null_pointer, "names", chreode_model_set_coordinates(model, null(), 2));
+    refused!(null_pointer, "a name", chreode_model_set_coordinates(model, [null()].as_ptr(), 1));
+    assert_eq!(of(model, name), "X_pca", "what is refused changes nothing");
+    free(back);
+    free(model);
+}
+
+#[test]
 fn a_failed_call_leaves_no_stale_handle() {
     let mut model = std::ptr::dangling_mut::<chreode_model>();
     refused!(

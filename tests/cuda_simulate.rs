@@ -214,8 +214,8 @@ fn families_are_the_same_cell_by_cell() {
             let what = format!("{method}, {motion}, turnover {turnover}");
             agree(&what, &cpu, &gpu);
             let (a, b) = (cpu.lineage.unwrap(), gpu.lineage.unwrap());
-            assert_eq!(a.nodes.len(), b.nodes.len(), "{what}");
-            for (a, b) in a.nodes.iter().zip(&b.nodes) {
+            assert_eq!(a.nodes().len(), b.nodes().len(), "{what}");
+            for (a, b) in a.nodes().iter().zip(b.nodes()) {
                 assert_eq!((a.parent, a.fate), (b.parent, b.fate), "{what}");
                 // Times are drawn from rates in single precision.
                 assert!(
@@ -224,7 +224,7 @@ fn families_are_the_same_cell_by_cell() {
                 );
             }
             if turnover > 0.0 {
-                assert!(a.nodes.len() > 100, "{what}: there were births");
+                assert!(a.nodes().len() > 100, "{what}: there were births");
             }
         }
     }

@@ -195,6 +195,63 @@ fn parts_that_contradict_each_other_are_refused() {
     }
 }
 
+#[test]
+fn what_a_model_is_asked_to_remember_is_in_its_file_and_changes_nothing_else() {
+    let plain = model(Method::Usb);
+    let mut noted = plain.clone();
+    noted.set_coordinates(vec!["Gata1".into(), "Spi1 \"PU.1\" \u{1F9EC}".into()]).unwrap();
+    noted.set_masses(vec![1.0, 2.5, 3.0, 4.0, 1e-3]).unwrap();
+    noted.set_attribute("obsm", "X_pca").unwrap();
+    noted.set_attribute("note", "two\nlines").unwrap();
+    let back = Dynamics::from_bytes(&noted.to_bytes()).unwrap();
+    assert_eq!((&back, back.to_bytes()), (&noted, noted.to_bytes()));
+    assert_eq!(back.info().attributes["obsm"], "X_pca");
+    assert_eq!(back.info().masses.as_deref(), Some(&[1.0, 2.5, 3.0, 4.0, 1e-3][..]));
+    // The order of setting does not matter, and an attribute that is taken away leaves nothing behind.
+    let mut other = plain.clone();
+    other.set_attribute("note", "two\nlines").unwrap();
+    assert_ne!(other.to_bytes(), plain.to_bytes());
+    other.set_attribute("note", "").unwrap();
+    assert_eq!(other.to_bytes(), plain.to_bytes());
+    assert!(!String::from_utf8_lossy(&plain.to_bytes()).contains("attributes"));
+    // What is refused changes nothing.
+    let told = |outcome: chreode::Result<()>| outcome.unwrap_err().to_string();
+    assert_eq!(
+        told(other.set_coordinates(vec!["x".into()])),
+        "coordinates must be 2 names, one a dimension, got 1 names"
+    );
+    assert_eq!(told(other.set_masses(vec![1.0])), "masses must be 5 numbers, one a time, got 1 numbers");
+    assert_eq!(
+        told(other.set_masses(vec![1.0, 0.0, 1.0, 1.0, 1.0])),
+        "mass must be positive and finite, got 0"
+    );
+    assert!(told(other.set_attribute("", "x")).contains("the name of an attribute"));
+    assert_eq!(other, plain);
+}
+
+#[test]
+fn what_a_file_claims_to_remember_is_checked() {
+    let refusal = |more| complaint(&written(1, &[("velocity", 2)], more));
+    for (more, what) in [
+        (json!({ "coordinates": ["x"] }), "coordinates must be 2 names"),
+        (json!({ "coordinates": ["x", 3] }), "`coordinates` is not a list of texts"),
+        (json!({ "coordinates": null }), "`coordinates` is not a list of texts"),
+        (json!({ "masses": [1.0, 2.0] }), "masses must be 3 numbers"),
+        (json!({ "masses": [1.0, -2.0, 1.0] }), "mass must be positive"),
+        (json!({ "masses": "heavy" }), "`masses` is not a list of finite numbers"),
+        (json!({ "attributes": { "a": 1 } }), "`attributes` is not an object of texts"),
+        (json!({ "attributes": ["a"] }), "`attributes` is not an object of texts"),
+        (json!({ "attributes": { "": "a" } }), "the name of an attribute"),
+    ] {
+        let told = refusal(more);
+        assert!(told.contains("not a usable chreode model") && told.contains(what), "{told}");
+    }
+    let more = json!({ "coordinates": ["x", "y"], "masses": [1.0, 2.0, 3.0], "attributes": { "a": "b" } });
+    let read = Dynamics::from_bytes(&written(1, &[("velocity", 2)], more)).unwrap();
+    assert_eq!(read.info().coordinates.as_deref(), Some(&["x".to_string(), "y".into()][..]));
+    assert_eq!((read.info().masses.clone(), read.info().attributes.len()), (Some(vec![1.0, 2.0, 3.0]), 1));
+}
+
 proptest! {
     #[test]
     fn damaged_files_of_potentials_never_panic(damage in prop::collection::vec((0.0f64..1.0, any::<u8>()), 1..4)) {

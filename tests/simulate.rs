@@ -456,16 +456,16 @@ fn parse_newick(text: &str) -> Result<Vec<f64>, String> {
 }
 
 fn check_lineage(lineage: &Lineage, alive: &[u64], end: f64) {
-    let mut daughters = vec![0; lineage.nodes.len()];
-    for (id, node) in lineage.nodes.iter().enumerate() {
+    let mut daughters = vec![0; lineage.nodes().len()];
+    for (id, node) in lineage.nodes().iter().enumerate() {
         assert!(node.birth <= node.end, "cell {id} ends before it is born");
         if let Some(parent) = node.parent {
             assert!((parent as usize) < id, "cell {id} comes before its mother");
             daughters[parent as usize] += 1;
-            assert_eq!(node.birth, lineage.nodes[parent as usize].end);
+            assert_eq!(node.birth, lineage.nodes()[parent as usize].end);
         }
     }
-    for (id, node) in lineage.nodes.iter().enumerate() {
+    for (id, node) in lineage.nodes().iter().enumerate() {
         assert_eq!(daughters[id], if node.fate == Fate::Divided { 2 } else { 0 }, "daughters of cell {id}");
         assert_eq!(alive.contains(&(id as u64)), node.fate == Fate::Alive, "cell {id}");
         assert!(node.fate != Fate::Alive || node.end == end);
@@ -500,7 +500,7 @@ fn lineages_hold_together_and_their_newick_trees_parse() {
         // Leaves are the cells that live or died; those that live are as far from the root as the run was
         // long.
         let leaves: Vec<f64> = trees.concat();
-        let ended = lineage.nodes.iter().filter(|n| n.fate != Fate::Divided).count();
+        let ended = lineage.nodes().iter().filter(|n| n.fate != Fate::Divided).count();
         assert_eq!(leaves.len(), ended);
         let at_end = leaves.iter().filter(|&&l| (l - 3.0).abs() < 1e-9).count();
         assert!(at_end >= frames[1].len() && leaves.iter().all(|&l| l < 3.0 + 1e-9));

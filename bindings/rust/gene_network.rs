@@ -45,7 +45,7 @@ pub fn report() -> chreode::Result<String> {
     line(&mut text, format_args!("mean RME {}", general(evaluation.mean_rme.mean, 17)));
     let counts: Vec<String> = outcome.trajectory.frames.iter().map(|frame| frame.len().to_string()).collect();
     line(&mut text, format_args!("population {}", counts.join(" ")));
-    let nodes = outcome.lineage.map_or(0, |lineage| lineage.nodes.len());
+    let nodes = outcome.lineage.map_or(0, |lineage| lineage.nodes().len());
     line(&mut text, format_args!("lineage {nodes} nodes"));
     Ok(text)
 }

@@ -19,6 +19,9 @@ pub(super) fn of_model(model: &Dynamics) -> Value {
         "parameters": model.parameter_count(),
         "has_growth": model.has_growth(),
         "has_score": model.has_score(),
+        "coordinates": info.coordinates,
+        "masses": info.masses,
+        "attributes": info.attributes,
     })
 }
 

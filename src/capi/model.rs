@@ -5,9 +5,9 @@ use std::path::PathBuf;
 
 use super::json;
 use super::pointers::{
-    borrow, borrow_mut, c_text, clear, fill, fill_bytes, fill_text, free, give, put, slice,
+    borrow, borrow_mut, c_text, clear, fill, fill_bytes, fill_text, free, give, put, slice, text,
 };
-use super::status::{chreode_status, guard, guard_free};
+use super::status::{Failure, chreode_status, guard, guard_free};
 use super::workers::Workers;
 use crate::error::Error;
 use crate::fields::{Dynamics, Fields};
@@ -46,7 +46,8 @@ pub unsafe extern "C" fn chreode_model_dims(model: *const chreode_model, dims: *
 }
 
 /// Gets what the model is, as a JSON object (size, then fill): method, dims, sigma, delta (null for a method without
-/// growth), times, seed (as text), epochs, parameters, has_growth, has_score. Later versions may add keys.
+/// growth), times, seed (as text), epochs, parameters, has_growth, has_score, coordinates and masses (null where nobody set
+/// them), attributes (an object of texts). Later versions may add keys.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn chreode_model_info(
     model: *const chreode_model,
@@ -102,6 +103,55 @@ pub unsafe extern "C" fn chreode_model_losses(
     // SAFETY: the conventions of the header.
     guard(|| unsafe {
         fill("losses", losses, losses_count, borrow("model", model)?.losses().iter().copied())
+    })
+}
+
+/// Sets a text by a name of the caller's, which the model keeps in its bytes and its file and does not look at: where in the
+/// caller's own data the coordinates were, for instance. An empty text takes it away.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn chreode_model_set_attribute(
+    model: *mut chreode_model,
+    name: *const c_char,
+    value: *const c_char,
+) -> chreode_status {
+    // SAFETY: the conventions of the header.
+    guard(|| unsafe {
+        let (name, value) = (text("name", name)?, text("value", value)?);
+        Ok(borrow_mut("model", model)?.dynamics.set_attribute(name, value)?)
+    })
+}
+
+/// Gets a text that was set by its name (size, then fill); the empty text if there is none.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn chreode_model_attribute(
+    model: *const chreode_model,
+    name: *const c_char,
+    buffer: *mut c_char,
+    capacity: usize,
+    size: *mut usize,
+) -> chreode_status {
+    // SAFETY: the conventions of the header.
+    guard(|| unsafe {
+        let attributes = &borrow("model", model)?.dynamics.info().attributes;
+        let value = attributes.get(text("name", name)?).map_or("", String::as_str);
+        fill_text(value, buffer, capacity, size)
+    })
+}
+
+/// Sets what the coordinates are called, one name a dimension, which the model keeps in its bytes and its file;
+/// `chreode_model_info` tells them.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn chreode_model_set_coordinates(
+    model: *mut chreode_model,
+    names: *const *const c_char,
+    names_count: usize,
+) -> chreode_status {
+    // SAFETY: the conventions of the header.
+    guard(|| unsafe {
+        let names = slice("names", names, names_count)?.iter();
+        let names: Result<Vec<String>, Failure> =
+            names.map(|&name| Ok(text("a name", name)?.into())).collect();
+        Ok(borrow_mut("model", model)?.dynamics.set_coordinates(names?)?)
     })
 }
 

@@ -258,7 +258,7 @@ pub unsafe extern "C" fn chreode_trajectory_newick(
 }
 
 fn nodes(trajectory: &chreode_trajectory) -> &[Node] {
-    trajectory.lineage.as_ref().map_or(&[], |lineage| &lineage.nodes)
+    trajectory.lineage.as_ref().map_or(&[], Lineage::nodes)
 }
 
 /// A frame by its number.

@@ -18,6 +18,7 @@ use crate::transport::PointCloud;
 
 /// How the snapshots are predicted from the first.
 #[derive(Debug, Clone, Copy, PartialEq)]
+#[non_exhaustive]
 pub enum Mode {
     /// The probability flow, weighted particles: one run.
     Ode(ode::Solver),
@@ -56,6 +57,7 @@ pub struct EvaluationOptions {
 
 /// A mean over runs and its standard deviation (n − 1 in the denominator; 0 for one run).
 #[derive(Debug, Clone, Copy, PartialEq)]
+#[non_exhaustive]
 pub struct Statistic {
     /// The mean.
     pub mean: f64,
@@ -74,6 +76,7 @@ impl Statistic {
 
 /// How well one snapshot is predicted.
 #[derive(Debug, Clone, Copy, PartialEq)]
+#[non_exhaustive]
 pub struct TimePoint {
     /// Its time.
     pub time: f64,
@@ -87,6 +90,7 @@ pub struct TimePoint {
 
 /// The quality of a model on a data set.
 #[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
 pub struct Evaluation {
     /// All snapshots but the first, from which they are predicted.
     pub time_points: Vec<TimePoint>,

@@ -43,7 +43,8 @@ impl Dynamics {
     ///
     /// # Errors
     /// [`Error::InvalidData`] if their widths do not fit together, if there is a growth rate beside that of a
-    /// potential, or if the final diffusion is not positive or has nothing to begin from.
+    /// potential, or if the final diffusion is not positive or has nothing to begin from; [`Error::InvalidArgument`] for
+    /// names and masses of another number than there are dimensions and times.
     pub(crate) fn new(
         info: ModelInfo,
         scaling: Scaling,
@@ -56,14 +57,7 @@ impl Dynamics {
                 "a potential gives the growth rate; there is a second one".into(),
             ));
         }
-        if let Some(last) = info.final_sigma
-            && !(last > 0.0 && last.is_finite() && info.sigma > 0.0)
-        {
-            return Err(Error::InvalidData(format!(
-                "the diffusion goes from {} to {last}; both must be positive and finite",
-                info.sigma
-            )));
-        }
+        info.check(scaling.centre.len())?;
         let compiled = Compiled::new(scaling, info.diffusion(), drift, growth, score);
         let dims = compiled.dims();
         for network in &compiled.networks {
@@ -191,6 +185,9 @@ mod tests {
             times: vec![1.0, 2.0, 6.0],
             seed: 0,
             epochs: 0,
+            coordinates: None,
+            masses: None,
+            attributes: Default::default(),
         }
     }
 

@@ -131,6 +131,9 @@ pub fn fit(snapshots: &Snapshots, options: &FitOptions, progress: &mut ProgressF
         times: snapshots.times().to_vec(),
         seed: options.seed,
         epochs: report.losses.len(),
+        coordinates: None,
+        masses: None,
+        attributes: Default::default(),
     };
     let dynamics = Dynamics::new(info, scaling, learned.drift, learned.growth, learned.score)?;
     Ok(Fit { dynamics, report, stopped: learned.stopped })

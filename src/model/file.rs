@@ -3,9 +3,9 @@
 //! Tensors are `<network>.<layer>.weight` (inputs × outputs, row-major: a row of inputs times it) and
 //! `<network>.<layer>.bias`, in single precision, for the networks `velocity` or `potential`, `growth`, and `score` or
 //! `log_density`. The metadata key `chreode` holds the format's version, the recipe, the times, the change of units and
-//! the networks' shapes.
+//! the networks' shapes; where there are any, also names of coordinates, masses and attributes.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
 
 use safetensors::tensor::{Dtype, SafeTensors, TensorView, serialize};
@@ -47,7 +47,18 @@ impl Dynamics {
                 buffers.push((format!("{name}.{i}.bias"), vec![layer.outputs], bytes(layer.bias())));
             }
         }
-        let ModelInfo { method, sigma, final_sigma, delta, times, seed, epochs } = &self.info;
+        let ModelInfo {
+            method,
+            sigma,
+            final_sigma,
+            delta,
+            times,
+            seed,
+            epochs,
+            coordinates,
+            masses,
+            attributes,
+        } = &self.info;
         let Scaling { centre, length, start, duration } = &self.compiled.scaling;
         let mut metadata = json!({
             "format_version": self.format_version(),
@@ -72,6 +83,16 @@ impl Dynamics {
                     json!({ "name": "power", "alpha": alpha, "floor": floor })
                 }
             };
+        }
+        // What is not there is not written: a model without it is the same bytes as before there was any.
+        if let Some(names) = coordinates {
+            metadata["coordinates"] = json!(names);
+        }
+        if let Some(masses) = masses {
+            metadata["masses"] = json!(masses);
+        }
+        if !attributes.is_empty() {
+            metadata["attributes"] = json!(attributes);
         }
         // One key only: the order of several would change from run to run.
         let metadata = HashMap::from([(KEY.to_string(), metadata.to_string())]);
@@ -124,6 +145,11 @@ impl Dynamics {
             times: fields.numbers("times")?,
             seed: fields.text("seed")?.parse().map_err(|_| bad("its seed is not a number".into()))?,
             epochs: fields.unsigned("epochs")? as usize,
+            coordinates: fields.find("coordinates").map(|_| fields.texts("coordinates")).transpose()?,
+            masses: fields.find("masses").map(|_| fields.numbers("masses")).transpose()?,
+            attributes: fields
+                .find("attributes")
+                .map_or(Ok(BTreeMap::new()), |_| fields.attributes("attributes"))?,
         };
         if info.times.is_empty() || info.times.windows(2).any(|pair| pair[0] >= pair[1]) {
             return Err(bad("its times do not increase".into()));
@@ -259,6 +285,19 @@ impl<'a> Metadata<'a> {
         let numbers =
             list.and_then(|list| list.iter().map(|x| x.as_f64().filter(|x| x.is_finite())).collect());
         numbers.ok_or_else(|| self.wrong(name, "not a list of finite numbers"))
+    }
+
+    fn texts(&self, name: &str) -> Result<Vec<String>> {
+        let list = self.get(name)?.as_array();
+        let texts = list.and_then(|list| list.iter().map(|text| text.as_str().map(String::from)).collect());
+        texts.ok_or_else(|| self.wrong(name, "not a list of texts"))
+    }
+
+    fn attributes(&self, name: &str) -> Result<BTreeMap<String, String>> {
+        let object = self.get(name)?.as_object();
+        let pair = |(name, text): (&String, &Value)| Some((name.clone(), text.as_str()?.to_string()));
+        let pairs = object.and_then(|object| object.iter().map(pair).collect());
+        pairs.ok_or_else(|| self.wrong(name, "not an object of texts"))
     }
 
     fn wrong(&self, name: &str, what: &str) -> Error {

@@ -16,6 +16,7 @@ use crate::named::named;
 
 /// How particles move between divisions.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Motion {
     /// dX = (v + s) dt + σ dW, by Euler and Maruyama's rule; growth rates are those at a step's beginning.
     Diffusion,
@@ -51,6 +52,7 @@ impl Options {
 
 /// What a branching simulation gives.
 #[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
 pub struct BranchingTrajectory {
     /// The living particles at each output time; [`Particles::ids`] are their cells in the lineage.
     pub trajectory: Trajectory,

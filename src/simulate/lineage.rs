@@ -4,6 +4,7 @@ use std::fmt::Write;
 
 /// What became of a cell.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Fate {
     /// It divided in two; its daughters are born at its end.
     Divided,
@@ -15,6 +16,7 @@ pub enum Fate {
 
 /// One cell.
 #[derive(Debug, Clone, Copy, PartialEq)]
+#[non_exhaustive]
 pub struct Node {
     /// The cell that divided into this one and its sister; none for a founder.
     pub parent: Option<u64>,
@@ -30,14 +32,18 @@ pub struct Node {
 /// neighbours.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Lineage {
-    /// The cells. The first ones are the founders, in the order of the simulation's start.
-    pub nodes: Vec<Node>,
+    nodes: Vec<Node>,
 }
 
 impl Lineage {
     /// `founders` living cells at `time`.
     pub(super) fn new(founders: usize, time: f64) -> Self {
         Self { nodes: vec![Node { parent: None, birth: time, end: time, fate: Fate::Alive }; founders] }
+    }
+
+    /// The cells. The first ones are the founders, in the order of the simulation's start.
+    pub fn nodes(&self) -> &[Node] {
+        &self.nodes
     }
 
     /// How many founders there are; they are the cells 0 … `founders() - 1`.

@@ -26,6 +26,7 @@ use crate::snapshots::Snapshots;
 
 /// The number of particles that are integrated together. Fixed, so that the fields are evaluated over the
 /// same rows at any number of threads.
+#[doc(hidden)] // of use to tests and benchmarks
 pub const BLOCK: usize = 256;
 
 /// The most fixed steps between two output times: more means that the step is a mistake.

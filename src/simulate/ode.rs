@@ -13,6 +13,7 @@ use crate::fields::Fields;
 
 /// How the probability flow is integrated.
 #[derive(Debug, Clone, Copy, PartialEq)]
+#[non_exhaustive]
 pub enum Solver {
     /// Euler's rule, first order: equal steps, none longer than `step`, between output times.
     Euler {

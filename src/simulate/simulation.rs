@@ -10,6 +10,7 @@ use crate::named::named;
 
 /// What moves.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Process {
     /// Weighted particles along the probability flow: [`ode`].
     Ode,
@@ -21,6 +22,7 @@ pub enum Process {
 
 /// Which rule integrates the probability flow; see [`ode::Solver`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Rule {
     /// [`ode::Solver::DormandPrince`]
     DormandPrince,
@@ -83,6 +85,7 @@ impl Default for Simulation {
 
 /// What a simulation gives.
 #[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
 pub struct Outcome {
     /// The particles at each output time.
     pub trajectory: Trajectory,

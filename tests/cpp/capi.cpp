@@ -367,6 +367,16 @@ void is_usable(const Model &model) {
     CHECK(model.simulate(0, MatrixView(start, 2), {1}).count(0) == 1);
     CHECK(model.evaluate(gene_network()).value("mean_w1") > 0);
     CHECK(Model::from_bytes(model.to_bytes()).to_bytes() == model.to_bytes());
+    Model noted = Model::from_bytes(model.to_bytes());
+    CHECK(noted.attribute("where").empty());
+    noted.set_attribute("where", "X_pca");
+    noted.set_coordinates({"x", "y"});
+    const Model back = Model::from_bytes(noted.to_bytes());
+    CHECK(back.attribute("where") == "X_pca" && contains(back.info(), "\"coordinates\":[\"x\",\"y\"]"));
+    REFUSED(CHREODE_ERROR_INVALID_ARGUMENT, "2 names", noted.set_coordinates({"x"}));
+    REFUSED(CHREODE_ERROR_INVALID_ARGUMENT, "name", noted.set_attribute("", "X_pca"));
+    noted.set_attribute("where", "");
+    CHECK(noted.attribute("where").empty());
 }
 
 void fits() {

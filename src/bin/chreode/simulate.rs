@@ -73,7 +73,7 @@ impl Simulate {
         }
         let start = self.start(&data)?;
         let times = self.output_times(&data, start.time);
-        let Outcome { trajectory, lineage } =
+        let Outcome { trajectory, lineage, .. } =
             self.simulation.0.run(&model, &start, &times, &Stop::default())?;
         let frames = trajectory.frames;
         self.write(&data, &start, &frames, lineage.as_ref())?;
@@ -129,7 +129,7 @@ impl Simulate {
             frame.weights().into_iter().enumerate().map(move |(row, weight)| {
                 let id = frame.ids[row];
                 let parent = match lineage {
-                    Some(lineage) => lineage.nodes[id as usize].parent,
+                    Some(lineage) => lineage.nodes()[id as usize].parent,
                     None => Some(before.ids[frame.ancestors[row]]).filter(|&ancestor| ancestor != id),
                 };
                 let first = [

@@ -221,7 +221,7 @@ pub fn loss(section: &ModelSection<'_>) -> Figure {
 pub fn lineages(section: &ModelSection<'_>) -> Option<Figure> {
     let population = section.population.as_ref().ok()?;
     let forest = Trees::choose(&population.lineage);
-    let nodes = &population.lineage.nodes;
+    let nodes = population.lineage.nodes();
     let times = section.shown.times();
     let rows = Axis { label: "lineages".into(), from: -forest.height, to: 1.0, logarithmic: false };
     let mut plot =
@@ -275,8 +275,8 @@ impl Trees {
     fn choose(lineage: &Lineage) -> Self {
         const WANTED: usize = 6;
         const MOST_LEAVES: usize = 16;
-        let mut daughters: Vec<Vec<usize>> = vec![vec![]; lineage.nodes.len()];
-        for (id, node) in lineage.nodes.iter().enumerate() {
+        let mut daughters: Vec<Vec<usize>> = vec![vec![]; lineage.nodes().len()];
+        for (id, node) in lineage.nodes().iter().enumerate() {
             if let Some(parent) = node.parent {
                 daughters[parent as usize].push(id);
             }
@@ -316,7 +316,7 @@ impl Trees {
             if let [first, .., last] = daughters[id][..] {
                 let (top, bottom) = (rows[&first], rows[&last]);
                 rows.insert(id, (top + bottom) / 2.0);
-                self.forks.push((lineage.nodes[id].end, top, bottom));
+                self.forks.push((lineage.nodes()[id].end, top, bottom));
             }
         }
         self.cells.extend(order.iter().map(|id| (*id, rows[id])));
