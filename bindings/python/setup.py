@@ -1,7 +1,8 @@
 """Builds the crate into the package: a shared library that any Python 3 loads, and the declarations of its header.
 
 The crate is two folders up in the repository, and in ``crate/`` in a source distribution. ``CARGO_TARGET_DIR`` is used as
-cargo uses it, with the features of the crate that ``CHREODE_FEATURES`` names (``cuda``). With ``CHREODE_LIBRARY`` the wheel holds that library instead of one that cargo builds now.
+cargo uses it, with the features of the crate that ``CHREODE_FEATURES`` names (``cuda``). With ``CHREODE_LIBRARY`` the wheel
+holds that library instead of one that cargo builds now.
 """
 
 import json

@@ -57,13 +57,23 @@ def test_layouts_and_precisions_give_the_same_bits(model, cells):
 def test_options_of_python_types(model, snapshots):
     given = {**SMALL, "hidden": [16, 16], "epochs": np.int64(20), "delta": np.float32(1.5), "ema": None}
     assert same(chreode.fit(snapshots, **given), model)
-    assert chreode.fit(snapshots, **{**SMALL, "seed": 2**64 - 1}).info["seed"] == str(2**64 - 1)
-    assert chreode.fit(snapshots, method=None, **SMALL).info["method"] == "wfr-fm"
-    assert chreode.fit(snapshots, method="wfr-fm", **{**SMALL, "penalty": None}).info["method"] == "wfr-fm"
+    assert chreode.fit(snapshots, **{**SMALL, "seed": 2**64 - 1}).info["seed"] == 2**64 - 1
+    for widths in [np.array([16, 16]), (16, 16), "16,16"]:
+        assert same(chreode.fit(snapshots, **{**SMALL, "hidden": widths}), model)
+    with pytest.raises(TypeError, match="hidden must be"):
+        chreode.fit(snapshots, **{**SMALL, "hidden": np.full((2, 2), 16)})
+
+
+def test_the_default_method_is_the_librarys(snapshots):
+    default = next(option.default for option in chreode.options() if option.name == "method")
+    rest = {key: value for key, value in SMALL.items() if key != "method"}
+    assert chreode.fit(snapshots, **rest).info["method"] == default
+    assert chreode.fit(snapshots, method=None, **rest, penalty=None).info["method"] == default
 
 
 def test_a_coupling_and_a_bridge_instead_of_a_method(snapshots):
-    assert chreode.fit(snapshots, method=None, coupling="wfr", bridge="brownian", **SMALL).info["method"] == "custom"
+    rest = {key: value for key, value in SMALL.items() if key != "method"}
+    assert chreode.fit(snapshots, coupling="wfr", bridge="brownian", **rest).info["method"] == "custom"
 
 
 def test_masses_and_weights(snapshots, cells):

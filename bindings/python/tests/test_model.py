@@ -14,12 +14,33 @@ import chreode
 
 def test_fields_by_name(model, snapshots):
     x = snapshots.points(0)
-    assert {"velocity": 2, "growth": 1, "score_drift": 2}.items() <= model.fields.items()
-    assert list(model.fields) == chreode.capabilities()["fields"]
+    assert model.fields == {"velocity": 2, "growth": 1, "score_drift": 2}
     for name in ["velocity", "growth", "score_drift"]:
         assert model.field(name, x, 0.5).shape == (len(x), model.fields[name])
-    with pytest.raises(chreode.InvalidArgumentError, match="deep-ruot or var-ruot"):
+    with pytest.raises(chreode.InvalidArgumentError, match="usb learns no landscape; .* velocity, growth, score_drift"):
         model.field("landscape", x, 0.5)
+
+
+@pytest.mark.parametrize(
+    "method, learned",
+    [
+        ("ot-cfm", {"velocity"}),
+        ("sf2m", {"velocity", "score_drift"}),
+        ("wfr-fm", {"velocity", "growth"}),
+        ("var-ruot", {"velocity", "growth", "score_drift", "landscape"}),
+    ],
+)
+def test_what_was_not_learned_is_absent(snapshots, method, learned):
+    short = {"hidden": "8x1", "epochs": 2, "threads": 1, "sigma": 0.1 if "score_drift" in learned else None}
+    model = chreode.fit(snapshots, method=method, **short)
+    x = snapshots.points(0)
+    assert set(model.fields) == learned
+    for name in chreode.capabilities()["fields"]:
+        if name in learned:
+            assert np.abs(model.field(name, x, 0.5)).max() > 0
+        else:
+            with pytest.raises(chreode.InvalidArgumentError, match=f"{method} learns no {name}"):
+                model.field(name, x, 0.5)
 
 
 def test_the_landscape_of_a_model_that_learned_one(snapshots):
