@@ -1,5 +1,6 @@
 """Whatever comes in, what comes back is an exception that says what would be right."""
 
+import errno
 import os
 import pickle
 import random
@@ -166,6 +167,9 @@ def test_files(model, tmp_path):
         with pytest.raises(OSError, match=str(path)) as caught:
             chreode.Dynamics.load(path)
         assert isinstance(caught.value, chreode.FileError)
+        kind, number = (IsADirectoryError, errno.EISDIR) if path == tmp_path else (FileNotFoundError, errno.ENOENT)
+        for error in [caught.value, pickle.loads(pickle.dumps(caught.value))]:
+            assert isinstance(error, kind) and error.errno == number and str(path) in str(error)
     with pytest.raises(OSError, match="nothing"):
         model.save(tmp_path / "nothing" / "here")
     with pytest.raises(ValueError, match="NUL"):

@@ -1,11 +1,14 @@
 """Fits: what goes in, progress, errors of callbacks, interrupts."""
 
+import json
+import logging
 import os
 import signal
 import subprocess
 import sys
 import threading
 import time
+import warnings
 
 import numpy as np
 import pytest
@@ -26,6 +29,33 @@ def test_a_fit_tells_what_it_is_and_how_it_went(model, snapshots):
     assert model.report["last_loss"] == model.losses[-1]
     assert all(coupling["converged"] for coupling in model.report["couplings"])
     assert "usb" in repr(model) and "cells: 60 at 0" in repr(snapshots)
+
+
+def test_a_fit_tells_a_logger_what_it_chose(snapshots, caplog):
+    with caplog.at_level(logging.INFO, logger="chreode"):
+        model = chreode.fit(snapshots, hidden="8x1", epochs=2)
+    for key in ["delta", "sigma", "penalty"]:
+        if model.report[key] is not None:
+            assert f"{key} {model.report[key]}" in caplog.text
+    assert "method wfr-fm, delta " in caplog.text and "60 at 0" in caplog.text and "pairs [" in caplog.text
+
+
+def test_warnings_of_the_library_are_shown_where_the_caller_stands(snapshots, monkeypatch):
+    real = json.loads
+
+    def warning(text):
+        told = real(text)
+        return {**told, "warnings": ["mind the gap"]} if isinstance(told, dict) and "first_loss" in told else told
+
+    monkeypatch.setattr(json, "loads", warning)
+    with pytest.warns(chreode.ChreodeWarning, match="mind the gap") as caught:
+        chreode.fit(snapshots, **SMALL)
+    assert [warned.filename for warned in caught] == [__file__]
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        with pytest.raises(chreode.ChreodeWarning) as raised:
+            chreode.fit(snapshots, **SMALL)
+    assert isinstance(raised.value.model, chreode.Dynamics), "a warning that is an error loses no model"
 
 
 def test_layouts_and_precisions_give_the_same_bits(model, cells):

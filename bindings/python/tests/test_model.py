@@ -136,6 +136,48 @@ def test_lineages(model, snapshots):
     assert "cells in the lineage" in repr(population)
 
 
+def test_cells_are_drawn_by_seed():
+    x = np.arange(40.0).reshape(20, 2)
+    weights = np.where(np.arange(20) < 3, 0.0, 1.0)
+    weights[19] = 1000.0
+    snapshots = chreode.Snapshots(np.concatenate([x, x]), np.repeat([0, 1], 20), weights=np.tile(weights, 2))
+    drawn = snapshots.sample(0, 5, seed=1)
+    assert np.array_equal(drawn, snapshots.sample(0, 5, seed=1))
+    assert np.array_equal(drawn, [[38, 39], [8, 9], [22, 23], [36, 37], [12, 13]]), "the same in every version of numpy"
+    assert not np.array_equal(drawn, snapshots.sample(0, 5, seed=2))
+    firsts = [snapshots.sample(0, 1, seed)[0, 0] for seed in range(300)]
+    assert firsts.count(38) > 285, "in proportion to weights: 1000 of 1016"
+    everyone = snapshots.sample(1, 17)
+    assert len(np.unique(everyone, axis=0)) == 17 and everyone[:, 0].min() == 6, (
+        "different ones, and none without a weight"
+    )
+    for count in [0, 18, -1]:
+        with pytest.raises(ValueError, match="count must be 1 to 17"):
+            snapshots.sample(0, count)
+    with pytest.raises(ValueError, match="seed"):
+        snapshots.sample(0, 1, -1)
+
+
+def test_a_draw_stands_for_its_snapshot(snapshots):
+    start = snapshots.points(0).mean(axis=0)
+    far = [np.abs(snapshots.sample(0, 30, seed).mean(axis=0) - start).max() for seed in range(20)]
+    first = np.abs(snapshots.points(0)[:30].mean(axis=0) - start).max()
+    assert max(far) < first, "the first rows are one of the two states alone"
+
+
+def test_notebooks_see_tables(model, snapshots):
+    plan = chreode.transport(snapshots.points(0), snapshots.points(1))
+    for told, word in [
+        (model, "usb"),
+        (snapshots, "60"),
+        (model.evaluate(snapshots), "W1"),
+        (model.simulate(snapshots.points(0), mode="branching"), "lineage"),
+        (plan, "primal"),
+    ]:
+        page = told._repr_html_()
+        assert page.count("<table>") == 1 == page.count("</table>") and word in page
+
+
 def test_evaluations(model, snapshots, cells):
     evaluation = model.evaluate(snapshots)
     assert np.array_equal(evaluation.time, snapshots.times[1:])

@@ -88,7 +88,7 @@ def test_cells_without_a_time_are_named():
 def test_the_mapping_is_told_to_a_logger(caplog):
     with caplog.at_level(logging.INFO, logger="chreode"):
         times(["day0", "day2", "day10"] * 2)
-    assert "day0 → 0, day10 → 10, day2 → 2" in caplog.text
+    assert "day0 → 0, day2 → 2, day10 → 10" in caplog.text
 
 
 def test_a_model_reads_later_labels_as_those_of_its_fit(cells):

@@ -364,9 +364,10 @@ def _evaluate_by_time(
     begins = np.flatnonzero(np.diff(times[order], prepend=np.nan) != 0)
     gathered, found = np.ascontiguousarray(points[order]), np.empty(values.shape, values.dtype)
     source, target, field = arrays.view(gathered), arrays.view_mut(found), name.encode()
+    read, written = arrays.address(gathered), arrays.address(found)
     for begin, end in zip(begins, [*begins[1:], len(order)]):
-        source.data = ffi.cast("void *", arrays.address(gathered) + int(begin) * gathered.strides[0])
-        target.data = ffi.cast("void *", arrays.address(found) + int(begin) * found.strides[0])
+        source.data = ffi.cast("void *", read + int(begin) * gathered.strides[0])
+        target.data = ffi.cast("void *", written + int(begin) * found.strides[0])
         source.rows = target.rows = int(end - begin)
         check(lib.chreode_model_field(model, field, float(times[order[begin]]), source, target))
     values[order] = found

@@ -8,6 +8,7 @@ import logging
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from operator import itemgetter
 from typing import Any, Optional
 
 import numpy as np
@@ -172,5 +173,7 @@ def numbers(
     if clock is not None and known.kind not in ("number", clock.kind, {"number": "text"}.get(clock.kind)):
         raise InvalidArgumentError(f"{name} must be labels like those of the fit ({clock.kind}s), got {known.kind}s")
     if table:
-        _log.info("%s: %s", name, ", ".join(f"{label} → {time:g}" for label, time in table.items()))
+        _log.info(
+            "%s: %s", name, ", ".join(f"{label} → {at:g}" for label, at in sorted(table.items(), key=itemgetter(1)))
+        )
     return np.ascontiguousarray(times), known
