@@ -138,3 +138,30 @@ fn a_wheel_for_other_machines_is_tagged_by_what_it_needs() {
     assert!(ours.contains("mean_w1") && ours.contains("delta must be"), "{ours}");
     assert_eq!(ours, linked_here);
 }
+
+/// An old cargo would fail over the manifest or the lock file, in words that do not say what to do.
+#[test]
+#[cfg(unix)]
+fn an_old_rust_is_told_what_is_needed() {
+    use std::os::unix::fs::PermissionsExt;
+
+    let Some(python) = Python::find(&["setuptools", "pip", "wheel", "cffi"]) else { return };
+    let folder = scratch("python-old-rust");
+    fs::create_dir_all(&folder).unwrap();
+    let cargo = folder.join("cargo");
+    fs::write(&cargo, "#!/bin/sh\necho 'cargo 1.63.0'\n").unwrap();
+    fs::set_permissions(&cargo, fs::Permissions::from_mode(0o755)).unwrap();
+    let path = format!("{}:{}", folder.display(), std::env::var("PATH").unwrap());
+    let mut pip = python.command();
+    pip.args(["-m", "pip", "wheel", "--no-deps", "--no-index", "--no-build-isolation", "--wheel-dir"])
+        .arg(&folder)
+        .arg(root().join("bindings/python"))
+        .env("PATH", path)
+        .env("CARGO_TARGET_DIR", folder.join("build"))
+        .env_remove("CHREODE_LIBRARY");
+    let output = pip.output().unwrap();
+    let told = String::from_utf8_lossy(&output.stderr) + String::from_utf8_lossy(&output.stdout);
+    let needed =
+        format!("chreode needs Rust {} or later, here is cargo 1.63.0", env!("CARGO_PKG_RUST_VERSION"));
+    assert!(!output.status.success() && told.contains(&needed), "{told}");
+}

@@ -94,6 +94,19 @@ def test_a_model_remembers_where_its_cells_were(cells):
         model.evaluate(looks(x, t), "day", weights=False)
 
 
+def test_snapshots_of_its_cells(cells):
+    x, t = cells
+    data = real(x, t)
+    given = chreode.Snapshots.from_anndata(
+        data, "text", obsm="X_umap", weights="size", masses={k: 1.0 + k for k in range(5)}
+    )
+    assert np.array_equal(given.points(2), x[t == 2][:, ::-1].astype(np.float32))
+    assert np.allclose(given.masses, [1, 2, 3, 4, 5], rtol=1e-12)
+    model = chreode.fit(given, **SMALL)
+    told = model.evaluate(data)
+    assert (told.mean_w1, told.mean_rme) == (model.evaluate(given).mean_w1, model.evaluate(given).mean_rme)
+
+
 def test_columns_are_aligned_with_the_cells(cells, model):
     pandas = pytest.importorskip("pandas")
     x, t = cells

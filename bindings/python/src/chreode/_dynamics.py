@@ -233,7 +233,7 @@ class Dynamics:
 
         ``x``, ``time``, ``obsm``, ``weights`` and ``masses`` are as in :func:`fit`. What is not given is as it was in the fit:
         the keys of an AnnData, and the masses of the times; a fit with weights asks for them. ``weights=False`` and
-        ``masses=False`` count the cells instead.
+        ``masses=False`` count the cells instead. :class:`Snapshots` have weights and masses of their own.
         """
         snapshots = _snapshots.of(x, time, obsm, weights, masses, self._source)
         made = ffi.new("chreode_evaluation **")
