@@ -9,25 +9,39 @@ mod python_support;
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::OnceLock;
 
 use capi_support::{libraries, root, succeed};
 use python_support::{Python, scratch};
 
-/// The package, installed once: pip makes a wheel of it that holds `library`.
-fn install(python: &Python) -> PathBuf {
-    let target = scratch("python-package");
-    let _ = fs::remove_dir_all(&target);
-    let library = fs::read_dir(libraries()).unwrap().flatten().map(|entry| entry.path()).find(|path| {
+/// The shared library that cargo built with this test.
+fn library() -> PathBuf {
+    let file = fs::read_dir(libraries()).unwrap().flatten().map(|entry| entry.path()).find(|path| {
         let name = path.file_name().unwrap().to_string_lossy();
         matches!(&*name, "libchreode.so" | "libchreode.dylib" | "chreode.dll")
     });
+    file.expect("cargo built the shared library")
+}
+
+/// The package, installed once: pip makes a wheel of it that holds `library`.
+fn package(python: &Python) -> &'static Path {
+    static PACKAGE: OnceLock<PathBuf> = OnceLock::new();
+    PACKAGE.get_or_init(|| install(python))
+}
+
+fn install(python: &Python) -> PathBuf {
+    let (target, build) = (scratch("python-package"), scratch("python-build"));
+    for folder in [&target, &build] {
+        let _ = fs::remove_dir_all(folder);
+    }
     let mut pip = python.command();
     pip.args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-deps", "--no-index"])
         .args(["--no-build-isolation", "--no-warn-script-location", "--target"])
         .arg(&target)
         .arg(root().join("bindings/python"))
-        .env("CARGO_TARGET_DIR", scratch("python-build"))
-        .env("CHREODE_LIBRARY", library.expect("cargo built the shared library"));
+        .env("CARGO_TARGET_DIR", build)
+        .env("CHREODE_LIBRARY", library());
     succeed(&mut pip);
     let licence = format!("chreode-{}.dist-info/licenses/LICENSE", env!("CARGO_PKG_VERSION"));
     let (wheels, ours) =
@@ -40,27 +54,37 @@ fn install(python: &Python) -> PathBuf {
 fn the_package_keeps_its_promises() {
     let modules = ["setuptools", "pip", "numpy", "cffi", "pytest"];
     let Some(python) = Python::find(&modules) else { return };
-    let (package, bindings) = (install(&python), root().join("bindings/python"));
+    let (package, bindings) = (package(&python), root().join("bindings/python"));
     let told = succeed(
         python
             .command()
             .args(["-m", "pytest", "-q", "-rs", "-p", "no:cacheprovider", "tests"])
             .current_dir(&bindings)
-            .env("PYTHONPATH", &package),
+            .env("PYTHONPATH", package),
     );
     eprintln!("{told}");
-    example(&python, &package, &bindings);
-    readme(&python, &package, &bindings);
+    example(&python, package, &bindings);
+    readme(&python, package, &bindings);
 }
 
 fn example(python: &Python, package: &Path, bindings: &Path) {
     let example = bindings.join("examples/gene_network.py");
     let told = succeed(python.command().arg(example).env("PYTHONPATH", package));
-    let lines: Vec<&str> = told.lines().collect();
-    assert_eq!(lines.len(), 9, "{told}");
-    // To the last digit what Rust prints.
-    assert_eq!(lines[..8].join("\n"), gene_network::report().unwrap().trim_end());
+    let report = gene_network::report().unwrap();
+    let (lines, expected): (Vec<&str>, Vec<&str>) = (told.lines().collect(), report.lines().collect());
+    // To the last digit what Rust prints; the population starts from other cells.
+    assert_eq!((lines.len(), expected.len()), (9, 8), "{told}");
+    assert_eq!(lines[..6], expected[..6], "{told}");
+    assert!(lines[6].starts_with("population 50 ") && lines[7].starts_with("lineage "), "{told}");
     assert!(lines[8].starts_with("tree (") && lines[8].ends_with(';'), "{told}");
+
+    // From the same cells the population is the same, too.
+    let source = fs::read_to_string(bindings.join("examples/gene_network.py")).unwrap();
+    let first_rows = source.replace("snapshots.sample(0, 50, seed=11)", "snapshots.points(0)[:50]");
+    assert_ne!(source, first_rows);
+    let told = succeed(python.command().args(["-c", &first_rows]).env("PYTHONPATH", package));
+    let lines: Vec<&str> = told.lines().collect();
+    assert_eq!(lines[..8], expected[..], "{told}");
 }
 
 /// The README's Python runs, one block after another, in a folder of its own.
@@ -73,4 +97,71 @@ fn readme(python: &Python, package: &Path, bindings: &Path) {
     fs::create_dir_all(&folder).unwrap();
     let mut run = python.command();
     succeed(run.args(["-c", &program]).current_dir(folder).env("PYTHONPATH", package));
+}
+
+/// Built against an old glibc, the wheel has the tag that says so; a library of this machine is refused under that tag.
+#[test]
+#[cfg(target_os = "linux")]
+fn a_wheel_for_other_machines_is_tagged_by_what_it_needs() {
+    let modules = ["setuptools", "pip", "wheel", "cffi", "auditwheel", "ziglang"];
+    let Some(python) = Python::find(&modules) else { return };
+    let folder = scratch("python-wheels");
+    let _ = fs::remove_dir_all(&folder);
+    let make = || {
+        let mut make = Command::new(root().join("bindings/python/tools/wheel.sh"));
+        make.arg(&folder).env("PYTHON", python.path()).env("CARGO_TARGET_DIR", root().join("target"));
+        make
+    };
+    let refused = make().env("CHREODE_LIBRARY", library()).output().unwrap();
+    let told = String::from_utf8_lossy(&refused.stderr);
+    assert!(!refused.status.success() && told.contains("too-recent versioned symbols"), "{told}");
+
+    eprintln!("{}", succeed(&mut make()));
+    let wheels: Vec<_> = fs::read_dir(&folder).unwrap().flatten().map(|entry| entry.file_name()).collect();
+    assert_eq!(wheels.len(), 1, "{wheels:?}");
+    let name = wheels[0].to_string_lossy();
+    assert!(name.contains("-py3-none-manylinux") && name.contains("manylinux_2_17_"), "{name}");
+    // And it works, with the digits of the library that cargo links.
+    let target = scratch("python-wheel");
+    let _ = fs::remove_dir_all(&target);
+    let mut pip = python.command();
+    pip.args(["-m", "pip", "install", "--quiet", "--no-deps", "--no-index", "--target"]).arg(&target);
+    succeed(pip.arg(folder.join(&wheels[0])));
+    let program = "import chreode\n\
+                   snapshots = chreode.dataset('gene-network', cells_per_state=30)\n\
+                   model = chreode.fit(snapshots, hidden='16x2', epochs=20)\n\
+                   print(repr(model.evaluate(snapshots).measures))\n\
+                   try:\n    chreode.fit(snapshots, delta=-1)\n\
+                   except ValueError as error:\n    print(error)\n";
+    let [ours, linked_here] = [&target, package(&python)]
+        .map(|package| succeed(python.command().args(["-c", program]).env("PYTHONPATH", package)));
+    assert!(ours.contains("mean_w1") && ours.contains("delta must be"), "{ours}");
+    assert_eq!(ours, linked_here);
+}
+
+/// An old cargo would fail over the manifest or the lock file, in words that do not say what to do.
+#[test]
+#[cfg(unix)]
+fn an_old_rust_is_told_what_is_needed() {
+    use std::os::unix::fs::PermissionsExt;
+
+    let Some(python) = Python::find(&["setuptools", "pip", "wheel", "cffi"]) else { return };
+    let folder = scratch("python-old-rust");
+    fs::create_dir_all(&folder).unwrap();
+    let cargo = folder.join("cargo");
+    fs::write(&cargo, "#!/bin/sh\necho 'cargo 1.63.0'\n").unwrap();
+    fs::set_permissions(&cargo, fs::Permissions::from_mode(0o755)).unwrap();
+    let path = format!("{}:{}", folder.display(), std::env::var("PATH").unwrap());
+    let mut pip = python.command();
+    pip.args(["-m", "pip", "wheel", "--no-deps", "--no-index", "--no-build-isolation", "--wheel-dir"])
+        .arg(&folder)
+        .arg(root().join("bindings/python"))
+        .env("PATH", path)
+        .env("CARGO_TARGET_DIR", folder.join("build"))
+        .env_remove("CHREODE_LIBRARY");
+    let output = pip.output().unwrap();
+    let told = String::from_utf8_lossy(&output.stderr) + String::from_utf8_lossy(&output.stdout);
+    let needed =
+        format!("chreode needs Rust {} or later, here is cargo 1.63.0", env!("CARGO_PKG_RUST_VERSION"));
+    assert!(!output.status.success() && told.contains(&needed), "{told}");
 }

@@ -1,7 +1,8 @@
 """Builds the crate into the package: a shared library that any Python 3 loads, and the declarations of its header.
 
 The crate is two folders up in the repository, and in ``crate/`` in a source distribution. ``CARGO_TARGET_DIR`` is used as
-cargo uses it, with the features of the crate that ``CHREODE_FEATURES`` names (``cuda``). With ``CHREODE_LIBRARY`` the wheel holds that library instead of one that cargo builds now.
+cargo uses it, with the features of the crate that ``CHREODE_FEATURES`` names (``cuda``). With ``CHREODE_LIBRARY`` the wheel
+holds that library instead of one that cargo builds now.
 """
 
 import json
@@ -34,13 +35,13 @@ def library():
     given = os.environ.get("CHREODE_LIBRARY")
     if given:
         return Path(given)
+    refuse_old_rust()
+    print("cargo compiles chreode: some minutes the first time", file=sys.stderr, flush=True)
     features = os.environ.get("CHREODE_FEATURES", "")
     command = ["cargo", "build", "--release", "--locked", "--lib", "--features", features]
     command.append("--message-format=json-render-diagnostics")
     try:
         told = subprocess.run(command, cwd=CRATE, stdout=subprocess.PIPE, check=True).stdout
-    except FileNotFoundError:
-        sys.exit("chreode is compiled by cargo, which is not here: see https://rustup.rs")
     except subprocess.CalledProcessError as error:
         sys.exit(f"cargo ended with {error.returncode}")
     for line in reversed(told.splitlines()):
@@ -49,6 +50,20 @@ def library():
         if of_crate and "cdylib" in message["target"]["kind"]:
             return next(Path(file) for file in message["filenames"] if file.endswith((".so", ".dylib", ".dll")))
     sys.exit("cargo built no shared library")
+
+
+def refuse_old_rust():
+    """Says what is needed where cargo itself would speak of manifests and lock files."""
+    needed = re.search(r'^rust-version = "(.+?)"', (CRATE / "Cargo.toml").read_text(encoding="utf-8"), re.MULTILINE)[1]
+    try:
+        told = subprocess.run(["cargo", "--version"], cwd=CRATE, stdout=subprocess.PIPE, check=True).stdout.decode()
+    except (OSError, subprocess.CalledProcessError) as error:
+        sys.exit(f"chreode is compiled by cargo {needed} or later, which is not here ({error}): see https://rustup.rs")
+    found = re.search(r"(\d+)\.(\d+)", told)
+    if [int(part) for part in found.groups()] < [int(part) for part in needed.split(".")]:
+        sys.exit(
+            f"chreode needs Rust {needed} or later, here is {told.strip()}: run rustup update, or see https://rustup.rs"
+        )
 
 
 def declarations():

@@ -28,6 +28,11 @@ impl Python {
         None
     }
 
+    /// Its name, or where it is.
+    pub fn path(&self) -> &str {
+        &self.0
+    }
+
     pub fn command(&self) -> Command {
         let mut command = Command::new(&self.0);
         command.env("PYTHONDONTWRITEBYTECODE", "1").env_remove("PYTHONPATH");

@@ -5,7 +5,7 @@ import pytest
 
 import chreode
 
-SMALL = {"delta": 1.5, "sigma": 0.02, "hidden": "16x2", "epochs": 20, "seed": 1, "threads": 2}
+SMALL = {"method": "usb", "delta": 1.5, "sigma": 0.02, "hidden": "16x2", "epochs": 20, "seed": 1, "threads": 2}
 
 
 @pytest.fixture(scope="session")

@@ -1,5 +1,6 @@
 """AnnData in and out, the real one where it is installed and one of its looks in any case."""
 
+import pickle
 from types import SimpleNamespace
 
 import numpy as np
@@ -44,6 +45,111 @@ def test_other_coordinates_and_times_as_text(cells, model):
     data = real(*cells)
     other = chreode.fit(data, "text", obsm="X_umap", **SMALL)
     assert other.to_bytes() != model.to_bytes() and data.obsm["chreode_velocity"].shape == cells[0].shape
+
+
+def test_growth_that_was_not_learned_is_no_column(cells):
+    data = looks(*cells)
+    chreode.fit(data, "day", **{**SMALL, "method": "ot-cfm"})
+    assert "chreode_velocity" in data.obsm and "chreode_growth" not in data.obs
+
+
+def test_columns_that_are_there_are_kept(cells, model):
+    data, told = looks(*cells), []
+    data.obs["chreode_growth"] = mine = np.zeros(len(cells[0]))
+    with pytest.raises(ValueError, match=r"obs\['chreode_growth'\] already.*overwrite"):
+        chreode.fit(data, "day", progress=lambda *now: told.append(now), **SMALL)
+    assert not told, "before anything is learned"
+    assert data.obs["chreode_growth"] is mine and list(data.obsm) == ["X_pca"]
+    model.annotate(data, "day", key_added="usb")
+    assert {"usb_velocity", "X_pca"} == set(data.obsm) and "usb_growth" in data.obs
+    chreode.fit(data, "day", overwrite=True, **{**SMALL, "method": "ot-cfm"})
+    assert "chreode_growth" not in data.obs, "nothing of an earlier model stays"
+
+
+def test_a_model_remembers_where_its_cells_were(cells):
+    x, t = cells
+    data = real(x[:, ::-1].copy(), t)
+    data.obs["weight"] = 1.0 + np.arange(len(x)) % 3
+    masses = {"0": 1.0, "1": 2.0, "2": 2.0, "3": 3.0, "4": 5.0}
+    given = {"obsm": "X_umap", "weights": "weight", "masses": masses}
+    model = chreode.fit(data, "text", **given, **SMALL)
+    expected = model.evaluate(data, "text", **given)
+    direct = chreode.Snapshots(x, t, weights=data.obs["weight"].to_numpy(), masses=list(masses.values()))
+    assert expected.mean_w1 == model.evaluate(direct).mean_w1
+    for same in [model, pickle.loads(pickle.dumps(model))]:
+        told = same.evaluate(data)
+        assert (told.mean_w1, told.mean_rme) == (expected.mean_w1, expected.mean_rme)
+        assert same.evaluate(data[data.obs["day"] != 2]).w1[0] == expected.w1[0], "a part of the times has its masses"
+        same.annotate(data, key_added="again", overwrite=True)
+        assert np.array_equal(data.obsm["again_velocity"], data.obsm["chreode_velocity"])
+    assert np.array_equal(data.obsm["chreode_velocity"], model.velocity(x, t))
+    plain = model.evaluate(data, weights=False, masses=False)
+    assert plain.mean_rme != expected.mean_rme
+    assert plain.mean_rme == model.evaluate(chreode.Snapshots(x, t)).mean_rme
+    with pytest.raises(ValueError, match="fitted with weights"):
+        model.evaluate(x, t)
+    with pytest.raises(ValueError, match="none for 5"):
+        model.evaluate(x, np.where(t == 4, 5, t), weights=False)
+    with pytest.raises(ValueError, match="X_umap"):
+        model.evaluate(looks(x, t), "day", weights=False)
+
+
+def test_snapshots_of_its_cells(cells):
+    x, t = cells
+    data = real(x, t)
+    given = chreode.Snapshots.from_anndata(
+        data, "text", obsm="X_umap", weights="size", masses={k: 1.0 + k for k in range(5)}
+    )
+    assert np.array_equal(given.points(2), x[t == 2][:, ::-1].astype(np.float32))
+    assert np.allclose(given.masses, [1, 2, 3, 4, 5], rtol=1e-12)
+    model = chreode.fit(given, **SMALL)
+    told = model.evaluate(data)
+    assert (told.mean_w1, told.mean_rme) == (model.evaluate(given).mean_w1, model.evaluate(given).mean_rme)
+
+
+def test_columns_are_aligned_with_the_cells(cells, model):
+    pandas = pytest.importorskip("pandas")
+    x, t = cells
+    data = real(x, t)
+    turned = pandas.Series(t, data.obs_names)[::-1]
+    assert chreode.fit(data, turned, **SMALL).to_bytes() == model.to_bytes()
+    with pytest.raises(ValueError, match="time must have a value for each cell by its name.*'cell0'"):
+        chreode.fit(data, pandas.Series(t), overwrite=True, **SMALL)
+
+
+def test_sparse_coordinates_and_frames(cells, model):
+    pandas, sparse = pytest.importorskip("pandas"), pytest.importorskip("scipy.sparse")
+    x, t = cells
+    data = real(x, t)
+    data.obsm["X_sparse"] = sparse.csr_matrix(x)
+    data.obsm["X_frame"] = pandas.DataFrame(x, data.obs_names, ["first", "second"])
+    for key in ["X_sparse", "X_frame"]:
+        fitted = chreode.fit(data, "day", obsm=key, overwrite=True, **SMALL)
+        assert fitted.to_bytes() == model.to_bytes()
+        assert fitted.coordinates == (["first", "second"] if key == "X_frame" else None)
+
+
+def test_a_view_on_disk_is_refused_before_anything_is_learned(cells, tmp_path):
+    anndata, told = pytest.importorskip("anndata"), []
+    real(*cells).write_h5ad(tmp_path / "cells.h5ad")
+    backed = anndata.read_h5ad(tmp_path / "cells.h5ad", backed="r")
+    view = backed[np.arange(backed.n_obs) % 2 == 0]
+    with pytest.raises(ValueError, match="to_memory"):
+        chreode.fit(view, "day", progress=lambda *now: told.append(now), **SMALL)
+    assert not told
+    assert chreode.fit(view, "day", annotate=False, **SMALL).evaluate(view).w1.shape == (4,)
+
+
+def test_a_model_that_cannot_be_written_is_not_lost(cells):
+    class Sealed(dict):
+        def __setitem__(self, key, value):
+            raise RuntimeError("sealed")
+
+    x, t = cells
+    data = SimpleNamespace(obsm=Sealed(X_pca=x), obs={"day": t})
+    with pytest.raises(RuntimeError, match="sealed") as caught:
+        chreode.fit(data, "day", **SMALL)
+    assert caught.value.model.velocity(x, 0.5).shape == x.shape
 
 
 def test_what_is_missing_is_named(cells):

@@ -1,5 +1,6 @@
 """Whatever comes in, what comes back is an exception that says what would be right."""
 
+import errno
 import os
 import pickle
 import random
@@ -33,8 +34,9 @@ NAN[3, 1] = np.nan
         (TypeError, "complex128", X.astype(complex), T),
         (TypeError, "numbers", X.astype(str), T),
         (TypeError, "numbers", np.array([["a", None]] * 20, object), T),
-        (TypeError, "datetime64", X, T.astype("datetime64[s]")),
-        (TypeError, "time must be numbers", X, ["day one"] * 20),
+        (TypeError, "complex128", X, T.astype(complex)),
+        (TypeError, "names of columns are for an AnnData", X, "day"),
+        (ValueError, "rows of one length", [[0.0, 1.0], [2.0]] * 10, T),
         (chreode.InvalidDataError, "masked", np.ma.masked_less(X, 0.5), T),
     ],
 )
@@ -90,7 +92,8 @@ def test_points(model):
         (chreode.InvalidDataError, "row 4, coordinate 2", lambda: model.velocity(NAN, 0)),
         (ValueError, "time", lambda: model.velocity(x, np.nan)),
         (ValueError, "t must", lambda: model.velocity(x, [0.0] * 19)),
-        (ValueError, "finite", lambda: model.velocity(x, [np.nan] * 20)),
+        (ValueError, "got nan for row 1 and 19 others", lambda: model.velocity(x, [np.nan] * 20)),
+        (ValueError, "finite", lambda: model.velocity(x, [np.inf] * 20)),
         (TypeError, "t must", lambda: model.velocity(x, None)),
         (TypeError, "t must", lambda: model.velocity(x, "0")),
         (ValueError, "velocity", lambda: model.field("velocty", x, 0)),
@@ -164,6 +167,9 @@ def test_files(model, tmp_path):
         with pytest.raises(OSError, match=str(path)) as caught:
             chreode.Dynamics.load(path)
         assert isinstance(caught.value, chreode.FileError)
+        kind, number = (IsADirectoryError, errno.EISDIR) if path == tmp_path else (FileNotFoundError, errno.ENOENT)
+        for error in [caught.value, pickle.loads(pickle.dumps(caught.value))]:
+            assert isinstance(error, kind) and error.errno == number and str(path) in str(error)
     with pytest.raises(OSError, match="nothing"):
         model.save(tmp_path / "nothing" / "here")
     with pytest.raises(ValueError, match="NUL"):

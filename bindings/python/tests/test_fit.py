@@ -1,11 +1,14 @@
 """Fits: what goes in, progress, errors of callbacks, interrupts."""
 
+import json
+import logging
 import os
 import signal
 import subprocess
 import sys
 import threading
 import time
+import warnings
 
 import numpy as np
 import pytest
@@ -26,6 +29,33 @@ def test_a_fit_tells_what_it_is_and_how_it_went(model, snapshots):
     assert model.report["last_loss"] == model.losses[-1]
     assert all(coupling["converged"] for coupling in model.report["couplings"])
     assert "usb" in repr(model) and "cells: 60 at 0" in repr(snapshots)
+
+
+def test_a_fit_tells_a_logger_what_it_chose(snapshots, caplog):
+    with caplog.at_level(logging.INFO, logger="chreode"):
+        model = chreode.fit(snapshots, hidden="8x1", epochs=2)
+    for key in ["delta", "sigma", "penalty"]:
+        if model.report[key] is not None:
+            assert f"{key} {model.report[key]}" in caplog.text
+    assert "method wfr-fm, delta " in caplog.text and "60 at 0" in caplog.text and "pairs [" in caplog.text
+
+
+def test_warnings_of_the_library_are_shown_where_the_caller_stands(snapshots, monkeypatch):
+    real = json.loads
+
+    def warning(text):
+        told = real(text)
+        return {**told, "warnings": ["mind the gap"]} if isinstance(told, dict) and "first_loss" in told else told
+
+    monkeypatch.setattr(json, "loads", warning)
+    with pytest.warns(chreode.ChreodeWarning, match="mind the gap") as caught:
+        chreode.fit(snapshots, **SMALL)
+    assert [warned.filename for warned in caught] == [__file__]
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        with pytest.raises(chreode.ChreodeWarning) as raised:
+            chreode.fit(snapshots, **SMALL)
+    assert isinstance(raised.value.model, chreode.Dynamics), "a warning that is an error loses no model"
 
 
 def test_layouts_and_precisions_give_the_same_bits(model, cells):
@@ -57,13 +87,23 @@ def test_layouts_and_precisions_give_the_same_bits(model, cells):
 def test_options_of_python_types(model, snapshots):
     given = {**SMALL, "hidden": [16, 16], "epochs": np.int64(20), "delta": np.float32(1.5), "ema": None}
     assert same(chreode.fit(snapshots, **given), model)
-    assert chreode.fit(snapshots, **{**SMALL, "seed": 2**64 - 1}).info["seed"] == str(2**64 - 1)
-    assert chreode.fit(snapshots, method=None, **SMALL).info["method"] == "wfr-fm"
-    assert chreode.fit(snapshots, method="wfr-fm", **{**SMALL, "penalty": None}).info["method"] == "wfr-fm"
+    assert chreode.fit(snapshots, **{**SMALL, "seed": 2**64 - 1}).info["seed"] == 2**64 - 1
+    for widths in [np.array([16, 16]), (16, 16), "16,16"]:
+        assert same(chreode.fit(snapshots, **{**SMALL, "hidden": widths}), model)
+    with pytest.raises(TypeError, match="hidden must be"):
+        chreode.fit(snapshots, **{**SMALL, "hidden": np.full((2, 2), 16)})
+
+
+def test_the_default_method_is_the_librarys(snapshots):
+    default = next(option.default for option in chreode.options() if option.name == "method")
+    rest = {key: value for key, value in SMALL.items() if key != "method"}
+    assert chreode.fit(snapshots, **rest).info["method"] == default
+    assert chreode.fit(snapshots, method=None, **rest, penalty=None).info["method"] == default
 
 
 def test_a_coupling_and_a_bridge_instead_of_a_method(snapshots):
-    assert chreode.fit(snapshots, method=None, coupling="wfr", bridge="brownian", **SMALL).info["method"] == "custom"
+    rest = {key: value for key, value in SMALL.items() if key != "method"}
+    assert chreode.fit(snapshots, coupling="wfr", bridge="brownian", **rest).info["method"] == "custom"
 
 
 def test_masses_and_weights(snapshots, cells):

@@ -14,12 +14,33 @@ import chreode
 
 def test_fields_by_name(model, snapshots):
     x = snapshots.points(0)
-    assert {"velocity": 2, "growth": 1, "score_drift": 2}.items() <= model.fields.items()
-    assert list(model.fields) == chreode.capabilities()["fields"]
+    assert model.fields == {"velocity": 2, "growth": 1, "score_drift": 2}
     for name in ["velocity", "growth", "score_drift"]:
         assert model.field(name, x, 0.5).shape == (len(x), model.fields[name])
-    with pytest.raises(chreode.InvalidArgumentError, match="deep-ruot or var-ruot"):
+    with pytest.raises(chreode.InvalidArgumentError, match="usb learns no landscape; .* velocity, growth, score_drift"):
         model.field("landscape", x, 0.5)
+
+
+@pytest.mark.parametrize(
+    "method, learned",
+    [
+        ("ot-cfm", {"velocity"}),
+        ("sf2m", {"velocity", "score_drift"}),
+        ("wfr-fm", {"velocity", "growth"}),
+        ("var-ruot", {"velocity", "growth", "score_drift", "landscape"}),
+    ],
+)
+def test_what_was_not_learned_is_absent(snapshots, method, learned):
+    short = {"hidden": "8x1", "epochs": 2, "threads": 1, "sigma": 0.1 if "score_drift" in learned else None}
+    model = chreode.fit(snapshots, method=method, **short)
+    x = snapshots.points(0)
+    assert set(model.fields) == learned
+    for name in chreode.capabilities()["fields"]:
+        if name in learned:
+            assert np.abs(model.field(name, x, 0.5)).max() > 0
+        else:
+            with pytest.raises(chreode.InvalidArgumentError, match=f"{method} learns no {name}"):
+                model.field(name, x, 0.5)
 
 
 def test_the_landscape_of_a_model_that_learned_one(snapshots):
@@ -113,6 +134,48 @@ def test_lineages(model, snapshots):
     again = pickle.loads(pickle.dumps(population))
     assert again.newick() == population.newick() and np.array_equal(again.frames[-1].points, last.points)
     assert "cells in the lineage" in repr(population)
+
+
+def test_cells_are_drawn_by_seed():
+    x = np.arange(40.0).reshape(20, 2)
+    weights = np.where(np.arange(20) < 3, 0.0, 1.0)
+    weights[19] = 1000.0
+    snapshots = chreode.Snapshots(np.concatenate([x, x]), np.repeat([0, 1], 20), weights=np.tile(weights, 2))
+    drawn = snapshots.sample(0, 5, seed=1)
+    assert np.array_equal(drawn, snapshots.sample(0, 5, seed=1))
+    assert np.array_equal(drawn, [[38, 39], [8, 9], [22, 23], [36, 37], [12, 13]]), "the same in every version of numpy"
+    assert not np.array_equal(drawn, snapshots.sample(0, 5, seed=2))
+    firsts = [snapshots.sample(0, 1, seed)[0, 0] for seed in range(300)]
+    assert firsts.count(38) > 285, "in proportion to weights: 1000 of 1016"
+    everyone = snapshots.sample(1, 17)
+    assert len(np.unique(everyone, axis=0)) == 17 and everyone[:, 0].min() == 6, (
+        "different ones, and none without a weight"
+    )
+    for count in [0, 18, -1]:
+        with pytest.raises(ValueError, match="count must be 1 to 17"):
+            snapshots.sample(0, count)
+    with pytest.raises(ValueError, match="seed"):
+        snapshots.sample(0, 1, -1)
+
+
+def test_a_draw_stands_for_its_snapshot(snapshots):
+    start = snapshots.points(0).mean(axis=0)
+    far = [np.abs(snapshots.sample(0, 30, seed).mean(axis=0) - start).max() for seed in range(20)]
+    first = np.abs(snapshots.points(0)[:30].mean(axis=0) - start).max()
+    assert max(far) < first, "the first rows are one of the two states alone"
+
+
+def test_notebooks_see_tables(model, snapshots):
+    plan = chreode.transport(snapshots.points(0), snapshots.points(1))
+    for told, word in [
+        (model, "usb"),
+        (snapshots, "60"),
+        (model.evaluate(snapshots), "W1"),
+        (model.simulate(snapshots.points(0), mode="branching"), "lineage"),
+        (plan, "primal"),
+    ]:
+        page = told._repr_html_()
+        assert page.count("<table>") == 1 == page.count("</table>") and word in page
 
 
 def test_evaluations(model, snapshots, cells):

@@ -5,15 +5,16 @@
 >>> model = chreode.fit(snapshots, method="usb", delta=1.5, sigma=0.02, hidden="32x2", epochs=20, seed=1)
 >>> model.velocity(snapshots.points(0), 0.0).shape
 (100, 2)
->>> population = model.simulate(snapshots.points(0), snapshots.times, mode="branching", seed=1)
+>>> population = model.simulate(snapshots.sample(0, 50, seed=1), snapshots.times, mode="branching", seed=1)
 >>> len(population.frames)
 5
 """
 
-from ._dynamics import Dynamics, fit
+from ._dynamics import Dynamics
 from ._errors import (
     CancelledError,
     ChreodeError,
+    ChreodeWarning,
     FileError,
     ForkedError,
     InfeasibleError,
@@ -26,6 +27,7 @@ from ._errors import (
     PopulationLimitError,
 )
 from ._evaluation import Evaluation
+from ._fit import fit
 from ._library import capabilities, version
 from ._options import Option, options
 from ._simulation import Fate, Frame, Lineage, Trajectory
@@ -37,6 +39,7 @@ __version__ = version()
 __all__ = [
     "CancelledError",
     "ChreodeError",
+    "ChreodeWarning",
     "Dynamics",
     "Evaluation",
     "Fate",

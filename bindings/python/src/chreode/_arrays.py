@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Optional
+from typing import Any, Optional, SupportsFloat
 
 import numpy as np
 import numpy.typing as npt
@@ -23,7 +23,10 @@ def _numbers(name: str, given: Any) -> Array:
         )
     if isinstance(given, np.ma.MaskedArray) and np.ma.is_masked(given):
         raise InvalidDataError(f"{name} must have a value everywhere, got a masked array")
-    array = np.asarray(given)
+    try:
+        array = np.asarray(given)
+    except ValueError:
+        raise InvalidArgumentError(f"{name} must have rows of one length") from None
     if array.dtype in (np.float32, np.float64):
         return array
     if array.dtype.kind not in "biufO":
@@ -58,17 +61,11 @@ def vector(name: str, given: Any, count: Optional[int] = None) -> npt.NDArray[np
     return array
 
 
-def labels(name: str, given: Any) -> npt.NDArray[np.float64]:
-    """Times, which tables also keep as text or categories."""
-    if given is None:
-        raise TypeError(f"{name} must be the time of each cell, got None")
-    array = np.asarray(given)
-    if array.dtype.kind in "USO":
-        try:
-            array = array.astype(np.float64)
-        except (TypeError, ValueError) as error:
-            raise TypeError(f"{name} must be numbers ({error})") from None
-    return vector(name, array)
+def number(name: str, given: Any) -> float:
+    """One number."""
+    if isinstance(given, (str, bytes)) or not isinstance(given, SupportsFloat):
+        raise TypeError(f"{name} must be a number, got {given!r}")
+    return float(given)
 
 
 def output(name: str, given: Any, shape: tuple[int, int]) -> Array:

@@ -1,100 +1,30 @@
-"""Fits, and what they learn."""
+"""Learned dynamics: asked, simulated, evaluated, kept."""
 
 from __future__ import annotations
 
 import json
+import operator
 import os
-from typing import Any, Optional, Union
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, Optional, Union
 
 import numpy as np
 import numpy.typing as npt
 
-from . import _anndata, _errors, _evaluation, _library, _progress, _simulation, _snapshots
+from . import _anndata, _evaluation, _html, _library, _names, _simulation, _snapshots, _times
 from . import _arrays as arrays
+from ._errors import InvalidArgumentError
 from ._ffi import ffi
-from ._library import Handle, check, lib, message, number, text
+from ._library import Handle, check, lib, number, text
 from ._options import documented, make
+from ._source import Source
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
+
+    from ._option_types import EvaluateOptions, SimulateOptions
 
 Path = Union[str, bytes, "os.PathLike[str]", "os.PathLike[bytes]"]
-
-
-@documented("fit", "method")
-def fit(
-    x: Any,
-    time: Any = None,
-    method: Optional[str] = "usb",
-    *,
-    obsm: Optional[str] = None,
-    weights: Any = None,
-    masses: Any = None,
-    progress: _progress.Progress = None,
-    annotate: bool = True,
-    **options: Any,
-) -> Dynamics:
-    """Learns the dynamics of a population from snapshots.
-
-    Parameters
-    ----------
-    x : array n × d with one row a cell, an AnnData, or :class:`Snapshots`
-        An AnnData's coordinates are ``x.obsm[obsm]``.
-    time : the time of each cell; for an AnnData also the name of a column of ``obs``
-    method : a name of ``chreode.capabilities()["methods"]``; None if ``coupling`` and ``bridge`` are given instead
-    obsm : the coordinates of an AnnData, ``"X_pca"`` unless another key is given
-    weights : the weight of each cell; for an AnnData also the name of a column of ``obs``
-    masses : total mass of each time, where it is not the number of cells
-    progress : True for a bar (tqdm's, if it is installed), or a function
-        It is called as ``progress(stage, done, total, loss)`` at most twenty times a second, on the calling thread, and ends
-        the fit by returning something true. What it raises comes back from ``fit``.
-    annotate : write each cell's velocity and growth to ``obsm["chreode_velocity"]`` and ``obs["chreode_growth"]`` of an AnnData
-
-    Returns
-    -------
-    Dynamics
-
-    Raises
-    ------
-    CancelledError, NonFiniteError, KeyboardInterrupt, or what ``progress`` raised
-        The error's ``model`` is what was learned so far, None if training had not begun.
-    """
-    function, close = _progress.reporter(progress)
-    snapshots = _snapshots.of(x, time, obsm, weights, masses)
-    failures: list[BaseException] = []
-
-    # Called even if nobody asked to be told: here Python looks for signals, so that an interrupt ends the fit.
-    def tell(now: Any, _: Any) -> int:
-        if function is None:
-            return 0
-        loss = None if np.isnan(now.loss) else now.loss
-        return 1 if function(ffi.string(now.stage).decode(), now.done, now.total, loss) else 0
-
-    # Whatever leaves `tell`, be it raised before its first line, cancels the fit and is kept.
-    def keep(kind: Any, error: BaseException, trace: Any) -> None:
-        failures.append(error.with_traceback(trace))
-
-    callback = ffi.callback("chreode_progress_fn", tell, error=1, onerror=keep)
-    made = ffi.new("chreode_model **")
-    failure: Optional[BaseException] = None
-    try:
-        with make("fit", {"method": method, **options}) as choice, snapshots._handle as cells:
-            status = lib.chreode_fit(cells, choice, callback, ffi.NULL, made)
-            if status != lib.CHREODE_OK:
-                failure = _errors.of_status(status, message())
-    except BaseException as error:  # an interrupt just before or after the call must not lose the model
-        failure = error
-    if failures:
-        failure = failures[0]
-    model = Dynamics._own(made[0]) if made[0] != ffi.NULL else None
-    close()
-    if failure is not None:
-        try:
-            failure.model = model  # type: ignore[attr-defined]
-        except AttributeError:  # an exception of the callback's with slots
-            pass
-        raise failure
-    assert model is not None
-    if annotate and _anndata.is_anndata(x):
-        model.annotate(x, time, obsm=obsm)
-    return model
 
 
 class Dynamics:
@@ -102,6 +32,9 @@ class Dynamics:
 
     Made by :func:`fit`, :meth:`load` and :meth:`from_bytes`. It can be pickled and copied, and goes on working in a forked
     child. Threads that share it take turns.
+
+    It knows the names of its coordinates, by which DataFrames are put in order, and where the cells of the fit came from: the
+    keys of an AnnData, and the masses. Pickles and copies keep that.
     """
 
     #: Number of coordinates.
@@ -112,10 +45,9 @@ class Dynamics:
     report: Optional[dict[str, Any]]
     #: The loss of every training step; none for a model that was loaded.
     losses: npt.NDArray[np.float64]
-    #: The fields and their number of columns.
-    fields: dict[str, int]
     _handle: Handle
     _process: int
+    _attributes: dict[str, str]
 
     def __init__(self) -> None:
         raise TypeError("Dynamics are made by chreode.fit, Dynamics.load and Dynamics.from_bytes")
@@ -123,14 +55,43 @@ class Dynamics:
     @classmethod
     def _own(cls, pointer: Any) -> Dynamics:
         model = cls.__new__(cls)
-        model._handle, model._process = _handle(pointer), os.getpid()
+        model._handle, model._process, model._attributes = _handle(pointer), os.getpid(), {}
         with model._handle as handle:
             model.dims = number("size_t", lib.chreode_model_dims, handle)
             model.info = json.loads(text(lib.chreode_model_info, handle))
+            model.info["seed"] = int(model.info["seed"])  # text, since JSON's numbers are doubles elsewhere
             model.report = json.loads(text(lib.chreode_model_report, handle))
             model.losses = _losses(handle)
-            model.fields = _fields(handle)
         return model
+
+    @cached_property
+    def fields(self) -> dict[str, int]:
+        """The fields that the model has learned, and their number of columns."""
+        with self._use() as model:
+            return {name: columns for name, columns in _known_fields(model).items() if self._has(model, name)}
+
+    def _has(self, model: Any, name: str) -> bool:
+        if name == "velocity":
+            return True
+        if name in _FLAGS:
+            return bool(self.info[_FLAGS[name]])
+        # The library does not say of the others: it is asked for one value.
+        point, value = np.zeros((1, self.dims)), np.empty((1, _known_fields(model)[name]))
+        time = self.info["times"][0]
+        status = lib.chreode_model_field(model, name.encode(), time, arrays.view(point), arrays.view_mut(value))
+        if status not in (lib.CHREODE_OK, lib.CHREODE_ERROR_INVALID_ARGUMENT):
+            check(status)
+        return bool(status == lib.CHREODE_OK)
+
+    @cached_property
+    def _source(self) -> Source:
+        return Source.read(self)
+
+    @property
+    def coordinates(self) -> Optional[list[str]]:
+        """The names of the coordinates; None if the cells of the fit had none."""
+        names = self._source.coordinates
+        return None if names is None else list(names)
 
     def _use(self) -> Handle:
         """The handle, made anew in a forked child, where the threads that the parent's has started do not exist."""
@@ -155,36 +116,47 @@ class Dynamics:
         Parameters
         ----------
         name : ``"velocity"`` (length per time), ``"growth"`` (per time), ``"score_drift"`` ((σ²/2) ∇ log p, length per time), …
-        x : array n × d, one row a point; any strides. float32 is answered by float32, anything else by float64
-        t : one time for all points, or one a row
+        x : array or DataFrame n × d, one row a point; any strides. float32 is answered by float32, anything else by float64
+            The columns of a DataFrame are taken by the names of the model's coordinates.
+        t : one time for all points, or one a row, as labels like those of the fit
         out : where to put the values, n × columns; any strides. Nothing is copied where it and ``x`` are float32 in C order
+
+        Raises
+        ------
+        InvalidArgumentError
+            The model has not learned such a field.
         """
-        points = arrays.matrix("x", x)
-        shape = (len(points), self.fields.get(name, self.dims))
+        columns = self._columns(name)
+        source, cells = self._source, _names.rows(x)
+        points = arrays.matrix("x", _names.by_columns("x", x, source.coordinates))
         if out is None:
-            values: npt.NDArray[Any] = np.empty(shape, points.dtype)
+            values: npt.NDArray[Any] = np.empty((len(points), columns), points.dtype)
         else:
-            values = arrays.output("out", out, shape)
+            values = arrays.output("out", out, (len(points), columns))
         if np.ndim(t) == 0:
-            self._evaluate(name, points, t, values)
+            with self._use() as model:
+                _evaluate(model, name, points, arrays.number("t", t), values)
             return values
-        times = arrays.vector("t", t, len(points))
+        times, _ = _times.numbers("t", _names.by_rows("t", t, cells), cells=cells, clock=source.clock)
+        if len(times) != len(points):
+            raise InvalidArgumentError(f"t must be one time, or {len(points)}, one a row, got {len(times)}")
         if not np.isfinite(times).all():
-            raise _errors.InvalidArgumentError("t must be finite")
-        for time in np.unique(times):
-            rows = times == time
-            some = np.empty((int(rows.sum()), shape[1]), values.dtype)
-            self._evaluate(name, np.ascontiguousarray(points[rows]), time, some)
-            values[rows] = some
+            raise InvalidArgumentError("t must be finite")
+        with self._use() as model:
+            _evaluate_by_time(model, name, points, times, values)
         return values
 
-    def _evaluate(self, name: str, points: arrays.Array, time: Any, values: arrays.Array) -> None:
-        if isinstance(time, (str, bytes)) or time is None:
-            raise TypeError(f"t must be a number or one a row, got {time!r}")
-        with self._use() as model:
-            check(
-                lib.chreode_model_field(model, name.encode(), float(time), arrays.view(points), arrays.view_mut(values))
-            )
+    def _columns(self, name: str) -> int:
+        if name not in self.fields:
+            with self._use() as model:
+                known = _known_fields(model)
+            learned = ", ".join(self.fields)
+            if name in known:
+                why = f"the method {self.info['method']} learns no {name}"
+            else:
+                why = f"there is no field {name!r} (the library knows {', '.join(known)})"
+            raise InvalidArgumentError(f"{why}; the fields of this model are {learned}")
+        return self.fields[name]
 
     def velocity(self, x: Any, t: Any, *, out: Optional[npt.NDArray[Any]] = None) -> npt.NDArray[Any]:
         """The velocity of the population's flow at points, n × d. See :meth:`field`."""
@@ -208,32 +180,33 @@ class Dynamics:
         *,
         start: Optional[float] = None,
         weights: Any = None,
-        **options: Any,
+        **options: Unpack[SimulateOptions],
     ) -> _simulation.Trajectory:
         """Simulates a population from ``points`` to each of ``times``.
 
         Parameters
         ----------
-        points : array n × d, one row a cell
+        points : array or DataFrame n × d, one row a cell; :meth:`Snapshots.sample` draws some of a snapshot
         times : output times, increasing, or, but for branching, decreasing; the times of the fit if there are none
         mode : ``"ode"``, ``"sde"`` or ``"branching"``
         seed : of all random numbers
         start : the time of ``points``; the first of ``times`` if it is not given
         weights : the weight of each row; 1 if there are none
         """
-        begin = arrays.matrix("points", points)
+        begin = arrays.matrix("points", _names.by_columns("points", points, self._source.coordinates))
         until = arrays.vector("times", self.info["times"] if times is None else times)
-        given = None if weights is None else arrays.vector("weights", weights)
-        if start is None:
-            if len(until) == 0:
-                raise _errors.InvalidArgumentError("times must not be empty")
-            start = until[0]
+        given = None
+        if weights is not None:
+            given = arrays.vector("weights", _names.by_rows("weights", weights, _names.rows(points)))
+        if start is None and len(until) == 0:
+            raise InvalidArgumentError("times must not be empty")
+        begin_at = float(until[0]) if start is None else arrays.number("start", start)
         made = ffi.new("chreode_trajectory **")
-        with make("simulate", {"mode": mode, "seed": seed, **options}) as choice, self._use() as model:
+        with make("simulate", {"mode": mode, "seed": seed, **dict(options)}) as choice, self._use() as model:
             check(
                 lib.chreode_simulate(
                     model,
-                    float(start),
+                    begin_at,
                     arrays.view(begin),
                     arrays.pointer("double", given),
                     arrays.count(given),
@@ -254,28 +227,45 @@ class Dynamics:
         obsm: Optional[str] = None,
         weights: Any = None,
         masses: Any = None,
-        **options: Any,
+        **options: Unpack[EvaluateOptions],
     ) -> _evaluation.Evaluation:
         """Predicts every later snapshot from all cells of the first, and compares.
 
-        ``x``, ``time``, ``obsm``, ``weights`` and ``masses`` are as in :func:`fit`.
+        ``x``, ``time``, ``obsm``, ``weights`` and ``masses`` are as in :func:`fit`. What is not given is as it was in the fit:
+        the keys of an AnnData, and the masses of the times; a fit with weights asks for them. ``weights=False`` and
+        ``masses=False`` count the cells instead. :class:`Snapshots` have weights and masses of their own.
         """
-        snapshots = _snapshots.of(x, time, obsm, weights, masses)
+        snapshots = _snapshots.of(x, time, obsm, weights, masses, self._source)
         made = ffi.new("chreode_evaluation **")
-        with make("evaluate", options) as choice, snapshots._handle as cells, self._use() as model:
+        with make("evaluate", dict(options)) as choice, snapshots._handle as cells, self._use() as model:
             check(lib.chreode_evaluate(model, cells, choice, made))
         return _evaluation.own(made[0])
 
-    def annotate(self, data: Any, time: Any, *, obsm: Optional[str] = None) -> None:
+    def annotate(
+        self,
+        data: Any,
+        time: Any = None,
+        *,
+        obsm: Optional[str] = None,
+        key_added: str = "chreode",
+        overwrite: bool = False,
+    ) -> None:
         """Writes the velocity and the growth rate of each cell at its time to an AnnData.
 
-        They go to ``data.obsm["chreode_velocity"]`` and ``data.obs["chreode_growth"]``.
+        They go to ``data.obsm[f"{key_added}_velocity"]`` and, where it was learned, to ``data.obs[f"{key_added}_growth"]``.
+        Coordinates and times are those of the fit's keys unless others are given. Columns that are there already are an
+        error, unless ``overwrite`` is true: then they are replaced, and a growth that this model has not learned is removed.
         """
-        points = arrays.matrix("obsm", _anndata.coordinates(data, obsm))
-        times = arrays.labels("time", _anndata.column(data, "time", time))
-        velocity, growth = self.velocity(points, times), self.growth(points, times)
-        data.obsm[_anndata.VELOCITY] = velocity
-        data.obs[_anndata.GROWTH] = growth
+        source = self._source
+        where = velocity_key(key_added), growth_key(key_added)
+        _anndata.refuse_unwritable(data, [where[0]], [where[1]], overwrite)
+        cells, column = _anndata.names(data), source.time if time is None else time
+        points = _anndata.coordinates(data, obsm or source.obsm or "X_pca")
+        times = _names.by_rows("time", _anndata.column(data, "time", column), cells)
+        numbers, _ = _times.numbers("time", times, cells=cells, clock=source.clock)
+        velocity = self.velocity(points, numbers)
+        growth = self.growth(points, numbers) if "growth" in self.fields else None
+        _anndata.write(data, {where[0]: velocity}, {where[1]: growth})
 
     @property
     def threads(self) -> int:
@@ -286,8 +276,8 @@ class Dynamics:
 
     @threads.setter
     def threads(self, count: int) -> None:
-        if count < 0:
-            raise _errors.InvalidArgumentError(f"threads must be 0 to 1024, got {count}")
+        if operator.index(count) < 0:
+            raise InvalidArgumentError(f"threads must be 0 to 1024, got {count}")
         with self._use() as model:
             check(lib.chreode_model_set_threads(model, count))
 
@@ -318,12 +308,31 @@ class Dynamics:
         self._handle.close()
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return _restore, (self.to_bytes(), self.threads, self.report, self.losses)
+        return _restore, (self.to_bytes(), self.threads, self.report, self.losses, self._attributes)
 
     def __repr__(self) -> str:
         info = self.info
         times = ", ".join(f"{time:g}" for time in info["times"])
         return f"<chreode.Dynamics: {info['method']}, {self.dims} dimensions, {info['parameters']} parameters, times {times}>"
+
+    def _repr_html_(self) -> str:
+        rows = [(key, value) for key, value in self.info.items()]
+        rows.append(("fields", ", ".join(self.fields)))
+        if self.coordinates is not None:
+            rows.append(("coordinates", ", ".join(self.coordinates)))
+        return _html.table("chreode.Dynamics", (), rows)
+
+
+#: What the library says of fields by a key of its own.
+_FLAGS = {"growth": "has_growth", "score_drift": "has_score"}
+
+
+def velocity_key(key_added: str) -> str:
+    return f"{key_added}_velocity"
+
+
+def growth_key(key_added: str) -> str:
+    return f"{key_added}_growth"
 
 
 def _handle(pointer: Any) -> Handle:
@@ -343,7 +352,29 @@ def _losses(model: Any) -> npt.NDArray[np.float64]:
     return losses
 
 
-def _fields(model: Any) -> dict[str, int]:
+def _evaluate(model: Any, name: str, points: arrays.Array, time: float, values: arrays.Array) -> None:
+    check(lib.chreode_model_field(model, name.encode(), time, arrays.view(points), arrays.view_mut(values)))
+
+
+def _evaluate_by_time(
+    model: Any, name: str, points: arrays.Array, times: npt.NDArray[np.float64], values: arrays.Array
+) -> None:
+    """One call for each distinct time, on its rows, which are brought together first."""
+    order = np.argsort(times, kind="stable")
+    begins = np.flatnonzero(np.diff(times[order], prepend=np.nan) != 0)
+    gathered, found = np.ascontiguousarray(points[order]), np.empty(values.shape, values.dtype)
+    source, target, field = arrays.view(gathered), arrays.view_mut(found), name.encode()
+    read, written = arrays.address(gathered), arrays.address(found)
+    for begin, end in zip(begins, [*begins[1:], len(order)]):
+        source.data = ffi.cast("void *", read + int(begin) * gathered.strides[0])
+        target.data = ffi.cast("void *", written + int(begin) * found.strides[0])
+        source.rows = target.rows = int(end - begin)
+        check(lib.chreode_model_field(model, field, float(times[order[begin]]), source, target))
+    values[order] = found
+
+
+def _known_fields(model: Any) -> dict[str, int]:
+    """Every field that the library knows, learned by this model or not."""
     fields = {}
     name, columns = ffi.new("char **"), ffi.new("size_t *")
     for index in range(number("size_t", lib.chreode_model_field_count, model)):
@@ -367,7 +398,9 @@ def _read(data: Any) -> Any:
     return made[0]
 
 
-def _restore(data: bytes, threads: int, report: Optional[dict[str, Any]], losses: Any) -> Dynamics:
+def _restore(
+    data: bytes, threads: int, report: Optional[dict[str, Any]], losses: Any, attributes: dict[str, str]
+) -> Dynamics:
     model = Dynamics.from_bytes(data)
-    model.threads, model.report, model.losses = threads, report, losses
+    model.threads, model.report, model.losses, model._attributes = threads, report, losses, dict(attributes)
     return model

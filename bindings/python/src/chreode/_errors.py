@@ -1,11 +1,14 @@
-"""One exception for each status of the library."""
+"""One exception for each status of the library, and its warnings."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Optional
-
-if TYPE_CHECKING:
-    from ._dynamics import Dynamics
+import errno
+import os
+import re
+import sys
+import warnings
+from collections.abc import Mapping
+from typing import Any, Optional
 
 
 class ChreodeError(Exception):
@@ -13,8 +16,8 @@ class ChreodeError(Exception):
 
     #: The number of the library's status.
     status: int = 0
-    #: What a fit had learned when it ended early; None if training had not begun, and for other errors.
-    model: Optional[Dynamics] = None
+    #: The :class:`Dynamics` that a fit had learned when it ended early; None if training had not begun, and for other errors.
+    model: Any = None
 
 
 class InvalidArgumentError(ChreodeError, ValueError):
@@ -60,9 +63,42 @@ class ModelFileError(ChreodeError, ValueError):
 
 
 class FileError(ChreodeError, OSError):
-    """The operating system refused a file."""
+    """The operating system refused a file: ``errno`` says why.
+
+    It is also a ``FileNotFoundError``, ``PermissionError`` or ``IsADirectoryError`` where it is one.
+    """
 
     status = -9
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message)
+        told = re.search(r"\(os error (\d+)\)$", message)
+        if told and os.name == "posix":  # elsewhere the number is no errno
+            self.errno = int(told[1])
+            self.strerror = os.strerror(self.errno)
+
+    def __str__(self) -> str:
+        return str(self.args[0])  # that of OSError knows no path
+
+
+class MissingFileError(FileError, FileNotFoundError):
+    """There is no such file or folder."""
+
+
+class ForbiddenFileError(FileError, PermissionError):
+    """The file may not be read or written."""
+
+
+class FolderError(FileError, IsADirectoryError):
+    """A folder stands where a file should be."""
+
+
+_FILE_ERRORS: dict[int, type[FileError]] = {
+    errno.ENOENT: MissingFileError,
+    errno.EACCES: ForbiddenFileError,
+    errno.EPERM: ForbiddenFileError,
+    errno.EISDIR: FolderError,
+}
 
 
 class ForkedError(ChreodeError, RuntimeError):
@@ -77,7 +113,11 @@ class InternalError(ChreodeError, RuntimeError):
     status = -100
 
 
-class NotConvergedWarning(UserWarning):
+class ChreodeWarning(UserWarning):
+    """What the library did is not quite what was asked, or not to be trusted everywhere; its text says why."""
+
+
+class NotConvergedWarning(ChreodeWarning):
     """A static solver stopped before its tolerance; the report of its result says how far it is from the optimum."""
 
 
@@ -101,5 +141,21 @@ _BY_STATUS = {
 def of_status(status: int, message: str) -> ChreodeError:
     """The exception of a status, also of one that a later library has added."""
     error = _BY_STATUS.get(status, ChreodeError)(message)
+    if isinstance(error, FileError):
+        error = _FILE_ERRORS.get(error.errno or 0, FileError)(message)
     error.status = status
     return error
+
+
+def warn(message: str, kind: type[ChreodeWarning] = ChreodeWarning) -> None:
+    """Warns where the caller of this package stands."""
+    frame, level, package = sys._getframe(1), 2, os.path.dirname(__file__)
+    while frame.f_back is not None and os.path.dirname(frame.f_code.co_filename) == package:
+        frame, level = frame.f_back, level + 1
+    warnings.warn(message, kind, stacklevel=level)
+
+
+def warn_of(report: Optional[Mapping[str, Any]]) -> None:
+    """Shows the warnings of a report of the library, if it has any."""
+    for message in (report or {}).get("warnings", ()):
+        warn(message)

@@ -10,6 +10,8 @@ import numpy as np
 import numpy.typing as npt
 
 from . import _arrays as arrays
+from . import _html
+from ._errors import warn_of
 from ._library import Handle, check, lib, number, text
 
 
@@ -41,6 +43,14 @@ class Evaluation:
         return (
             f"<chreode.Evaluation: mean W1 {self.mean_w1:.4g}, mean RME {self.mean_rme:.4g}, action {self.action:.4g}>"
         )
+
+    def _repr_html_(self) -> str:
+        rows = [
+            (f"{t:g}", f"{w1:.4g}", f"{w2:.4g}", f"{rme:.4g}")
+            for t, w1, w2, rme in zip(self.time, self.w1, self.w2, self.rme)
+        ]
+        rows.append(("mean", f"{self.mean_w1:.4g}", "", f"{self.mean_rme:.4g}"))
+        return _html.table(f"chreode.Evaluation: action {self.action:.4g}", ("time", "W1", "W2", "RME"), rows)
 
 
 def own(pointer: Any) -> Evaluation:
@@ -74,4 +84,5 @@ def own(pointer: Any) -> Evaluation:
             measures=json.loads(text(lib.chreode_evaluation_json, evaluation)),
         )
     handle.close()
+    warn_of(taken.measures)
     return taken

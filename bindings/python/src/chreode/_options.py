@@ -6,6 +6,8 @@ import inspect
 import numbers
 from typing import Any, Callable, NamedTuple, TypeVar
 
+import numpy as np
+
 from ._ffi import ffi
 from ._library import Handle, check, lib, number
 
@@ -44,6 +46,8 @@ def _set(options: Any, name: str, value: Any) -> int:
         return int(lib.chreode_options_set_string(options, key, _text(whole)))
     if isinstance(value, numbers.Real):
         return int(lib.chreode_options_set_real(options, key, float(value)))
+    if isinstance(value, np.ndarray) and value.ndim == 1 or isinstance(value, range):
+        value = list(value)
     if isinstance(value, (list, tuple)):
         return int(lib.chreode_options_set_string(options, key, _text(",".join(str(width) for width in value))))
     raise TypeError(f"the option {name} must be a number, a text or a list of widths, got {type(value).__name__}")
@@ -81,15 +85,20 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 
 def documented(name: str, *parameters: str) -> Callable[[F], F]:
-    """Ends the docstring of a function with the options of a list that are not parameters of its own."""
+    """Ends the docstring of a function with the options of a list that are not parameters of its own, and puts them in the
+    signature that interpreters complete names from."""
 
     def document(function: F) -> F:
+        added = [option for option in options(name) if option.name not in parameters]
         lines = [
             f"{option.name} : {option.kind}, {option.range}; default {option.default}\n    {option.meaning}."
-            for option in options(name)
-            if option.name not in parameters
+            for option in added
         ]
         function.__doc__ = "\n".join([inspect.cleandoc(function.__doc__ or ""), "", "Options", "-------", *lines, ""])
+        signature = inspect.signature(function)
+        own = [given for given in signature.parameters.values() if given.kind is not inspect.Parameter.VAR_KEYWORD]
+        more = [inspect.Parameter(option.name, inspect.Parameter.KEYWORD_ONLY, default=None) for option in added]
+        function.__signature__ = signature.replace(parameters=[*own, *more])  # type: ignore[attr-defined]
         return function
 
     return document

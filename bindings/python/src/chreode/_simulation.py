@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from . import _arrays as arrays
+from . import _html
 from ._ffi import ffi
 from ._library import Handle, check, lib, number, text
 
@@ -84,6 +85,11 @@ class Trajectory:
         sizes = ", ".join(f"{len(frame)} at {frame.time:g}" for frame in self.frames)
         born = "" if self.lineage is None else f"; {len(self.lineage)} cells in the lineage"
         return f"<chreode.Trajectory: {sizes}{born}>"
+
+    def _repr_html_(self) -> str:
+        born = "" if self.lineage is None else f": {len(self.lineage)} cells in the lineage"
+        rows = [(f"{frame.time:g}", len(frame), f"{frame.mass:g}") for frame in self.frames]
+        return _html.table(f"chreode.Trajectory{born}", ("time", "particles", "mass"), rows)
 
 
 def own(pointer: Any) -> Trajectory:

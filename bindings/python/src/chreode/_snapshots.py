@@ -4,16 +4,24 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Sequence
-from typing import Any, Optional
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, Optional
 
 import numpy as np
 import numpy.typing as npt
 
+from . import _anndata, _html, _masses, _names, _times
 from . import _arrays as arrays
 from ._errors import InvalidArgumentError
 from ._ffi import ffi
 from ._library import Handle, check, lib, number
 from ._options import make
+from ._source import Source
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
+
+    from ._option_types import DatasetOptions
 
 
 class Snapshots:
@@ -21,16 +29,42 @@ class Snapshots:
 
     Parameters
     ----------
-    x : array, n × d, one row a cell; any strides, float32 or float64
+    x : array or DataFrame, n × d, one row a cell; any strides, float32 or float64
     time : the time of each row, in any order
+        Numbers, or labels that are numbers between the same words (``day0``, ``E8.5``, ``3h``), durations or dates, which
+        become days, dates since the first. How labels were read is told to the logger ``chreode``.
     weights : the weight of each row; 1 if there are none
-    masses : total mass of each time, in increasing order of time: experiments subsample, so the number of cells is not
-        always the size of the population
+    masses : total mass of each time: a mapping or a Series from time to mass, or an array in increasing order of time
+        Experiments subsample, so the number of cells is not always the size of the population.
+
+    Series of times and weights are aligned with the rows of a DataFrame by their index.
     """
 
+    _handle: Handle
+    _source: Source
+
     def __init__(self, x: Any, time: Any, *, weights: Any = None, masses: Any = None) -> None:
-        points, times = arrays.matrix("x", x), arrays.labels("time", time)
-        given = None if weights is None else arrays.vector("weights", weights)
+        self._read(x, time, weights, masses, _names.rows(x), Source())
+
+    @classmethod
+    def from_anndata(
+        cls, data: Any, time: Any, *, obsm: str = "X_pca", weights: Any = None, masses: Any = None
+    ) -> Snapshots:
+        """Snapshots of the cells of an AnnData: coordinates ``obsm``, times and weights columns of ``obs`` or one a cell."""
+        return of(data, time, obsm, weights, masses)
+
+    def _read(self, x: Any, time: Any, weights: Any, masses: Any, cells: Any, source: Source) -> None:
+        if isinstance(time, str):
+            raise TypeError(f"time must be the time of each cell, got {time!r}; names of columns are for an AnnData")
+        x = _names.by_columns("x", x, source.coordinates)
+        names = _names.columns(x)
+        points = arrays.matrix("x", x)
+        times, clock = _times.numbers("time", _names.by_rows("time", time, cells), cells=cells, clock=source.clock)
+        given = None
+        if weights is not None:
+            weights = _names.by_rows("weights", weights, _names.rows(time) if cells is None else cells)
+            given = arrays.vector("weights", weights)
+            _times.refuse_missing("weights", given, cells)
         made = ffi.new("chreode_snapshots **")
         check(
             lib.chreode_snapshots_new(
@@ -42,15 +76,22 @@ class Snapshots:
                 made,
             )
         )
-        self._take(made[0], masses)
+        known = source.coordinates if names is None else tuple(names)
+        self._take(made[0], replace(source, coordinates=known, clock=clock, weighted=given is not None), masses)
 
     @classmethod
     def from_blocks(
         cls, blocks: Sequence[Any], times: Any, *, weights: Optional[Sequence[Any]] = None, masses: Any = None
     ) -> Snapshots:
         """Snapshots of one matrix a time; ``weights`` has, for each block, one weight a row or None."""
-        points = [arrays.matrix(f"blocks[{k}]", block) for k, block in enumerate(blocks)]
-        labels = arrays.vector("times", times, len(points))
+        names = _names.columns(blocks[0]) if len(blocks) else None
+        points = [
+            arrays.matrix(f"blocks[{k}]", _names.by_columns(f"blocks[{k}]", block, names))
+            for k, block in enumerate(blocks)
+        ]
+        labels, clock = _times.numbers("times", times)
+        if len(labels) != len(points):
+            raise InvalidArgumentError(f"times must have {len(points)} elements, one a block, got {len(labels)}")
         given = [None] * len(points) if weights is None else list(weights)
         if len(given) != len(points):
             raise InvalidArgumentError(f"weights must have {len(points)} elements, one a block, got {len(given)}")
@@ -62,19 +103,33 @@ class Snapshots:
         pointers = ffi.new("double *[]", [arrays.pointer("double", block) for block in each])
         made = ffi.new("chreode_snapshots **")
         check(lib.chreode_snapshots_from_blocks(views, arrays.pointer("double", labels), pointers, len(points), made))
-        return cls._own(made[0], masses)
+        coordinates = None if names is None else tuple(names)
+        weighted = any(block is not None for block in each)
+        return cls._own(made[0], Source(coordinates=coordinates, clock=clock, weighted=weighted), masses)
 
     @classmethod
-    def _own(cls, pointer: Any, masses: Any = None) -> Snapshots:
+    def _own(cls, pointer: Any, source: Source, masses: Any = None) -> Snapshots:
         snapshots = cls.__new__(cls)
-        snapshots._take(pointer, masses)
+        snapshots._take(pointer, source, masses)
         return snapshots
 
-    def _take(self, pointer: Any, masses: Any = None) -> None:
-        handle = Handle(pointer, lib.chreode_snapshots_free, "snapshots")
+    def _take(self, pointer: Any, source: Source, masses: Any) -> None:
+        self._keep(pointer)
+        self._source = source
         if masses is not None:
-            handle = Handle(_with_masses(handle, masses), lib.chreode_snapshots_free, "snapshots")
-        self._handle = handle
+            pointer, self._source = self._reweighed(masses)
+            self._keep(pointer)
+
+    def _reweighed(self, masses: Any) -> tuple[Any, Source]:
+        values = _masses.of(masses, self.times, self._source.clock)
+        made = ffi.new("chreode_snapshots **")
+        with self._handle as snapshots:
+            check(lib.chreode_snapshots_with_masses(snapshots, arrays.pointer("double", values), len(values), made))
+        pairs = tuple((float(time), float(mass)) for time, mass in zip(self.times, values))
+        return made[0], replace(self._source, masses=pairs)
+
+    def _keep(self, pointer: Any) -> None:
+        self._handle = handle = Handle(pointer, lib.chreode_snapshots_free, "snapshots")
         with handle as snapshots:
             count = number("size_t", lib.chreode_snapshots_time_count, snapshots)
             #: Number of coordinates.
@@ -96,9 +151,18 @@ class Snapshots:
     def __len__(self) -> int:
         return len(self.times)
 
+    @property
+    def coordinates(self) -> Optional[list[str]]:
+        """The names of the coordinates; None if they had none."""
+        return None if self._source.coordinates is None else list(self._source.coordinates)
+
     def __repr__(self) -> str:
         cells = ", ".join(f"{n} at {t:g}" for n, t in zip(self.counts, self.times))
         return f"<chreode.Snapshots: {self.dims} dimensions; cells: {cells}>"
+
+    def _repr_html_(self) -> str:
+        rows = [(f"{t:g}", n, f"{mass:g}") for t, n, mass in zip(self.times, self.counts, self.masses)]
+        return _html.table(f"chreode.Snapshots: {self.dims} dimensions", ("time", "cells", "mass"), rows)
 
     def _index(self, k: int) -> int:
         index = operator.index(k)
@@ -122,17 +186,41 @@ class Snapshots:
             check(lib.chreode_snapshots_weights(snapshots, k, arrays.pointer("double", weights), len(weights)))
         return weights
 
+    def sample(self, k: int, count: int, seed: int = 0) -> npt.NDArray[np.float32]:
+        """Draws ``count`` different cells of time number ``k``, count × d.
+
+        Each is drawn from those that are left with a chance in proportion to its weight. The same seed
+        draws the same cells. Simulate a branching population from them rather than from the first rows, which stand as the
+        experiment left them. After Efraimidis and Spirakis, Information Processing Letters, 2006.
+        """
+        points, weights = self.points(k), self.weights(k)
+        possible = int((weights > 0).sum())
+        if not 1 <= operator.index(count) <= possible:
+            raise InvalidArgumentError(
+                f"count must be 1 to {possible}, the cells of that time with a weight, got {count}"
+            )
+        if operator.index(seed) < 0:
+            raise InvalidArgumentError(f"seed must be at least 0, got {seed}")
+        # The raw words of Philox are the same in every version of numpy, which its distributions are not.
+        words = np.random.Philox(key=operator.index(seed)).random_raw(len(weights))
+        waiting = -np.log(((words >> np.uint64(11)) + 0.5) * 2.0**-53)
+        with np.errstate(divide="ignore"):
+            order = np.argsort(waiting / weights, kind="stable")
+        return points[order[:count]]
+
     def with_masses(self, masses: Any) -> Snapshots:
-        """The same snapshots with other total masses, one positive number a time."""
-        return Snapshots._own(_with_masses(self._handle, masses))
+        """The same snapshots with other total masses: a mapping from time to mass, or one positive number a time."""
+        return Snapshots._own(*self._reweighed(masses))
 
     def without(self, times: Any) -> Snapshots:
         """The snapshots without those at some times: what a held-out fit learns from."""
-        left_out = arrays.vector("times", times)
+        left_out, _ = _times.numbers("times", times, clock=self._source.clock)
         made = ffi.new("chreode_snapshots **")
         with self._handle as snapshots:
             check(lib.chreode_snapshots_without(snapshots, arrays.pointer("double", left_out), len(left_out), made))
-        return Snapshots._own(made[0])
+        masses = self._source.masses
+        kept = None if masses is None else tuple(pair for pair in masses if pair[0] not in left_out)
+        return Snapshots._own(made[0], replace(self._source, masses=kept))
 
     def close(self) -> None:
         """Frees the library's copy of the cells now."""
@@ -140,7 +228,7 @@ class Snapshots:
 
     def __reduce__(self) -> tuple[Any, ...]:
         blocks = [self.points(k) for k in range(len(self))]
-        return _restore, (blocks, self.times, [self.weights(k) for k in range(len(self))])
+        return _restore, (blocks, self.times, [self.weights(k) for k in range(len(self))], self._source)
 
     def __copy__(self) -> Snapshots:
         return self  # they never change
@@ -149,40 +237,72 @@ class Snapshots:
         return self
 
 
-def _with_masses(handle: Handle, masses: Any) -> Any:
-    given = arrays.vector("masses", masses)
-    made = ffi.new("chreode_snapshots **")
-    with handle as snapshots:
-        check(lib.chreode_snapshots_with_masses(snapshots, arrays.pointer("double", given), len(given), made))
-    return made[0]
+def _restore(blocks: Sequence[Any], times: Any, weights: Sequence[Any], source: Source) -> Snapshots:
+    snapshots = Snapshots.from_blocks(blocks, times, weights=weights)
+    snapshots._source = source
+    return snapshots
 
 
-def _restore(blocks: Sequence[Any], times: Any, weights: Sequence[Any]) -> Snapshots:
-    return Snapshots.from_blocks(blocks, times, weights=weights)
+def of(x: Any, time: Any, obsm: Optional[str], weights: Any, masses: Any, fitted: Optional[Source] = None) -> Snapshots:
+    """Snapshots of whatever a caller has: snapshots, an AnnData, or a matrix and its times.
 
-
-def of(x: Any, time: Any, obsm: Optional[str], weights: Any, masses: Any) -> Snapshots:
-    """Snapshots of whatever a caller has: snapshots, an AnnData, or a matrix and its times."""
+    What is not given is as it was in a fit, if there was one; ``False`` for weights or masses says that there are none.
+    """
     if isinstance(x, Snapshots):
         if time is not None or weights is not None or obsm is not None:
             raise TypeError("snapshots have their times and weights: give neither `time`, `weights` nor `obsm`")
-        return x if masses is None else x.with_masses(masses)
-    from . import _anndata
-
+        _refuse_other_coordinates(x, fitted)
+        return x if masses is None or masses is False else x.with_masses(masses)
+    source = Source() if fitted is None else fitted
+    known = replace(Source(), coordinates=source.coordinates, clock=source.clock)
+    cells = _names.rows(x)
+    if weights is None and source.weighted:
+        weights = _weights_of_the_fit(x, source)
+    if weights is False:
+        weights = None
     if _anndata.is_anndata(x):
+        obsm, time = obsm or source.obsm or "X_pca", source.time if time is None else time
+        known = replace(
+            known,
+            obsm=obsm,
+            time=time if isinstance(time, str) else None,
+            weights=weights if isinstance(weights, str) else None,
+        )
+        cells = _anndata.names(x)
         time, weights = _anndata.column(x, "time", time), _anndata.column(x, "weights", weights)
         x = _anndata.coordinates(x, obsm)
     elif obsm is not None:
         raise TypeError("`obsm` is for an AnnData")
-    return Snapshots(x, time, weights=weights, masses=masses)
+    snapshots = Snapshots.__new__(Snapshots)
+    snapshots._read(x, time, weights, None, cells, known)
+    if masses is None and source.masses is not None:
+        masses = _masses.remembered(source.masses, snapshots.times)
+    return snapshots if masses is None or masses is False else snapshots.with_masses(masses)
 
 
-def dataset(name: str, **options: Any) -> Snapshots:
+def _weights_of_the_fit(x: Any, source: Source) -> str:
+    if source.weights is None or not _anndata.is_anndata(x):
+        raise InvalidArgumentError(
+            "the model was fitted with weights: give those of these cells, or weights=False if each weighs 1"
+        )
+    return source.weights
+
+
+def _refuse_other_coordinates(snapshots: Snapshots, fitted: Optional[Source]) -> None:
+    wanted = None if fitted is None else fitted.coordinates
+    have = snapshots._source.coordinates
+    if wanted is not None and have is not None and have != wanted:
+        raise InvalidArgumentError(
+            f"the snapshots must have the coordinates {', '.join(wanted)}, got {', '.join(have)}"
+        )
+
+
+def dataset(name: str, **options: Unpack[DatasetOptions]) -> Snapshots:
     """Makes a built-in data set: ``gene-network``, ``gaussian-mixture`` or ``branching``.
 
     Its options are those that ``chreode.options(name)`` lists.
     """
     made = ffi.new("chreode_snapshots **")
-    with make(name, options) as handle:
+    with make(name, dict(options)) as handle:
         check(lib.chreode_snapshots_generate(handle, made))
-    return Snapshots._own(made[0])
+    return Snapshots._own(made[0], Source())

@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import json
-import warnings
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any, Optional
 
 import numpy as np
 import numpy.typing as npt
 
 from . import _arrays as arrays
-from ._errors import NotConvergedWarning
+from . import _html, _names
+from ._errors import NotConvergedWarning, warn, warn_of
 from ._ffi import ffi
 from ._library import Handle, check, lib, message, text
 from ._options import documented, make
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
+
+    from ._option_types import TransportOptions
 
 
 @dataclass(frozen=True)
@@ -42,22 +47,31 @@ class Plan:
 
     @property
     def plan(self) -> Any:
-        """The plan as a ``scipy.sparse`` matrix in compressed rows, or (sources, targets, masses) without scipy."""
+        """The plan as a ``scipy.sparse.csr_matrix``, or (sources, targets, masses) without scipy."""
         try:
             from scipy import sparse
         except ImportError:
             return self.sources, self.targets, self.masses
-        kind = getattr(sparse, "csr_array", sparse.csr_matrix)
-        return kind((self.masses, self.targets, self.row_offsets), shape=self.shape)
+        return sparse.csr_matrix((self.masses, self.targets, self.row_offsets), shape=self.shape)
 
     def __repr__(self) -> str:
         rows, cols = self.shape
         return f"<chreode.Plan: {rows} × {cols}, {len(self.masses)} entries, primal {self.report['primal']:.6g}>"
 
+    def _repr_html_(self) -> str:
+        rows, cols = self.shape
+        title = f"chreode.Plan: {rows} × {cols}, {len(self.masses)} entries"
+        return _html.table(title, (), [(key, value) for key, value in self.report.items()])
+
 
 @documented("transport")
 def transport(
-    source: Any, target: Any, *, source_weights: Any = None, target_weights: Any = None, **options: Any
+    source: Any,
+    target: Any,
+    *,
+    source_weights: Any = None,
+    target_weights: Any = None,
+    **options: Unpack[TransportOptions],
 ) -> Plan:
     """Solves a static transport problem between two clouds of points.
 
@@ -66,18 +80,20 @@ def transport(
 
     Parameters
     ----------
-    source, target : arrays, n × d and m × d, one row a point
-    source_weights, target_weights : one weight a row; 1 if there are none
+    source, target : arrays or DataFrames, n × d and m × d, one row a point
+        The coordinates of two DataFrames are matched by name.
+    source_weights, target_weights : one weight a row; 1 if there are none. A Series is aligned by its index
 
     Warns
     -----
     NotConvergedWarning : the solver stopped before its tolerance; the plan is returned all the same
     """
-    points, others = arrays.matrix("source", source), arrays.matrix("target", target)
-    given = None if source_weights is None else arrays.vector("source_weights", source_weights)
-    wanted = None if target_weights is None else arrays.vector("target_weights", target_weights)
+    points = arrays.matrix("source", source)
+    others = arrays.matrix("target", _names.by_columns("target", target, _names.columns(source)))
+    given = _weights("source_weights", source_weights, source)
+    wanted = _weights("target_weights", target_weights, target)
     made = ffi.new("chreode_plan **")
-    with make("transport", options) as handle:
+    with make("transport", dict(options)) as handle:
         status = lib.chreode_transport(
             arrays.view(points),
             arrays.pointer("double", given),
@@ -89,10 +105,16 @@ def transport(
             made,
         )
         if status == lib.CHREODE_ERROR_NOT_CONVERGED:
-            warnings.warn(message(), NotConvergedWarning, stacklevel=2)
+            warn(message(), NotConvergedWarning)
         else:
             check(status)
-    return _own(made[0])
+    plan = _own(made[0])
+    warn_of(plan.report)
+    return plan
+
+
+def _weights(name: str, weights: Any, points: Any) -> Optional[npt.NDArray[np.float64]]:
+    return None if weights is None else arrays.vector(name, _names.by_rows(name, weights, _names.rows(points)))
 
 
 def _own(pointer: Any) -> Plan:

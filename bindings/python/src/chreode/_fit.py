@@ -1,0 +1,135 @@
+"""Fits."""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING, Any, Optional
+
+import numpy as np
+
+from . import _anndata, _progress, _snapshots
+from ._dynamics import Dynamics, growth_key, velocity_key
+from ._errors import of_status, warn_of
+from ._ffi import ffi
+from ._library import lib, message
+from ._options import documented, make
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
+
+    from ._option_types import FitOptions
+
+_log = logging.getLogger("chreode")
+
+
+@documented("fit", "method")
+def fit(
+    x: Any,
+    time: Any = None,
+    method: Optional[str] = None,
+    *,
+    obsm: Optional[str] = None,
+    weights: Any = None,
+    masses: Any = None,
+    progress: _progress.Progress = None,
+    annotate: bool = True,
+    key_added: str = "chreode",
+    overwrite: bool = False,
+    **options: Unpack[FitOptions],
+) -> Dynamics:
+    """Learns the dynamics of a population from snapshots.
+
+    Parameters
+    ----------
+    x : array or DataFrame n × d with one row a cell, an AnnData, or :class:`Snapshots`
+        An AnnData's coordinates are ``x.obsm[obsm]``.
+    time : the time of each cell; for an AnnData also the name of a column of ``obs``
+        Numbers, or labels that are numbers between the same words (``day0``, ``E8.5``, ``3h``), durations or dates, which
+        become days, dates since the first. How labels were read is told to the logger ``chreode``.
+    method : a name of ``chreode.capabilities()["methods"]``; the library's default if there is none
+        ``coupling`` and ``bridge`` together make a method of their own.
+    obsm : the coordinates of an AnnData, ``"X_pca"`` unless another key is given
+    weights : the weight of each cell; for an AnnData also the name of a column of ``obs``
+        Series of times and weights are aligned with an AnnData or a DataFrame by their index.
+    masses : total mass of each time, where it is not the number of cells
+        A mapping or a Series from time to mass, or an array in increasing order of time.
+    progress : True for a bar (tqdm's, if it is installed), or a function
+        It is called as ``progress(stage, done, total, loss)`` at most twenty times a second, on the calling thread, and ends
+        the fit by returning something true. What it raises comes back from ``fit``.
+    annotate : write each cell's velocity and growth to ``obsm["chreode_velocity"]`` and ``obs["chreode_growth"]`` of an AnnData
+    key_added : what those names begin with instead of ``"chreode"``
+    overwrite : replace such columns; otherwise they are an error before anything is learned
+
+    Returns
+    -------
+    Dynamics
+
+    Raises
+    ------
+    CancelledError, NonFiniteError, KeyboardInterrupt, or what ``progress`` or writing to the AnnData raised
+        The error's ``model`` is what was learned so far, None if training had not begun.
+    """
+    function, close = _progress.reporter(progress)
+    annotate = annotate and _anndata.is_anndata(x)
+    if annotate:
+        _anndata.refuse_unwritable(x, [velocity_key(key_added)], [growth_key(key_added)], overwrite)
+    snapshots = _snapshots.of(x, time, obsm, weights, masses)
+    _log.info("fit to %r", snapshots)
+    failures: list[BaseException] = []
+
+    # Called even if nobody asked to be told: here Python looks for signals, so that an interrupt ends the fit.
+    def tell(now: Any, _: Any) -> int:
+        if function is None:
+            return 0
+        loss = None if np.isnan(now.loss) else now.loss
+        return 1 if function(ffi.string(now.stage).decode(), now.done, now.total, loss) else 0
+
+    # Whatever leaves `tell`, be it raised before its first line, cancels the fit and is kept.
+    def keep(kind: Any, error: BaseException, trace: Any) -> None:
+        failures.append(error.with_traceback(trace))
+
+    callback = ffi.callback("chreode_progress_fn", tell, error=1, onerror=keep)
+    made = ffi.new("chreode_model **")
+    failure: Optional[BaseException] = None
+    try:
+        with make("fit", {"method": method, **dict(options)}) as choice, snapshots._handle as cells:
+            status = lib.chreode_fit(cells, choice, callback, ffi.NULL, made)
+            if status != lib.CHREODE_OK:
+                failure = of_status(status, message())
+    except BaseException as error:  # an interrupt just before or after the call must not lose the model
+        failure = error
+    if failures:
+        failure = failures[0]
+    model = Dynamics._own(made[0]) if made[0] != ffi.NULL else None
+    close()
+    if model is not None:
+        snapshots._source.write(model)
+    if failure is not None:
+        raise _with_model(failure, model)
+    assert model is not None
+    try:
+        _tell(model)
+        if annotate:
+            model.annotate(x, time, obsm=obsm, key_added=key_added, overwrite=overwrite)
+    except BaseException as error:
+        _with_model(error, model)
+        raise
+    return model
+
+
+def _with_model(error: BaseException, model: Optional[Dynamics]) -> BaseException:
+    """An error that hands over what was learned."""
+    try:
+        error.model = model  # type: ignore[attr-defined]
+    except AttributeError:  # an exception of the callback's with slots
+        pass
+    return error
+
+
+def _tell(model: Dynamics) -> None:
+    """Tells the logger what the fit chose, and warns of what the library warns of."""
+    report = model.report or {}
+    chosen = {key: value for key, value in report.items() if isinstance(value, (int, float))}
+    told = {"method": model.info["method"], **chosen, "pairs": report.get("pairs")}
+    _log.info("fitted: %s", ", ".join(f"{key} {value}" for key, value in told.items()))
+    warn_of(model.report)

@@ -1,0 +1,109 @@
+"""Options as type checkers see them. Made by tools/option_types.py from the library's list."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Literal, Optional, SupportsFloat, SupportsIndex, TypedDict, Union
+
+import numpy as np
+import numpy.typing as npt
+
+Real = Optional[SupportsFloat]
+Integer = Optional[SupportsIndex]
+Widths = Union[str, Sequence[int], "npt.NDArray[np.integer[Any]]", None]
+Switch = Optional[bool]
+
+
+class FitOptions(TypedDict, total=False):
+    coupling: Optional[Literal["exact-ot", "entropic-ot", "unbalanced-ot", "semi-relaxed-ot", "wfr"]]
+    bridge: Optional[Literal["straight", "straight-log-linear", "brownian", "travelling-dirac", "poisson-brownian"]]
+    delta: Real
+    sigma: Real
+    branching_rate: Real
+    penalty: Real
+    chunk_size: Integer
+    epochs: Integer
+    batch_size: Integer
+    seed: Integer
+    hidden: Widths
+    growth_hidden: Widths
+    score_hidden: Widths
+    activation: Optional[Literal["leaky-relu", "relu", "tanh", "silu", "softplus"]]
+    learning_rate: Real
+    final_learning_rate: Real
+    ema: Real
+    clip: Real
+    interval_weighting: Optional[Literal["uniform", "mass"]]
+    scheme: Optional[Literal["euler", "rk4"]]
+    rollout_steps: Integer
+    mass_weight: Real
+    local_mass_weight: Real
+    energy_weight: Real
+    residual_weight: Real
+    initial_density_weight: Real
+    growth_price: Optional[Literal["quadratic", "branching", "power"]]
+    growth_cap: Real
+    plan_epsilon: Real
+    probes: Integer
+    resample_below: Real
+    pretraining_epochs: Integer
+    score_epochs: Integer
+    final_sigma: Real
+    device: Optional[str]
+    threads: Integer
+
+
+class SimulateOptions(TypedDict, total=False):
+    step: Real
+    solver: Optional[Literal["dormand-prince", "runge-kutta-4", "euler"]]
+    relative_tolerance: Real
+    absolute_tolerance: Real
+    max_steps: Integer
+    turnover: Real
+    motion: Optional[Literal["diffusion", "flow"]]
+    max_population: Integer
+    device: Optional[str]
+    threads: Integer
+    resample_below: Real
+
+
+class EvaluateOptions(TypedDict, total=False):
+    mode: Optional[Literal["ode", "sde", "branching"]]
+    step: Real
+    seed: Integer
+    solver: Optional[Literal["dormand-prince", "runge-kutta-4", "euler"]]
+    relative_tolerance: Real
+    absolute_tolerance: Real
+    max_steps: Integer
+    turnover: Real
+    motion: Optional[Literal["diffusion", "flow"]]
+    max_population: Integer
+    device: Optional[str]
+    threads: Integer
+    runs: Integer
+    delta: Real
+
+
+class TransportOptions(TypedDict, total=False):
+    cost: Optional[Literal["wfr", "euclidean", "half-sqeuclidean"]]
+    delta: Real
+    epsilon: Real
+    penalty: Real
+    source_penalty: Real
+    target_penalty: Real
+    normalise: Switch
+    tolerance: Real
+    max_iterations: Integer
+    device: Optional[str]
+    threads: Integer
+
+
+class DatasetOptions(TypedDict, total=False):
+    cells_per_state: Integer
+    seed: Integer
+    dims: Integer
+    cells: Integer
+    fates: Integer
+    time_points: Integer
+    growth: Real
+    spread: Real
