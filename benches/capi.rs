@@ -11,8 +11,9 @@ use chreode::capi::status::chreode_status::CHREODE_OK;
 use chreode::datasets::BranchingTree;
 use chreode::exec::progress::silent;
 use chreode::exec::threads::Threads;
-use chreode::fields::{Dynamics, FieldValues, Fields, Scratch};
+use chreode::fields::{FieldValues, Fields, Scratch};
 use chreode::method::{FitOptions, Method, fit};
+use chreode::model::Dynamics;
 use chreode::simulate::BLOCK;
 use rayon::prelude::*;
 

@@ -8,7 +8,8 @@ use std::io::{BufRead, Write, stdin, stdout};
 use std::time::Instant;
 
 use chreode::exec::threads::Threads;
-use chreode::fields::{Dynamics, FieldValues, Fields, Scratch};
+use chreode::fields::{FieldValues, Fields, Scratch};
+use chreode::model::Dynamics;
 use chreode::simulate::BLOCK;
 use rayon::prelude::*;
 

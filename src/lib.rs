@@ -66,8 +66,9 @@ pub mod transport;
 pub mod units;
 
 pub use error::{Error, Result};
-pub use fields::{Dynamics, Fields};
+pub use fields::Fields;
 pub use method::{FitOptions, Method, fit};
+pub use model::Dynamics;
 pub use scales::Scales;
 pub use snapshots::Snapshots;
 

@@ -39,12 +39,7 @@ fn room(path: &Path) -> String {
 
 /// The rooms that a file imports from: `crate::room` or `chreode::room`, in a list or alone, tests and comments left out.
 fn imports(text: &str, rooms: &BTreeSet<String>) -> BTreeSet<String> {
-    let code = text.split("#[cfg(test)]\nmod tests").next().unwrap();
-    let code: String = code
-        .lines()
-        .filter(|line| !line.trim_start().starts_with("//"))
-        .map(|line| format!("{line}\n"))
-        .collect();
+    let code = code(text);
     let mut found = BTreeSet::new();
     for start in ["crate::", "chreode::"] {
         for (at, _) in code.match_indices(start) {
@@ -61,6 +56,39 @@ fn imports(text: &str, rooms: &BTreeSet<String>) -> BTreeSet<String> {
         }
     }
     found
+}
+
+/// A file's code: no tests, no comments.
+fn code(text: &str) -> String {
+    let before_tests = text.split("#[cfg(test)]\nmod tests").next().unwrap();
+    before_tests
+        .lines()
+        .filter(|line| !line.trim_start().starts_with("//"))
+        .map(|line| format!("{line}\n"))
+        .collect()
+}
+
+/// Numbers are the same on every platform: what the system's mathematical library computes differs between them in the last
+/// bit. The command's pages may differ so.
+#[test]
+fn transcendental_functions_are_those_of_libm() {
+    let mut found = vec![];
+    files(Path::new("src"), &mut found);
+    let mut wrong = vec![];
+    for path in found.iter().filter(|path| room(path) != "bin" && !path.ends_with("tests.rs")) {
+        for (number, line) in code(&fs::read_to_string(path).unwrap()).lines().enumerate() {
+            let functions = [
+                "exp", "exp2", "exp_m1", "ln", "ln_1p", "log10", "log2", "powf", "cbrt", "sin", "cos", "tan",
+            ];
+            let more = ["sin_cos", "asin", "acos", "atan", "atan2", "sinh", "cosh", "tanh", "asinh", "hypot"];
+            for function in functions.iter().chain(&more) {
+                if line.contains(&format!(".{function}(")) {
+                    wrong.push(format!("{}: {function} in code line {number}", path.display()));
+                }
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
 #[test]

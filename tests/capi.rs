@@ -18,7 +18,8 @@ use chreode::capi::snapshots::*;
 use chreode::capi::status::chreode_status::*;
 use chreode::capi::status::*;
 use chreode::capi::transport::*;
-use chreode::fields::{Dynamics, FieldValues, Fields, Scratch};
+use chreode::fields::{FieldValues, Fields, Scratch};
+use chreode::model::Dynamics;
 use proptest::prelude::*;
 
 fn message() -> String {

@@ -11,8 +11,9 @@ use chreode::evaluate::mass::growth_correlation;
 use chreode::evaluate::{Evaluation, EvaluationOptions, Mode, evaluate};
 use chreode::exec::progress::{Progress, Stage, silent};
 use chreode::exec::stop::Stop;
-use chreode::fields::{Dynamics, FieldValues, Fields, Scratch};
+use chreode::fields::{FieldValues, Fields, Scratch};
 use chreode::method::{BridgeKind, CouplingKind, FitOptions, Method, Recipe, fit};
+use chreode::model::Dynamics;
 use chreode::simulate::{branching, ode};
 use chreode::snapshots::{MatrixView, Snapshots};
 

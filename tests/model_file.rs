@@ -3,8 +3,9 @@
 use chreode::Error;
 use chreode::datasets::GeneNetwork;
 use chreode::exec::progress::silent;
-use chreode::fields::{Dynamics, FieldValues, Fields, Scratch};
+use chreode::fields::{FieldValues, Fields, Scratch};
 use chreode::method::{FitOptions, Method, fit};
+use chreode::model::Dynamics;
 use proptest::prelude::*;
 use safetensors::tensor::{Dtype, TensorView};
 use serde_json::{Value, json};

@@ -2,7 +2,8 @@
 
 use serde_json::{Map, Value, json};
 
-use crate::fields::{Dynamics, Fields};
+use crate::fields::Fields;
+use crate::model::Dynamics;
 use crate::transport::Report;
 
 pub(super) fn of_model(model: &Dynamics) -> Value {

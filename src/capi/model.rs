@@ -10,8 +10,9 @@ use super::pointers::{
 use super::status::{Failure, chreode_status, guard, guard_free};
 use super::workers::Workers;
 use crate::error::Error;
-use crate::fields::{Dynamics, Fields};
+use crate::fields::Fields;
 use crate::method::FitReport;
+use crate::model::Dynamics;
 
 /// Learned dynamics: velocity, growth rate and score drift of a population.
 pub struct chreode_model {

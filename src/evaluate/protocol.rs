@@ -3,7 +3,7 @@
 use super::{Evaluation, EvaluationOptions, Mode, evaluate};
 use crate::error::Result;
 use crate::exec::stop::Stop;
-use crate::fields::Dynamics;
+use crate::model::Dynamics;
 use crate::simulate::simulation::{Process, Simulation};
 use crate::snapshots::Snapshots;
 

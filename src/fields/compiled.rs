@@ -1,10 +1,12 @@
 //! Networks as fields: the one description from which the CPU and the devices evaluate them.
 
-use super::{Diffusion, Drift, FieldValues, GrowthLaw, Score, Scratch};
+use super::{Diffusion, FieldValues, GrowthLaw, Scratch};
+use crate::error::{Error, Result};
 use crate::nn::Mlp;
 use crate::units::Scaling;
 
 /// What the output of a network of (t, x) is, in network units: see [`Scaling`].
+/// Their order here is that of a model file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Role {
     /// The velocity v: d outputs.
@@ -21,6 +23,10 @@ pub(crate) enum Role {
 }
 
 impl Role {
+    /// All roles.
+    pub(crate) const ALL: [Self; 5] =
+        [Role::Velocity, Role::Potential, Role::Growth, Role::Score, Role::LogDensity];
+
     /// The name in a model file.
     pub(crate) fn name(self) -> &'static str {
         match self {
@@ -63,31 +69,62 @@ pub struct Compiled {
     pub(crate) scaling: Scaling,
     /// σ(t).
     pub(crate) diffusion: Diffusion,
-    /// At most one of each role; in the order of the model file.
+    /// At most one of each role, in the order of the roles, which is that of the model file.
     pub(crate) networks: Vec<Network>,
     /// g as a function of λ, where there is a potential.
     pub(crate) law: Option<GrowthLaw>,
 }
 
 impl Compiled {
-    pub(super) fn new(
+    /// Fields of these networks, in any order.
+    ///
+    /// # Errors
+    /// [`Error::InvalidData`] if the networks do not go together or have other widths than their roles ask for.
+    pub(crate) fn new(
         scaling: Scaling,
         diffusion: Diffusion,
-        drift: Drift,
-        growth: Option<Mlp>,
-        score: Option<Score>,
-    ) -> Self {
-        let (drift, law) = match drift {
-            Drift::Velocity(mlp) => (Network { role: Role::Velocity, mlp }, None),
-            Drift::Potential { network, law } => (Network { role: Role::Potential, mlp: network }, Some(law)),
-        };
-        let growth = growth.map(|mlp| Network { role: Role::Growth, mlp });
-        let score = score.map(|score| match score {
-            Score::Drift(mlp) => Network { role: Role::Score, mlp },
-            Score::LogDensity(mlp) => Network { role: Role::LogDensity, mlp },
-        });
-        let networks = [Some(drift), growth, score].into_iter().flatten().collect();
-        Self { scaling, diffusion, networks, law }
+        mut networks: Vec<Network>,
+        law: Option<GrowthLaw>,
+    ) -> Result<Self> {
+        networks.sort_by_key(|network| network.role as u8);
+        let compiled = Self { scaling, diffusion, networks, law };
+        compiled.check().map(|()| compiled)
+    }
+
+    fn check(&self) -> Result<()> {
+        let refused = |what: &str| Err(Error::InvalidData(what.into()));
+        let has = |role: Role| self.network(role).is_some();
+        if self.networks.windows(2).any(|pair| pair[0].role == pair[1].role) {
+            return refused("there are two networks of one role");
+        }
+        match (has(Role::Velocity), has(Role::Potential)) {
+            (true, true) => return refused("there is both a velocity and a potential network"),
+            (false, false) => return refused("there is neither a velocity nor a potential network"),
+            (_, potential) if potential != self.law.is_some() => {
+                return refused("a potential and the law of its growth come together");
+            }
+            _ => {}
+        }
+        if has(Role::Potential) && has(Role::Growth) {
+            return refused("a potential gives the growth rate; there is a second one");
+        }
+        if has(Role::Score) && has(Role::LogDensity) {
+            return refused("there is both a score and a log_density network");
+        }
+        let dims = self.dims();
+        for Network { role, mlp } in &self.networks {
+            let (shape, outputs) = (mlp.architecture(), role.outputs(dims));
+            if shape.inputs != dims + 1 || shape.outputs != outputs {
+                return Err(Error::InvalidData(format!(
+                    "the {} network takes {} numbers to {}; for {dims} dimensions it must take {} to {outputs}",
+                    role.name(),
+                    shape.inputs,
+                    shape.outputs,
+                    dims + 1
+                )));
+            }
+        }
+        Ok(())
     }
 
     /// The dimension d of the space.
@@ -96,29 +133,47 @@ impl Compiled {
     }
 
     /// The network of a role.
-    pub(super) fn network(&self, role: Role) -> Option<&Mlp> {
+    fn network(&self, role: Role) -> Option<&Mlp> {
         self.networks.iter().find(|network| network.role == role).map(|network| &network.mlp)
     }
 
-    pub(super) fn has_growth(&self) -> bool {
+    pub(crate) fn has_growth(&self) -> bool {
         self.network(Role::Growth).is_some() || self.law.is_some()
     }
 
-    pub(super) fn has_score(&self) -> bool {
+    pub(crate) fn has_score(&self) -> bool {
         self.network(Role::Score).or(self.network(Role::LogDensity)).is_some()
     }
 
-    /// The network whose value, times the factor, is Waddington's landscape at time `time`.
-    pub(super) fn landscape(&self, time: f64) -> Option<(&Mlp, f64)> {
+    /// The network whose value, times a factor at each time, is Waddington's landscape.
+    fn landscape(&self) -> Option<&Network> {
+        self.networks.iter().find(|network| network.role.is_differentiated())
+    }
+
+    pub(crate) fn has_landscape(&self) -> bool {
+        self.landscape().is_some()
+    }
+
+    /// Writes the landscape, or zeros where there is none: −λ of a potential, −(σ²/2) ln p of a density.
+    pub(crate) fn write_landscape(
+        &self,
+        time: f64,
+        points: &[f32],
+        values: &mut [f32],
+        scratch: &mut Scratch,
+    ) {
+        let Some(Network { role, mlp }) = self.landscape() else { return values.fill(0.0) };
         let &Scaling { length, duration, .. } = &self.scaling;
-        let potential = || self.network(Role::Potential).map(|mlp| (mlp, -(length * length / duration)));
-        let density =
-            || self.network(Role::LogDensity).map(|mlp| (mlp, -(0.5 * self.diffusion.at(time).powi(2))));
-        potential().or_else(density)
+        let unit = match role {
+            Role::Potential => -(length * length / duration),
+            _ => -(0.5 * self.diffusion.at(time).powi(2)),
+        };
+        let input = self.network_input(time, points, &mut scratch.input);
+        apply(mlp, input, unit, values, &mut scratch.layers);
     }
 
     /// As [`Fields::evaluate`](super::Fields::evaluate).
-    pub(super) fn evaluate(&self, time: f64, points: &[f32], values: FieldValues<'_>, scratch: &mut Scratch) {
+    pub(crate) fn evaluate(&self, time: f64, points: &[f32], values: FieldValues<'_>, scratch: &mut Scratch) {
         let FieldValues { mut velocity, mut growth, score_drift } = values;
         let Scratch { input, layers, values: scalars, gradient, score_drift: own_score_drift } = scratch;
         let input = self.network_input(time, points, input);
@@ -183,7 +238,7 @@ impl Compiled {
     }
 
     /// The rows (t, x) of `points`, in network units.
-    pub(super) fn network_input<'a>(&self, time: f64, points: &[f32], input: &'a mut Vec<f32>) -> &'a [f32] {
+    fn network_input<'a>(&self, time: f64, points: &[f32], input: &'a mut Vec<f32>) -> &'a [f32] {
         let dims = self.dims();
         input.resize(points.len() / dims * (dims + 1), 0.0);
         for (point, row) in points.chunks_exact(dims).zip(input.chunks_exact_mut(dims + 1)) {
@@ -194,7 +249,7 @@ impl Compiled {
 }
 
 /// Writes a network's outputs at the rows of `input`, times their unit.
-pub(super) fn apply(network: &Mlp, input: &[f32], unit: f64, values: &mut [f32], layers: &mut Vec<f32>) {
+fn apply(network: &Mlp, input: &[f32], unit: f64, values: &mut [f32], layers: &mut Vec<f32>) {
     network.forward(input.len() / network.architecture().inputs, input, values, layers);
     let unit = unit as f32;
     values.iter_mut().for_each(|value| *value *= unit);

@@ -4,7 +4,6 @@
 //! | --- | --- |
 //! | this one | [`Fields`], the trait that simulation and evaluation know |
 //! | `closed_form` | fields given as functions |
-//! | `learned` | fields that were learned: networks, and what they were made with |
 //! | `compiled` | networks as fields: what the CPU and the devices evaluate |
 //! | `diffusion` | σ as a function of time |
 //! | `growth_law` | the growth rate as a function of a potential |
@@ -13,15 +12,12 @@ mod closed_form;
 mod compiled;
 mod diffusion;
 mod growth_law;
-mod learned;
 
 pub use closed_form::{ClosedForm, ScalarField, VectorField};
 pub use compiled::Compiled;
 pub(crate) use compiled::{Network, Role};
 pub use diffusion::Diffusion;
 pub use growth_law::GrowthLaw;
-pub use learned::Dynamics;
-pub(crate) use learned::{Drift, Score};
 
 /// Which fields to evaluate at a block of points, and where to put them: an absent field is not computed.
 #[derive(Debug, Default)]
@@ -53,7 +49,7 @@ pub struct Scratch {
 /// diffusion:         dX = (v + s) dt + σ(t) dW,   d ln w = g dt
 /// ```
 ///
-/// Implemented by the learned [`Dynamics`] and by [`ClosedForm`] fields given as functions.
+/// Implemented by the learned [`Dynamics`](crate::Dynamics) and by [`ClosedForm`] fields given as functions.
 pub trait Fields: Sync {
     /// The dimension d of the space.
     fn dims(&self) -> usize;

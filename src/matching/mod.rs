@@ -12,19 +12,10 @@ use crate::bridge::{Bridge, Facts};
 use crate::error::Result;
 use crate::exec::progress::{Reporter, Stage};
 use crate::exec::threads::Threads;
-use crate::fields::Role;
-use crate::nn::Mlp;
+use crate::fields::{Network, Role};
 use crate::snapshots::Snapshots;
 use crate::train::{Descended, Descent, Keep, TrainingOptions};
 use crate::units::Scaling;
-
-/// The networks that regression on bridges trains.
-#[derive(Debug)]
-pub(crate) struct Matched {
-    pub(crate) velocity: Mlp,
-    pub(crate) growth: Option<Mlp>,
-    pub(crate) score: Option<Mlp>,
-}
 
 /// Trains the networks of the fields that a bridge has.
 #[allow(clippy::too_many_arguments)] // the parts of a fit, each of one kind
@@ -37,7 +28,7 @@ pub(crate) fn train(
     seed: u64,
     threads: &Threads,
     reporter: &mut Reporter<'_, '_>,
-) -> Result<(Matched, Descended)> {
+) -> Result<(Vec<Network>, Descended)> {
     let source = Source {
         snapshots,
         intervals,
@@ -62,9 +53,6 @@ pub(crate) fn train(
         keep: Keep::Average(options.ema),
     };
     let descended = descent.run(&mut networks, &mut regression, threads, reporter);
-    let mut networks = networks.into_iter();
-    let mut next = |there: bool| if there { networks.next() } else { None };
-    let velocity = next(true).expect("every bridge has a velocity");
-    let matched = Matched { velocity, growth: next(facts.grows), score: next(facts.noise.is_some()) };
-    Ok((matched, descended))
+    let networks = roles.into_iter().zip(networks).map(|(role, mlp)| Network { role, mlp });
+    Ok((networks.collect(), descended))
 }

@@ -9,8 +9,8 @@ use crate::device::Opened;
 use crate::error::{Error, Result};
 use crate::exec::progress::{ProgressFn, Reporter};
 use crate::exec::threads::Threads;
-use crate::fields::{Drift, Dynamics, Score};
-use crate::model::ModelInfo;
+use crate::fields::{FieldValues, Fields, Scratch};
+use crate::model::{Dynamics, ModelInfo};
 use crate::snapshots::Snapshots;
 use crate::transport::sinkhorn;
 use crate::units::Scaling;
@@ -92,13 +92,7 @@ pub fn fit(snapshots: &Snapshots, options: &FitOptions, progress: &mut ProgressF
             )?;
             report.losses = descended.losses;
             report.training_seconds = started.elapsed().as_secs_f64();
-            Learned {
-                drift: Drift::Velocity(networks.velocity),
-                growth: networks.growth,
-                score: networks.score.map(Score::Drift),
-                sigma: bridge.sigma(snapshots.times()[0]),
-                stopped: descended.stopped,
-            }
+            (networks, None, bridge.sigma(snapshots.times()[0]), descended.stopped)
         }
         Learning::Rollout(kind) => {
             let started = Instant::now();
@@ -117,15 +111,14 @@ pub fn fit(snapshots: &Snapshots, options: &FitOptions, progress: &mut ProgressF
             report.losses = rolled.descended.losses;
             report.rollout = Some(rolled.report);
             report.training_seconds = started.elapsed().as_secs_f64();
-            let fields = rolled.fields;
-            let (drift, growth, score) = (fields.drift, fields.growth, fields.score);
-            Learned { drift, growth, score, sigma: scales.sigma, stopped: rolled.descended.stopped }
+            (rolled.networks, rolled.law, scales.sigma, rolled.descended.stopped)
         }
     };
+    let (networks, law, sigma, stopped) = learned;
     report.final_sigma = options.rollout.final_sigma.filter(|_| options.recipe.takes("final_sigma"));
     let info = ModelInfo {
         method: options.recipe.name.into(),
-        sigma: learned.sigma,
+        sigma,
         final_sigma: report.final_sigma,
         delta: resolved.length(),
         times: snapshots.times().to_vec(),
@@ -135,18 +128,29 @@ pub fn fit(snapshots: &Snapshots, options: &FitOptions, progress: &mut ProgressF
         masses: None,
         attributes: Default::default(),
     };
-    let dynamics = Dynamics::new(info, scaling, learned.drift, learned.growth, learned.score)?;
-    Ok(Fit { dynamics, report, stopped: learned.stopped })
+    let dynamics = Dynamics::new(info, scaling, networks, law)?;
+    if let Some(rate) = report.branching_rate.filter(|_| dynamics.has_growth()) {
+        report.growth_over_branching_rate = Some(threads.run(|| fastest_growth(&dynamics, snapshots)) / rate);
+    }
+    Ok(Fit { dynamics, report, stopped })
 }
 
-/// What either way of learning ends with.
-struct Learned {
-    drift: Drift,
-    growth: Option<crate::nn::Mlp>,
-    score: Option<Score>,
-    sigma: f64,
-    stopped: Option<Error>,
+/// The largest |g| over the cells at their own times.
+fn fastest_growth(dynamics: &Dynamics, snapshots: &Snapshots) -> f64 {
+    let (mut fastest, mut growth, mut scratch) = (0.0f32, vec![], Scratch::default());
+    for (k, &time) in snapshots.times().iter().enumerate() {
+        for points in snapshots.points(k).chunks(FIELD_ROWS * snapshots.dims()) {
+            growth.resize(points.len() / snapshots.dims(), 0.0);
+            let values = FieldValues { growth: Some(&mut growth), ..Default::default() };
+            dynamics.evaluate(time, points, values, &mut scratch);
+            fastest = growth.iter().fold(fastest, |most, g| most.max(g.abs()));
+        }
+    }
+    f64::from(fastest)
 }
+
+/// Rows of a block of field evaluations.
+const FIELD_ROWS: usize = 4096;
 
 /// Opens the device of a fit's couplings before anything is computed, to be kept while they are.
 fn open_device(snapshots: &Snapshots, options: &FitOptions) -> Result<Opened> {

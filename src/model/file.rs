@@ -11,10 +11,10 @@ use std::path::Path;
 use safetensors::tensor::{Dtype, SafeTensors, TensorView, serialize};
 use serde_json::{Value, json};
 
-use super::ModelInfo;
+use super::{Dynamics, ModelInfo};
 use crate::error::{Error, Result};
 use crate::exec::files::write_atomically;
-use crate::fields::{Drift, Dynamics, GrowthLaw, Network, Role, Score};
+use crate::fields::{GrowthLaw, Network, Role};
 use crate::nn::{Activation, Architecture, Mlp};
 use crate::units::Scaling;
 
@@ -160,18 +160,13 @@ impl Dynamics {
             let Some(shape) = shapes.find(name) else { return Ok(None) };
             read_network(&tensors, name, inputs, &Metadata(shape)).map(Some)
         };
-        let drift = match (network("velocity")?, network("potential")?) {
-            (Some(velocity), None) => Drift::Velocity(velocity),
-            (None, Some(network)) => Drift::Potential { network, law: read_law(&fields)? },
-            (None, None) => return Err(bad("it has neither a velocity nor a potential network".into())),
-            (Some(_), Some(_)) => return Err(bad("it has both a velocity and a potential network".into())),
-        };
-        let score = match (network("score")?, network("log_density")?) {
-            (score, None) => score.map(Score::Drift),
-            (None, log_density) => log_density.map(Score::LogDensity),
-            (Some(_), Some(_)) => return Err(bad("it has both a score and a log_density network".into())),
-        };
-        Dynamics::new(info, scaling, drift, network("growth")?, score).map_err(|e| bad(e.to_string()))
+        let mut networks = vec![];
+        for role in Role::ALL {
+            networks.extend(network(role.name())?.map(|mlp| Network { role, mlp }));
+        }
+        let has_potential = networks.iter().any(|network| network.role == Role::Potential);
+        let law = has_potential.then(|| read_law(&fields)).transpose()?;
+        Dynamics::new(info, scaling, networks, law).map_err(|e| bad(e.to_string()))
     }
 
     /// Writes the model to a file, which is whole or not there.

@@ -2,8 +2,9 @@
 
 use std::collections::BTreeMap;
 
+use super::Dynamics;
 use crate::error::{Error, Result, positive};
-use crate::fields::{Diffusion, Dynamics, Fields};
+use crate::fields::{Diffusion, Fields};
 
 /// What a model was made with; kept in its file.
 #[derive(Debug, Clone, PartialEq)]

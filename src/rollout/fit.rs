@@ -2,7 +2,7 @@
 
 use rayon::prelude::*;
 
-use super::equations::{Equations, EquationsKind, Facts, LearnedFields, Setting};
+use super::equations::{Equations, EquationsKind, Facts, Setting};
 use super::mixture::Mixture;
 use super::path::{Cloud, Grid, InitialDraws, PathWeights, Paths, Stepping};
 use super::report::{RolloutReport, Term};
@@ -15,7 +15,7 @@ use crate::error::{Result, fits_in_memory};
 use crate::exec::progress::{Reporter, Stage};
 use crate::exec::rng::{Purpose, stream};
 use crate::exec::threads::Threads;
-use crate::fields::Role;
+use crate::fields::{GrowthLaw, Network, Role};
 use crate::nn::Mlp;
 use crate::scales::Scales;
 use crate::snapshots::Snapshots;
@@ -30,7 +30,9 @@ const FRESH_PATHS: usize = 50;
 /// What a rollout ends with.
 #[derive(Debug)]
 pub(crate) struct RolledOut {
-    pub(crate) fields: LearnedFields,
+    pub(crate) networks: Vec<Network>,
+    /// How growth follows from the potential, where there is one.
+    pub(crate) law: Option<GrowthLaw>,
     pub(crate) report: RolloutReport,
     /// The main stage's losses, and why the fit ended early, if it did; the networks are then those of the best step before.
     pub(crate) descended: Descended,
@@ -90,8 +92,10 @@ pub(crate) fn train(
             _ => {}
         }
     }
-    let fields = run.equations.fields(networks, density);
-    Ok(RolledOut { fields, report, descended: Descended { losses, stopped } })
+    let own = run.facts.networks.iter().zip(networks).map(|(&role, mlp)| Network { role, mlp });
+    let density = density.map(|mlp| Network { role: Role::LogDensity, mlp });
+    let networks = own.chain(density).collect();
+    Ok(RolledOut { networks, law: run.equations.law(), report, descended: Descended { losses, stopped } })
 }
 
 /// A number of its own for the rollout of every step of every stage.

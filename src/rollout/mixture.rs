@@ -45,7 +45,7 @@ impl Mixture {
                 let mut rng = stream(seed, Purpose::Initialisation, 1 << 32, count as u64 * STARTS + start);
                 let (mixture, likelihood) = Self::maximise(&points, &weights, dims, count, &mut rng);
                 let parameters = count * (dims * (dims + 3) / 2 + 1) - 1;
-                let criterion = parameters as f64 * (n as f64).ln() - 2.0 * n as f64 * likelihood;
+                let criterion = parameters as f64 * libm::log(n as f64) - 2.0 * n as f64 * likelihood;
                 if best.as_ref().is_none_or(|(least, _)| criterion < *least) {
                     best = Some((criterion, mixture));
                 }
@@ -86,7 +86,7 @@ impl Mixture {
                 points.chunks_exact(dims).zip(weights).zip(responsibilities.chunks_exact_mut(count))
             {
                 let log = mixture.log_terms(x, row);
-                row.iter_mut().for_each(|r| *r = (*r - log).exp());
+                row.iter_mut().for_each(|r| *r = libm::exp(*r - log));
                 likelihood += w * log;
             }
             for (k, component) in mixture.components.iter_mut().enumerate() {
@@ -120,14 +120,14 @@ impl Mixture {
                 let inner: f64 = row.iter().zip(&solved).map(|(l, z): (&f64, &f64)| l * z).sum();
                 let z = (x[i] - component.mean[i] - inner) / row[i];
                 square += z * z;
-                log_determinant += row[i].ln();
+                log_determinant += libm::log(row[i]);
                 solved.push(z);
             }
-            let constant = 0.5 * dims as f64 * std::f64::consts::TAU.ln();
-            *term = component.share.ln() - constant - log_determinant - 0.5 * square;
+            let constant = 0.5 * dims as f64 * libm::log(std::f64::consts::TAU);
+            *term = libm::log(component.share) - constant - log_determinant - 0.5 * square;
         }
         let largest = terms.iter().fold(f64::NEG_INFINITY, |m, &t| m.max(t));
-        largest + terms.iter().map(|t| (t - largest).exp()).sum::<f64>().ln()
+        largest + libm::log(terms.iter().map(|t| libm::exp(t - largest)).sum::<f64>())
     }
 
     /// ln p(x).

@@ -92,7 +92,7 @@ impl Record<'_> {
     /// length · w · rate.
     fn weigh(&mut self, rate: Var, state: State, length: f64) -> Var {
         let weight = self.tape.map(state.log_weight, |l| {
-            let w = l.exp();
+            let w = libm::expf(l);
             (w, w)
         });
         let product = self.tape.product(rate, weight);

@@ -2,7 +2,8 @@
 
 use std::path::PathBuf;
 
-use chreode::fields::{Dynamics, Fields};
+use chreode::fields::Fields;
+use chreode::model::Dynamics;
 use chreode::options::{Entry, IfUnset, Kind, Settings, Target};
 use chreode::snapshots::Snapshots;
 use clap::builder::PossibleValuesParser;

@@ -7,7 +7,7 @@ use chreode::evaluate::mass::growth_correlation;
 use chreode::evaluate::protocol::Protocol;
 use chreode::evaluate::{Evaluation, EvaluationOptions, Statistic, TimePoint, evaluate};
 use chreode::exec::stop::Stop;
-use chreode::fields::Dynamics;
+use chreode::model::Dynamics;
 use chreode::simulate::simulation::Process;
 use chreode::snapshots::Snapshots;
 use clap::{Args, ValueEnum};

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use chreode::exec::files::write_atomically;
 use chreode::exec::rng::{Purpose, stream, uniform};
 use chreode::exec::stop::Stop;
-use chreode::fields::Dynamics;
+use chreode::model::Dynamics;
 use chreode::simulate::Particles;
 use chreode::simulate::lineage::{Fate, Lineage};
 use chreode::simulate::simulation::{Outcome, Process, Simulation};

@@ -2,11 +2,8 @@
 
 use super::diffusion::Diffusion;
 use super::growth_penalty::GrowthPenalty;
-use super::{
-    Equations, Facts, GrowthPrice, LearnedFields, Rates, Record, Role, Stage, State, Wanted, in_turn,
-};
-use crate::fields::{Drift, Score};
-use crate::nn::{Mlp, Var};
+use super::{Equations, Facts, GrowthPrice, Rates, Record, Role, Stage, State, Wanted};
+use crate::nn::Var;
 
 /// What is known of DeepRUOT.
 pub(super) const FACTS: Facts = Facts {
@@ -113,11 +110,5 @@ impl Equations for DeepRuot {
     }
     fn sigma2(&self, time: f64) -> f64 {
         self.sigma.square(time)
-    }
-
-    fn fields(&self, networks: Vec<Mlp>, _density: Option<Mlp>) -> LearnedFields {
-        let mut next = in_turn(networks);
-        let (drift, growth) = (Drift::Velocity(next()), Some(next()));
-        LearnedFields { drift, growth, score: Some(Score::LogDensity(next())) }
     }
 }

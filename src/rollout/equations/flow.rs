@@ -1,11 +1,7 @@
 //! MIOFlow and TIGON: a velocity, and a growth rate, along the probability flow.
 
 use super::growth_penalty::GrowthPenalty;
-use super::{
-    Equations, Facts, GrowthPrice, LearnedFields, Rates, Record, Role, Stage, State, Wanted, in_turn,
-};
-use crate::fields::Drift;
-use crate::nn::Mlp;
+use super::{Equations, Facts, GrowthPrice, Rates, Record, Role, Stage, State, Wanted};
 
 /// What is known of MIOFlow.
 pub(super) const MIOFLOW: Facts = Facts {
@@ -71,10 +67,5 @@ impl Equations for Flow {
             }
         });
         Rates { drift: velocity, growth, energy, residual: None }
-    }
-    fn fields(&self, networks: Vec<Mlp>, _density: Option<Mlp>) -> LearnedFields {
-        let mut next = in_turn(networks);
-        let drift = Drift::Velocity(next());
-        LearnedFields { drift, growth: self.growth.map(|_| next()), score: None }
     }
 }

@@ -12,8 +12,7 @@ mod var_ruot;
 use super::options::{GrowthPrice, RolloutOptions};
 use crate::error::{Error, Result};
 use crate::exec::progress::Stage;
-use crate::fields::Role;
-use crate::fields::{Drift, Score};
+use crate::fields::{GrowthLaw, Role};
 use crate::named::named;
 use crate::nn::{Directions, Mlp, Tape, Var};
 use crate::scales::Scales;
@@ -172,20 +171,8 @@ pub(super) trait Equations: Send + Sync {
         None
     }
 
-    /// The fields that the trained networks give, with the density that a stage of its own learned, if one did.
-    fn fields(&self, networks: Vec<Mlp>, density: Option<Mlp>) -> LearnedFields;
-}
-
-/// The fields that a rollout learned.
-#[derive(Debug)]
-pub(crate) struct LearnedFields {
-    pub(crate) drift: Drift,
-    pub(crate) growth: Option<Mlp>,
-    pub(crate) score: Option<Score>,
-}
-
-/// The networks of the model, taken one by one in their order.
-fn in_turn(networks: Vec<Mlp>) -> impl FnMut() -> Mlp {
-    let mut networks = networks.into_iter();
-    move || networks.next().expect("training gives a model the networks that it asked for")
+    /// How growth follows from the potential, where the model has one.
+    fn law(&self) -> Option<GrowthLaw> {
+        None
+    }
 }

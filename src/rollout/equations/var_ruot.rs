@@ -1,12 +1,8 @@
 //! Var-RUOT: one potential, from which motion and growth follow by the optimality conditions.
 
-use super::{
-    Equations, Facts, GrowthPrice, LearnedFields, Rates, Record, Role, Setting, Stage, State, Wanted, in_turn,
-};
+use super::{Equations, Facts, GrowthPrice, Rates, Record, Role, Setting, Stage, State, Wanted};
 use crate::error::Result;
 use crate::fields::GrowthLaw;
-use crate::fields::{Drift, Score};
-use crate::nn::Mlp;
 
 /// What is known of Var-RUOT.
 pub(super) const FACTS: Facts = Facts {
@@ -108,8 +104,7 @@ impl Equations for VarRuot {
         self.sigma * self.sigma
     }
 
-    fn fields(&self, networks: Vec<Mlp>, density: Option<Mlp>) -> LearnedFields {
-        let drift = Drift::Potential { network: in_turn(networks)(), law: self.law };
-        LearnedFields { drift, growth: None, score: density.map(Score::LogDensity) }
+    fn law(&self) -> Option<GrowthLaw> {
+        Some(self.law)
     }
 }

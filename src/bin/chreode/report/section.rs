@@ -3,8 +3,9 @@
 use chreode::device::Device;
 use chreode::evaluate::{Evaluation, EvaluationOptions, Mode, evaluate};
 use chreode::exec::stop::Stop;
-use chreode::fields::{Dynamics, FieldValues, Fields, Scratch};
+use chreode::fields::{FieldValues, Fields, Scratch};
 use chreode::method::{self, FitOptions, FitReport};
+use chreode::model::Dynamics;
 use chreode::simulate::branching::{self, BranchingTrajectory};
 use chreode::simulate::simulation::Simulation;
 use chreode::simulate::{Particles, ode};

@@ -1,35 +1,9 @@
-//! Fields that were learned: what every method gives.
+//! A model: learned fields, and what they were made with.
 
-use super::compiled::apply;
-use super::{Compiled, FieldValues, Fields, GrowthLaw, Scratch};
+use super::ModelInfo;
 use crate::error::{Error, Result};
-use crate::model::ModelInfo;
-use crate::nn::Mlp;
+use crate::fields::{Compiled, FieldValues, Fields, GrowthLaw, Network, Scratch};
 use crate::units::Scaling;
-
-/// What moves the population. All networks take (t, x), and they and the law work in network units: see [`Scaling`].
-#[derive(Debug, Clone, PartialEq)]
-pub(crate) enum Drift {
-    /// The velocity v itself: d outputs.
-    Velocity(Mlp),
-    /// A potential λ: one output. Its gradient is the drift of the diffusion, v + s = ∇λ, and the growth rate follows
-    /// from its value (Sun et al., NeurIPS 2025, Var-RUOT).
-    Potential {
-        /// λ.
-        network: Mlp,
-        /// g as a function of λ.
-        law: GrowthLaw,
-    },
-}
-
-/// How the score drift s = (σ²/2) ∇ ln p is learned.
-#[derive(Debug, Clone, PartialEq)]
-pub(crate) enum Score {
-    /// s itself, in units of [`Scaling::score_unit`]: d outputs.
-    Drift(Mlp),
-    /// ln p, up to a constant: one output (Zhang, Li, Zhou, ICLR 2025, DeepRUOT, whose scalar s is (σ²/2) ln p).
-    LogDensity(Mlp),
-}
 
 /// Learned fields: a few networks, the change of units around them, and what they were made with.
 #[derive(Debug, Clone, PartialEq)]
@@ -39,39 +13,20 @@ pub struct Dynamics {
 }
 
 impl Dynamics {
-    /// Fields from networks with inputs (t, x).
+    /// Fields from networks with inputs (t, x), of which the law says how growth follows from a potential.
     ///
     /// # Errors
-    /// [`Error::InvalidData`] if their widths do not fit together, if there is a growth rate beside that of a
-    /// potential, or if the final diffusion is not positive or has nothing to begin from; [`Error::InvalidArgument`] for
-    /// names and masses of another number than there are dimensions and times.
+    /// [`Error::InvalidData`] if the networks do not go together or have other widths than their roles ask for, or if the
+    /// final diffusion is not positive or has nothing to begin from; [`Error::InvalidArgument`] for names and masses of
+    /// another number than there are dimensions and times.
     pub(crate) fn new(
         info: ModelInfo,
         scaling: Scaling,
-        drift: Drift,
-        growth: Option<Mlp>,
-        score: Option<Score>,
+        networks: Vec<Network>,
+        law: Option<GrowthLaw>,
     ) -> Result<Self> {
-        if let (Drift::Potential { .. }, Some(_)) = (&drift, &growth) {
-            return Err(Error::InvalidData(
-                "a potential gives the growth rate; there is a second one".into(),
-            ));
-        }
         info.check(scaling.centre.len())?;
-        let compiled = Compiled::new(scaling, info.diffusion(), drift, growth, score);
-        let dims = compiled.dims();
-        for network in &compiled.networks {
-            let (shape, outputs) = (network.mlp.architecture(), network.role.outputs(dims));
-            if shape.inputs != dims + 1 || shape.outputs != outputs {
-                return Err(Error::InvalidData(format!(
-                    "the {} network takes {} numbers to {}; for {dims} dimensions it must take {} to {outputs}",
-                    network.role.name(),
-                    shape.inputs,
-                    shape.outputs,
-                    dims + 1
-                )));
-            }
-        }
+        let compiled = Compiled::new(scaling, info.diffusion(), networks, law)?;
         Ok(Self { info, compiled })
     }
 
@@ -92,7 +47,7 @@ impl Dynamics {
 
     /// Whether the model has a [`landscape`](Self::landscape).
     pub fn has_landscape(&self) -> bool {
-        self.compiled.networks.iter().any(|network| network.role.is_differentiated())
+        self.compiled.has_landscape()
     }
 
     /// Waddington's landscape at time `time` and the rows of `points` (row-major, n × d), into `values`, one a point:
@@ -111,17 +66,16 @@ impl Dynamics {
         values: &mut [f32],
         scratch: &mut Scratch,
     ) -> Result<()> {
-        let Some((network, unit)) = self.compiled.landscape(time) else {
+        if !self.has_landscape() {
             let allowed = "one that learns a landscape: deep-ruot or var-ruot";
             return Err(Error::argument("the model's method", &self.info.method, allowed));
-        };
+        }
         let dims = self.dims();
         if points.len() != values.len() * dims {
             let allowed = format!("{dims} for each of {} values", values.len());
             return Err(Error::argument("the number of coordinates", points.len(), &allowed));
         }
-        let input = self.compiled.network_input(time, points, &mut scratch.input);
-        apply(network, input, unit, values, &mut scratch.layers);
+        self.compiled.write_landscape(time, points, values, scratch);
         Ok(())
     }
 
@@ -152,7 +106,8 @@ impl Fields for Dynamics {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::nn::{Activation, Architecture};
+    use crate::fields::Role;
+    use crate::nn::{Activation, Architecture, Mlp};
 
     const DIMS: usize = 3;
     /// More than a block of the networks.
@@ -168,12 +123,21 @@ mod tests {
         network
     }
 
-    fn potential(law: GrowthLaw) -> Drift {
-        Drift::Potential { network: network(1, 0), law }
+    /// The networks of a model, and the law of its growth.
+    type Parts = (Vec<Network>, Option<GrowthLaw>);
+
+    fn potential(law: GrowthLaw) -> Parts {
+        (vec![Network { role: Role::Potential, mlp: network(1, 0) }], Some(law))
     }
 
-    fn velocity() -> Drift {
-        Drift::Velocity(network(DIMS, 0))
+    fn velocity() -> Parts {
+        (vec![Network { role: Role::Velocity, mlp: network(DIMS, 0) }], None)
+    }
+
+    /// The parts with one network more.
+    fn with((mut networks, law): Parts, role: Role, outputs: usize, index: u64) -> Parts {
+        networks.push(Network { role, mlp: network(outputs, index) });
+        (networks, law)
     }
 
     fn info() -> ModelInfo {
@@ -191,9 +155,9 @@ mod tests {
         }
     }
 
-    fn model(drift: Drift, growth: Option<Mlp>, score: Option<Score>) -> Dynamics {
+    fn model((networks, law): Parts) -> Dynamics {
         let scaling = Scaling { centre: vec![5.0, -1.0, 0.0], length: 3.0, start: 1.0, duration: 2.5 };
-        Dynamics::new(info(), scaling, drift, growth, score).unwrap()
+        Dynamics::new(info(), scaling, networks, law).unwrap()
     }
 
     /// Points within about one length of the centre.
@@ -271,10 +235,13 @@ mod tests {
     #[test]
     fn the_diffusion_of_a_potential_descends_its_landscape_with_and_without_a_score() {
         let law = GrowthLaw::quadratic(0.5).unwrap();
-        let scores = [None, Some(Score::Drift(network(DIMS, 2))), Some(Score::LogDensity(network(1, 3)))];
-        for score in scores {
-            let scored = score.is_some();
-            let model = model(potential(law), None, score);
+        let parts = [
+            (false, potential(law)),
+            (true, with(potential(law), Role::Score, DIMS, 2)),
+            (true, with(potential(law), Role::LogDensity, 1, 3)),
+        ];
+        for (scored, parts) in parts {
+            let model = model(parts);
             let fields = fields(&model, 3.0);
             assert_close(&sum(&fields.velocity, &fields.score_drift), &descent(&model, 3.0));
             assert_eq!(fields.score_drift.iter().any(|&s| s != 0.0), scored);
@@ -285,7 +252,7 @@ mod tests {
     #[test]
     fn the_growth_rate_of_a_potential_is_its_laws() {
         for law in [GrowthLaw::quadratic(0.5).unwrap(), GrowthLaw::power(0.3, 2.0).unwrap()] {
-            let model = model(potential(law), None, None);
+            let model = model(potential(law));
             let mut landscape = vec![0.0; ROWS];
             model.landscape(2.0, &points(), &mut landscape, &mut Scratch::default()).unwrap();
             for (g, height) in fields(&model, 2.0).growth.iter().zip(landscape) {
@@ -300,7 +267,7 @@ mod tests {
 
     #[test]
     fn the_score_drift_of_a_density_descends_its_landscape() {
-        let model = model(velocity(), Some(network(1, 1)), Some(Score::LogDensity(network(1, 3))));
+        let model = model(with(with(velocity(), Role::LogDensity, 1, 3), Role::Growth, 1, 1));
         // σ has halved at 3.5.
         for time in [1.0, 3.5] {
             assert_close(&fields(&model, time).score_drift, &descent(&model, time));
@@ -310,7 +277,7 @@ mod tests {
 
     #[test]
     fn models_without_a_landscape_say_who_has_one() {
-        let model = model(velocity(), None, Some(Score::Drift(network(DIMS, 2))));
+        let model = model(with(velocity(), Role::Score, DIMS, 2));
         assert!(!model.has_landscape() && !model.has_growth());
         let mut values = vec![0.0; ROWS];
         let error = model.landscape(1.0, &points(), &mut values, &mut Scratch::default()).unwrap_err();
@@ -323,22 +290,32 @@ mod tests {
     fn parts_that_do_not_go_together_are_refused() {
         let scaling = || Scaling { centre: vec![0.0; DIMS], length: 1.0, start: 0.0, duration: 1.0 };
         let law = GrowthLaw::quadratic(1.0).unwrap();
-        let refusal = |info, drift, growth, score| {
-            Dynamics::new(info, scaling(), drift, growth, score).unwrap_err().to_string()
+        let refusal = |info, (networks, law): Parts| {
+            Dynamics::new(info, scaling(), networks, law).unwrap_err().to_string()
         };
-        let wide = Drift::Potential { network: network(2, 0), law };
-        assert!(refusal(info(), wide, None, None).contains("the potential network takes 4 numbers to 2"));
-        let wide = Some(Score::LogDensity(network(DIMS, 2)));
-        assert!(refusal(info(), velocity(), None, wide).contains("the log_density network"));
-        let narrow = Some(Score::Drift(network(1, 2)));
-        assert!(refusal(info(), velocity(), None, narrow).contains("the score network"));
-        let growth = Some(network(1, 1));
-        assert!(refusal(info(), potential(law), growth, None).contains("a second one"));
+        for (what, parts) in [
+            ("the potential network takes 4 numbers to 2", with((vec![], Some(law)), Role::Potential, 2, 0)),
+            ("the log_density network", with(velocity(), Role::LogDensity, DIMS, 2)),
+            ("the score network", with(velocity(), Role::Score, 1, 2)),
+            ("a second one", with(potential(law), Role::Growth, 1, 1)),
+            ("both a velocity and a potential", with(potential(law), Role::Velocity, DIMS, 1)),
+            ("neither a velocity nor a potential", with((vec![], None), Role::Growth, 1, 1)),
+            (
+                "both a score and a log_density",
+                with(with(velocity(), Role::Score, DIMS, 2), Role::LogDensity, 1, 3),
+            ),
+            ("two networks of one role", with(velocity(), Role::Velocity, DIMS, 2)),
+            ("come together", (velocity().0, Some(law))),
+            ("come together", (potential(law).0, None)),
+        ] {
+            let told = refusal(info(), parts);
+            assert!(told.contains(what), "{told}, not {what}");
+        }
         for (sigma, last) in [(0.0, 1.0), (1.0, 0.0), (1.0, f64::NAN)] {
             let info = ModelInfo { sigma, final_sigma: Some(last), ..info() };
-            assert!(refusal(info, velocity(), None, None).contains("the diffusion goes from"));
+            assert!(refusal(info, velocity()).contains("the diffusion goes from"));
         }
-        let model = model(potential(law), None, None);
+        let model = model(potential(law));
         let error = model.landscape(1.0, &[0.0; 5], &mut [0.0; 2], &mut Scratch::default()).unwrap_err();
         assert!(error.to_string().contains("3 for each of 2 values"));
     }
