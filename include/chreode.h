@@ -32,9 +32,9 @@
  * the child (CHREODE_ERROR_FORKED), where its threads are missing; handles made in the child work.
  *
  * The host. Nothing is written to stdout or stderr, no signal handler is set, no environment variable is read, and
- * there is no state that calls share but the thread's message and what keeps panics of this library off stderr: a hook
- * in the library's own copy of Rust's runtime, which no other library sees. C++ exceptions and longjmp must not pass
- * through the library.
+ * there is no state that calls share but the thread's message, idle threads, which models take turns with until the last
+ * of them is freed, and what keeps panics of this library off stderr: a hook in the library's own copy of Rust's
+ * runtime, which no other library sees. C++ exceptions and longjmp must not pass through the library.
  *
  * Versions. chreode_abi_version() of the library that is loaded must be CHREODE_ABI_VERSION. Functions, options, JSON
  * keys, status numbers and members at the end of chreode_progress may be added without that number changing.

@@ -1,15 +1,20 @@
-//! The Julia package: every ccall against the header by a parser of Julia, lint and format; and, where there is a `julia`, its own
-//! tests and its example. The checks need no Julia but a Python (`CHREODE_PYTHON`, else python3) with pycparser, tree-sitter,
-//! tree-sitter-julia and fatou.
+//! The Julia package: every ccall against the header by a parser of Julia, lint and format; and, where there is a Julia
+//! (`CHREODE_JULIA`, else julia), its own tests, its example, its README, panics, interrupts and the end of the process. The checks
+//! need no Julia but a Python (`CHREODE_PYTHON`, else python3) with pycparser, tree-sitter, tree-sitter-julia and fatou.
+
+#![cfg(unix)]
 
 mod capi_support;
+#[allow(dead_code)] // its main
+#[path = "../bindings/rust/gene_network.rs"]
+mod gene_network;
 mod python_support;
 
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use capi_support::{libraries, root, succeed};
+use capi_support::{folder, has, libraries, needed, program_of, root, succeed};
 use python_support::{Python, scratch};
 
 const PARSERS: &[&str] = &["pycparser", "tree_sitter", "tree_sitter_julia"];
@@ -74,6 +79,7 @@ fn one_wrong_type_name_number_or_argument_is_found() {
             "symbol(:chreode_model_dim)",
             "chreode_model_dims calls",
         ),
+        ("src/LibChreode.jl", "return shielded() do", "return begin", "chreode_status_name is not shielded"),
         (
             "src/LibChreode.jl",
             "Cstring, (Int32,), status",
@@ -101,7 +107,7 @@ fn one_wrong_type_name_number_or_argument_is_found() {
             "takes 2 arguments, here 1",
         ),
         ("src/library.jl", "C.CHREODE_OK", "C.CHREODE_FINE", "CHREODE_FINE is not in the header"),
-        ("src/dynamics.jl", "function fit(", "function fit((", "not Julia"),
+        ("src/dynamics.jl", "function fit_dynamics(", "function fit_dynamics((", "not Julia"),
         (
             "../../include/chreode.h",
             "int64_t value);",
@@ -138,24 +144,108 @@ fn lint_and_format() {
     succeed(Command::new(&fatou).args(["format", "--check", "."]).current_dir(package()));
 }
 
+fn program() -> String {
+    std::env::var("CHREODE_JULIA").unwrap_or_else(|_| "julia".into())
+}
+
+/// Whether there is a Julia; if not, that is said on stderr, and is a failure in CI.
+fn there_is_julia() -> bool {
+    needed("julia", Command::new(program()).arg("--version").output().is_ok())
+}
+
+/// Julia with the package and the library, in a depot of the tests' own with a registry without packages: none can be reached, and
+/// the package needs none.
+fn julia() -> Command {
+    let depot = scratch("julia-depot");
+    let registry = depot.join("registries/Empty");
+    fs::create_dir_all(&registry).unwrap();
+    let empty =
+        "name = \"Empty\"\nuuid = \"d1c5b1f0-7a3e-4e0b-9b0a-3a5f0c1d2e4f\"\nrepo = \"\"\n\n[packages]\n";
+    let file = registry.join("Registry.toml");
+    if fs::read_to_string(&file).ok().as_deref() != Some(empty) {
+        fs::write(&file, empty).unwrap();
+    }
+    let mut command = Command::new(program());
+    command.arg("--startup-file=no").env("JULIA_DEPOT_PATH", &depot).env("JULIA_PKG_OFFLINE", "true");
+    command.env("JULIA_LOAD_PATH", format!("{}:@stdlib", package().display()));
+    command.env("CHREODE_LIBRARY", libraries().join("libchreode.so"));
+    command
+}
+
 #[test]
-fn the_tests_and_the_example_run_where_there_is_a_julia() {
-    if Command::new("julia").arg("--version").output().is_err() {
-        eprintln!("SKIPPED: there is no julia: the package was checked, not run");
+fn its_own_tests_pass() {
+    if !there_is_julia() {
         return;
     }
-    let library = libraries().join("libchreode.so");
-    let julia = |code: &str| {
-        let mut command = Command::new("julia");
-        command.arg("--startup-file=no").arg(format!("--project={}", scratch("julia-project").display()));
-        command.args(["-t", "2", "-e", code]).env("CHREODE_LIBRARY", &library);
-        command.env("CHREODE_PACKAGE", package());
-        command
-    };
-    fs::create_dir_all(scratch("julia-project")).unwrap();
-    succeed(&mut julia("using Pkg; Pkg.develop(path = ENV[\"CHREODE_PACKAGE\"]); Pkg.test(\"Chreode\")"));
-    let told =
-        succeed(&mut julia("include(joinpath(ENV[\"CHREODE_PACKAGE\"], \"examples\", \"gene_network.jl\"))"));
-    let lines: Vec<&str> = told.lines().collect();
-    assert!(lines.len() == 8 && lines[6].starts_with("population 50 "), "{told}");
+    // As a user has it: a project that the package was added to. It is a copy, so that nothing is written beside the sources.
+    let (copy, project) = (folder("julia-package"), folder("julia-project"));
+    succeed(Command::new("cp").arg("-R").arg(package().join(".")).arg(&copy));
+    let code = "using Pkg\n\
+                Pkg.develop(Pkg.PackageSpec(path = ENV[\"CHREODE_PACKAGE\"]))\n\
+                Pkg.build(\"Chreode\")\n\
+                delete!(ENV, \"CHREODE_LIBRARY\")\n\
+                Pkg.test(\"Chreode\")";
+    let mut test = julia();
+    test.args(["-e", code]).env("JULIA_NUM_THREADS", "2").env("CHREODE_PACKAGE", &copy);
+    test.env("JULIA_PROJECT", &project).env_remove("JULIA_LOAD_PATH");
+    succeed(&mut test);
+    let noted = fs::read_to_string(copy.join("deps/library.txt")).unwrap();
+    assert_eq!(Path::new(&noted), libraries().join("libchreode.so"));
+}
+
+#[test]
+fn the_example_prints_what_rust_prints() {
+    if !there_is_julia() {
+        return;
+    }
+    let told = succeed(julia().arg(package().join("examples/gene_network.jl")));
+    assert_eq!(told, gene_network::report().unwrap());
+}
+
+#[test]
+fn the_programs_of_the_readme_run() {
+    if !there_is_julia() {
+        return;
+    }
+    let home = folder("julia-readme");
+    let code = program_of("bindings/julia/README.md", "julia");
+    let told = succeed(julia().arg("-e").arg(code).current_dir(&home));
+    assert!(told.contains("mean W1"), "{told}");
+    assert!(home.join("model.safetensors").is_file(), "{told}");
+}
+
+#[test]
+fn a_panic_is_an_error() {
+    if !there_is_julia() || !has("cc") {
+        return;
+    }
+    let clock = folder("julia-clock").join("clock.so");
+    let source = package().join("test/clock.c");
+    succeed(Command::new("cc").args(["-shared", "-fPIC", "-o"]).arg(&clock).arg(source));
+    let told = succeed(julia().arg(package().join("test/panics.jl")).env("LD_PRELOAD", &clock));
+    let panics: u32 = told.trim_end_matches(" panics\n").parse().unwrap();
+    assert!(panics >= 3, "the fit reads its clock before, during and after");
+}
+
+#[test]
+fn interrupts_do_not_jump_over_the_library() {
+    if there_is_julia() {
+        let told = succeed(julia().arg(package().join("test/interrupts.jl")));
+        assert_eq!(told, "unharmed\n");
+    }
+}
+
+#[test]
+fn the_process_ends_while_another_thread_fits() {
+    if !there_is_julia() {
+        return;
+    }
+    for seconds in ["0", "0.01", "0.03", "0.1", "0.2", "0.3"] {
+        let mut ending = julia();
+        ending.args(["-t", "2"]).arg(package().join("test/ending.jl")).arg(seconds);
+        let output = ending.output().unwrap();
+        let wrong = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success() && wrong.is_empty(), "{seconds} s: {} {wrong}", output.status);
+        assert_eq!(String::from_utf8_lossy(&output.stdout), "ends\n");
+    }
 }

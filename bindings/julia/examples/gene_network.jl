@@ -5,7 +5,7 @@ using Chreode
 using Printf: @printf
 
 snapshots = dataset("gene-network")
-model = fit(
+model = fit_dynamics(
     snapshots;
     method = "usb",
     delta = 1.5,
@@ -23,7 +23,8 @@ end
 @printf("mean W1 %.17g\n", evaluation.mean_w1)
 @printf("mean RME %.17g\n", evaluation.mean_rme)
 
-founders = points(snapshots, 1)[:, 1:50]
-population = simulate(model, founders, snapshots.times; mode = "branching", seed = 11)
+# The first fifty, as in the other languages; `founders(snapshots; count = 50, seed = 11)` would draw them from all.
+cells = points(snapshots, 1)[:, 1:50]
+population = simulate(model, cells, snapshots.times; mode = "branching", seed = 11)
 println("population ", join(length.(population.frames), " "))
 @printf("lineage %d nodes\n", length(population.lineage))

@@ -2,18 +2,18 @@
 Learn how a cell population moves, spreads, divides and dies from time-stamped snapshots, and simulate it.
 
     snapshots = dataset("gene-network")
-    model = fit(snapshots; method = "usb", delta = 1.5, sigma = 0.02)
+    model = fit_dynamics(snapshots; method = "usb", delta = 1.5, sigma = 0.02)
     model.velocity(points(snapshots, 1), 0.5)
 
 Matrices have one column a cell, or, with `cells = :rows`, one row a cell.
 """
 module Chreode
 
-import JSON
+import Dates
 import Libdl
 import Serialization
 import SparseArrays
-using Preferences: @load_preference, @set_preferences!
+using Dates: Period
 
 export ChreodeError,
     Dynamics,
@@ -27,7 +27,8 @@ export ChreodeError,
     dataset,
     evaluate,
     field,
-    fit,
+    fit_dynamics,
+    founders,
     growth,
     newick,
     points,
@@ -38,11 +39,14 @@ export ChreodeError,
     with_masses,
     without
 
+include("interrupts.jl")
 include("LibChreode.jl")
 const C = LibChreode
 
+include("json.jl")
 include("library.jl")
 include("matrices.jl")
+include("times.jl")
 include("options.jl")
 include("snapshots.jl")
 include("dynamics.jl")
@@ -51,11 +55,13 @@ include("evaluation.jl")
 include("transport.jl")
 
 function __init__()
+    ending[] = false
+    atexit(() -> ending[] = true)
     path = library_path()
     try
         open_library(path)
     catch failure
-        @warn "chreode cannot be used yet: set CHREODE_LIBRARY, or call Chreode.set_library!" path failure
+        @warn "chreode cannot be used yet: set CHREODE_LIBRARY, or call Chreode.open_library" path failure
     end
     return nothing
 end

@@ -4,13 +4,14 @@
 module LibChreode
 
 import Libdl
+import ..shielded
 
 # The library, once it is open.
 const library = Ref{Ptr{Cvoid}}(C_NULL)
 
 function symbol(name::Symbol)
     library[] == C_NULL &&
-        error("the chreode library is not open: see Chreode.set_library!")
+        error("the chreode library is not open: see Chreode.open_library")
     return Libdl.dlsym(library[], name)
 end
 
@@ -84,121 +85,145 @@ struct chreode_progress
 end
 
 function chreode_status_name(status)
-    return ccall(symbol(:chreode_status_name), Cstring, (Int32,), status)
+    address = symbol(:chreode_status_name)
+    return shielded() do
+        ccall(address, Cstring, (Int32,), status)
+    end
 end
 
 function chreode_last_error_message()
-    return ccall(symbol(:chreode_last_error_message), Cstring, ())
+    address = symbol(:chreode_last_error_message)
+    return shielded() do
+        ccall(address, Cstring, ())
+    end
 end
 
 function chreode_abi_version()
-    return ccall(symbol(:chreode_abi_version), UInt32, ())
+    address = symbol(:chreode_abi_version)
+    return shielded() do
+        ccall(address, UInt32, ())
+    end
 end
 
 function chreode_version()
-    return ccall(symbol(:chreode_version), Cstring, ())
+    address = symbol(:chreode_version)
+    return shielded() do
+        ccall(address, Cstring, ())
+    end
 end
 
 function chreode_capabilities(buffer, capacity, size)
-    return ccall(
-        symbol(:chreode_capabilities),
-        chreode_status,
-        (Ptr{Cchar}, Csize_t, Ptr{Csize_t}),
-        buffer,
-        capacity,
-        size,
-    )
+    address = symbol(:chreode_capabilities)
+    return shielded() do
+        ccall(
+            address,
+            chreode_status,
+            (Ptr{Cchar}, Csize_t, Ptr{Csize_t}),
+            buffer,
+            capacity,
+            size,
+        )
+    end
 end
 
 function chreode_options_new(list, options)
-    return ccall(
-        symbol(:chreode_options_new),
-        chreode_status,
-        (Cstring, Ptr{Ptr{chreode_options}}),
-        list,
-        options,
-    )
+    address = symbol(:chreode_options_new)
+    return shielded() do
+        ccall(address, chreode_status, (Cstring, Ptr{Ptr{chreode_options}}), list, options)
+    end
 end
 
 function chreode_options_free(options)
-    return ccall(symbol(:chreode_options_free), Cvoid, (Ptr{chreode_options},), options)
+    address = symbol(:chreode_options_free)
+    return shielded() do
+        ccall(address, Cvoid, (Ptr{chreode_options},), options)
+    end
 end
 
 function chreode_options_set_real(options, name, value)
-    return ccall(
-        symbol(:chreode_options_set_real),
-        chreode_status,
-        (Ptr{chreode_options}, Cstring, Cdouble),
-        options,
-        name,
-        value,
-    )
+    address = symbol(:chreode_options_set_real)
+    return shielded() do
+        ccall(
+            address,
+            chreode_status,
+            (Ptr{chreode_options}, Cstring, Cdouble),
+            options,
+            name,
+            value,
+        )
+    end
 end
 
 function chreode_options_set_integer(options, name, value)
-    return ccall(
-        symbol(:chreode_options_set_integer),
-        chreode_status,
-        (Ptr{chreode_options}, Cstring, Int64),
-        options,
-        name,
-        value,
-    )
+    address = symbol(:chreode_options_set_integer)
+    return shielded() do
+        ccall(
+            address,
+            chreode_status,
+            (Ptr{chreode_options}, Cstring, Int64),
+            options,
+            name,
+            value,
+        )
+    end
 end
 
 function chreode_options_set_string(options, name, value)
-    return ccall(
-        symbol(:chreode_options_set_string),
-        chreode_status,
-        (Ptr{chreode_options}, Cstring, Cstring),
-        options,
-        name,
-        value,
-    )
+    address = symbol(:chreode_options_set_string)
+    return shielded() do
+        ccall(
+            address,
+            chreode_status,
+            (Ptr{chreode_options}, Cstring, Cstring),
+            options,
+            name,
+            value,
+        )
+    end
 end
 
 function chreode_options_unset(options, name)
-    return ccall(
-        symbol(:chreode_options_unset),
-        chreode_status,
-        (Ptr{chreode_options}, Cstring),
-        options,
-        name,
-    )
+    address = symbol(:chreode_options_unset)
+    return shielded() do
+        ccall(address, chreode_status, (Ptr{chreode_options}, Cstring), options, name)
+    end
 end
 
 function chreode_options_get(options, name, buffer, capacity, size)
-    return ccall(
-        symbol(:chreode_options_get),
-        chreode_status,
-        (Ptr{chreode_options}, Cstring, Ptr{Cchar}, Csize_t, Ptr{Csize_t}),
-        options,
-        name,
-        buffer,
-        capacity,
-        size,
-    )
+    address = symbol(:chreode_options_get)
+    return shielded() do
+        ccall(
+            address,
+            chreode_status,
+            (Ptr{chreode_options}, Cstring, Ptr{Cchar}, Csize_t, Ptr{Csize_t}),
+            options,
+            name,
+            buffer,
+            capacity,
+            size,
+        )
+    end
 end
 
 function chreode_options_count(options, count)
-    return ccall(
-        symbol(:chreode_options_count),
-        chreode_status,
-        (Ptr{chreode_options}, Ptr{Csize_t}),
-        options,
-        count,
-    )
+    address = symbol(:chreode_options_count)
+    return shielded() do
+        ccall(address, chreode_status, (Ptr{chreode_options}, Ptr{Csize_t}), options, count)
+    end
 end
 
 function chreode_options_describe(options, index, option)
-    return ccall(
-        symbol(:chreode_options_describe),
-        chreode_status,
-        (Ptr{chreode_options}, Csize_t, Ptr{chreode_option}),
-        options,
-        index,
-        option,
-    )
+    address = symbol(:chreode_options_describe)
+    return shielded() do
+        ccall(
+            address,
+            chreode_status,
+            (Ptr{chreode_options}, Csize_t, Ptr{chreode_option}),
+            options,
+            index,
+            option,
+        )
+    end
 end
 
 function chreode_snapshots_new(
@@ -209,344 +234,384 @@ function chreode_snapshots_new(
     weights_count,
     snapshots,
 )
-    return ccall(
-        symbol(:chreode_snapshots_new),
-        chreode_status,
-        (
-            Ptr{chreode_matrix},
-            Ptr{Cdouble},
-            Csize_t,
-            Ptr{Cdouble},
-            Csize_t,
-            Ptr{Ptr{chreode_snapshots}},
-        ),
-        points,
-        times,
-        times_count,
-        weights,
-        weights_count,
-        snapshots,
-    )
+    address = symbol(:chreode_snapshots_new)
+    return shielded() do
+        ccall(
+            address,
+            chreode_status,
+            (
+                Ptr{chreode_matrix},
+                Ptr{Cdouble},
+                Csize_t,
+                Ptr{Cdouble},
+                Csize_t,
+                Ptr{Ptr{chreode_snapshots}},
+            ),
+            points,
+            times,
+            times_count,
+            weights,
+            weights_count,
+            snapshots,
+        )
+    end
 end
 
 function chreode_snapshots_from_blocks(blocks, times, weights, count, snapshots)
-    return ccall(
-        symbol(:chreode_snapshots_from_blocks),
-        chreode_status,
-        (
-            Ptr{chreode_matrix},
-            Ptr{Cdouble},
-            Ptr{Ptr{Cdouble}},
-            Csize_t,
-            Ptr{Ptr{chreode_snapshots}},
-        ),
-        blocks,
-        times,
-        weights,
-        count,
-        snapshots,
-    )
+    address = symbol(:chreode_snapshots_from_blocks)
+    return shielded() do
+        ccall(
+            address,
+            chreode_status,
+            (
+                Ptr{chreode_matrix},
+                Ptr{Cdouble},
+                Ptr{Ptr{Cdouble}},
+                Csize_t,
+                Ptr{Ptr{chreode_snapshots}},
+            ),
+            blocks,
+            times,
+            weights,
+            count,
+            snapshots,
+        )
+    end
 end
 
 function chreode_snapshots_generate(options, snapshots)
-    return ccall(
-        symbol(:chreode_snapshots_generate),
-        chreode_status,
-        (Ptr{chreode_options}, Ptr{Ptr{chreode_snapshots}}),
-        options,
-        snapshots,
-    )
+    address = symbol(:chreode_snapshots_generate)
+    return shielded() do
+        ccall(
+            address,
+            chreode_status,
+            (Ptr{chreode_options}, Ptr{Ptr{chreode_snapshots}}),
+            options,
+            snapshots,
+        )
+    end
 end
 
 function chreode_snapshots_with_masses(snapshots, masses, masses_count, result)
-    return ccall(
-        symbol(:chreode_snapshots_with_masses),
-        chreode_status,
-        (Ptr{chreode_snapshots}, Ptr{Cdouble}, Csize_t, Ptr{Ptr{chreode_snapshots}}),
-        snapshots,
-        masses,
-        masses_count,
-        result,
-    )
+    address = symbol(:chreode_snapshots_with_masses)
+    return shielded() do
+        ccall(
+            address,
+            chreode_status,
+            (Ptr{chreode_snapshots}, Ptr{Cdouble}, Csize_t, Ptr{Ptr{chreode_snapshots}}),
+            snapshots,
+            masses,
+            masses_count,
+            result,
+        )
+    end
 end
 
 function chreode_snapshots_without(snapshots, times, times_count, result)
-    return ccall(
-        symbol(:chreode_snapshots_without),
-        chreode_status,
-        (Ptr{chreode_snapshots}, Ptr{Cdouble}, Csize_t, Ptr{Ptr{chreode_snapshots}}),
-        snapshots,
-        times,
-        times_count,
-        result,
-    )
+    address = symbol(:chreode_snapshots_without)
+    return shielded() do
+        ccall(
+            address,
+            chreode_status,
+            (Ptr{chreode_snapshots}, Ptr{Cdouble}, Csize_t, Ptr{Ptr{chreode_snapshots}}),
+            snapshots,
+            times,
+            times_count,
+            result,
+        )
+    end
 end
 
 function chreode_snapshots_free(snapshots)
-    return ccall(
-        symbol(:chreode_snapshots_free),
-        Cvoid,
-        (Ptr{chreode_snapshots},),
-        snapshots,
-    )
+    address = symbol(:chreode_snapshots_free)
+    return shielded() do
+        ccall(address, Cvoid, (Ptr{chreode_snapshots},), snapshots)
+    end
 end
 
 function chreode_snapshots_dims(snapshots, dims)
-    return ccall(
-        symbol(:chreode_snapshots_dims),
-        chreode_status,
-        (Ptr{chreode_snapshots}, Ptr{Csize_t}),
-        snapshots,
-        dims,
-    )
+    address = symbol(:chreode_snapshots_dims)
+    return shielded() do
+        ccall(
+            address,
+            chreode_status,
+            (Ptr{chreode_snapshots}, Ptr{Csize_t}),
+            snapshots,
+            dims,
+        )
+    end
 end
 
 function chreode_snapshots_time_count(snapshots, count)
-    return ccall(
-        symbol(:chreode_snapshots_time_count),
-        chreode_status,
-        (Ptr{chreode_snapshots}, Ptr{Csize_t}),
-        snapshots,
-        count,
-    )
+    address = symbol(:chreode_snapshots_time_count)
+    return shielded() do
+        ccall(
+            address,
+            chreode_status,
+            (Ptr{chreode_snapshots}, Ptr{Csize_t}),
+            snapshots,
+            count,
+        )
+    end
 end
 
 function chreode_snapshots_times(snapshots, times, times_count)
-    return ccall(
-        symbol(:chreode_snapshots_times),
-        chreode_status,
-        (Ptr{chreode_snapshots}, Ptr{Cdouble}, Csize_t),
-        snapshots,
-        times,
-        times_count,
-    )
+    address = symbol(:chreode_snapshots_times)
+    return shielded() do
+        ccall(
+            address,
+            chreode_status,
+            (Ptr{chreode_snapshots}, Ptr{Cdouble}, Csize_t),
+            snapshots,
+            times,
+            times_count,
+        )
+    end
 end
 
 function chreode_snapshots_cell_count(snapshots, k, count)
-    return ccall(
-        symbol(:chreode_snapshots_cell_count),
-        chreode_status,
-        (Ptr{chreode_snapshots}, Csize_t, Ptr{Csize_t}),
-        snapshots,
-        k,
-        count,
-    )
+    address = symbol(:chreode_snapshots_cell_count)
+    return shielded() do
+        ccall(
+            address,
+            chreode_status,
+            (Ptr{chreode_snapshots}, Csize_t, Ptr{Csize_t}),
+            snapshots,
+            k,
+            count,
+        )
+    end
 end
 
 function chreode_snapshots_points(snapshots, k, points)
-    return ccall(
-        symbol(:chreode_snapshots_points),
-        chreode_status,
-        (Ptr{chreode_snapshots}, Csize_t, Ptr{chreode_matrix_mut}),
-        snapshots,
-        k,
-        points,
-    )
+    address = symbol(:chreode_snapshots_points)
+    return shielded() do
+        ccall(
+            address,
+            chreode_status,
+            (Ptr{chreode_snapshots}, Csize_t, Ptr{chreode_matrix_mut}),
+            snapshots,
+            k,
+            points,
+        )
+    end
 end
 
 function chreode_snapshots_weights(snapshots, k, weights, weights_count)
-    return ccall(
-        symbol(:chreode_snapshots_weights),
-        chreode_status,
-        (Ptr{chreode_snapshots}, Csize_t, Ptr{Cdouble}, Csize_t),
-        snapshots,
-        k,
-        weights,
-        weights_count,
-    )
+    address = symbol(:chreode_snapshots_weights)
+    return shielded() do
+        ccall(
+            address,
+            chreode_status,
+            (Ptr{chreode_snapshots}, Csize_t, Ptr{Cdouble}, Csize_t),
+            snapshots,
+            k,
+            weights,
+            weights_count,
+        )
+    end
 end
 
 function chreode_snapshots_mass(snapshots, k, mass)
-    return ccall(
-        symbol(:chreode_snapshots_mass),
-        chreode_status,
-        (Ptr{chreode_snapshots}, Csize_t, Ptr{Cdouble}),
-        snapshots,
-        k,
-        mass,
-    )
+    address = symbol(:chreode_snapshots_mass)
+    return shielded() do
+        ccall(
+            address,
+            chreode_status,
+            (Ptr{chreode_snapshots}, Csize_t, Ptr{Cdouble}),
+            snapshots,
+            k,
+            mass,
+        )
+    end
 end
 
 function chreode_fit(snapshots, options, progress, user_data, model)
-    return ccall(
-        symbol(:chreode_fit),
-        chreode_status,
-        (
-            Ptr{chreode_snapshots},
-            Ptr{chreode_options},
-            Ptr{Cvoid},
-            Ptr{Cvoid},
-            Ptr{Ptr{chreode_model}},
-        ),
-        snapshots,
-        options,
-        progress,
-        user_data,
-        model,
-    )
+    address = symbol(:chreode_fit)
+    return shielded() do
+        ccall(
+            address,
+            chreode_status,
+            (
+                Ptr{chreode_snapshots},
+                Ptr{chreode_options},
+                Ptr{Cvoid},
+                Ptr{Cvoid},
+                Ptr{Ptr{chreode_model}},
+            ),
+            snapshots,
+            options,
+            progress,
+            user_data,
+            model,
+        )
+    end
 end
 
 function chreode_model_free(model)
-    return ccall(symbol(:chreode_model_free), Cvoid, (Ptr{chreode_model},), model)
+    address = symbol(:chreode_model_free)
+    return shielded() do
+        ccall(address, Cvoid, (Ptr{chreode_model},), model)
+    end
 end
 
 function chreode_model_dims(model, dims)
-    return ccall(
-        symbol(:chreode_model_dims),
-        chreode_status,
-        (Ptr{chreode_model}, Ptr{Csize_t}),
-        model,
-        dims,
-    )
+    address = symbol(:chreode_model_dims)
+    return shielded() do
+        ccall(address, chreode_status, (Ptr{chreode_model}, Ptr{Csize_t}), model, dims)
+    end
 end
 
 function chreode_model_info(model, buffer, capacity, size)
-    return ccall(
-        symbol(:chreode_model_info),
-        chreode_status,
-        (Ptr{chreode_model}, Ptr{Cchar}, Csize_t, Ptr{Csize_t}),
-        model,
-        buffer,
-        capacity,
-        size,
-    )
+    address = symbol(:chreode_model_info)
+    return shielded() do
+        ccall(
+            address,
+            chreode_status,
+            (Ptr{chreode_model}, Ptr{Cchar}, Csize_t, Ptr{Csize_t}),
+            model,
+            buffer,
+            capacity,
+            size,
+        )
+    end
 end
 
 function chreode_model_report(model, buffer, capacity, size)
-    return ccall(
-        symbol(:chreode_model_report),
-        chreode_status,
-        (Ptr{chreode_model}, Ptr{Cchar}, Csize_t, Ptr{Csize_t}),
-        model,
-        buffer,
-        capacity,
-        size,
-    )
+    address = symbol(:chreode_model_report)
+    return shielded() do
+        ccall(
+            address,
+            chreode_status,
+            (Ptr{chreode_model}, Ptr{Cchar}, Csize_t, Ptr{Csize_t}),
+            model,
+            buffer,
+            capacity,
+            size,
+        )
+    end
 end
 
 function chreode_model_loss_count(model, count)
-    return ccall(
-        symbol(:chreode_model_loss_count),
-        chreode_status,
-        (Ptr{chreode_model}, Ptr{Csize_t}),
-        model,
-        count,
-    )
+    address = symbol(:chreode_model_loss_count)
+    return shielded() do
+        ccall(address, chreode_status, (Ptr{chreode_model}, Ptr{Csize_t}), model, count)
+    end
 end
 
 function chreode_model_losses(model, losses, losses_count)
-    return ccall(
-        symbol(:chreode_model_losses),
-        chreode_status,
-        (Ptr{chreode_model}, Ptr{Cdouble}, Csize_t),
-        model,
-        losses,
-        losses_count,
-    )
+    address = symbol(:chreode_model_losses)
+    return shielded() do
+        ccall(
+            address,
+            chreode_status,
+            (Ptr{chreode_model}, Ptr{Cdouble}, Csize_t),
+            model,
+            losses,
+            losses_count,
+        )
+    end
 end
 
 function chreode_model_threads(model, threads)
-    return ccall(
-        symbol(:chreode_model_threads),
-        chreode_status,
-        (Ptr{chreode_model}, Ptr{Csize_t}),
-        model,
-        threads,
-    )
+    address = symbol(:chreode_model_threads)
+    return shielded() do
+        ccall(address, chreode_status, (Ptr{chreode_model}, Ptr{Csize_t}), model, threads)
+    end
 end
 
 function chreode_model_set_threads(model, threads)
-    return ccall(
-        symbol(:chreode_model_set_threads),
-        chreode_status,
-        (Ptr{chreode_model}, Csize_t),
-        model,
-        threads,
-    )
+    address = symbol(:chreode_model_set_threads)
+    return shielded() do
+        ccall(address, chreode_status, (Ptr{chreode_model}, Csize_t), model, threads)
+    end
 end
 
 function chreode_model_save(model, path)
-    return ccall(
-        symbol(:chreode_model_save),
-        chreode_status,
-        (Ptr{chreode_model}, Cstring),
-        model,
-        path,
-    )
+    address = symbol(:chreode_model_save)
+    return shielded() do
+        ccall(address, chreode_status, (Ptr{chreode_model}, Cstring), model, path)
+    end
 end
 
 function chreode_model_load(path, model)
-    return ccall(
-        symbol(:chreode_model_load),
-        chreode_status,
-        (Cstring, Ptr{Ptr{chreode_model}}),
-        path,
-        model,
-    )
+    address = symbol(:chreode_model_load)
+    return shielded() do
+        ccall(address, chreode_status, (Cstring, Ptr{Ptr{chreode_model}}), path, model)
+    end
 end
 
 function chreode_model_to_bytes(model, buffer, capacity, size)
-    return ccall(
-        symbol(:chreode_model_to_bytes),
-        chreode_status,
-        (Ptr{chreode_model}, Ptr{UInt8}, Csize_t, Ptr{Csize_t}),
-        model,
-        buffer,
-        capacity,
-        size,
-    )
+    address = symbol(:chreode_model_to_bytes)
+    return shielded() do
+        ccall(
+            address,
+            chreode_status,
+            (Ptr{chreode_model}, Ptr{UInt8}, Csize_t, Ptr{Csize_t}),
+            model,
+            buffer,
+            capacity,
+            size,
+        )
+    end
 end
 
 function chreode_model_from_bytes(bytes, size, model)
-    return ccall(
-        symbol(:chreode_model_from_bytes),
-        chreode_status,
-        (Ptr{UInt8}, Csize_t, Ptr{Ptr{chreode_model}}),
-        bytes,
-        size,
-        model,
-    )
+    address = symbol(:chreode_model_from_bytes)
+    return shielded() do
+        ccall(
+            address,
+            chreode_status,
+            (Ptr{UInt8}, Csize_t, Ptr{Ptr{chreode_model}}),
+            bytes,
+            size,
+            model,
+        )
+    end
 end
 
 function chreode_model_field_count(model, count)
-    return ccall(
-        symbol(:chreode_model_field_count),
-        chreode_status,
-        (Ptr{chreode_model}, Ptr{Csize_t}),
-        model,
-        count,
-    )
+    address = symbol(:chreode_model_field_count)
+    return shielded() do
+        ccall(address, chreode_status, (Ptr{chreode_model}, Ptr{Csize_t}), model, count)
+    end
 end
 
 function chreode_model_field_describe(model, index, name, columns)
-    return ccall(
-        symbol(:chreode_model_field_describe),
-        chreode_status,
-        (Ptr{chreode_model}, Csize_t, Ptr{Cstring}, Ptr{Csize_t}),
-        model,
-        index,
-        name,
-        columns,
-    )
+    address = symbol(:chreode_model_field_describe)
+    return shielded() do
+        ccall(
+            address,
+            chreode_status,
+            (Ptr{chreode_model}, Csize_t, Ptr{Cstring}, Ptr{Csize_t}),
+            model,
+            index,
+            name,
+            columns,
+        )
+    end
 end
 
 function chreode_model_field(model, field, time, points, values)
-    return ccall(
-        symbol(:chreode_model_field),
-        chreode_status,
-        (
-            Ptr{chreode_model},
-            Cstring,
-            Cdouble,
-            Ptr{chreode_matrix},
-            Ptr{chreode_matrix_mut},
-        ),
-        model,
-        field,
-        time,
-        points,
-        values,
-    )
+    address = symbol(:chreode_model_field)
+    return shielded() do
+        ccall(
+            address,
+            chreode_status,
+            (
+                Ptr{chreode_model},
+                Cstring,
+                Cdouble,
+                Ptr{chreode_matrix},
+                Ptr{chreode_matrix_mut},
+            ),
+            model,
+            field,
+            time,
+            points,
+            values,
+        )
+    end
 end
 
 function chreode_simulate(
@@ -560,232 +625,276 @@ function chreode_simulate(
     options,
     trajectory,
 )
-    return ccall(
-        symbol(:chreode_simulate),
-        chreode_status,
-        (
-            Ptr{chreode_model},
-            Cdouble,
-            Ptr{chreode_matrix},
-            Ptr{Cdouble},
-            Csize_t,
-            Ptr{Cdouble},
-            Csize_t,
-            Ptr{chreode_options},
-            Ptr{Ptr{chreode_trajectory}},
-        ),
-        model,
-        start_time,
-        points,
-        weights,
-        weights_count,
-        times,
-        times_count,
-        options,
-        trajectory,
-    )
+    address = symbol(:chreode_simulate)
+    return shielded() do
+        ccall(
+            address,
+            chreode_status,
+            (
+                Ptr{chreode_model},
+                Cdouble,
+                Ptr{chreode_matrix},
+                Ptr{Cdouble},
+                Csize_t,
+                Ptr{Cdouble},
+                Csize_t,
+                Ptr{chreode_options},
+                Ptr{Ptr{chreode_trajectory}},
+            ),
+            model,
+            start_time,
+            points,
+            weights,
+            weights_count,
+            times,
+            times_count,
+            options,
+            trajectory,
+        )
+    end
 end
 
 function chreode_trajectory_free(trajectory)
-    return ccall(
-        symbol(:chreode_trajectory_free),
-        Cvoid,
-        (Ptr{chreode_trajectory},),
-        trajectory,
-    )
+    address = symbol(:chreode_trajectory_free)
+    return shielded() do
+        ccall(address, Cvoid, (Ptr{chreode_trajectory},), trajectory)
+    end
 end
 
 function chreode_trajectory_dims(trajectory, dims)
-    return ccall(
-        symbol(:chreode_trajectory_dims),
-        chreode_status,
-        (Ptr{chreode_trajectory}, Ptr{Csize_t}),
-        trajectory,
-        dims,
-    )
+    address = symbol(:chreode_trajectory_dims)
+    return shielded() do
+        ccall(
+            address,
+            chreode_status,
+            (Ptr{chreode_trajectory}, Ptr{Csize_t}),
+            trajectory,
+            dims,
+        )
+    end
 end
 
 function chreode_trajectory_frame_count(trajectory, count)
-    return ccall(
-        symbol(:chreode_trajectory_frame_count),
-        chreode_status,
-        (Ptr{chreode_trajectory}, Ptr{Csize_t}),
-        trajectory,
-        count,
-    )
+    address = symbol(:chreode_trajectory_frame_count)
+    return shielded() do
+        ccall(
+            address,
+            chreode_status,
+            (Ptr{chreode_trajectory}, Ptr{Csize_t}),
+            trajectory,
+            count,
+        )
+    end
 end
 
 function chreode_trajectory_frame(trajectory, k, time, count)
-    return ccall(
-        symbol(:chreode_trajectory_frame),
-        chreode_status,
-        (Ptr{chreode_trajectory}, Csize_t, Ptr{Cdouble}, Ptr{Csize_t}),
-        trajectory,
-        k,
-        time,
-        count,
-    )
+    address = symbol(:chreode_trajectory_frame)
+    return shielded() do
+        ccall(
+            address,
+            chreode_status,
+            (Ptr{chreode_trajectory}, Csize_t, Ptr{Cdouble}, Ptr{Csize_t}),
+            trajectory,
+            k,
+            time,
+            count,
+        )
+    end
 end
 
 function chreode_trajectory_points(trajectory, k, points)
-    return ccall(
-        symbol(:chreode_trajectory_points),
-        chreode_status,
-        (Ptr{chreode_trajectory}, Csize_t, Ptr{chreode_matrix_mut}),
-        trajectory,
-        k,
-        points,
-    )
+    address = symbol(:chreode_trajectory_points)
+    return shielded() do
+        ccall(
+            address,
+            chreode_status,
+            (Ptr{chreode_trajectory}, Csize_t, Ptr{chreode_matrix_mut}),
+            trajectory,
+            k,
+            points,
+        )
+    end
 end
 
 function chreode_trajectory_weights(trajectory, k, weights, weights_count)
-    return ccall(
-        symbol(:chreode_trajectory_weights),
-        chreode_status,
-        (Ptr{chreode_trajectory}, Csize_t, Ptr{Cdouble}, Csize_t),
-        trajectory,
-        k,
-        weights,
-        weights_count,
-    )
+    address = symbol(:chreode_trajectory_weights)
+    return shielded() do
+        ccall(
+            address,
+            chreode_status,
+            (Ptr{chreode_trajectory}, Csize_t, Ptr{Cdouble}, Csize_t),
+            trajectory,
+            k,
+            weights,
+            weights_count,
+        )
+    end
 end
 
 function chreode_trajectory_ids(trajectory, k, ids, ids_count)
-    return ccall(
-        symbol(:chreode_trajectory_ids),
-        chreode_status,
-        (Ptr{chreode_trajectory}, Csize_t, Ptr{UInt64}, Csize_t),
-        trajectory,
-        k,
-        ids,
-        ids_count,
-    )
+    address = symbol(:chreode_trajectory_ids)
+    return shielded() do
+        ccall(
+            address,
+            chreode_status,
+            (Ptr{chreode_trajectory}, Csize_t, Ptr{UInt64}, Csize_t),
+            trajectory,
+            k,
+            ids,
+            ids_count,
+        )
+    end
 end
 
 function chreode_trajectory_ancestors(trajectory, k, ancestors, ancestors_count)
-    return ccall(
-        symbol(:chreode_trajectory_ancestors),
-        chreode_status,
-        (Ptr{chreode_trajectory}, Csize_t, Ptr{UInt64}, Csize_t),
-        trajectory,
-        k,
-        ancestors,
-        ancestors_count,
-    )
+    address = symbol(:chreode_trajectory_ancestors)
+    return shielded() do
+        ccall(
+            address,
+            chreode_status,
+            (Ptr{chreode_trajectory}, Csize_t, Ptr{UInt64}, Csize_t),
+            trajectory,
+            k,
+            ancestors,
+            ancestors_count,
+        )
+    end
 end
 
 function chreode_trajectory_cell_count(trajectory, count)
-    return ccall(
-        symbol(:chreode_trajectory_cell_count),
-        chreode_status,
-        (Ptr{chreode_trajectory}, Ptr{Csize_t}),
-        trajectory,
-        count,
-    )
+    address = symbol(:chreode_trajectory_cell_count)
+    return shielded() do
+        ccall(
+            address,
+            chreode_status,
+            (Ptr{chreode_trajectory}, Ptr{Csize_t}),
+            trajectory,
+            count,
+        )
+    end
 end
 
 function chreode_trajectory_lineage(trajectory, parents, births, ends, fates, cell_count)
-    return ccall(
-        symbol(:chreode_trajectory_lineage),
-        chreode_status,
-        (
-            Ptr{chreode_trajectory},
-            Ptr{Int64},
-            Ptr{Cdouble},
-            Ptr{Cdouble},
-            Ptr{Int32},
-            Csize_t,
-        ),
-        trajectory,
-        parents,
-        births,
-        ends,
-        fates,
-        cell_count,
-    )
+    address = symbol(:chreode_trajectory_lineage)
+    return shielded() do
+        ccall(
+            address,
+            chreode_status,
+            (
+                Ptr{chreode_trajectory},
+                Ptr{Int64},
+                Ptr{Cdouble},
+                Ptr{Cdouble},
+                Ptr{Int32},
+                Csize_t,
+            ),
+            trajectory,
+            parents,
+            births,
+            ends,
+            fates,
+            cell_count,
+        )
+    end
 end
 
 function chreode_trajectory_newick(trajectory, buffer, capacity, size)
-    return ccall(
-        symbol(:chreode_trajectory_newick),
-        chreode_status,
-        (Ptr{chreode_trajectory}, Ptr{Cchar}, Csize_t, Ptr{Csize_t}),
-        trajectory,
-        buffer,
-        capacity,
-        size,
-    )
+    address = symbol(:chreode_trajectory_newick)
+    return shielded() do
+        ccall(
+            address,
+            chreode_status,
+            (Ptr{chreode_trajectory}, Ptr{Cchar}, Csize_t, Ptr{Csize_t}),
+            trajectory,
+            buffer,
+            capacity,
+            size,
+        )
+    end
 end
 
 function chreode_evaluate(model, snapshots, options, evaluation)
-    return ccall(
-        symbol(:chreode_evaluate),
-        chreode_status,
-        (
-            Ptr{chreode_model},
-            Ptr{chreode_snapshots},
-            Ptr{chreode_options},
-            Ptr{Ptr{chreode_evaluation}},
-        ),
-        model,
-        snapshots,
-        options,
-        evaluation,
-    )
+    address = symbol(:chreode_evaluate)
+    return shielded() do
+        ccall(
+            address,
+            chreode_status,
+            (
+                Ptr{chreode_model},
+                Ptr{chreode_snapshots},
+                Ptr{chreode_options},
+                Ptr{Ptr{chreode_evaluation}},
+            ),
+            model,
+            snapshots,
+            options,
+            evaluation,
+        )
+    end
 end
 
 function chreode_evaluation_free(evaluation)
-    return ccall(
-        symbol(:chreode_evaluation_free),
-        Cvoid,
-        (Ptr{chreode_evaluation},),
-        evaluation,
-    )
+    address = symbol(:chreode_evaluation_free)
+    return shielded() do
+        ccall(address, Cvoid, (Ptr{chreode_evaluation},), evaluation)
+    end
 end
 
 function chreode_evaluation_time_count(evaluation, count)
-    return ccall(
-        symbol(:chreode_evaluation_time_count),
-        chreode_status,
-        (Ptr{chreode_evaluation}, Ptr{Csize_t}),
-        evaluation,
-        count,
-    )
+    address = symbol(:chreode_evaluation_time_count)
+    return shielded() do
+        ccall(
+            address,
+            chreode_status,
+            (Ptr{chreode_evaluation}, Ptr{Csize_t}),
+            evaluation,
+            count,
+        )
+    end
 end
 
 function chreode_evaluation_values(evaluation, name, values, values_count)
-    return ccall(
-        symbol(:chreode_evaluation_values),
-        chreode_status,
-        (Ptr{chreode_evaluation}, Cstring, Ptr{Cdouble}, Csize_t),
-        evaluation,
-        name,
-        values,
-        values_count,
-    )
+    address = symbol(:chreode_evaluation_values)
+    return shielded() do
+        ccall(
+            address,
+            chreode_status,
+            (Ptr{chreode_evaluation}, Cstring, Ptr{Cdouble}, Csize_t),
+            evaluation,
+            name,
+            values,
+            values_count,
+        )
+    end
 end
 
 function chreode_evaluation_value(evaluation, name, value)
-    return ccall(
-        symbol(:chreode_evaluation_value),
-        chreode_status,
-        (Ptr{chreode_evaluation}, Cstring, Ptr{Cdouble}),
-        evaluation,
-        name,
-        value,
-    )
+    address = symbol(:chreode_evaluation_value)
+    return shielded() do
+        ccall(
+            address,
+            chreode_status,
+            (Ptr{chreode_evaluation}, Cstring, Ptr{Cdouble}),
+            evaluation,
+            name,
+            value,
+        )
+    end
 end
 
 function chreode_evaluation_json(evaluation, buffer, capacity, size)
-    return ccall(
-        symbol(:chreode_evaluation_json),
-        chreode_status,
-        (Ptr{chreode_evaluation}, Ptr{Cchar}, Csize_t, Ptr{Csize_t}),
-        evaluation,
-        buffer,
-        capacity,
-        size,
-    )
+    address = symbol(:chreode_evaluation_json)
+    return shielded() do
+        ccall(
+            address,
+            chreode_status,
+            (Ptr{chreode_evaluation}, Ptr{Cchar}, Csize_t, Ptr{Csize_t}),
+            evaluation,
+            buffer,
+            capacity,
+            size,
+        )
+    end
 end
 
 function chreode_transport(
@@ -798,93 +907,114 @@ function chreode_transport(
     options,
     plan,
 )
-    return ccall(
-        symbol(:chreode_transport),
-        chreode_status,
-        (
-            Ptr{chreode_matrix},
-            Ptr{Cdouble},
-            Csize_t,
-            Ptr{chreode_matrix},
-            Ptr{Cdouble},
-            Csize_t,
-            Ptr{chreode_options},
-            Ptr{Ptr{chreode_plan}},
-        ),
-        source,
-        source_weights,
-        source_weights_count,
-        target,
-        target_weights,
-        target_weights_count,
-        options,
-        plan,
-    )
+    address = symbol(:chreode_transport)
+    return shielded() do
+        ccall(
+            address,
+            chreode_status,
+            (
+                Ptr{chreode_matrix},
+                Ptr{Cdouble},
+                Csize_t,
+                Ptr{chreode_matrix},
+                Ptr{Cdouble},
+                Csize_t,
+                Ptr{chreode_options},
+                Ptr{Ptr{chreode_plan}},
+            ),
+            source,
+            source_weights,
+            source_weights_count,
+            target,
+            target_weights,
+            target_weights_count,
+            options,
+            plan,
+        )
+    end
 end
 
 function chreode_plan_free(plan)
-    return ccall(symbol(:chreode_plan_free), Cvoid, (Ptr{chreode_plan},), plan)
+    address = symbol(:chreode_plan_free)
+    return shielded() do
+        ccall(address, Cvoid, (Ptr{chreode_plan},), plan)
+    end
 end
 
 function chreode_plan_size(plan, rows, cols, entries)
-    return ccall(
-        symbol(:chreode_plan_size),
-        chreode_status,
-        (Ptr{chreode_plan}, Ptr{Csize_t}, Ptr{Csize_t}, Ptr{Csize_t}),
-        plan,
-        rows,
-        cols,
-        entries,
-    )
+    address = symbol(:chreode_plan_size)
+    return shielded() do
+        ccall(
+            address,
+            chreode_status,
+            (Ptr{chreode_plan}, Ptr{Csize_t}, Ptr{Csize_t}, Ptr{Csize_t}),
+            plan,
+            rows,
+            cols,
+            entries,
+        )
+    end
 end
 
 function chreode_plan_entries(plan, sources, targets, masses, count)
-    return ccall(
-        symbol(:chreode_plan_entries),
-        chreode_status,
-        (Ptr{chreode_plan}, Ptr{UInt64}, Ptr{UInt64}, Ptr{Cdouble}, Csize_t),
-        plan,
-        sources,
-        targets,
-        masses,
-        count,
-    )
+    address = symbol(:chreode_plan_entries)
+    return shielded() do
+        ccall(
+            address,
+            chreode_status,
+            (Ptr{chreode_plan}, Ptr{UInt64}, Ptr{UInt64}, Ptr{Cdouble}, Csize_t),
+            plan,
+            sources,
+            targets,
+            masses,
+            count,
+        )
+    end
 end
 
 function chreode_plan_row_offsets(plan, offsets, count)
-    return ccall(
-        symbol(:chreode_plan_row_offsets),
-        chreode_status,
-        (Ptr{chreode_plan}, Ptr{UInt64}, Csize_t),
-        plan,
-        offsets,
-        count,
-    )
+    address = symbol(:chreode_plan_row_offsets)
+    return shielded() do
+        ccall(
+            address,
+            chreode_status,
+            (Ptr{chreode_plan}, Ptr{UInt64}, Csize_t),
+            plan,
+            offsets,
+            count,
+        )
+    end
 end
 
 function chreode_plan_potentials(plan, source, source_count, target, target_count)
-    return ccall(
-        symbol(:chreode_plan_potentials),
-        chreode_status,
-        (Ptr{chreode_plan}, Ptr{Cdouble}, Csize_t, Ptr{Cdouble}, Csize_t),
-        plan,
-        source,
-        source_count,
-        target,
-        target_count,
-    )
+    address = symbol(:chreode_plan_potentials)
+    return shielded() do
+        ccall(
+            address,
+            chreode_status,
+            (Ptr{chreode_plan}, Ptr{Cdouble}, Csize_t, Ptr{Cdouble}, Csize_t),
+            plan,
+            source,
+            source_count,
+            target,
+            target_count,
+        )
+    end
 end
 
 function chreode_plan_report(plan, buffer, capacity, size)
-    return ccall(
-        symbol(:chreode_plan_report),
-        chreode_status,
-        (Ptr{chreode_plan}, Ptr{Cchar}, Csize_t, Ptr{Csize_t}),
-        plan,
-        buffer,
-        capacity,
-        size,
-    )
+    address = symbol(:chreode_plan_report)
+    return shielded() do
+        ccall(
+            address,
+            chreode_status,
+            (Ptr{chreode_plan}, Ptr{Cchar}, Csize_t, Ptr{Csize_t}),
+            plan,
+            buffer,
+            capacity,
+            size,
+        )
+    end
 end
 
 end

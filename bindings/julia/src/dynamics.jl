@@ -1,7 +1,7 @@
 # Fits, and what they learn.
 
 """
-Learned dynamics of a population, from [`fit`](@ref), [`Chreode.load`](@ref) or [`Chreode.from_bytes`](@ref).
+Learned dynamics of a population, from [`fit_dynamics`](@ref), [`Chreode.load`](@ref) or [`Chreode.from_bytes`](@ref).
 
 `model.velocity`, `model.growth`, `model.score_drift` and whatever else `model.fields` names are callables: see [`Field`](@ref).
 `model.info` tells what it is, `model.report` how the fit went (`nothing` for a model that was loaded), `model.losses` the loss
@@ -10,15 +10,14 @@ of every training step. Models can be serialized.
 struct Dynamics
     handle::Handle{C.chreode_model}
     dims::Int
-    info::AbstractDict{String, Any}
-    report::Union{Nothing, AbstractDict{String, Any}}
+    info::Dict{String, Any}
+    report::Union{Nothing, Dict{String, Any}}
     losses::Vector{Float64}
     fields::Vector{Pair{String, Int}}
 
-    function Dynamics(pointer::Ptr{C.chreode_model})
-        handle = Handle(pointer, C.chreode_model_free)
+    function Dynamics(handle::Handle{C.chreode_model})
         parts = use(handle) do model
-            dims = told(value -> C.chreode_model_dims(model, value), Csize_t)
+            dims = Int(told(value -> C.chreode_model_dims(model, value), Csize_t))
             info = json() do buffer, capacity, size
                 C.chreode_model_info(model, buffer, capacity, size)
             end
@@ -28,8 +27,10 @@ struct Dynamics
             steps = Int(told(value -> C.chreode_model_loss_count(model, value), Csize_t))
             losses = Vector{Float64}(undef, steps)
             check(C.chreode_model_losses(model, losses, steps))
-            (Int(dims), info, report, losses, described_fields(model))
+            (dims, info, report, losses, described_fields(model))
         end
+        # Parameters in single, losses in double precision.
+        holds(handle, 4 * parts[2]["parameters"] + 8 * length(parts[4]))
         return new(handle, parts...)
     end
 
@@ -48,7 +49,12 @@ function described_fields(model)
     end
 end
 
-# What a progress function threw is kept here: nothing may leave it through the library.
+# Models that a function of the library makes.
+function dynamics_by(make)
+    return Dynamics(make_handle(make, C.chreode_model_free, C.chreode_model))
+end
+
+# A progress function, and what it threw or the interrupt that came: nothing may leave it through the library.
 mutable struct Reporter
     progress::Any
     failure::Any
@@ -56,72 +62,42 @@ end
 
 function tell(now::Ptr{C.chreode_progress}, data::Ptr{Cvoid})::Int32
     reporter = unsafe_pointer_to_objref(data)::Reporter
-    try
-        return reenable_sigint() do
-            reporter.progress === nothing && return Int32(0)
-            step = unsafe_load(now)
-            stop = reporter.progress(
-                Symbol(unsafe_string(step.stage)),
-                Int(step.done),
-                Int(step.total),
-                isnan(step.loss) ? nothing : step.loss,
-            )
-            return Int32(stop === true)
-        end
-    catch failure
-        reporter.failure = failure
-        return Int32(1)
-    end
+    stop = exposed(
+        () -> asked(reporter.progress, unsafe_load(now)),
+        function (failure)
+            reporter.failure = failure
+            return true
+        end,
+    )
+    return Int32(stop)
 end
 
-"""
-    fit(x, time; method = "usb", progress = nothing, weights, masses, cells = :columns, options...)
-    fit(snapshots; method = "usb", progress = nothing, options...)
+asked(::Nothing, ::C.chreode_progress) = false
 
-Learn the dynamics of a population. `x`, `time`, `weights`, `masses` and `cells` are those of [`Snapshots`](@ref), the options
-those of `Chreode.options("fit")`.
+function asked(progress, now::C.chreode_progress)
+    loss = isnan(now.loss) ? nothing : now.loss
+    return progress(
+        Symbol(unsafe_string(now.stage)),
+        Int(now.done),
+        Int(now.total),
+        loss,
+    ) ===
+        true
+end
 
-`progress(stage, done, total, loss)` is called at most twenty times a second, and ends the fit by returning `true`. A fit that
-ends early, by it, by what it throws, by Ctrl-C or by numbers that are not finite, throws a [`ChreodeError`](@ref) whose `model`
-is what was learned so far.
-"""
-function fit(snapshots::Snapshots; method = "usb", progress = nothing, options...)
+# Makes a call of the library that reports by a callback: `call` is given the C function and its data. Returns the status, its
+# message and what the callback caught. The task must come back from a progress function that waits on the thread that the library
+# runs on; interrupts are let through in that function alone, which is called even if the user has none.
+function reported(call, progress)
     reporter = Reporter(progress, nothing)
-    made = Ref{Ptr{C.chreode_model}}(C_NULL)
-    function call(cells, choice)
-        tell_c = @cfunction(tell, Int32, (Ptr{C.chreode_progress}, Ptr{Cvoid}))
+    tell_c = @cfunction(tell, Int32, (Ptr{C.chreode_progress}, Ptr{Cvoid}))
+    status, message = on_this_thread() do
         GC.@preserve reporter begin
-            status = C.chreode_fit(
-                cells,
-                choice,
-                tell_c,
-                pointer_from_objref(reporter),
-                made,
-            )
-            return status, last_message()
+            status = call(tell_c, pointer_from_objref(reporter))::Int32
+            (status, status == C.CHREODE_OK ? "" : last_message())
         end
     end
-    status, message = use(snapshots.handle) do cells
-        use(options_of("fit", (; method, options...))) do choice
-            # The task must come back from a yielding progress function on the thread that the library runs on; and an
-            # interrupt is only let through inside of that function.
-            on_this_thread(() -> disable_sigint(() -> call(cells, choice)))
-        end
-    end
-    model = made[] == C_NULL ? nothing : Dynamics(made[])
-    status == C.CHREODE_OK && return model
-    return throw(ChreodeError(status, message; model, cause = reporter.failure))
-end
-
-function fit(
-    x,
-    time;
-    weights = nothing,
-    masses = nothing,
-    cells::Symbol = :columns,
-    options...,
-)
-    return fit(Snapshots(x, time; weights, masses, cells); options...)
+    return status, message, reporter.failure
 end
 
 function on_this_thread(work)
@@ -133,6 +109,72 @@ function on_this_thread(work)
     finally
         task.sticky = sticky
     end
+end
+
+"""
+    fit_dynamics(x, time; progress = nothing, weights, masses, cells = :columns, options...)
+    fit_dynamics(snapshots; progress = nothing, options...)
+    fit_dynamics(snapshots; options...) do stage, done, total, loss … end
+
+Learn the dynamics of a population. `x`, `time`, `weights`, `masses` and `cells` are those of [`Snapshots`](@ref), the options
+those of `Chreode.options("fit")`; one that is not given, or `nothing`, is what it is by default there. `Chreode.fit` is the same
+function; it is not exported, since packages of statistics export theirs.
+
+`progress(stage, done, total, loss)` is called at most twenty times a second, and ends the fit by returning `true`. A fit that
+ends early, by it, by what it throws, by Ctrl-C or by numbers that are not finite, throws a [`ChreodeError`](@ref) whose `model`
+is what was learned so far.
+"""
+function fit_dynamics(snapshots::Snapshots; progress = nothing, options...)
+    model = use(snapshots.handle) do cells
+        use(options_of("fit", options)) do choice
+            fitted(progress) do made, tell_c, data
+                C.chreode_fit(cells, choice, tell_c, data, made)
+            end
+        end
+    end
+    warn(model.report)
+    return model
+end
+
+function fit_dynamics(
+    x,
+    time;
+    weights = nothing,
+    masses = nothing,
+    cells::Symbol = :columns,
+    options...,
+)
+    return fit_dynamics(Snapshots(x, time; weights, masses, cells); options...)
+end
+
+function fit_dynamics(progress::Function, data...; options...)
+    return fit_dynamics(data...; progress, options...)
+end
+
+const fit = fit_dynamics
+
+# The model of a call that is given where to write its handle, a C function to report to, and its data. Interrupts are put off, so
+# that none comes between the call and the handle; one that has come by the end of the call, too late for the progress function,
+# ends the fit as well, with what it made.
+function fitted(call, progress)
+    made = Ref{Ptr{C.chreode_model}}(C_NULL)
+    outcome = Ref{Tuple{Int32, String, Any}}((
+        C.CHREODE_ERROR_CANCELLED,
+        "interrupted",
+        nothing,
+    ))
+    try
+        disable_sigint() do
+            outcome[] = reported((tell_c, data) -> call(made, tell_c, data), progress)
+        end
+    catch failure
+        failure isa InterruptException || rethrow()
+        outcome[] = (C.CHREODE_ERROR_CANCELLED, "interrupted", failure)
+    end
+    status, message, cause = outcome[]
+    status == C.CHREODE_OK && return Dynamics(Handle(made[], C.chreode_model_free))
+    reached = made[] == C_NULL ? nothing : Dynamics(Handle(made[], C.chreode_model_free))
+    return throw(ChreodeError(status, message; model = reached, cause))
 end
 
 """
@@ -154,38 +196,69 @@ end
 """
     field(model, name)
 
-A field of a model as a callable: `"velocity"`, `"growth"`, `"score_drift"`, … (`model.fields`).
+A field of a model as a callable: `"velocity"`, `"growth"`, `"score_drift"`, … (`model.fields`). One that the model has not
+learned is an error.
 """
 function field(model::Dynamics, name::Union{AbstractString, Symbol})
     for (known, columns) in model.fields
-        known == String(name) && return Field(model, known, columns)
+        known == String(name) || continue
+        lacks(model, known, "growth", "has_growth")
+        lacks(model, known, "score_drift", "has_score")
+        return Field(model, known, columns)
     end
     return throw(ArgumentError(
         "field must be one of $(join(first.(model.fields), " ")), got $name",
     ))
 end
 
-function (field::Field)(x::AbstractMatrix{<:Real}, t::Real; cells::Symbol = :columns)
-    data = readable(x)
+function lacks(model::Dynamics, name, field, key)
+    name == field &&
+        model.info[key] === false &&
+        throw(ArgumentError(
+            "the model has not learned $name: its method $(model.info["method"]) does not",
+        ))
+    return nothing
+end
+
+function (field::Field)(x, t; cells::Symbol = :columns)
+    data = points_of("x", x, cells, field.model.dims)
     values = empty_matrix(eltype(data), shape(data, cells)[1], field.columns, cells)
-    return field(values, data, t; cells)
+    return evaluated!(values, field, data, t, cells)
 end
 
 function (field::Field)(
     values::StridedMatrix{<:Union{Float32, Float64}},
-    x::AbstractMatrix{<:Real},
-    t::Real;
+    x,
+    t;
     cells::Symbol = :columns,
 )
-    data = readable(x)
+    data = points_of("x", x, cells, field.model.dims)
+    n = shape(data, cells)[1]
+    wanted = cells === :rows ? (n, field.columns) : (field.columns, n)
+    size(values) == wanted ||
+        throw(DimensionMismatch(
+            "values must be $(join(wanted, " × ")), got $(join(size(values), " × "))",
+        ))
+    return evaluated!(values, field, data, t, cells)
+end
+
+function evaluated!(values, field::Field, data, t, cells::Symbol)
+    time = instant("t", t)
     use(field.model.handle) do model
         GC.@preserve data values begin
             from, to = Ref(reading(data, cells)), Ref(writing(values, cells))
-            check(C.chreode_model_field(model, field.name, t, from, to))
+            check(C.chreode_model_field(model, field.name, time, from, to))
         end
     end
     return values
 end
+
+instant(what, t::Real) = isfinite(t) ?
+    Float64(t) :
+    throw(ArgumentError("$what must be a finite number, got $t"))
+instant(what, t) = throw(ArgumentError(
+    "$what must be a number, got $(repr(t)) of type $(typeof(t))",
+))
 
 function Base.getproperty(model::Dynamics, name::Symbol)
     hasfield(Dynamics, name) && return getfield(model, name)
@@ -218,6 +291,10 @@ end
 
 """`Chreode.threads!(model, count)`: how many threads the model shall compute with."""
 function threads!(model::Dynamics, count::Integer)
+    0 <= count <= 1024 ||
+        throw(ArgumentError(
+            "the number of threads must be 0 (all cores) to 1024, got $count",
+        ))
     use(model.handle) do handle
         check(C.chreode_model_set_threads(handle, count))
     end
@@ -234,9 +311,7 @@ end
 
 """`Chreode.load(path)`: read a model from a file."""
 function load(path::AbstractString)
-    made = Ref{Ptr{C.chreode_model}}(C_NULL)
-    check(C.chreode_model_load(path, made))
-    return Dynamics(made[])
+    return dynamics_by(made -> C.chreode_model_load(path, made))
 end
 
 """`Chreode.to_bytes(model)`: the model as bytes, those that [`Chreode.save`](@ref) writes."""
@@ -253,25 +328,22 @@ end
 """`Chreode.from_bytes(bytes)`: the model that [`Chreode.to_bytes`](@ref) wrote, with the same bits in every field."""
 function from_bytes(bytes::AbstractVector{UInt8})
     given = convert(Vector{UInt8}, bytes)
-    made = Ref{Ptr{C.chreode_model}}(C_NULL)
-    check(C.chreode_model_from_bytes(given, length(given), made))
-    return Dynamics(made[])
+    return dynamics_by(made -> C.chreode_model_from_bytes(given, length(given), made))
 end
 
 Base.close(model::Dynamics) = close(model.handle)
 
 function Base.show(io::IO, model::Dynamics)
     info = model.info
-    print(
+    times = join(info["times"], ", ")
+    return print(
         io,
-        "Dynamics by ",
-        info["method"],
-        " of ",
-        model.dims,
-        " coordinates, times ",
-        info["times"],
+        "Dynamics by $(info["method"]) of $(model.dims) coordinates, times $times",
     )
-    return nothing
+end
+
+function Base.show(io::IO, field::Field)
+    return print(io, field.name, " of ", field.model)
 end
 
 function Serialization.serialize(s::Serialization.AbstractSerializer, model::Dynamics)

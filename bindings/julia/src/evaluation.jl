@@ -26,24 +26,20 @@ end
 Predict every later snapshot from all cells of the first and compare, by the options of `Chreode.options("evaluate")`.
 """
 function evaluate(model::Dynamics, snapshots::Snapshots; options...)
-    made = Ref{Ptr{C.chreode_evaluation}}(C_NULL)
-    use(options_of("evaluate", options)) do choice
+    snapshots.dims == model.dims ||
+        throw(DimensionMismatch(
+            "snapshots must have the $(model.dims) coordinates of the model, got $(snapshots.dims)",
+        ))
+    handle = use(options_of("evaluate", options)) do choice
         use(snapshots.handle) do cells
-            use(model.handle) do handle
-                check(C.chreode_evaluate(handle, cells, choice, made))
+            use(model.handle) do pointer
+                make_handle(C.chreode_evaluation_free, C.chreode_evaluation) do made
+                    C.chreode_evaluate(pointer, cells, choice, made)
+                end
             end
         end
     end
-    handle = Handle(made[], C.chreode_evaluation_free)
-    evaluation = use(handle) do pointer
-        count = Int(told(value -> C.chreode_evaluation_time_count(pointer, value), Csize_t))
-        each = ("time", "w1", "w2", "rme", "w1_sd", "w2_sd", "rme_sd")
-        together = ("mean_w1", "mean_rme", "mean_w1_sd", "mean_rme_sd", "action")
-        Evaluation(
-            map(name -> measures(pointer, name, count), each)...,
-            map(name -> measure(pointer, name), together)...,
-        )
-    end
+    evaluation = use(evaluation_of, handle)
     close(handle)
     return evaluation
 end
@@ -59,6 +55,40 @@ function evaluate(
 )
     return evaluate(model, Snapshots(x, time; weights, masses, cells); options...)
 end
+
+function evaluation_of(pointer)
+    warn(
+        json() do buffer, capacity, size
+            C.chreode_evaluation_json(pointer, buffer, capacity, size)
+        end,
+    )
+    count = Int(told(value -> C.chreode_evaluation_time_count(pointer, value), Csize_t))
+    each = ("time", "w1", "w2", "rme", "w1_sd", "w2_sd", "rme_sd")
+    together = ("mean_w1", "mean_rme", "mean_w1_sd", "mean_rme_sd", "action")
+    return Evaluation(
+        map(name -> measures(pointer, name, count), each)...,
+        map(name -> measure(pointer, name), together)...,
+    )
+end
+
+function Base.show(io::IO, evaluation::Evaluation)
+    return print(
+        io,
+        "Evaluation at $(length(evaluation.time)) times: mean W1 $(short(evaluation.mean_w1)), ",
+        "mean relative mass error $(short(evaluation.mean_rme))",
+    )
+end
+
+function Base.show(io::IO, ::MIME"text/plain", evaluation::Evaluation)
+    println(io, evaluation)
+    print(io, join(lpad.(("time", "W1", "W2", "RME"), 10)))
+    for row in zip(evaluation.time, evaluation.w1, evaluation.w2, evaluation.rme)
+        print(io, "\n", join(lpad.(short.(row), 10)))
+    end
+    return nothing
+end
+
+short(x) = string(round(x; sigdigits = 4))
 
 function measures(evaluation, name, count)
     values = Vector{Float64}(undef, count)

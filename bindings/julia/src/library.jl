@@ -1,31 +1,41 @@
 # The shared library, its errors, its handles and its texts.
 
-"""The library's file: `CHREODE_LIBRARY` of the environment, else the preference `library`, else where the system looks."""
+"""
+The library's file: `CHREODE_LIBRARY` of the environment, else the one that `Pkg.build("Chreode")` noted, else `libchreode` where
+the system looks.
+"""
 function library_path()
     given = get(ENV, "CHREODE_LIBRARY", "")
-    return isempty(given) ? @load_preference("library", "libchreode") : given
+    isempty(given) || return given
+    noted = joinpath(@__DIR__, "..", "deps", "library.txt")
+    return isfile(noted) ? strip(read(noted, String)) : "libchreode"
 end
 
+# The file that is open.
+const opened = Ref("")
+
+"""
+    Chreode.open_library(path)
+
+Use the library at `path` in this session, if none is open yet: what one library made cannot be handed to another.
+"""
 function open_library(path::AbstractString)
-    C.library[] = Libdl.dlopen(path)
-    found = C.chreode_abi_version()
+    if C.library[] != C_NULL
+        path == opened[] && return nothing
+        error("$(opened[]) is open in this session: start another one for $path")
+    end
+    # Without RTLD_DEEPBIND, which is in Julia's default: by it Rust's panics, which become errors, would be unwound with parts of
+    # two libraries, and that ends the process.
+    library = Libdl.dlopen(path, Libdl.RTLD_LAZY)
+    version = Libdl.dlsym(library, :chreode_abi_version; throw_error = false)
+    found = version === nothing ? "none" : Int(ccall(version, UInt32, ()))
     if found != C.CHREODE_ABI_VERSION
-        C.library[] = C_NULL
+        Libdl.dlclose(library)
         error(
             "$path has the binary interface $found, this package was made for $(C.CHREODE_ABI_VERSION)",
         )
     end
-    return nothing
-end
-
-"""
-    Chreode.set_library!(path)
-
-Use the library at `path`, now and in later sessions of this project (a preference).
-"""
-function set_library!(path::AbstractString)
-    open_library(path)
-    @set_preferences!("library" => String(path))
+    C.library[], opened[] = library, path
     return nothing
 end
 
@@ -70,22 +80,58 @@ function check(status)
     return nothing
 end
 
-# A handle of the library: freed when it is collected, or by `close`. Tasks take turns with it.
+# A handle of the library: freed when it is collected, or by `close`. Tasks take turns with it. `bytes` is about what the library
+# holds for it.
 mutable struct Handle{T}
     pointer::Ptr{T}
     free::Function
     lock::ReentrantLock
     busy::Bool
+    bytes::Int
 
     function Handle(pointer::Ptr{T}, free::Function) where {T}
-        return finalizer(release, new{T}(pointer, free, ReentrantLock(), false))
+        return finalizer(collected, new{T}(pointer, free, ReentrantLock(), false, 0))
     end
 end
+
+# A handle whose pointer `make(made)` writes: an interrupt comes before or after, so that nothing made is lost.
+function make_handle(make, free, ::Type{T}) where {T}
+    return disable_sigint() do
+        pointer = Ref{Ptr{T}}(C_NULL)
+        check(make(pointer))
+        Handle(pointer[], free)
+    end
+end
+
+# Tells the collector, which sees 40 bytes, what a handle holds, as Julia's big numbers do: otherwise it would see no reason to
+# begin.
+function holds(handle::Handle, bytes::Integer)
+    handle.bytes = bytes
+    Libc.free(ccall(:jl_gc_counted_malloc, Ptr{Cvoid}, (Csize_t,), bytes))
+    return handle
+end
+
+# Whether the process is ending: its memory goes by itself, and calls may still run in other threads.
+const ending = Ref(false)
 
 function release(handle::Handle)
     pointer = handle.pointer
     handle.pointer = C_NULL
-    pointer == C_NULL || handle.free(pointer)
+    pointer == C_NULL && return nothing
+    handle.free(pointer)
+    ccall(:jl_gc_counted_free_with_size, Cvoid, (Ptr{Cvoid}, Csize_t), C_NULL, handle.bytes)
+    return nothing
+end
+
+function collected(handle::Handle)
+    ending[] && return nothing
+    # A finalizer cannot wait; it is asked again.
+    trylock(handle.lock) || return (finalizer(collected, handle); nothing)
+    try
+        handle.busy ? finalizer(collected, handle) : release(handle)
+    finally
+        unlock(handle.lock)
+    end
     return nothing
 end
 
@@ -143,7 +189,16 @@ function text(get)
     return GC.@preserve buffer unsafe_string(pointer(buffer))
 end
 
-json(get) = JSON.parse(text(get))
+json(get) = parsed(text(get))
+
+# What the library has to say of a result that is there all the same.
+function warn(report)
+    for warning in get(report, "warnings", ())
+        @warn warning
+    end
+    return report
+end
+warn(::Nothing) = nothing
 
 """The version of the library."""
 version() = VersionNumber(unsafe_string(C.chreode_version()))

@@ -1,9 +1,9 @@
 # Options by name.
 
 function new_options(list::AbstractString)
-    made = Ref{Ptr{C.chreode_options}}(C_NULL)
-    check(C.chreode_options_new(list, made))
-    return Handle(made[], C.chreode_options_free)
+    return make_handle(C.chreode_options_free, C.chreode_options) do pointer
+        C.chreode_options_new(list, pointer)
+    end
 end
 
 set(options, name, value::AbstractString) = C.chreode_options_set_string(
@@ -26,6 +26,12 @@ function set(options, name, value::Integer)
     return C.chreode_options_set_integer(options, name, value)
 end
 
+function set(options, name, value)
+    return throw(ArgumentError(
+        "$name must be a number, a text, a switch or a list of numbers, got $(repr(value)) of type $(typeof(value))",
+    ))
+end
+
 # Options of a list; what is `nothing` is what it is by default.
 function options_of(list::AbstractString, given)
     handle = new_options(list)
@@ -41,7 +47,7 @@ end
     Chreode.options(list = "fit")
 
 The options of a list as the library describes them: `name`, `kind`, `default`, `range` and `meaning` of each. The lists are
-those of `capabilities()["option_lists"]`.
+those of `Chreode.capabilities()["option_lists"]`.
 """
 function options(list::AbstractString = "fit")
     return use(new_options(list)) do handle

@@ -37,6 +37,25 @@ struct Trajectory
     newick::String
 end
 
+function Base.show(io::IO, frame::Frame)
+    return print(io, "Frame of ", length(frame), " particles at ", frame.time)
+end
+
+function Base.show(io::IO, lineage::Lineage)
+    print(io, "Lineage of ", length(lineage), " cells")
+    for fate in (:alive, :divided, :died)
+        print(io, ", ", count(==(fate), lineage.fates), " ", fate)
+    end
+    return nothing
+end
+
+function Base.show(io::IO, trajectory::Trajectory)
+    counts = ["$(length(frame)) at $(frame.time)" for frame in trajectory.frames]
+    print(io, "Trajectory of particles: ", join(counts, ", "))
+    trajectory.lineage === nothing || print(io, "; ", trajectory.lineage)
+    return nothing
+end
+
 """
     newick(trajectory)
 
@@ -48,38 +67,41 @@ newick(trajectory::Trajectory) = trajectory.newick
     simulate(model, points, times = model.info["times"]; mode, seed, start = first(times), weights, cells = :columns, options...)
 
 Simulate a population from `points` at the time `start` to each of `times`, by the options of `Chreode.options("simulate")`;
-`mode` is `"ode"`, `"sde"` or `"branching"`.
+`mode` is `"ode"`, `"sde"` or `"branching"`. To start from some cells of a snapshot, see [`founders`](@ref).
 """
 function simulate(
     model::Dynamics,
-    points::AbstractMatrix{<:Real},
+    points,
     times = model.info["times"];
-    start::Real = first(times),
+    start = first(times),
     weights = nothing,
     cells::Symbol = :columns,
     options...,
 )
-    data, until, given = readable(points), doubles(times), doubles(weights)
-    made = Ref{Ptr{C.chreode_trajectory}}(C_NULL)
-    use(options_of("simulate", options)) do choice
-        use(model.handle) do handle
+    data = points_of("points", points, cells, model.dims)
+    given = weights_of(weights, shape(data, cells)[1])
+    until, from = times_of("times", "element", times), instant("start", start)
+    handle = use(options_of("simulate", options)) do choice
+        use(model.handle) do pointer
             GC.@preserve data given begin
                 matrix = Ref(reading(data, cells))
-                check(C.chreode_simulate(
-                    handle,
-                    start,
-                    matrix,
-                    optional(given, weights),
-                    length(given),
-                    until,
-                    length(until),
-                    choice,
-                    made,
-                ))
+                make_handle(C.chreode_trajectory_free, C.chreode_trajectory) do made
+                    C.chreode_simulate(
+                        pointer,
+                        from,
+                        matrix,
+                        optional(given),
+                        length(given),
+                        until,
+                        length(until),
+                        choice,
+                        made,
+                    )
+                end
             end
         end
     end
-    return taken(Handle(made[], C.chreode_trajectory_free), cells)
+    return taken(handle, cells)
 end
 
 # Everything of a trajectory of the library's, which is freed.

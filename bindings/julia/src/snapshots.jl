@@ -4,8 +4,9 @@
     Snapshots(x, time; weights = nothing, masses = nothing, cells = :columns)
 
 Cells at increasing times: what a fit learns from and an evaluation compares with. `x` has one column a cell, or one row with
-`cells = :rows`; `time` the time of each cell, in any order; `weights` the weight of each, 1 if there are none; `masses` the
-total mass of each time, where it is not the number of cells.
+`cells = :rows`; `time` the time of each cell, in any order, or its label (see [`Chreode.times_of`](@ref)); `weights` the weight
+of each, 1 if there are none; `masses` the total mass of each time, where it is not the number of cells: `Dict(time => mass, …)`,
+or one number a time in increasing order of the times.
 
     Snapshots(blocks, times; weights = nothing, masses = nothing, cells = :columns)
 
@@ -20,10 +21,9 @@ struct Snapshots
     counts::Vector{Int}
     masses::Vector{Float64}
 
-    function Snapshots(pointer::Ptr{C.chreode_snapshots})
-        handle = Handle(pointer, C.chreode_snapshots_free)
+    function Snapshots(handle::Handle{C.chreode_snapshots})
         parts = use(handle) do snapshots
-            dims = told(value -> C.chreode_snapshots_dims(snapshots, value), Csize_t)
+            dims = Int(told(value -> C.chreode_snapshots_dims(snapshots, value), Csize_t))
             count = Int(told(
                 value -> C.chreode_snapshots_time_count(snapshots, value),
                 Csize_t,
@@ -39,66 +39,90 @@ struct Snapshots
             masses = map(1:count) do k
                 told(value -> C.chreode_snapshots_mass(snapshots, k - 1, value), Cdouble)
             end
-            (Int(dims), times, counts, masses)
+            (dims, times, counts, masses)
         end
+        # Points in single and weights in double precision.
+        holds(handle, sum(parts[3]) * (4 * parts[1] + 8))
         return new(handle, parts...)
     end
 end
 
+# Snapshots that a function of the library makes.
+function snapshots_by(make)
+    return Snapshots(make_handle(make, C.chreode_snapshots_free, C.chreode_snapshots))
+end
+
 function Snapshots(
-    x::AbstractMatrix{<:Real},
+    x::AbstractMatrix,
     time;
     weights = nothing,
     masses = nothing,
     cells::Symbol = :columns,
 )
-    data, times, given = readable(x), doubles(time), doubles(weights)
-    made = Ref{Ptr{C.chreode_snapshots}}(C_NULL)
-    GC.@preserve data given begin
-        matrix = Ref(reading(data, cells))
-        check(C.chreode_snapshots_new(
-            matrix,
-            times,
-            length(times),
-            optional(given, weights),
-            length(given),
-            made,
+    data = points_of("x", x, cells)
+    count, other, _ = shape(data, cells)
+    times = times_of(time)
+    if length(times) != count
+        lines = cells === :rows ? "rows" : "columns"
+        hint = length(times) == other ?
+            "; cells = $(cells === :rows ? ":columns" : ":rows") says that cells are the other way" :
+            ""
+        throw(DimensionMismatch(
+            "time must have one element for each of the $count cells ($lines of x), got $(length(times))$hint",
         ))
     end
-    return massed(Snapshots(made[]), masses)
+    given = weights_of(weights, count)
+    snapshots = snapshots_by() do made
+        GC.@preserve data given begin
+            matrix = Ref(reading(data, cells))
+            C.chreode_snapshots_new(
+                matrix,
+                times,
+                length(times),
+                optional(given),
+                length(given),
+                made,
+            )
+        end
+    end
+    return massed(snapshots, masses)
 end
 
 function Snapshots(
-    blocks::AbstractVector{<:AbstractMatrix{<:Real}},
+    blocks::AbstractVector{<:AbstractMatrix},
     times;
     weights = nothing,
     masses = nothing,
     cells::Symbol = :columns,
 )
-    data, labels = [readable(block) for block in blocks], doubles(times)
+    data = [points_of("block $k", block, cells) for (k, block) in enumerate(blocks)]
+    labels = times_of("times", "block", times)
     each = weights === nothing ? fill(nothing, length(data)) : collect(Any, weights)
     length(each) == length(labels) == length(data) ||
         throw(DimensionMismatch(
-            "one time and one element of weights for each of $(length(data)) blocks",
+            "each of the $(length(data)) blocks must have one time and one element of weights, got $(length(labels)) times and $(length(each)) elements of weights",
         ))
-    for (block, given) in zip(data, each)
-        given === nothing ||
-            length(given) == shape(block, cells)[1] ||
-            throw(DimensionMismatch(
-                "one weight for each of $(shape(block, cells)[1]) cells",
-            ))
+    dims = [shape(block, cells)[2] for block in data]
+    length(unique(dims)) <= 1 ||
+        throw(DimensionMismatch("all blocks must have as many coordinates, got $dims"))
+    arrays = [
+        weights_of(given, shape(block, cells)[1])
+        for (block, given) in zip(data, each)
+    ]
+    snapshots = snapshots_by() do made
+        GC.@preserve data arrays begin
+            views = C.chreode_matrix[reading(block, cells) for block in data]
+            pointers = Ptr{Cdouble}[optional(array) for array in arrays]
+            C.chreode_snapshots_from_blocks(views, labels, pointers, length(data), made)
+        end
     end
-    arrays = [doubles(given) for given in each]
-    made = Ref{Ptr{C.chreode_snapshots}}(C_NULL)
-    GC.@preserve data arrays begin
-        views = C.chreode_matrix[reading(block, cells) for block in data]
-        pointers = Ptr{Cdouble}[
-            optional(array, given)
-            for (array, given) in zip(arrays, each)
-        ]
-        check(C.chreode_snapshots_from_blocks(views, labels, pointers, length(data), made))
-    end
-    return massed(Snapshots(made[]), masses)
+    return massed(snapshots, masses)
+end
+
+function Snapshots(x, time; options...)
+    return throw(ArgumentError(
+        "x must be a matrix of numbers, or a vector of one matrix a time, got $(typeof(x)); Matrix(…) makes one of a table",
+    ))
 end
 
 massed(snapshots::Snapshots, ::Nothing) = snapshots
@@ -109,26 +133,45 @@ massed(snapshots::Snapshots, masses) = with_masses(snapshots, masses)
 
 A built-in data set: `"gene-network"`, `"gaussian-mixture"` or `"branching"`, with the options of `Chreode.options(name)`.
 """
-function dataset(name::AbstractString; options...)
-    made = Ref{Ptr{C.chreode_snapshots}}(C_NULL)
-    use(options_of(name, options)) do choice
-        check(C.chreode_snapshots_generate(choice, made))
+function dataset(name::Union{AbstractString, Symbol}; options...)
+    return use(options_of(String(name), options)) do choice
+        snapshots_by(made -> C.chreode_snapshots_generate(choice, made))
     end
-    return Snapshots(made[])
 end
 
 """
     with_masses(snapshots, masses)
 
-The same snapshots with other total masses, one positive number a time.
+The same snapshots with other total masses: `Dict(time => mass, …)`, or one positive number a time.
 """
 function with_masses(snapshots::Snapshots, masses)
-    given = doubles(masses)
-    made = Ref{Ptr{C.chreode_snapshots}}(C_NULL)
-    use(snapshots.handle) do handle
-        check(C.chreode_snapshots_with_masses(handle, given, length(given), made))
+    given = masses_of(masses, snapshots.times)
+    return use(snapshots.handle) do handle
+        snapshots_by() do made
+            C.chreode_snapshots_with_masses(handle, given, length(given), made)
+        end
     end
-    return Snapshots(made[])
+end
+
+function masses_of(masses, times::Vector{Float64})
+    given = doubles("the mass", "time", masses)
+    length(given) == length(times) ||
+        throw(DimensionMismatch(
+            "masses must have one number for each of the times $times, got $(length(given))",
+        ))
+    return given
+end
+
+# By name: every time has its mass, and every mass its time.
+function masses_of(masses::AbstractDict, times::Vector{Float64})
+    labels = collect(keys(masses))
+    named = times_of("the time of masses", "key", labels)
+    sort(named) == times ||
+        throw(ArgumentError(
+            "masses must name each of the times $times once, got $(sort(named))",
+        ))
+    given = Dict(zip(named, values(masses)))
+    return masses_of([given[time] for time in times], times)
 end
 
 """
@@ -137,12 +180,12 @@ end
 The snapshots without those at some times: what a held-out fit learns from.
 """
 function without(snapshots::Snapshots, times)
-    given = doubles(times)
-    made = Ref{Ptr{C.chreode_snapshots}}(C_NULL)
-    use(snapshots.handle) do handle
-        check(C.chreode_snapshots_without(handle, given, length(given), made))
+    given = times_of("times", "element", times)
+    return use(snapshots.handle) do handle
+        snapshots_by() do made
+            C.chreode_snapshots_without(handle, given, length(given), made)
+        end
     end
-    return Snapshots(made[])
 end
 
 """
@@ -151,7 +194,12 @@ end
 The cells at time number `k`, counted from 1.
 """
 function points(snapshots::Snapshots, k::Integer; cells::Symbol = :columns)
-    x = empty_matrix(Float32, snapshots.counts[k], snapshots.dims, cells)
+    x = empty_matrix(
+        Float32,
+        snapshots.counts[number_of(snapshots, k)],
+        snapshots.dims,
+        cells,
+    )
     use(snapshots.handle) do handle
         GC.@preserve x begin
             matrix = Ref(writing(x, cells))
@@ -167,22 +215,69 @@ end
 The weights of the cells at time number `k`, counted from 1.
 """
 function weights(snapshots::Snapshots, k::Integer)
-    values = Vector{Float64}(undef, snapshots.counts[k])
+    values = Vector{Float64}(undef, snapshots.counts[number_of(snapshots, k)])
     use(snapshots.handle) do handle
         check(C.chreode_snapshots_weights(handle, k - 1, values, length(values)))
     end
     return values
 end
 
+function number_of(snapshots::Snapshots, k::Integer)
+    1 <= k <= length(snapshots) ||
+        throw(ArgumentError(
+            "the number of a time must be 1 to $(length(snapshots)), got $k",
+        ))
+    return k
+end
+
+"""
+    founders(snapshots, k = 1; count, seed = 0, cells = :columns)
+
+`count` cells of time number `k`, drawn without replacement: each in turn in proportion to the weights of those that are left
+(Efraimidis and Spirakis, Information Processing Letters 97, 2006). The same seed draws the same cells, in the order in which
+[`points`](@ref) has them.
+"""
+function founders(
+    snapshots::Snapshots,
+    k::Integer = 1;
+    count::Integer,
+    seed::Integer = 0,
+    cells::Symbol = :columns,
+)
+    x, w = points(snapshots, k; cells), weights(snapshots, k)
+    alive = findall(>(0), w)
+    0 < count <= length(alive) ||
+        throw(ArgumentError(
+            "count must be 1 to $(length(alive)), the cells of time number $k with a weight, got $count",
+        ))
+    keys = [log(uniform(seed, cell)) / w[cell] for cell in alive]
+    drawn = sort(alive[partialsortperm(keys, 1:count; rev = true)])
+    return cells === :rows ? x[drawn, :] : x[:, drawn]
+end
+
+# A number above 0 and up to 1 of a seed and an index, by the finaliser of SplitMix64 (Steele, Lea and Flood, OOPSLA 2014): the
+# same in every version of Julia, which its own random numbers are not.
+function uniform(seed::Integer, index::Integer)
+    return ((mixed(mixed(seed % UInt64) + index % UInt64) >> 11) + 1) / 2.0^53
+end
+
+function mixed(z::UInt64)
+    z += 0x9e3779b97f4a7c15
+    z = (z ⊻ (z >> 30)) * 0xbf58476d1ce4e5b9
+    z = (z ⊻ (z >> 27)) * 0x94d049bb133111eb
+    return z ⊻ (z >> 31)
+end
+
 Base.length(snapshots::Snapshots) = length(snapshots.times)
 Base.close(snapshots::Snapshots) = close(snapshots.handle)
 
 function Base.show(io::IO, snapshots::Snapshots)
-    print(io, "Snapshots of ", snapshots.dims, " coordinates:")
-    for (time, count) in zip(snapshots.times, snapshots.counts)
-        print(io, " ", count, " cells at ", time, ";")
-    end
-    return nothing
+    print(io, "Snapshots of ", snapshots.dims, " coordinates: ")
+    told = [
+        "$count cells at $time"
+        for (time, count) in zip(snapshots.times, snapshots.counts)
+    ]
+    return print(io, join(told, ", "))
 end
 
 function Serialization.serialize(s::Serialization.AbstractSerializer, snapshots::Snapshots)

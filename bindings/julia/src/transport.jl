@@ -12,11 +12,22 @@ struct Plan
     masses::Vector{Float64}
     source_potential::Vector{Float64}
     target_potential::Vector{Float64}
-    report::AbstractDict{String, Any}
+    report::Dict{String, Any}
 end
 
 function SparseArrays.sparse(plan::Plan)
     return SparseArrays.sparse(plan.sources, plan.targets, plan.masses, plan.size...)
+end
+
+function Base.show(io::IO, plan::Plan)
+    n, m = plan.size
+    report = plan.report
+    return print(
+        io,
+        "Plan of $n × $m points, $(length(plan.masses)) entries: mass $(short(report["transported_mass"])), ",
+        "cost $(short(report["transport_cost"])), ",
+        report["converged"] ? "converged" : "not converged",
+    )
 end
 
 """
@@ -26,38 +37,38 @@ Solve a static transport problem between two clouds of points, by the options of
 stopped before its tolerance warns, and its plan's `report` says how far it is from the optimum.
 """
 function transport(
-    source::AbstractMatrix{<:Real},
-    target::AbstractMatrix{<:Real};
+    source,
+    target;
     source_weights = nothing,
     target_weights = nothing,
     cells::Symbol = :columns,
     options...,
 )
-    from, to = readable(source), readable(target)
-    given, wanted = doubles(source_weights), doubles(target_weights)
-    made = Ref{Ptr{C.chreode_plan}}(C_NULL)
-    use(options_of("transport", options)) do choice
+    from = points_of("source", source, cells)
+    to = points_of("target", target, cells, shape(from, cells)[2])
+    given = weights_of(source_weights, shape(from, cells)[1])
+    wanted = weights_of(target_weights, shape(to, cells)[1])
+    handle = use(options_of("transport", options)) do choice
         GC.@preserve from to given wanted begin
             left, right = Ref(reading(from, cells)), Ref(reading(to, cells))
-            status = C.chreode_transport(
-                left,
-                optional(given, source_weights),
-                length(given),
-                right,
-                optional(wanted, target_weights),
-                length(wanted),
-                choice,
-                made,
-            )
-            if status == C.CHREODE_ERROR_NOT_CONVERGED
+            make_handle(C.chreode_plan_free, C.chreode_plan) do made
+                status = C.chreode_transport(
+                    left,
+                    optional(given),
+                    length(given),
+                    right,
+                    optional(wanted),
+                    length(wanted),
+                    choice,
+                    made,
+                )
+                status == C.CHREODE_ERROR_NOT_CONVERGED || return status
                 message = last_message()
                 @warn message
-            else
-                check(status)
+                C.CHREODE_OK
             end
         end
     end
-    handle = Handle(made[], C.chreode_plan_free)
     plan = use(taken_plan, handle)
     close(handle)
     return plan
@@ -72,8 +83,10 @@ function taken_plan(plan)
     check(C.chreode_plan_entries(plan, sources, targets, masses, entries))
     f, g = Vector{Float64}(undef, n), Vector{Float64}(undef, m)
     check(C.chreode_plan_potentials(plan, f, n, g, m))
-    report = json() do buffer, capacity, size
-        C.chreode_plan_report(plan, buffer, capacity, size)
-    end
+    report = warn(
+        json() do buffer, capacity, size
+            C.chreode_plan_report(plan, buffer, capacity, size)
+        end,
+    )
     return Plan((n, m), Int.(sources) .+ 1, Int.(targets) .+ 1, masses, f, g, report)
 end

@@ -1,9 +1,11 @@
 using Chreode
+using Dates: Date, Day, Hour, Month
 using Serialization: deserialize, serialize
 using SparseArrays: sparse
 using Test
 
 const SMALL = (
+    method = "usb",
     delta = 1.5,
     sigma = 0.02,
     hidden = "16x2",
@@ -13,8 +15,10 @@ const SMALL = (
 )
 
 snapshots = dataset("gene-network"; cells_per_state = 30)
-model = fit(snapshots; SMALL...)
+model = fit_dynamics(snapshots; SMALL...)
 x = points(snapshots, 1)
+together = reduce(hcat, [points(snapshots, k) for k in 1:5])
+time = reduce(vcat, [fill(snapshots.times[k], snapshots.counts[k]) for k in 1:5])
 
 again(value) = (io = IOBuffer(); serialize(io, value); seekstart(io); deserialize(io))
 
@@ -27,6 +31,8 @@ function failure(work)
     return nothing
 end
 
+message(work) = sprint(showerror, failure(work))
+
 @testset "the low layer" begin
     C = Chreode.LibChreode
     @test C.chreode_abi_version() == C.CHREODE_ABI_VERSION
@@ -35,9 +41,39 @@ end
     @test occursin("NULL", Chreode.last_message())
 end
 
+@testset "one library a session, and only one of the right interface" begin
+    @test Chreode.open_library(Chreode.opened[]) === nothing
+    @test occursin("start another", message(() -> Chreode.open_library("/other.so")))
+    @test dataset("gene-network"; cells_per_state = 5).dims == 2
+end
+
+@testset "reports are read as JSON" begin
+    read = Chreode.parsed
+    text = " {\"a\": [1, -2.5e-3, 9007199254740993], \"b\\\"\\u00e9\\ud83d\\ude00\\n\": {\"c\": []}, \"d\": [true, false, null]} "
+    value = read(text)
+    @test value["a"] == Real[1, -0.0025, 9007199254740993] &&
+        value["b\"é😀\n"] == Dict("c" => [])
+    @test value["d"] == [true, false, nothing] && read("[1.0, 2.5]") isa Vector{Float64}
+    @test read("{}") == Dict() && read("\"ü\"") == "ü" && read("0") === 0
+    for wrong in (
+            "",
+            "{",
+            "[1,]",
+            "[1 2]",
+            "{1: 2}",
+            "nul",
+            "1 1",
+            "\"a",
+            "\"\\u12\"",
+            "tru",
+            "+-",
+        )
+        @test failure(() -> read(wrong)) isa ArgumentError
+    end
+    @test_logs (:warn, "far off") Chreode.warn(Dict("warnings" => ["far off"]))
+end
+
 @testset "orientations and element types give the same bits" begin
-    together = reduce(hcat, [points(snapshots, k) for k in 1:5])
-    time = reduce(vcat, [fill(snapshots.times[k], snapshots.counts[k]) for k in 1:5])
     rows = permutedims(together)
     for (matrix, cells) in [
             (together, :columns),
@@ -46,8 +82,10 @@ end
             (transpose(rows), :columns),
             (view(hcat(together, together), :, 1:size(together, 2)), :columns),
             (view(together[:, end:-1:1], :, size(together, 2):-1:1), :columns),
+            (Matrix{Any}(together), :columns),
+            (Matrix{Union{Missing, Float32}}(together), :columns),
         ]
-        @test Chreode.to_bytes(fit(matrix, time; cells, SMALL...)) ==
+        @test Chreode.to_bytes(fit_dynamics(matrix, time; cells, SMALL...)) ==
             Chreode.to_bytes(model)
     end
     @test points(snapshots, 1; cells = :rows) == permutedims(x)
@@ -62,6 +100,59 @@ end
     @test :growth in propertynames(model)
 end
 
+@testset "types are inferred" begin
+    @test @inferred(fit_dynamics(snapshots; epochs = 1)) isa Dynamics
+    @test @inferred(fit_dynamics(together, time; epochs = 1)) isa Dynamics
+    @test @inferred(evaluate(model, snapshots)) isa Evaluation
+    @test @inferred(simulate(model, x, snapshots.times)) isa Trajectory
+    @test @inferred(transport(x, x)) isa Plan
+    @test @inferred(velocity(model, x, 0.5)) isa Matrix{Float32}
+end
+
+@testset "one method by default, and couplings and bridges without a method" begin
+    default = only(filter(option -> option.name == "method", Chreode.options())).default
+    @test fit_dynamics(snapshots; epochs = 1).info["method"] == default
+    free = fit_dynamics(snapshots; coupling = "exact-ot", bridge = "straight", epochs = 1)
+    @test free isa Dynamics
+    @test Chreode.fit === fit_dynamics && !(:fit in names(Chreode))
+end
+
+@testset "times by labels are read where there is one way, and shown" begin
+    times(labels) = Chreode.times_of(labels)
+    for (labels, expected) in [
+            (["day0", "day3", "day0"], [0, 3, 0]),
+            (["Day 0", "day_10"], [0, 10]),
+            (["E8.5", "E7.75"], [8.5, 7.75]),
+            (["0h", "12 h"], [0, 12]),
+            (["0", "2.5", "-1"], [0, 2.5, -1]),
+            ([:d0, :d2], [0, 2]),
+            ([Day(0), Day(3)], [0, 3]),
+            ([Month(1), Month(2)], [1, 2]),
+            (Any[Hour(12), Day(2)], [0.5, 2]),
+        ]
+        @test @test_logs((:info, r"→"), times(labels)) == expected
+    end
+    @test @test_logs(times(Any[0, 1.5])) == [0, 1.5] == @test_logs(times((0, 1.5)))
+    for labels in [
+            ["day0", "treated"],
+            ["0h", "1d"],
+            ["day0", "week1"],
+            ["day-3", "day0"],
+            ["1e5", "2"],
+            ["", "1"],
+            [Day(1), Month(1)],
+            [Date(2020), Date(2021)],
+            Any[1, "2"],
+        ]
+        @test occursin("Dict(", message(() -> times(labels)))
+    end
+    @test occursin("time of cell 2 is missing", message(() -> times([1.0, missing])))
+    @test occursin("time of cell 2 is NaN", message(() -> times([1.0, NaN])))
+    labels = ["day$(Int(t))" for t in time]
+    labelled = @test_logs (:info,) fit_dynamics(together, labels; SMALL...)
+    @test Chreode.to_bytes(labelled) == Chreode.to_bytes(model)
+end
+
 @testset "models come back" begin
     @test model.info["method"] == "usb" &&
         model.report["epochs"] == 20 == length(model.losses)
@@ -71,11 +162,42 @@ end
     copied = again(model)
     @test copied.velocity(x, 0.5) == model.velocity(x, 0.5) && copied.losses == model.losses
     @test Chreode.threads(copied) == 2 && Chreode.threads(Chreode.threads!(copied, 1)) == 1
+    @test without(snapshots, [2.0]).times == [0, 1, 3, 4] == without(snapshots, 2).times
+    @test deepcopy(model).velocity(x, 0.5) == model.velocity(x, 0.5)
+end
+
+@testset "masses by the names of the times" begin
     masses = with_masses(snapshots, [3, 1, 4, 1, 5])
     @test Chreode.weights(again(masses), 5) == Chreode.weights(masses, 5)
     @test masses.masses ≈ [3, 1, 4, 1, 5]
-    @test without(snapshots, [2.0]).times == [0, 1, 3, 4]
-    @test deepcopy(model).velocity(x, 0.5) == model.velocity(x, 0.5)
+    named = Dict(4 => 5, 2 => 4, 0 => 3, 3 => 1.0, 1 => 1.0)
+    @test with_masses(snapshots, named).masses == masses.masses
+    @test Snapshots(together, time; masses = named).masses == masses.masses
+    @test with_masses(snapshots, Dict("d$k" => m for (k, m) in named)).masses ==
+        masses.masses
+    delete!(named, 3)
+    @test occursin("each of the times", message(() -> with_masses(snapshots, named)))
+    named[7] = 1.0
+    @test occursin("each of the times", message(() -> with_masses(snapshots, named)))
+    @test occursin("for each of the times", message(() -> with_masses(snapshots, [1, 2])))
+end
+
+@testset "founders are drawn by seed and by weight" begin
+    drawn = founders(snapshots; count = 20, seed = 3)
+    @test drawn ==
+        founders(snapshots; count = 20, seed = 3) !=
+        founders(snapshots; count = 20)
+    line = Snapshots(reshape(1.0:61.0, 1, 61), [zeros(60); 1])
+    cells = vec(founders(line; count = 20))
+    @test allunique(cells) && issorted(cells) && maximum(cells) > 30 > minimum(cells)
+    @test founders(snapshots; count = 20, seed = 3, cells = :rows) == permutedims(drawn)
+    @test founders(snapshots, 1; count = 60) == x
+    two = Snapshots([0.0 1.0 2.0; 0.0 0.0 0.0], [0, 0, 1]; weights = [3, 1, 1])
+    first_one = count(seed -> founders(two; count = 1, seed)[1] == 0, 1:4000)
+    # Three standard deviations about 3000.
+    @test abs(first_one - 3000) < 3 * sqrt(4000 * 0.75 * 0.25)
+    @test occursin("1 to 60", message(() -> founders(snapshots; count = 61)))
+    @test occursin("1 to 5", message(() -> points(snapshots, 6)))
 end
 
 @testset "simulations and measures" begin
@@ -92,24 +214,51 @@ end
     @test measured.time == snapshots.times[2:5] && measured.mean_w1 ≈ sum(measured.w1) / 4
     plan = transport(x, points(snapshots, 2); delta = 1.5)
     @test plan.report["converged"] && sum(sparse(plan)) ≈ plan.report["transported_mass"]
+    shown(value) = sprint(show, value)
+    @test shown(flow) ==
+        "Trajectory of particles: 60 at 0.0, 60 at 1.0, 60 at 2.0, 60 at 3.0, 60 at 4.0"
+    @test occursin("Lineage of $(length(lineage)) cells", shown(population))
+    @test startswith(shown(flow.frames[1]), "Frame of 60 particles")
+    @test startswith(shown(measured), "Evaluation at 4 times: mean W1 ")
+    @test length(split(sprint(show, MIME("text/plain"), measured), '\n')) == 6
+    @test startswith(shown(plan), "Plan of 60 × 67 points") &&
+        endswith(shown(plan), " converged")
+    @test shown(snapshots) ==
+        "Snapshots of 2 coordinates: 60 cells at 0.0, 67 cells at 1.0, 82 cells at 2.0, 112 cells at 3.0, 149 cells at 4.0"
+    @test shown(model) == "Dynamics by usb of 2 coordinates, times 0.0, 1.0, 2.0, 3.0, 4.0"
+    @test startswith(shown(model.growth), "growth of Dynamics")
+end
+
+@testset "what a model has not learned is an error" begin
+    still = fit_dynamics(snapshots; method = "ot-cfm", epochs = 1)
+    @test occursin("has not learned growth", message(() -> still.growth(x, 0.5)))
+    @test occursin("has not learned score_drift", message(() -> score_drift(still, x, 0.5)))
+    @test size(still.velocity(x, 0.5)) == (2, 60)
+    @test failure(() -> still.landscape(x, 0.5)) isa ChreodeError
 end
 
 @testset "progress, cancelled fits and what progress functions throw" begin
     seen = Symbol[]
-    fit(snapshots; progress = (stage, now...) -> (push!(seen, stage); false), SMALL...)
+    fit_dynamics(snapshots; SMALL...) do stage, done, total, loss
+        push!(seen, stage)
+    end
     @test unique(seen) == [:coupling, :training]
     stopped = failure(
-        () -> fit(snapshots; progress = (stage, now...) -> stage === :training),
+        () -> fit_dynamics(snapshots; progress = (stage, now...) -> stage === :training),
     )
     @test stopped isa ChreodeError && stopped.name == "CHREODE_ERROR_CANCELLED"
     @test stopped.model isa Dynamics && stopped.cause === nothing
     thrown = failure(
-        () -> fit(snapshots; progress = (now...) -> throw(KeyError(:mine)), SMALL...),
+        () -> fit_dynamics(
+            snapshots;
+            progress = (now...) -> throw(KeyError(:mine)),
+            SMALL...,
+        ),
     )
     @test thrown.cause == KeyError(:mine) && thrown.model === nothing
     @test occursin("mine", sprint(showerror, thrown))
     interrupted = failure() do
-        fit(
+        fit_dynamics(
             snapshots;
             progress = (stage, now...) -> stage === :training &&
                 throw(InterruptException()),
@@ -118,21 +267,65 @@ end
     @test interrupted.cause isa InterruptException &&
         all(isfinite, interrupted.model.velocity(x, 0.0))
     inside = failure(
-        () -> fit(snapshots; progress = (now...) -> points(snapshots, 1), SMALL...),
+        () -> fit_dynamics(
+            snapshots;
+            progress = (now...) -> points(snapshots, 1),
+            SMALL...,
+        ),
     )
     @test inside.cause isa ArgumentError
 end
 
 @testset "bad input is an error that says what would be right" begin
-    message(work) = sprint(showerror, failure(work))
-    @test occursin("delta", message(() -> fit(snapshots; detla = 1.5)))
-    @test occursin("seed", message(() -> fit(snapshots; seed = -1)))
-    @test occursin("row 1, coordinate 2", message(() -> fit([0.0 1.0; NaN 2.0], [0, 1])))
-    @test failure(() -> fit(zeros(2, 0), Float64[])) isa ChreodeError
-    @test failure(() -> fit(zeros(2, 3), [0, 1])) isa ChreodeError
-    @test failure(() -> model.velocity(zeros(3, 3), 0.0)) isa ChreodeError
+    @test occursin("delta", message(() -> fit_dynamics(snapshots; detla = 1.5)))
+    @test occursin("seed", message(() -> fit_dynamics(snapshots; seed = -1)))
+    @test occursin("seed must be", message(() -> fit_dynamics(snapshots; seed = missing)))
+    for wrong in (NaN, missing, "one")
+        holes = Any[0.0 1.0; 2.0 wrong]
+        @test occursin(
+            "x of cell 2, coordinate 2 is",
+            message(() -> fit_dynamics(holes, [0, 1])),
+        )
+        @test occursin(
+            "points of cell 2, coordinate 2 is",
+            message(() -> simulate(model, permutedims(holes); cells = :rows)),
+        )
+    end
+    @test occursin(
+        "the 3 cells (columns of x), got 2; cells = :rows",
+        message(() -> fit_dynamics(zeros(2, 3), [0, 1])),
+    )
+    @test occursin(
+        "weights must have one number for each of 2 cells",
+        message(() -> Snapshots(zeros(2, 2), [0, 1]; weights = [1])),
+    )
+    @test occursin(
+        "the weight of cell 2 is missing",
+        message(() -> Snapshots(zeros(2, 2), [0, 1]; weights = [1, missing])),
+    )
+    @test occursin("x must be a matrix", message(() -> fit_dynamics((a = [1, 2],), [0, 1])))
+    @test failure(() -> fit_dynamics(zeros(2, 0), Float64[])) isa ChreodeError
+    @test occursin(
+        "2 rows, one for each coordinate",
+        message(() -> model.velocity(zeros(3, 3), 0)),
+    )
+    @test occursin("cells = :rows", message(() -> model.velocity(zeros(3, 2), 0.0)))
+    @test occursin(
+        "2 columns",
+        message(() -> model.velocity(zeros(3, 3), 0; cells = :rows)),
+    )
+    @test occursin(
+        "values must be 2 × 60",
+        message(() -> model.velocity(x[:, 1:2], x, 0.0)),
+    )
     @test failure(() -> model.velocity(x, x, 0.0)) isa ChreodeError
     @test failure(() -> model.velocity(x, 0.0; cells = :diagonal)) isa ArgumentError
+    @test occursin("t must be a number", message(() -> model.velocity(x, "0")))
+    @test occursin("t must be a finite", message(() -> model.velocity(x, NaN)))
+    @test occursin("target must have 2 rows", message(() -> transport(x, zeros(3, 3))))
+    other = Snapshots(zeros(3, 2), [0, 1])
+    @test occursin("the 2 coordinates of the model", message(() -> evaluate(model, other)))
+    @test occursin("0 (all cores) to 1024", message(() -> Chreode.threads!(model, -1)))
     @test failure(() -> field(model, "velocty")) isa ArgumentError
     @test failure(() -> Chreode.from_bytes(rand(UInt8, 1000))).name ==
         "CHREODE_ERROR_MODEL_FILE"
@@ -153,6 +346,42 @@ end
         end
     end
     @test all(fetch, tasks)
+end
+
+# A number of the process from Linux's list of them, in units of its own.
+function status(name)
+    line = only(filter(startswith(name), readlines("/proc/self/status")))
+    return parse(Int, split(line)[2])
+end
+
+@testset "handles in use are not freed by the collector" begin
+    kept = dataset("gene-network"; cells_per_state = 5)
+    Chreode.use(kept.handle) do _
+        finalize(kept.handle)
+    end
+    @test size(points(kept, 1)) == (2, 10)
+    GC.gc()
+    finalize(kept.handle)
+    @test failure(() -> points(kept, 1)) isa ArgumentError
+end
+
+if Sys.islinux()
+    @testset "many models need the threads of one, and dropped snapshots go" begin
+        before = status("Threads:")
+        bytes = Chreode.to_bytes(model)
+        models = [Chreode.threads!(Chreode.from_bytes(bytes), 2) for _ in 1:50]
+        @test all(each -> each.velocity(x, 0.5) == model.velocity(x, 0.5), models)
+        @test status("Threads:") <= before + 2
+        # 50 times 40 MB, of which Julia itself sees the 40 bytes of each handle.
+        million = zeros(Float32, 10, 1_000_000)
+        at = repeat([0.0, 1.0], 500_000)
+        GC.gc()
+        peak = maximum(1:50) do _
+            Snapshots(million, at)
+            status("VmRSS:")
+        end
+        @test peak < status("VmRSS:") + 1_000_000
+    end
 end
 
 @testset "the library describes itself" begin

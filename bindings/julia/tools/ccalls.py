@@ -107,13 +107,14 @@ def written(header):
         "module LibChreode",
         "",
         "import Libdl",
+        "import ..shielded",
         "",
         "# The library, once it is open.",
         "const library = Ref{Ptr{Cvoid}}(C_NULL)",
         "",
         "function symbol(name::Symbol)",
         "    library[] == C_NULL &&",
-        "        error(\"the chreode library is not open: see Chreode.set_library!\")",
+        "        error(\"the chreode library is not open: see Chreode.open_library\")",
         "    return Libdl.dlsym(library[], name)",
         "end",
         "",
@@ -138,13 +139,14 @@ def function(name, result, names, types):
     if len(head) > 92:
         head = f"function {name}(\n" + "".join(f"    {each},\n" for each in names) + ")"
     tuple_ = "(" + ", ".join(types) + ("," if len(types) == 1 else "") + ")"
-    arguments = [f"symbol(:{name})", result, tuple_, *names]
-    body = f"    return ccall({', '.join(arguments)})"
-    if len(body) > 92:
-        if len(tuple_) > 80:
-            arguments[2] = "(\n" + "".join(f"            {each},\n" for each in types) + "        )"
-        body = "    return ccall(\n" + "".join(f"        {each},\n" for each in arguments) + "    )"
-    return [*head.splitlines(), *body.splitlines(), "end"]
+    arguments = ["address", result, tuple_, *names]
+    call = f"        ccall({', '.join(arguments)})"
+    if len(call) > 92:
+        if len(tuple_) > 76:
+            arguments[2] = "(\n" + "".join(f"                {each},\n" for each in types) + "            )"
+        call = "        ccall(\n" + "".join(f"            {each},\n" for each in arguments) + "        )"
+    body = [f"    address = symbol(:{name})", "    return shielded() do", *call.splitlines(), "    end"]
+    return [*head.splitlines(), *body, "end"]
 
 
 def parsed(file):
@@ -206,11 +208,15 @@ def checked(header):
         if len(calls) != 1:
             complain(node, f"{name} makes {len(calls)} ccalls")
             continue
-        symbol, answer, types, *values = arguments(calls[0])[0]
+        address, answer, types, *values = arguments(calls[0])[0]
         wanted = [parameter for parameter, _ in parameters]
         kinds = [text(kind) for kind in types.named_children]
-        if text(symbol) != f"symbol(:{name})":
-            complain(symbol, f"{name} calls {text(symbol)}")
+        symbols = [c for c in walk(node) if c.type == "call_expression" and text(c.named_children[0]) == "symbol"]
+        if [text(c) for c in symbols] != [f"symbol(:{name})"] or text(address) != "address":
+            complain(node, f"{name} calls {[text(c) for c in symbols]}")
+        # Interrupts must not jump over the library's frames.
+        if not any(c.type == "call_expression" and text(c).startswith("shielded()do") for c in walk(node)):
+            complain(node, f"{name} is not shielded")
         if text(answer) != result:
             complain(answer, f"{name} returns {text(answer)}, in the header {result}")
         if types.type != "tuple_expression" or kinds != [kind for _, kind in parameters]:
