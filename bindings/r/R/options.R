@@ -46,6 +46,12 @@ new_options <- function(list, values) {
     handle
 }
 
+# The default of an option, as the library tells it.
+default_of <- function(list, name) {
+    options <- chreode_options(list)
+    options$default[options$name == name]
+}
+
 # What the library takes: a number or a string.
 option_value <- function(name, value) {
     if (is.factor(value)) value <- as.character(value)
