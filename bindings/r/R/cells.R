@@ -111,9 +111,9 @@ as_threads <- function(threads) {
 as_seed <- function(seed) {
     if (is.null(seed)) return(as.double(sample.int(.Machine$integer.max, 1L)))
     seed <- as_number(seed, "seed")
-    # Beyond 2^53 a double is not every whole number.
-    if (!isTRUE(seed >= 0 && seed <= 2^53 && seed == floor(seed))) {
-        invalid("seed must be a whole number from 0 to 2^53, or NULL to draw one with R's generator, got ", seed)
+    # From 2^53 on a double is not every whole number.
+    if (!isTRUE(seed >= 0 && seed < 2^53 && seed == floor(seed))) {
+        invalid("seed must be a whole number from 0 to 2^53 - 1, or NULL to draw one with R's generator, got ", seed)
     }
     seed
 }

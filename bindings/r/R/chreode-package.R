@@ -35,7 +35,7 @@
 #' @keywords internal
 #' @useDynLib chreode, .registration = TRUE, .fixes = "C_"
 #' @importFrom stats predict setNames simulate
-#' @importFrom graphics legend lines points segments
+#' @importFrom graphics lines points segments
 #' @importFrom grDevices adjustcolor hcl.colors
 "_PACKAGE"
 

@@ -18,7 +18,7 @@
 #'   order of time.
 #' @param dimred For a `SingleCellExperiment`: the name of the `reducedDim` with the coordinates, by default the first.
 #' @param ... Options of the library by their names: see below. An unknown one is answered with the nearest.
-#' @param seed Seed of all random numbers, from 0 to 2^53. `NULL` draws one with R's own generator, so that [set.seed()]
+#' @param seed Seed of all random numbers, from 0 to 2^53 - 1. `NULL` draws one with R's own generator, so that [set.seed()]
 #'   decides; the model tells which it was. The same seed gives the same model.
 #' @param threads Threads to compute with, 0 for all cores. The results are the same bits at any number.
 #' @param progress `TRUE` to be told by messages where the fit stands, `FALSE` not to be. Or a function of one argument, a
@@ -58,7 +58,10 @@
 #'
 #' @examples
 #' data <- dataset("gene-network", cells_per_state = 30)
-#' fit <- fit_dynamics(data$x, data$time, method = "usb", hidden = "16x2", epochs = 30, seed = 1, progress = FALSE)
+#' fit <- fit_dynamics(
+#'     data$x, data$time, method = "usb",
+#'     hidden = "16x2", epochs = 30, seed = 1, progress = FALSE
+#' )
 #' fit
 #' summary(fit)
 #' velocity <- predict(fit, field = "velocity")
@@ -67,7 +70,10 @@
 #' # Labels of times, and the sizes of the population by them.
 #' sizes <- c(day4 = 4100, day0 = 1000, day1 = 1300, day2 = 1900, day3 = 2800)
 #' day <- paste0("day", data$time)
-#' fit <- fit_dynamics(data$x, day, masses = sizes, hidden = "16x2", epochs = 30, seed = 1, progress = FALSE)
+#' fit <- fit_dynamics(
+#'     data$x, day, masses = sizes,
+#'     hidden = "16x2", epochs = 30, seed = 1, progress = FALSE
+#' )
 #' fit$population
 #'
 #' # What is wrong is said by a condition with a class.

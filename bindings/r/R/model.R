@@ -4,7 +4,7 @@
 new_dynamics <- function(pointer, threads, memory = list()) {
     info <- from_json(native(.Call(C_r_model_info, pointer)))
     # The library tells seeds as text, since not every number reader takes those beyond 2^53; neither does R.
-    if (as.numeric(info$seed) <= 2^53) info$seed <- as.numeric(info$seed)
+    if (as.numeric(info$seed) < 2^53) info$seed <- as.numeric(info$seed)
     report <- from_json(native(.Call(C_r_model_report, pointer)))
     if (!is.null(report)) {
         report$unmatched_mass <- matrix(
@@ -104,7 +104,10 @@ points_of <- function(object, x, dimred, name) {
 #' @return A matrix with one row a point, or a vector for a field of one column. For more than one field a list.
 #' @examples
 #' data <- dataset("gene-network", cells_per_state = 30)
-#' fit <- fit_dynamics(data$x, data$time, method = "usb", hidden = "16x2", epochs = 30, seed = 1, progress = FALSE)
+#' fit <- fit_dynamics(
+#'     data$x, data$time, method = "usb",
+#'     hidden = "16x2", epochs = 30, seed = 1, progress = FALSE
+#' )
 #' predict(fit, data$x[seq_len(3), ], time = 0)
 #' predict(fit, data$x[seq_len(3), ], time = c(0, 1, 2), field = "growth")
 #' str(predict(fit, field = c("velocity", "growth", "score")))

@@ -65,30 +65,37 @@ time_name <- function(memory) {
 
 # The times by the labels that the data had, if it had.
 time_labels <- function(times, memory) {
-    labels <- names(memory$labels)[match(times, memory$labels)]
-    ifelse(is.na(labels), format_each(times), labels)
+    labels <- format_each(times)
+    known <- match(times, memory$labels)
+    labels[!is.na(known)] <- names(memory$labels)[known[!is.na(known)]]
+    labels
 }
 
 # A colour a time: a row of points, or a bar where they do not fit.
 time_key <- function(times, colours, memory) {
     labels <- time_labels(times, memory)
     name <- time_name(memory)
-    fits <- sum(graphics::strwidth(c(name, labels), cex = 0.8)) + (length(labels) + 1) * 2.2 * graphics::strwidth("M", cex = 0.8)
-    if (fits < diff(graphics::par("usr")[c(1, 2)])) {
-        key_row(c(name, labels), col = c(NA, colours), pch = 16)
-    } else {
+    if (!key_row(labels, colours, title = name)) {
         colour_bar(range(times), colours, name, labels = labels[c(1, length(labels))])
     }
 }
 
-# A row of symbols right above the frame.
-key_row <- function(labels, ...) {
+# A row of symbols right above the frame: points, or lines where `line` is TRUE. FALSE if there is no room for it.
+key_row <- function(labels, colours, pch = 16, line = FALSE, title = NULL) {
     usr <- graphics::par("usr")
-    up <- graphics::par("cxy")[2]
-    legend(
-        usr[1], usr[4] + 0.1 * up, labels, ..., horiz = TRUE, bty = "n", cex = 0.8, xpd = NA, xjust = 0, yjust = 0,
-        x.intersp = 0.6, text.width = graphics::strwidth(labels, cex = 0.8)
-    )
+    letter <- graphics::strwidth("M", cex = 0.8)
+    widths <- graphics::strwidth(labels, cex = 0.8) + 2.2 * letter
+    start <- usr[1] + if (is.null(title)) letter else graphics::strwidth(title, cex = 0.8) + 1.5 * letter
+    at <- start + cumsum(c(0, widths))[seq_along(labels)]
+    if (at[length(at)] + widths[length(widths)] > usr[2]) return(FALSE)
+    y <- usr[4] + 0.6 * graphics::par("cxy")[2]
+    if (!is.null(title)) graphics::text(usr[1], y[1], title, cex = 0.8, adj = c(0, 0.5), xpd = NA)
+    line <- rep_len(line, length(labels))
+    y <- rep(y, length(labels))
+    points(at[!line], y[!line], pch = pch, col = colours[!line], xpd = NA)
+    segments(at[line] - 0.6 * letter, y[line], at[line] + 0.6 * letter, y[line], lwd = 2, col = colours[line], xpd = NA)
+    graphics::text(at + letter, y, labels, cex = 0.8, adj = c(0, 0.5), xpd = NA)
+    TRUE
 }
 
 # A bar of colours right above the frame; an end beyond which there are values says so.

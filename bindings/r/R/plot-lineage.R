@@ -59,8 +59,7 @@ plot_clones <- function(x, palette, legend, ..., shown = 12) {
     }
     if (legend) {
         key_row(
-            c(sprintf("the %d largest clones", length(largest)), "the other clones"), pch = 15,
-            col = c(colours[length(colours)], "grey85")
+            c(sprintf("the %d largest clones", length(largest)), "the other clones"), c(colours[length(colours)], "grey85"), pch = 15
         )
     }
 }

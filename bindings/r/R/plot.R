@@ -87,23 +87,28 @@ plot_paths <- function(object, cells, space, dims, paths, palette, legend, ...) 
     times <- sort(unique(cells$time))
     xy <- chosen_coordinates(space, cells$time, dims)
     colours <- colours_of(palette, length(times), "viridis")
-    frame_plot(xy, list(xlab = xy$names[1], ylab = xy$names[2], main = "Snapshots and learned paths", type = "n"), ...)
-    scatter(xy, adjustcolor(colours, 0.5)[match(cells$time, times)], ...)
     first <- which(cells$time == times[1])
     first <- first[native(.Call(C_r_draw, length(first), min(paths, length(first)), 0))]
     grid <- seq(times[1], times[length(times)], length.out = 40)
     run <- simulate(object, seed = 0, points = cells$x[first, , drop = FALSE], times = grid, start_time = times[1], mode = "ode")
-    draw_tracks(run, dims, adjustcolor("black", 0.75))
+    tracks <- tracks_of(run, dims)
+    all <- list(c(xy[[1]], tracks$x), c(xy[[2]], tracks$y))
+    frame_plot(all, list(xlab = xy$names[1], ylab = xy$names[2], main = "Snapshots and learned paths", type = "n"), ...)
+    scatter(xy, adjustcolor(colours, 0.5)[match(cells$time, times)], ...)
+    draw_tracks(tracks$x, tracks$y, adjustcolor("black", 0.75))
     if (legend) time_key(times, colours, object$memory)
 }
 
-# The weighted particles of a simulation keep their rows. An arrow at the end tells the direction.
-draw_tracks <- function(run, dims, colour) {
+# A row a time and a column a path: the weighted particles of a simulation keep their rows.
+tracks_of <- function(run, dims) {
     at <- lapply(run$frames, function(frame) {
         chosen_coordinates(list(points = frame$points, names = NULL), rep(frame$time, nrow(frame$points)), dims)
     })
-    xs <- do.call(rbind, lapply(at, `[[`, 1))
-    ys <- do.call(rbind, lapply(at, `[[`, 2))
+    list(x = do.call(rbind, lapply(at, `[[`, 1)), y = do.call(rbind, lapply(at, `[[`, 2)))
+}
+
+# Paths with an arrow at their end, which tells the direction.
+draw_tracks <- function(xs, ys, colour) {
     graphics::matlines(xs, ys, lty = 1, lwd = 0.9, col = colour)
     points(xs[1, ], ys[1, ], pch = 16, cex = 0.5, col = colour)
     last <- nrow(xs)
@@ -155,9 +160,10 @@ plot_mass <- function(object, cells, palette, legend, ...) {
         ), ...
     )
     if (!is.null(mass)) lines(grid, mass, lwd = 2, col = colour)
+    points(read$times, read$masses, pch = 19, col = INK)
     if (legend) {
         shown <- c(TRUE, !is.null(mass))
-        key_row(c("data", "predicted")[shown], col = c(INK, colour)[shown], pch = c(19, NA)[shown], lty = c(NA, 1)[shown], lwd = 2)
+        key_row(c("data", "predicted")[shown], c(INK, colour)[shown], line = c(FALSE, TRUE)[shown])
     }
 }
 

@@ -36,6 +36,8 @@ chosen_dimred <- function(x, dimred, memory) {
 }
 
 coordinates_of <- function(x, dimred) {
+    # An error within the arguments of an S4 generic would come out as another.
+    force(dimred)
     coordinates <- as.matrix(SingleCellExperiment::reducedDim(x, dimred))
     if (!is.null(colnames(x))) rownames(coordinates) <- colnames(x)
     coordinates
@@ -67,7 +69,10 @@ coordinates_of <- function(x, dimred) {
 #' SingleCellExperiment::reducedDimNames(sce)
 #' summary(sce$growth)
 #' # A second model beside the first.
-#' fit <- fit_dynamics(sce, "day", dimred = "genes", hidden = "16x2", epochs = 30, seed = 2, progress = FALSE)
+#' fit <- fit_dynamics(
+#'     sce, "day", dimred = "genes",
+#'     hidden = "16x2", epochs = 30, seed = 2, progress = FALSE
+#' )
 #' sce <- add_dynamics(sce, fit, prefix = "second_")
 #' @export
 add_dynamics <- function(x, object, time = NULL, dimred = NULL, fields = NULL, prefix = "", overwrite = FALSE,
