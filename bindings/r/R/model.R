@@ -3,6 +3,8 @@
 
 new_dynamics <- function(pointer, threads, memory = list()) {
     info <- from_json(native(.Call(C_r_model_info, pointer)))
+    # Later versions of the library tell more.
+    info <- info[c("method", "dims", "sigma", "delta", "times", "seed", "epochs", "parameters", "has_growth", "has_score")]
     # The library tells seeds as text, since not every number reader takes those beyond 2^53; neither does R.
     if (as.numeric(info$seed) < 2^53) info$seed <- as.numeric(info$seed)
     report <- from_json(native(.Call(C_r_model_report, pointer)))
