@@ -3,7 +3,7 @@
 mod capi_support;
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use capi_support::{has, libraries, root, succeed};
@@ -27,13 +27,16 @@ fn r(program: &str, library: &Path) -> Command {
 
 /// Whether R is there with what the package's tests need.
 fn has_r(library: &Path) -> bool {
-    if !has("R") {
-        return false;
-    }
-    let asked = r("Rscript", library).args(["--vanilla", "-e", "library(testthat)"]).output().unwrap();
+    has("R") && has_package("testthat", library)
+}
+
+/// Whether R has a package; in CI it must.
+fn has_package(name: &str, library: &Path) -> bool {
+    let asked =
+        r("Rscript", library).args(["--vanilla", "-e", &format!("library({name})")]).output().unwrap();
     if !asked.status.success() {
-        assert_ne!(std::env::var("CI").as_deref(), Ok("true"), "R lacks the package testthat in CI");
-        eprintln!("SKIPPED: R is there without the package testthat");
+        assert_ne!(std::env::var("CI").as_deref(), Ok("true"), "R lacks the package {name} in CI");
+        eprintln!("SKIPPED: R is there without the package {name}");
     }
     asked.status.success()
 }
@@ -85,17 +88,21 @@ fn normal(text: &str) -> Vec<Vec<String>> {
     text.lines().map(|line| line.split_whitespace().map(word).collect()).collect()
 }
 
-#[test]
-fn the_package_installs_passes_its_tests_and_computes_the_same_numbers() {
-    let library = std::env::temp_dir().join(format!("chreode-r-{}", std::process::id()));
+/// A folder of R's packages with this one in it, installed as its README says.
+fn installed(name: &str) -> Option<PathBuf> {
+    let library = std::env::temp_dir().join(format!("chreode-r-{name}-{}", std::process::id()));
     fs::create_dir_all(&library).unwrap();
     if !has_r(&library) {
-        return;
+        return None;
     }
-    succeed(
-        r("R", &library).args(["CMD", "INSTALL", "--clean", "--library"]).arg(&library).arg("bindings/r"),
-    );
+    let install = ["CMD", "INSTALL", "--clean", "--library"];
+    succeed(r("R", &library).args(install).arg(&library).arg("bindings/r"));
+    Some(library)
+}
 
+#[test]
+fn the_package_installs_passes_its_tests_and_computes_the_same_numbers() {
+    let Some(library) = installed("tests") else { return };
     let tests = "testthat::test_dir('bindings/r/tests/testthat', package = 'chreode', load_package = 'installed', \
                  reporter = 'summary', stop_on_failure = TRUE)";
     eprintln!("{}", succeed(r("Rscript", &library).args(["--vanilla", "-e", tests])));
@@ -105,5 +112,56 @@ fn the_package_installs_passes_its_tests_and_computes_the_same_numbers() {
     let printed = succeed(r("Rscript", &library).arg("--vanilla").arg(example).arg(&picture));
     assert_eq!(normal(&printed), normal(&expected()), "{printed}");
     assert!(fs::read(&picture).unwrap().starts_with(b"\x89PNG"), "{} is no picture", picture.display());
+
+    the_help_pages_are_what_the_library_and_the_comments_give(&library);
     fs::remove_dir_all(&library).unwrap();
+}
+
+/// Makes them anew, as tools/document.sh does, beside the committed ones.
+fn the_help_pages_are_what_the_library_and_the_comments_give(library: &Path) {
+    if !has_package("roxygen2", library) {
+        return;
+    }
+    let package = library.join("source/chreode");
+    fs::create_dir_all(&package).unwrap();
+    for part in ["DESCRIPTION", "NAMESPACE", "R", "man"] {
+        succeed(Command::new("cp").arg("-R").arg(root().join("bindings/r").join(part)).arg(&package));
+    }
+    let make = "roxygen2::roxygenise(load_code = 'installed')";
+    succeed(r("Rscript", library).current_dir(&package).args(["--vanilla", "-e", make]));
+    for part in ["NAMESPACE", "man"] {
+        let mut compare = Command::new("diff");
+        compare.arg("-r").arg(root().join("bindings/r").join(part)).arg(package.join(part));
+        let told = compare.output().unwrap();
+        assert!(told.status.success(), "run tools/document.sh: {}", String::from_utf8_lossy(&told.stdout));
+    }
+}
+
+/// R CMD build, which remotes and Bioconductor's builder call, takes the crate along.
+#[test]
+fn a_source_package_is_built_from_a_checkout() {
+    if !has("R") {
+        return;
+    }
+    let folder = std::env::temp_dir().join(format!("chreode-r-source-{}", std::process::id()));
+    fs::create_dir_all(&folder).unwrap();
+    let package = root().join("bindings/r");
+    // The vignette would be built by a whole installation.
+    let build = ["CMD", "build", "--no-build-vignettes"];
+    succeed(r("R", &folder).current_dir(&folder).args(build).arg(package));
+    succeed(Command::new("sh").current_dir(&folder).args(["-c", "tar -xzf chreode_*.tar.gz"]));
+    let source = folder.join("chreode");
+    let left: Vec<_> = ["src/rust/target", "src/Makevars"].map(|path| source.join(path).exists()).into();
+    assert_eq!(left, [false, false]);
+
+    // What it installs is this crate, with the dependencies that the lock file names, and nothing that did not come along.
+    succeed(Command::new("sh").current_dir(&source).arg("./configure"));
+    let crate_root = source.join("src/rust");
+    let library = |folder: &Path| fs::read(folder.join("src/lib.rs")).unwrap();
+    assert_eq!(library(&crate_root), library(&root()));
+    let manifest = fs::read_to_string(crate_root.join("Cargo.toml")).unwrap();
+    assert!(manifest.contains("[lib]") && !manifest.contains("[["), "{manifest}");
+    let resolve = ["tree", "--locked", "--offline", "--edges", "normal,build"];
+    succeed(Command::new("cargo").current_dir(&crate_root).args(resolve));
+    fs::remove_dir_all(&folder).unwrap();
 }

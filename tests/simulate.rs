@@ -438,6 +438,10 @@ fn parse_newick(text: &str) -> Result<Vec<f64>, String> {
                 rest = subtree(next, leaves)?;
             }
             rest = rest.strip_prefix(')').ok_or("a parenthesis is not closed")?;
+            // A founder that never divided: one leaf below a root that is no cell.
+            if rest == ";" && leaves.len() == 1 {
+                return Ok(rest);
+            }
         } else {
             leaves.push(0.0);
         }

@@ -74,13 +74,15 @@ impl Lineage {
 
     /// The forest in the Newick format, one tree a line for each founder: cells are called `c` and their id,
     /// and a branch is as long as its cell lived. Cells that died end before those that are alive at the last
-    /// time.
+    /// time. A founder that never divided is a leaf in parentheses, `(c1:4);`: readers take no tree without them.
     pub fn newick(&self) -> String {
         let daughters = self.first_daughters();
         let mut text = String::new();
         for founder in 0..self.founders() {
+            let lone = daughters[founder].is_none();
+            text.push_str(if lone { "(" } else { "" });
             self.write_tree(founder, &daughters, &mut text);
-            text.push_str(";\n");
+            text.push_str(if lone { ");\n" } else { ";\n" });
         }
         text
     }

@@ -16,8 +16,17 @@
 #' Everything is said through conditions of R. Errors are of class `chreode_error` and of one class for each kind:
 #' `chreode_invalid_argument`, `chreode_invalid_data` (the message names row and column), `chreode_infeasible`,
 #' `chreode_non_finite`, `chreode_cancelled`, `chreode_population_limit`, `chreode_model_file`, `chreode_io` and
-#' `chreode_internal` (a defect: please report it). Warnings are of class `chreode_warning`, and `chreode_interrupted`,
-#' `chreode_non_finite` or `chreode_not_converged`.
+#' `chreode_internal` (a defect: please report it). Warnings are of class `chreode_warning`, and `chreode_stopped`,
+#' `chreode_non_finite`, `chreode_not_converged` or `chreode_reported` (what the library's report warns of). How labels of
+#' times were read is told by messages.
+#'
+#' @section Names:
+#' Where there are names, they decide: cells go by row names (those of `time` and `weights` are held against them),
+#' coordinates by column names, masses by times. What does not match is an error; what has no names goes by position.
+#'
+#' @section Seeds:
+#' One rule for fits, simulations and evaluations: `seed = NULL` draws a seed with R's own generator, so that [set.seed()]
+#' decides, and the result tells which it was.
 #'
 #' @section Threads:
 #' At most two threads compute unless more are asked for (`threads`, 0 for all cores). The results are the same bits at any
@@ -26,7 +35,7 @@
 #' @keywords internal
 #' @useDynLib chreode, .registration = TRUE, .fixes = "C_"
 #' @importFrom stats predict setNames simulate
-#' @importFrom graphics legend lines points segments
+#' @importFrom graphics lines points segments
 #' @importFrom grDevices adjustcolor hcl.colors
 "_PACKAGE"
 

@@ -33,7 +33,7 @@ dataset <- function(name = "gene-network", ...) {
     sums <- vapply(read$weights, sum, 0)
     list(
         x = x,
-        time = rep(read$times, vapply(read$points, nrow, 1L)),
+        time = rep(read$times, vapply(read$points, nrow, integer(1))),
         weights = if (any(weights != 1)) weights,
         masses = if (!isTRUE(all.equal(sums, read$masses, tolerance = 1e-12))) read$masses
     )

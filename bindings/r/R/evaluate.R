@@ -4,6 +4,8 @@
 #'
 #' @param object A model of [fit_dynamics()].
 #' @param x,time,weights,masses,dimred The data to compare with, as [fit_dynamics()] takes them. By default those of the fit.
+#'   For other cells the columns of `colData`, the `reducedDim` and the masses are those of the fit where they are not given.
+#' @param seed Seed of the runs with noise. `NULL` draws one with R's own generator, so that [set.seed()] decides.
 #' @param ... Further options of the library by their names: see below. An unknown one is answered with the nearest.
 #' @param threads Threads to compute with, 0 for all cores. The results are the same bits at any number.
 #' @return An object of class `chreode_evaluation`: a data frame with a row for each time after the first, with `time`, `w1`
@@ -13,13 +15,13 @@
 #' @section Options:
 #' As the library itself lists them ([chreode_options()]):
 #'
-#' `r option_table("evaluate", "threads")`
+#' `r option_table("evaluate", c("seed", "threads"))`
 #'
 #' @examples
 #' data <- dataset("gene-network", cells_per_state = 30)
-#' fit <- fit_dynamics(data$x, data$time, hidden = "16x2", epochs = 30, progress = FALSE)
+#' fit <- fit_dynamics(data$x, data$time, hidden = "16x2", epochs = 30, seed = 1, progress = FALSE)
 #' evaluate(fit)
-#' attr(evaluate(fit, mode = "branching", runs = 2), "mean_rme")
+#' attr(evaluate(fit, mode = "branching", runs = 2, seed = 1), "mean_rme")
 #' @export
 evaluate <- function(object, ...) {
     UseMethod("evaluate")
@@ -28,11 +30,14 @@ evaluate <- function(object, ...) {
 #' @rdname evaluate
 #' @export
 evaluate.chreode_dynamics <- function(object, x = NULL, time = NULL, weights = NULL, masses = NULL, ...,
-                                      dimred = NULL, threads = object$threads) {
+                                      dimred = NULL, seed = NULL, threads = object$threads) {
     handle <- model_handle(object, threads)
-    options <- new_options("evaluate", list(...))
-    data <- data_or_fitted(object, x, time, weights, masses, dimred)
-    snapshots <- new_snapshots(data$x, data$time, data$weights, data$masses)
+    given <- list(...)
+    # Without noise nothing is drawn, R's generator neither.
+    noise <- !is.null(given$mode) && !identical(as.character(given$mode), "ode")
+    options <- new_options("evaluate", c(given, list(seed = if (noise || !is.null(seed)) as_seed(seed))))
+    data <- data_or_fitted(object, x, time, weights, masses, dimred, measured = TRUE)
+    snapshots <- new_snapshots(data)
     on.exit(native(.Call(C_r_free, snapshots)))
     evaluation <- native(.Call(C_r_evaluate, handle, snapshots, options))
     on.exit(native(.Call(C_r_free, evaluation)), add = TRUE)
@@ -41,6 +46,7 @@ evaluate.chreode_dynamics <- function(object, x = NULL, time = NULL, weights = N
     for (name in c("mean_w1", "mean_w1_sd", "mean_rme", "mean_rme_sd", "action")) {
         attr(result, name) <- native(.Call(C_r_evaluation_value, evaluation, name))
     }
+    warn_reported(from_json(native(.Call(C_r_evaluation_json, evaluation))))
     class(result) <- c("chreode_evaluation", "data.frame")
     result
 }

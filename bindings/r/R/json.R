@@ -47,6 +47,8 @@ from_json <- function(text) {
 simplify <- function(values) {
     scalar <- vapply(values, function(v) is.null(v) || (is.atomic(v) && length(v) == 1), NA)
     if (!length(values) || !all(scalar)) return(values)
+    kinds <- unique(vapply(values[!vapply(values, is.null, NA)], typeof, ""))
+    if (length(kinds) > 1) return(values)
     unlist(lapply(values, function(v) if (is.null(v)) NA else v))
 }
 
@@ -62,4 +64,22 @@ json_string <- function(token) {
         }, "", USE.NAMES = FALSE)
     })
     text
+}
+
+# The same for lists, strings, numbers and switches: vectors of one are scalars unless they are I().
+to_json <- function(x) {
+    if (is.list(x)) {
+        values <- vapply(x, to_json, "")
+        if (is.null(names(x))) return(paste0("[", paste(values, collapse = ","), "]"))
+        return(paste0("{", paste0(json_quoted(names(x)), ":", values, collapse = ","), "}"))
+    }
+    # 17 digits are every double.
+    values <- if (is.character(x)) json_quoted(x) else if (is.logical(x)) tolower(as.character(x)) else formatC(unclass(x), digits = 17, width = 1)
+    if (length(x) == 1 && !inherits(x, "AsIs")) values else paste0("[", paste(values, collapse = ","), "]")
+}
+
+json_quoted <- function(text) {
+    text <- gsub("([\\\\\"])", "\\\\\\1", enc2utf8(text))
+    for (code in c(9, 10, 13)) text <- gsub(intToUtf8(code), sprintf("\\\\u%04x", code), text)
+    paste0("\"", text, "\"")
 }

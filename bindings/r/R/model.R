@@ -1,8 +1,12 @@
 # A model of R is its bytes; the library's handle is made from them when it is needed. So saveRDS and readRDS keep it, and so
 # does a forked process, where the threads of the parent's handle are missing.
 
-new_dynamics <- function(pointer, threads, coordinates = NULL) {
+new_dynamics <- function(pointer, threads, memory = list()) {
     info <- from_json(native(.Call(C_r_model_info, pointer)))
+    # Later versions of the library tell more.
+    info <- info[c("method", "dims", "sigma", "delta", "times", "seed", "epochs", "parameters", "has_growth", "has_score")]
+    # The library tells seeds as text, since not every number reader takes those beyond 2^53; neither does R.
+    if (as.numeric(info$seed) < 2^53) info$seed <- as.numeric(info$seed)
     report <- from_json(native(.Call(C_r_model_report, pointer)))
     if (!is.null(report)) {
         report$unmatched_mass <- matrix(
@@ -23,7 +27,8 @@ new_dynamics <- function(pointer, threads, coordinates = NULL) {
                 losses = native(.Call(C_r_model_losses, pointer)),
                 complete = TRUE,
                 threads = threads,
-                coordinates = coordinates,
+                coordinates = memory$coordinates,
+                memory = memory,
                 bytes = native(.Call(C_r_model_to_bytes, pointer)),
                 handle = handle
             )
@@ -54,64 +59,99 @@ check_dynamics <- function(object) {
     }
 }
 
-# The cells that a function works on: those given, else those of the fit.
-data_or_fitted <- function(object, x, time, weights = NULL, masses = NULL, dimred = NULL) {
+# The cells that a function works on: those given, else those of the fit. Measures of populations need weights where the fit
+# had them.
+data_or_fitted <- function(object, x, time = NULL, weights = NULL, masses = NULL, dimred = NULL, measured = FALSE) {
     if (is.null(x)) {
+        alone <- c("time", "weights", "masses", "dimred")[!vapply(list(time, weights, masses, dimred), is.null, NA)]
+        if (length(alone)) invalid(in_list(alone), " must come with the cells that they are of")
         if (is.null(object$data)) invalid("the model does not keep its cells: give them")
         return(object$data)
     }
+    memory <- memory_of(object)
     if (is_experiment(x)) {
-        if (is.null(dimred)) dimred <- object$source$dimred
-        if (is.null(time)) time <- object$source$time
+        if (is.null(time)) time <- memory$time
+        if (is.null(weights)) weights <- memory$weights
     }
     if (is.null(time)) invalid("time must be given: one time a cell")
-    cells_of(x, time, weights, masses, dimred)
+    if (measured && is.null(weights) && isTRUE(memory$weighted)) {
+        invalid("the model was fitted with weights: give those of these cells (all 1 if every cell weighs the same)")
+    }
+    cells_of(x, time, weights, masses, dimred, memory)
+}
+
+# Points alone, of any class that cells have.
+points_of <- function(object, x, dimred, name) {
+    if (is_experiment(x)) {
+        x <- coordinates_of(x, chosen_dimred(x, dimred, memory_of(object)))
+    } else if (!is.null(dimred)) {
+        invalid("dimred is for a SingleCellExperiment, got it with ", in_words(x))
+    }
+    as_cells(x, name, object$coordinates)
 }
 
 #' Velocity, growth and score of a model
 #'
 #' @param object A model of [fit_dynamics()].
-#' @param newdata Where: a matrix or data frame with one row a point, or a `SingleCellExperiment`. By default the cells of
-#'   the fit, each at its own time.
-#' @param time When: one time for all points, or one a point. For a `SingleCellExperiment` it may be a column of `colData`.
+#' @param newdata Where: a matrix or data frame with one row a point, or a `SingleCellExperiment`. Where it and the model
+#'   have names of coordinates, columns are chosen by them. By default the cells of the fit, each at its own time.
+#' @param time When: one time for all points, or one a point, as [fit_dynamics()] takes them. For a `SingleCellExperiment` it
+#'   may be a column of `colData`, by default that of the fit.
 #' @param field What: `"velocity"` (length per time), `"growth"` (births minus deaths, per time) or `"score_drift"`
 #'   (\eqn{\sigma^2/2} times the gradient of the log-density, length per time), or whatever else
-#'   `chreode_capabilities()$fields` lists. Names may be shortened. A field that was not learned is zero.
+#'   `chreode_capabilities()$fields` lists. Names may be shortened. A field that the method does not learn is an error.
 #' @param threads Threads to compute with, 0 for all cores.
 #' @param dimred For a `SingleCellExperiment`: the name of the `reducedDim` with the coordinates, by default that of the fit.
 #' @param ... Not used.
 #' @return A matrix with one row a point, or a vector for a field of one column. For more than one field a list.
 #' @examples
 #' data <- dataset("gene-network", cells_per_state = 30)
-#' fit <- fit_dynamics(data$x, data$time, hidden = "16x2", epochs = 30, progress = FALSE)
-#' predict(fit, data$x[1:3, ], time = 0)
-#' predict(fit, data$x[1:3, ], time = c(0, 1, 2), field = "growth")
+#' fit <- fit_dynamics(
+#'     data$x, data$time, method = "usb",
+#'     hidden = "16x2", epochs = 30, seed = 1, progress = FALSE
+#' )
+#' predict(fit, data$x[seq_len(3), ], time = 0)
+#' predict(fit, data$x[seq_len(3), ], time = c(0, 1, 2), field = "growth")
 #' str(predict(fit, field = c("velocity", "growth", "score")))
 #' @export
 predict.chreode_dynamics <- function(object, newdata = NULL, time = NULL, field = "velocity",
                                      threads = object$threads, dimred = NULL, ...) {
     handle <- model_handle(object, threads)
+    fields <- learned_fields(object, field)
     if (is.null(newdata)) {
-        data <- data_or_fitted(object, NULL)
-        newdata <- data$x
-        if (is.null(time)) time <- data$time
-    } else if (is_experiment(newdata)) {
-        if (is.null(time)) time <- object$source$time
-        time <- column_of(newdata, time, "time")
-        newdata <- coordinates_of(newdata, if (is.null(dimred)) object$source$dimred else dimred)
+        points <- data_or_fitted(object, NULL, dimred = dimred)$x
+        if (is.null(time)) time <- object$data$time
+    } else {
+        points <- points_of(object, newdata, dimred, "newdata")
+        if (is_experiment(newdata)) time <- column_of(newdata, if (is.null(time)) object$memory$time else time, "time")
     }
-    points <- as_cells(newdata, "newdata")
-    time <- as_numbers(time, "time")
-    if (!length(time) %in% c(1L, nrow(points))) {
-        invalid("time must be one number or one a point (", nrow(points), "), got ", length(time))
+    if (!is.null(time) && !length(time) %in% c(1L, nrow(points))) {
+        invalid("time must be one time or one a point (", nrow(points), "), got ", length(time))
     }
+    time <- as_times(time, "time", points, memory_of(object), single = TRUE)$time
+    values <- lapply(fields, function(one) field_values(object, handle, one, points, time))
+    if (length(fields) == 1) values[[1]] else setNames(values, fields)
+}
+
+# Whole names of fields that the model has; the library answers an unknown name with the nearest.
+learned_fields <- function(object, field) {
     if (!is.character(field) || !length(field)) invalid("field must be a name, got ", in_words(field))
-    known <- names(native(.Call(C_r_model_fields, handle)))
+    known <- names(native(.Call(C_r_model_fields, model_handle(object))))
     full <- known[pmatch(field, known, duplicates.ok = TRUE)]
-    # The library answers an unknown name with the nearest.
     full[is.na(full)] <- field[is.na(full)]
-    values <- lapply(full, function(one) field_values(object, handle, one, points, time))
-    if (length(field) == 1) values[[1]] else setNames(values, full)
+    absent <- intersect(full, c("growth", "score_drift")[!c(object$has_growth, object$has_score)])
+    if (length(absent)) {
+        invalid(
+            "the method ", object$method, " does not learn ", c(growth = "growth", score_drift = "a score")[absent[1]],
+            ": this model has ", in_list(fields_of(object))
+        )
+    }
+    full
+}
+
+# The fields that every model may have, of those that this one has.
+fields_of <- function(object) {
+    c("velocity", if (object$has_growth) "growth", if (object$has_score) "score_drift")
 }
 
 field_values <- function(object, handle, field, points, time) {
@@ -137,7 +177,7 @@ print.chreode_dynamics <- function(x, ...) {
     cat("  learned:   velocity", if (x$has_growth) ", growth", if (x$has_score) ", score", "\n", sep = "")
     cat("  sigma:     ", format(x$sigma), if (!is.null(x$delta)) paste0("   delta: ", format(x$delta)), "\n", sep = "")
     steps <- if (length(x$losses)) sprintf(", loss %.4g at the last", x$losses[length(x$losses)]) else ""
-    cat("  training:  ", if (length(x$losses)) length(x$losses) else x$epochs, " steps", steps, ", seed ", x$seed, "\n", sep = "")
+    cat("  training:  ", if (length(x$losses)) length(x$losses) else x$epochs, " steps", steps, ", seed ", format(x$seed, digits = 16), "\n", sep = "")
     if (!x$complete) cat("  INCOMPLETE: the fit stopped early\n")
     invisible(x)
 }
@@ -150,7 +190,7 @@ print.chreode_dynamics <- function(x, ...) {
 #'   the `intervals` (how each coupling went) and the `report`.
 #' @examples
 #' data <- dataset("gene-network", cells_per_state = 30)
-#' summary(fit_dynamics(data$x, data$time, hidden = "16x2", epochs = 30, progress = FALSE))
+#' summary(fit_dynamics(data$x, data$time, hidden = "16x2", epochs = 30, seed = 1, progress = FALSE))
 #' @export
 summary.chreode_dynamics <- function(object, ...) {
     report <- object$report
@@ -198,7 +238,7 @@ print.summary.chreode_dynamics <- function(x, ...) {
 #'   losses and the cells of the fit are not in the file.
 #' @examples
 #' data <- dataset("gene-network", cells_per_state = 30)
-#' fit <- fit_dynamics(data$x, data$time, hidden = "16x2", epochs = 30, progress = FALSE)
+#' fit <- fit_dynamics(data$x, data$time, hidden = "16x2", epochs = 30, seed = 1, progress = FALSE)
 #' path <- tempfile(fileext = ".safetensors")
 #' save_dynamics(fit, path)
 #' again <- load_dynamics(path)

@@ -46,6 +46,12 @@ new_options <- function(list, values) {
     handle
 }
 
+# The default of an option, as the library tells it.
+default_of <- function(list, name) {
+    options <- chreode_options(list)
+    options$default[options$name == name]
+}
+
 # What the library takes: a number or a string.
 option_value <- function(name, value) {
     if (is.factor(value)) value <- as.character(value)
@@ -56,6 +62,8 @@ option_value <- function(name, value) {
     if (is.logical(value)) value <- tolower(as.character(value))
     # Widths of hidden layers: c(256, 128).
     if (length(value) > 1) value <- paste(format(value, trim = TRUE, scientific = FALSE), collapse = ",")
+    # The library takes large whole numbers as text only.
+    if (is.double(value) && is.finite(value) && abs(value) >= 1e15 && value == floor(value)) value <- sprintf("%.0f", value)
     if (is.character(value)) enc2utf8(as.vector(value)) else as.vector(value)
 }
 

@@ -2,23 +2,28 @@
 #'
 #' @param object A model of [fit_dynamics()].
 #' @param nsim The number of simulations, with consecutive seeds.
-#' @param seed Seed of all random numbers. `NULL` draws one with R's own generator, so that [set.seed()] decides.
-#' @param points The cells to start from: a matrix with one row a cell, or one number: so many cells, the first ones of the
-#'   first snapshot. By default the whole first snapshot of the fit.
+#' @param seed Seed of all random numbers, the draw of `points` included. `NULL` draws one with R's own generator, so that
+#'   [set.seed()] decides; the simulation tells which it was.
+#' @param points The cells to start from: a matrix or data frame with one row a cell, a `SingleCellExperiment` (of which those
+#'   cells start that are there at `start_time`, if it has the fit's column of times), or one number: so many cells of the
+#'   fit's snapshot at `start_time`, drawn by `seed` without replacement. By default that whole snapshot.
 #' @param times The times to be told of: strictly increasing from the start on (the first may be the start itself), or, but
-#'   for `"branching"`, strictly decreasing. By default those of the fit.
+#'   for `"branching"`, strictly decreasing. By default the start and those of the fit that come later.
 #' @param start_time When the cells start: by default the first of the fit's times.
-#' @param mode `"ode"`: weighted cells that follow the flow. `"sde"`: with noise. `"branching"`: cells that divide and die.
-#' @param weights One weight a cell, or `NULL` if every cell weighs 1. Branching populations start from equal cells: unequal
-#'   weights are resampled first.
+#' @param mode `"ode"`: weighted cells that follow the flow. `"sde"`: with noise. `"branching"`: cells that divide and die. By
+#'   default the library's choice, `"ode"`.
+#' @param weights One weight a cell, or `NULL` for those of the fit's cells, and 1 for cells that are given. Branching
+#'   populations start from equal cells: unequal weights are resampled first.
+#' @param dimred For a `SingleCellExperiment`: the name of the `reducedDim` with the coordinates, by default that of the fit.
 #' @param ... Further options of the library by their names: see below. An unknown one is answered with the nearest.
 #' @param threads Threads to compute with, 0 for all cores. The results are the same bits at any number.
-#' @return An object of class `chreode_simulation` (for `nsim` above 1 a list of them): a list of `mode`, `seed`, `times`;
-#'   `frames`, one for each time, with `time`, `points`, `weights`, `ids` (the row of `points` that a cell started from; in a
-#'   branching population its row of the lineage) and `ancestors` (the row of the frame before that it comes from); and for
-#'   a branching population `lineage`, a data frame with `parent` (`NA` for a founder), `birth`, `end` and `fate` of each cell
-#'   that ever lived, and `newick`, the same as one tree a founder (cells are named c and their row less one). Use it with `print()`, `as.data.frame()` and
-#'   [plot()][plot.chreode_simulation].
+#' @return An object of class `chreode_simulation`: a list of `mode`, `seed`, `times`; `frames`, one for each time, with
+#'   `time`, `points`, `weights`, `ids` (the row of the starting cells that a cell started from; in a branching population its
+#'   row of the lineage) and `ancestors` (the row of the frame before that it comes from); and for a branching population
+#'   `lineage`, a data frame with `parent` (`NA` for a founder), `birth`, `end` and `fate` of each cell that ever lived, and
+#'   `newick`, the same as one tree a founder (cells are named c and their row of `lineage`; a founder that never divided is
+#'   a tree of one leaf). For `nsim` above 1 a list of them, of class `chreode_simulations`. Use both with `print()`,
+#'   `summary()`, `as.data.frame()` and [plot()][plot.chreode_simulation].
 #'
 #' @section Options:
 #' As the library itself lists them ([chreode_options()]):
@@ -27,55 +32,103 @@
 #'
 #' @examples
 #' data <- dataset("gene-network", cells_per_state = 30)
-#' fit <- fit_dynamics(data$x, data$time, hidden = "16x2", epochs = 30, progress = FALSE)
+#' fit <- fit_dynamics(data$x, data$time, hidden = "16x2", epochs = 30, seed = 1, progress = FALSE)
 #' simulate(fit)
 #' population <- simulate(fit, seed = 1, points = 10, mode = "branching")
 #' population
 #' head(population$lineage)
+#' simulate(fit, nsim = 3, seed = 1, start_time = 2, mode = "branching")
 #' @export
-simulate.chreode_dynamics <- function(object, nsim = 1, seed = NULL, points = NULL, times = object$times,
-                                      start_time = object$times[1], mode = c("ode", "sde", "branching"), weights = NULL,
-                                      ..., threads = object$threads) {
+simulate.chreode_dynamics <- function(object, nsim = 1, seed = NULL, points = NULL, times = NULL, start_time = NULL,
+                                      mode = NULL, weights = NULL, ..., dimred = NULL, threads = object$threads) {
     handle <- model_handle(object, threads)
     nsim <- as_number(nsim, "nsim")
     if (!isTRUE(nsim >= 1 && nsim == floor(nsim))) invalid("nsim must be a whole number from 1 on, got ", nsim)
-    # New modes of the library are known without a word here.
-    if (identical(mode, c("ode", "sde", "branching"))) mode <- "ode"
-    start <- starting_cells(object, points, weights)
+    if (is.null(mode)) mode <- default_of("simulate", "mode")
+    seeds <- as_seed(seed) + seq_len(nsim) - 1
+    as_seed(seeds[nsim])
+    start_time <- starting_time(object, points, start_time)
+    if (is.null(times)) times <- later_times(object, start_time)
     times <- as_numbers(times, "times")
-    start_time <- as_number(start_time, "start_time")
-    if (is.null(seed)) seed <- sample.int(.Machine$integer.max, 1)
-    simulations <- lapply(seq_len(nsim) - 1, function(i) {
-        its_seed <- if (i == 0) seed else as_number(seed, "seed") + i
-        options <- new_options("simulate", c(list(mode = mode, seed = its_seed), list(...)))
+    simulations <- lapply(seeds, function(one) {
+        start <- starting_cells(object, points, weights, start_time, dimred, one)
+        options <- new_options("simulate", c(list(mode = mode, seed = one), list(...)))
         trajectory <- native(.Call(C_r_simulate, handle, start_time, start$x, start$weights, times, options))
         on.exit(native(.Call(C_r_free, trajectory)))
-        new_simulation(trajectory, object, mode, its_seed, start_time, colnames(start$x))
+        new_simulation(trajectory, object, mode, one, start_time, colnames(start$x))
     })
-    if (nsim == 1) simulations[[1]] else simulations
+    if (nsim == 1) simulations[[1]] else structure(class = "chreode_simulations", simulations)
 }
 
-starting_cells <- function(object, points, weights) {
-    if (is.numeric(points) && is.null(dim(points)) && length(points) == 1) {
-        first <- first_snapshot(object)
-        if (!isTRUE(points >= 1 && points <= nrow(first$x) && points == floor(points))) {
-            invalid("points must be a matrix, or a number of cells from 1 to ", nrow(first$x), ", got ", points)
-        }
-        chosen <- seq_len(points)
-        first <- list(x = first$x[chosen, , drop = FALSE], weights = first$weights[chosen])
-    } else if (is.null(points)) {
-        first <- first_snapshot(object)
-    } else {
-        first <- list(x = as_cells(points, "points"), weights = NULL)
+# The one time of an experiment's cells, or the fit's first.
+starting_time <- function(object, points, start_time) {
+    if (!is.null(start_time)) {
+        start_time <- as_number(start_time, "start_time")
+        if (!is.finite(start_time)) invalid("start_time must be finite, got ", start_time)
+        return(start_time)
     }
-    if (!is.null(weights)) first$weights <- as_labels(weights, "weights", nrow(first$x))
+    there <- if (is_experiment(points)) unique(experiment_times(object, points))
+    if (length(there) == 1) there else object$times[1]
+}
+
+later_times <- function(object, start_time) {
+    later <- object$times[object$times > start_time]
+    if (!length(later)) {
+        invalid("no time of the fit (", in_list(format_each(object$times)), ") comes after start_time ", format_each(start_time), ": give times")
+    }
+    c(start_time, later)
+}
+
+# The times of an experiment's cells by the fit's column; NULL without one.
+experiment_times <- function(object, x) {
+    column <- object$memory$time
+    if (is.null(column) || !column %in% names(SummarizedExperiment::colData(x))) return(NULL)
+    cells <- matrix(0, ncol(x), 0, dimnames = list(colnames(x), NULL))
+    as_times(column_of(x, column, "time"), "time", cells, memory_of(object))$time
+}
+
+starting_cells <- function(object, points, weights, start_time, dimred, seed) {
+    if (is.null(points) || (is.numeric(points) && is.null(dim(points)))) {
+        first <- snapshot_at(object, start_time)
+        if (!is.null(points)) first <- drawn(first, points, seed)
+    } else {
+        first <- list(x = points_of(object, points, dimred, "points"), weights = NULL)
+        if (is_experiment(points)) first <- at_time(object, points, first, start_time)
+    }
+    if (!is.null(weights)) first$weights <- as_weights(weights, "weights", first$x)
     first
 }
 
-first_snapshot <- function(object) {
+snapshot_at <- function(object, time) {
     data <- data_or_fitted(object, NULL)
-    chosen <- which(data$time == min(data$time))
+    chosen <- which(data$time == time)
+    if (!length(chosen)) {
+        invalid(
+            "points must be given: there is no snapshot at start_time ", format_each(time), ", but at ",
+            in_list(format_each(object$times))
+        )
+    }
     list(x = data$x[chosen, , drop = FALSE], weights = data$weights[chosen])
+}
+
+drawn <- function(cells, count, seed) {
+    rows <- nrow(cells$x)
+    if (length(count) != 1 || !isTRUE(count >= 1 && count <= rows && count == floor(count))) {
+        invalid("points must be a matrix, or a number of cells from 1 to ", rows, ", got ", in_words(count))
+    }
+    chosen <- native(.Call(C_r_draw, rows, count, seed))
+    list(x = cells$x[chosen, , drop = FALSE], weights = cells$weights[chosen])
+}
+
+# Of an experiment of several times, those cells start that are there at the start.
+at_time <- function(object, x, cells, start_time) {
+    times <- experiment_times(object, x)
+    if (is.null(times) || all(times == start_time)) return(cells)
+    chosen <- which(times == start_time)
+    if (!length(chosen)) {
+        invalid("points has no cell at start_time ", format_each(start_time), ", but at ", in_list(format_each(sort(unique(times)))))
+    }
+    list(x = cells$x[chosen, , drop = FALSE], weights = NULL)
 }
 
 new_simulation <- function(trajectory, object, mode, seed, start_time, names) {
@@ -86,20 +139,30 @@ new_simulation <- function(trajectory, object, mode, seed, start_time, names) {
     })
     result <- list(
         mode = mode, seed = seed, method = object$method, start_time = start_time,
-        times = vapply(frames, function(frame) frame$time, 0), frames = frames
+        times = vapply(frames, function(frame) frame$time, 0), frames = frames, memory = object$memory
     )
     lineage <- native(.Call(C_r_trajectory_lineage, trajectory))
     if (length(lineage$parent)) {
-        lineage$fate <- factor(lineage$fate, levels = 0:2, labels = c("alive", "divided", "died"))
+        lineage$fate <- factor(lineage$fate, levels = c(0, 1, 2), labels = c("alive", "divided", "died"))
         result$lineage <- as.data.frame(lineage)
-        result$newick <- strsplit(native(.Call(C_r_trajectory_newick, trajectory)), "\n", fixed = TRUE)[[1]]
+        trees <- strsplit(native(.Call(C_r_trajectory_newick, trajectory)), "\n", fixed = TRUE)[[1]]
+        result$newick <- counted_from_one(trees)
     }
     structure(class = "chreode_simulation", result)
 }
 
+# The library counts cells from 0, R counts rows from 1.
+counted_from_one <- function(trees) {
+    labels <- gregexpr("c[0-9]+", trees)
+    regmatches(trees, labels) <- lapply(regmatches(trees, labels), function(names) {
+        sprintf("c%.0f", as.numeric(substring(names, 2)) + 1)
+    })
+    trees
+}
+
 #' @export
 print.chreode_simulation <- function(x, ...) {
-    cat("Simulation by ", x$mode, " of a ", x$method, " model, seed ", format(x$seed, digits = 20), "\n", sep = "")
+    cat("Simulation by ", x$mode, " of a ", x$method, " model, seed ", format(x$seed, digits = 16), "\n", sep = "")
     print(summary(x), row.names = FALSE)
     if (!is.null(x$lineage)) {
         fates <- table(x$lineage$fate)
@@ -130,4 +193,37 @@ as.data.frame.chreode_simulation <- function(x, row.names = NULL, optional = FAL
         )
     })
     do.call(rbind, rows)
+}
+
+# Several simulations, by the run.
+
+#' @export
+print.chreode_simulations <- function(x, ...) {
+    cat(length(x), " simulations by ", x[[1]]$mode, " of a ", x[[1]]$method, " model, seeds ", sep = "")
+    cat(format(x[[1]]$seed, digits = 16), " to ", format(x[[length(x)]]$seed, digits = 16), "\n", sep = "")
+    print(summary(x), row.names = FALSE, digits = 4)
+    invisible(x)
+}
+
+#' @export
+summary.chreode_simulations <- function(object, ...) {
+    one <- lapply(unclass(object), summary)
+    cells <- vapply(one, `[[`, numeric(nrow(one[[1]])), "cells")
+    mass <- vapply(one, `[[`, numeric(nrow(one[[1]])), "mass")
+    # With one time these are vectors.
+    cells <- matrix(cells, ncol = length(one))
+    mass <- matrix(mass, ncol = length(one))
+    data.frame(
+        time = one[[1]]$time, cells = rowMeans(cells), cells_sd = apply(cells, 1, stats::sd),
+        mass = rowMeans(mass), mass_sd = apply(mass, 1, stats::sd)
+    )
+}
+
+#' @export
+as.data.frame.chreode_simulations <- function(x, row.names = NULL, optional = FALSE, ...) {
+    runs <- lapply(seq_along(x), function(i) {
+        rows <- as.data.frame(x[[i]])
+        data.frame(run = rep(i, nrow(rows)), rows, check.names = FALSE)
+    })
+    do.call(rbind, runs)
 }

@@ -3,8 +3,11 @@
 #' Entropic if `epsilon` is positive, exact if the penalties are infinite, else the unregularised optimum with relaxed
 #' marginals.
 #'
-#' @param source,target The points: matrices with one row a point.
-#' @param source_weights,target_weights One weight a point, or `NULL` if every point weighs 1.
+#' @param source,target The points: matrices or data frames with one row a point, or `SingleCellExperiment` objects. Where
+#'   both have names of coordinates, those of `target` are brought into the order of `source`.
+#' @param source_weights,target_weights One weight a point, or `NULL` if every point weighs 1; by name, where they and the
+#'   points have names.
+#' @param dimred For a `SingleCellExperiment`: the name of the `reducedDim` with the coordinates, by default the first.
 #' @param ... Options of the library by their names: see below. An unknown one is answered with the nearest.
 #' @param threads Threads to compute with, 0 for all cores. The results are the same bits at any number.
 #' @return An object of class `chreode_transport`, a list: `plan`, the masses that go from each source point to each target
@@ -27,11 +30,13 @@
 #' exact <- transport(here, there, cost = "half-sqeuclidean", penalty = Inf, normalise = TRUE)
 #' exact$report$transport_cost
 #' @export
-transport <- function(source, target, source_weights = NULL, target_weights = NULL, ..., threads = 2L) {
+transport <- function(source, target, source_weights = NULL, target_weights = NULL, ..., dimred = NULL, threads = 2L) {
+    if (is_experiment(source)) source <- coordinates_of(source, dimred <- chosen_dimred(source, dimred, NULL))
+    if (is_experiment(target)) target <- coordinates_of(target, chosen_dimred(target, dimred, NULL))
     source <- as_cells(source, "source")
-    target <- as_cells(target, "target")
-    source_weights <- as_labels(source_weights, "source_weights", nrow(source), null = TRUE)
-    target_weights <- as_labels(target_weights, "target_weights", nrow(target), null = TRUE)
+    target <- as_cells(target, "target", colnames(source))
+    source_weights <- as_weights(source_weights, "source_weights", source)
+    target_weights <- as_weights(target_weights, "target_weights", target)
     options <- new_options("transport", c(list(...), list(threads = as_threads(threads))))
     plan <- native(.Call(C_r_new_plan))
     on.exit(native(.Call(C_r_free, plan)))
@@ -48,6 +53,7 @@ transport <- function(source, target, source_weights = NULL, target_weights = NU
         )
     )
     if (!is.null(failure)) tell_warning(failure$message, status_class(failure))
+    warn_reported(result$report)
     result
 }
 

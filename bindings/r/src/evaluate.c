@@ -39,3 +39,9 @@ SEXP r_evaluation_value(SEXP evaluation, SEXP name) {
     chreode_status status = chreode_evaluation_value(handle_of(evaluation, EVALUATION), text_in(name), &value);
     return status == CHREODE_OK ? Rf_ScalarReal(value) : failure(status);
 }
+
+static chreode_status json(const void *of, char *buffer, size_t capacity, size_t *size) {
+    return chreode_evaluation_json(of, buffer, capacity, size);
+}
+
+SEXP r_evaluation_json(SEXP evaluation) { return filled_text(json, handle_of(evaluation, EVALUATION)); }

@@ -50,6 +50,8 @@ SEXP r_capabilities(void);
 SEXP r_free(SEXP pointer);
 SEXP r_is_nil(SEXP pointer);
 
+SEXP r_draw(SEXP from, SEXP count, SEXP seed);
+
 SEXP r_options_new(SEXP list);
 SEXP r_options_set(SEXP options, SEXP name, SEXP value);
 SEXP r_options_describe(SEXP options);
@@ -80,6 +82,7 @@ SEXP r_trajectory_newick(SEXP trajectory);
 SEXP r_evaluate(SEXP model, SEXP snapshots, SEXP options);
 SEXP r_evaluation_values(SEXP evaluation, SEXP names);
 SEXP r_evaluation_value(SEXP evaluation, SEXP name);
+SEXP r_evaluation_json(SEXP evaluation);
 
 SEXP r_transport(SEXP source, SEXP source_weights, SEXP target, SEXP target_weights, SEXP options, SEXP plan);
 SEXP r_plan_read(SEXP plan);

@@ -17,6 +17,7 @@ cp -R "$package" "$work/chreode"
 
 # The crate: the library alone, without its tests, benchmarks and command.
 rust=$work/chreode/src/rust
+rm -rf "$rust"
 mkdir "$rust"
 cp -R "$crate/src" "$crate/include" "$crate/build.rs" "$crate/Cargo.lock" "$crate/LICENSE" "$rust"
 rm -rf "$rust/src/bin"

@@ -7,7 +7,8 @@ export CARGO_TARGET_DIR="$target"
 cd "$crate"
 
 if [ ! -f vendor.tar.xz ]; then
-    # In the repository: the same command, so the same build, as everyone else's there with these features.
+    # In the repository: the same command, so the same build, as everyone else's there with these features. A package of R CMD
+    # build goes the same way, and cargo gets the dependencies that Cargo.lock names.
     exec "$cargo" build --release --locked --lib --features "$CHREODE_FEATURES"
 fi
 

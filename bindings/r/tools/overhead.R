@@ -19,7 +19,7 @@ dims <- size[["dims"]]
 data <- dataset("branching", cells = 300, dims = dims)
 model <- fit_dynamics(data$x, data$time, method = "ot-cfm", epochs = 1, threads = size[["threads"]], progress = FALSE)
 # With names, which the result takes over.
-names <- list(paste0("cell", seq_len(rows)), paste0("PC", seq_len(dims)))
+names <- list(paste0("cell", seq_len(rows)), colnames(data$x))
 points <- matrix(sin(seq_len(rows * dims) * 0.37), rows, dims, dimnames = names)
 
 # The Rust call: a process that answers each line with its seconds.

@@ -7,7 +7,7 @@ small_fit <- local({
     function() {
         if (is.null(fit)) {
             data <- small_data()
-            fit <<- fit_dynamics(data$x, data$time, hidden = "16x2", epochs = 40, seed = 5, progress = FALSE)
+            fit <<- fit_dynamics(data$x, data$time, method = "usb", hidden = "16x2", epochs = 40, seed = 5, progress = FALSE)
         }
         fit
     }

@@ -11,9 +11,9 @@ experiment <- function() {
 test_that("a SingleCellExperiment is fitted as its coordinates and times are", {
     skip_if_not_installed("SingleCellExperiment")
     sce <- experiment()
-    fit <- fit_dynamics(sce, "day", dimred = "genes", weights = "one", hidden = "16x2", epochs = 40, seed = 5, progress = FALSE)
+    fit <- fit_dynamics(sce, "day", "usb", dimred = "genes", weights = "one", hidden = "16x2", epochs = 40, seed = 5, progress = FALSE)
     expect_identical(fit$bytes, small_fit()$bytes)
-    expect_identical(fit$source, list(time = "day", dimred = "genes"))
+    expect_identical(fit$memory[c("time", "dimred", "weights")], list(time = "day", dimred = "genes", weights = "one"))
     expect_identical(evaluate(fit, sce), evaluate(fit))
     expect_identical(unname(predict(fit, sce)), unname(predict(small_fit())))
 })
@@ -21,16 +21,20 @@ test_that("a SingleCellExperiment is fitted as its coordinates and times are", {
 test_that("velocity and growth are written back", {
     skip_if_not_installed("SingleCellExperiment")
     sce <- experiment()
-    fit <- fit_dynamics(sce, "day", dimred = "genes", hidden = "16x2", epochs = 40, seed = 5, progress = FALSE)
-    written <- add_dynamics(sce, fit, growth = "rate")
-    expect_identical(SingleCellExperiment::reducedDimNames(written), c("other", "genes", "velocity"))
-    velocity <- SingleCellExperiment::reducedDim(written, "velocity")
+    fit <- fit_dynamics(sce, "day", "usb", dimred = "genes", hidden = "16x2", epochs = 40, seed = 5, progress = FALSE)
+    written <- add_dynamics(sce, fit, prefix = "usb_")
+    expect_identical(SingleCellExperiment::reducedDimNames(written), c("other", "genes", "usb_velocity"))
+    velocity <- SingleCellExperiment::reducedDim(written, "usb_velocity")
     expect_identical(rownames(velocity), colnames(sce))
     expect_identical(unname(velocity), unname(predict(small_fit())))
-    expect_identical(SummarizedExperiment::colData(written)$rate, unname(predict(small_fit(), field = "growth")))
+    expect_identical(SummarizedExperiment::colData(written)$usb_growth, unname(predict(small_fit(), field = "growth")))
     expect_identical(SummarizedExperiment::colData(written)$day, SummarizedExperiment::colData(sce)$day)
-    only <- add_dynamics(sce, fit, velocity = NULL)
+    only <- add_dynamics(sce, fit, fields = "growth")
     expect_identical(SingleCellExperiment::reducedDimNames(only), c("other", "genes"))
+    all <- add_dynamics(sce, fit, fields = c("velocity", "growth", "score_drift"))
+    expect_identical(
+        unname(SingleCellExperiment::reducedDim(all, "score_drift")), unname(predict(small_fit(), field = "score_drift"))
+    )
 })
 
 test_that("what an experiment lacks is named", {

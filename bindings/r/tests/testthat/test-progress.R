@@ -25,7 +25,7 @@ test_that("a progress function that returns FALSE ends the fit with a usable mod
         reached <<- now
         now$stage != "training" || now$done < 20
     }
-    condition <- expect_warning(fit <- quick(epochs = 1e6, progress = stop_late), class = "chreode_interrupted")
+    condition <- expect_warning(fit <- quick(epochs = 1e6, progress = stop_late), class = "chreode_stopped")
     expect_match(conditionMessage(condition), "stopped by the progress function after [0-9]+ steps")
     expect_false(fit$complete)
     expect_output(print(fit), "INCOMPLETE")
@@ -65,9 +65,15 @@ test_that("a fit inside a progress function is a fit of its own", {
     expect_length(inner$losses, 3)
 })
 
-test_that("an interrupt ends the fit of a running R process with a usable model", {
+test_that("an interrupt ends a loop over fits, and the model reached so far is there", {
     skip_on_os("windows")
     # With a progress function, which is where the signal may find the process, and without.
     expect_interruptible(sprintf("function(now) if (now$done > 20) writeLines('now', '%s')", marker <- tempfile()), marker)
     expect_interruptible("FALSE", NULL)
+})
+
+test_that("an interrupt before training is an interrupt without a model", {
+    expect_null(tryCatch(quick(progress = function(now) {
+        signalCondition(structure(class = c("interrupt", "condition"), list(message = "", call = NULL)))
+    }), interrupt = function(condition) condition$model))
 })

@@ -44,7 +44,7 @@ test_that("what is no problem of transport is refused", {
     expect_refused(transport(x, x, target_weights = 1), "chreode_invalid_argument", "target_weights")
     expect_refused(transport(x, x, epsilon = -1), "chreode_invalid_argument", "epsilon")
     expect_refused(transport(x, x, epsilom = 1), "chreode_invalid_argument", "`epsilon` is the nearest")
-    expect_refused(transport(x, x, c(1, NaN)), "chreode_invalid_data", "source: row 2")
+    expect_refused(transport(x, x, c(1, NaN)), "chreode_invalid_data", "source_weights is missing in row 2")
     expect_refused(
         transport(x, x, c(1, 1), c(1, 5), cost = "euclidean", penalty = Inf), "chreode_infeasible", ""
     )
