@@ -10,6 +10,7 @@ use chreode::device::Device;
 use chreode::device::cuda::{Description, Gpu};
 use chreode::exec::progress::silent;
 use chreode::exec::rng::{Purpose, stream};
+use chreode::exec::stop::Stop;
 use chreode::simulate::Particles;
 use chreode::simulate::simulation::{Process, Rule, Simulation};
 use chreode::snapshots::{MatrixView, Snapshots};
@@ -110,7 +111,7 @@ fn time_sweeps(points: usize, dims: usize, cost: Cost, device: Device, peaks: &P
     let run = |device, max_iterations| {
         let options =
             SinkhornOptions { device, max_iterations, tolerance: 1e-300, ..SinkhornOptions::new(1e6) };
-        best(|| drop(sinkhorn(&problem, &options).unwrap()))
+        best(|| drop(sinkhorn(&problem, &options, &Stop::default()).unwrap()))
     };
     let of = |device| (run(device, SWEEPS + 1) - run(device, 1)).max(1e-9);
     let (cpu, there) = (of(Device::Cpu), of(device));

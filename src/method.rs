@@ -14,6 +14,7 @@ use crate::dynamics::{Drift, Dynamics, ModelInfo, Scaling, Score};
 use crate::error::{Error, Result, positive};
 use crate::exec::progress::{Progress, ProgressFn, Reporter};
 use crate::exec::rng::{Purpose, stream};
+use crate::exec::stop::Stop;
 use crate::exec::threads::Threads;
 use crate::matching::{Interval, IntervalWeighting, TrainingOptions, train};
 use crate::named::named;
@@ -500,8 +501,15 @@ fn couple_interval(
         reporter.report(&progress)
     };
     let key = (options.seed, index as u64);
-    let (mut coupling, reports) =
-        couple((&source, &target), options.chunk_size, key, &solve, threads, &mut on_block)?;
+    let (mut coupling, reports) = couple(
+        (&source, &target),
+        options.chunk_size,
+        key,
+        &solve,
+        threads,
+        &Stop::default(),
+        &mut on_block,
+    )?;
     if bridge == BridgeKind::TravellingDirac {
         // No Dirac travels πδ or farther, whatever a coupling other than its own asks for.
         let cost = Cost::Wfr { delta: parameters.delta.unwrap_or(f64::NAN) };
@@ -623,8 +631,9 @@ impl Parameters {
             CouplingKind::Wfr => (Cost::Wfr { delta: self.delta.unwrap_or(f64::NAN) }, 1.0, 1.0),
         };
         let problem = Problem { source, target, cost, source_penalty, target_penalty };
+        let stop = Stop::default();
         match kind {
-            CouplingKind::ExactOt => network_simplex(&problem),
+            CouplingKind::ExactOt => network_simplex(&problem, &stop),
             CouplingKind::EntropicOt => {
                 let epsilon = self.sigma.unwrap_or(f64::NAN).powi(2) * h;
                 let options = SinkhornOptions {
@@ -634,12 +643,12 @@ impl Parameters {
                     device,
                     ..SinkhornOptions::new(epsilon)
                 };
-                sinkhorn::sinkhorn(&problem, &options)
+                sinkhorn::sinkhorn(&problem, &options, &stop)
             }
             CouplingKind::UnbalancedOt | CouplingKind::SemiRelaxedOt | CouplingKind::Wfr => {
                 let options =
                     EntropyTransportOptions { tolerance: COUPLING_TOLERANCE, device, ..Default::default() };
-                entropy_transport(&problem, &options)
+                entropy_transport(&problem, &options, &stop)
             }
         }
     }
@@ -658,7 +667,7 @@ fn automatic_delta(snapshots: &Snapshots, scaling: &Scaling, seed: u64) -> Resul
             let mut rng = stream(seed, Purpose::Minibatch, from as u64, 2 + to as u64);
             let (sample, _) = cells.partial_shuffle(&mut rng, NEIGHBOUR_SAMPLE);
             let sample = cloud(snapshots, from)?.subset(sample);
-            let mut distances = nearest_distances(&sample, &cloud(snapshots, to)?);
+            let mut distances = nearest_distances(&sample, &cloud(snapshots, to)?, &Stop::default())?;
             distances.sort_by(f64::total_cmp);
             largest = largest.max(distances[((distances.len() - 1) as f64 * 0.99).round() as usize]);
         }

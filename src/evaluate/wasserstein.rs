@@ -1,6 +1,7 @@
 //! Wasserstein distances between point clouds.
 
 use crate::error::{Error, Result};
+use crate::exec::stop::Stop;
 use crate::transport::network_simplex::network_simplex;
 use crate::transport::{Cost, PointCloud, Problem};
 
@@ -41,7 +42,7 @@ fn exact(a: &PointCloud, b: &PointCloud, cost: Cost) -> Result<f64> {
     let hard = f64::INFINITY;
     let problem =
         Problem { source: &source, target: &target, cost, source_penalty: hard, target_penalty: hard };
-    let report = network_simplex(&problem)?.report;
+    let report = network_simplex(&problem, &Stop::default())?.report;
     if !report.converged {
         return Err(Error::NonFinite(format!(
             "the Wasserstein distance was found only to a duality gap of {} in {}; rescale the coordinates",

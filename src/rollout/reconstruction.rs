@@ -2,6 +2,7 @@
 
 use super::path::Cloud;
 use crate::error::{Error, Result};
+use crate::exec::stop::Stop;
 use crate::snapshots::MatrixView;
 use crate::transport::cost::CostRows;
 use crate::transport::network_simplex::network_simplex;
@@ -79,10 +80,12 @@ pub(super) fn reconstruct(
         source_penalty: f64::INFINITY,
         target_penalty: f64::INFINITY,
     };
+    let stop = Stop::default();
     let solution = match weights.epsilon {
-        None => network_simplex(&problem)?,
+        None => network_simplex(&problem, &stop)?,
         Some(epsilon) => {
-            sinkhorn(&problem, &SinkhornOptions { tolerance: 1e-4, ..SinkhornOptions::new(epsilon) })?
+            let options = SinkhornOptions { tolerance: 1e-4, ..SinkhornOptions::new(epsilon) };
+            sinkhorn(&problem, &options, &stop)?
         }
     };
     if !solution.report.converged {
@@ -104,7 +107,7 @@ pub(super) fn reconstruct(
     let potential = &solution.source_potential;
     let mean: f64 = shares.iter().zip(potential).filter(|(s, _)| **s > 0.0).map(|(s, f)| s * f).sum();
     let excess = total / target.mass - 1.0;
-    let wanted = (weights.local_mass > 0.0).then(|| nearest_mass(&source, target));
+    let wanted = (weights.local_mass > 0.0).then(|| nearest_mass(&source, target, &stop)).transpose()?;
     let mut local_mass = 0.0;
     derivative.log_weight.clear();
     derivative.log_weight.extend((0..n).map(|i| {
@@ -128,7 +131,7 @@ pub(super) fn reconstruct(
 }
 
 /// The mass of the cells that are nearest to each particle.
-fn nearest_mass(particles: &PointCloud, target: &Target) -> Vec<f64> {
+fn nearest_mass(particles: &PointCloud, target: &Target, stop: &Stop) -> Result<Vec<f64>> {
     let hard = f64::INFINITY;
     let costs = CostRows::new(&Problem {
         source: &target.cloud,
@@ -138,8 +141,8 @@ fn nearest_mass(particles: &PointCloud, target: &Target) -> Vec<f64> {
         target_penalty: hard,
     });
     let mut wanted = vec![0.0; particles.len()];
-    for nearest in cheapest(&costs, target.cloud.len(), &vec![0.0; particles.len()], 1) {
+    for nearest in cheapest(&costs, target.cloud.len(), &vec![0.0; particles.len()], 1, stop)? {
         wanted[nearest.column as usize] += target.cloud.weights()[nearest.row as usize] * target.mass;
     }
-    wanted
+    Ok(wanted)
 }

@@ -9,6 +9,7 @@ use super::coupling::{Coupling, Pair};
 use super::{PointCloud, Report, SparsePlan};
 use crate::error::{Error, Result};
 use crate::exec::rng::{Purpose, stream};
+use crate::exec::stop::Stop;
 use crate::exec::threads::Threads;
 
 /// A static solver, as a function from two point clouds to a plan and its report.
@@ -23,16 +24,18 @@ const BLOCKS_AT_ONCE: usize = 16;
 /// Without `chunk`, or when both clouds fit into one, it is one solve over all points. A block's targets are scaled
 /// so that its shares of both masses are equal: a random block must not look like growth. Blocks are independent and
 /// run in parallel; the cut depends on `seed` and `interval` only. `progress(done, total)` is called on this thread
-/// before, between and after groups of blocks and may cancel.
+/// before, between and after groups of blocks and may cancel; so
+/// may `stop`, before each block and, where `solve` looks at it, within.
 ///
 /// # Errors
-/// Those of `solve`, of the first block in order; [`Error::Cancelled`].
+/// Those of `solve`, of the first block in order; [`Error::Cancelled`] once `progress` breaks or `stop` is requested.
 pub fn couple(
     (source, target): (&PointCloud, &PointCloud),
     chunk: Option<usize>,
     (seed, interval): (u64, u64),
     solve: &Solver<'_>,
     threads: &Threads,
+    stop: &Stop,
     progress: &mut dyn FnMut(usize, usize) -> ControlFlow<()>,
 ) -> Result<(Coupling, Vec<Report>)> {
     let (rows, columns) = (weighted_points(source), weighted_points(target));
@@ -40,6 +43,7 @@ pub fn couple(
     let rows = random_blocks(rows, blocks, stream(seed, Purpose::Minibatch, interval, 0));
     let columns = random_blocks(columns, blocks, stream(seed, Purpose::Minibatch, interval, 1));
     let solve_block = |block: usize| -> Result<(Coupling, Report)> {
+        stop.check()?;
         let (rows, columns) = (&rows[block], &columns[block]);
         let (a, b) = (source.subset(rows), target.subset(columns));
         let (a_share, b_share) = (a.mass() / source.mass(), b.mass() / target.mass());
