@@ -7,6 +7,7 @@
 mod clouds;
 
 use chreode::exec::simd;
+use chreode::exec::stop::Stop;
 use chreode::exec::threads::with_threads;
 use chreode::transport::entropy_transport::{EntropyTransportOptions, entropy_transport};
 use chreode::transport::{Cost, PointCloud, Problem};
@@ -30,7 +31,10 @@ fn time_coupling(name: &str, source: &PointCloud, target: &PointCloud, delta: f6
         Problem { source, target, cost: Cost::Wfr { delta }, source_penalty: 1.0, target_penalty: 1.0 };
     let options = EntropyTransportOptions { tolerance: TOLERANCE, ..Default::default() };
     let (seconds, report) = clouds::best_of(|| {
-        with_threads(clouds::THREADS, || entropy_transport(&problem, &options)).unwrap().unwrap().report
+        with_threads(clouds::THREADS, || entropy_transport(&problem, &options, &Stop::default()))
+            .unwrap()
+            .unwrap()
+            .report
     });
     let sweep = exponentials(source.len() * target.len());
     println!(

@@ -111,7 +111,7 @@ fn time_sweeps(points: usize, dims: usize, cost: Cost, device: Device, peaks: &P
     let run = |device, max_iterations| {
         let options =
             SinkhornOptions { device, max_iterations, tolerance: 1e-300, ..SinkhornOptions::new(1e6) };
-        best(|| drop(sinkhorn(&problem, &options).unwrap()))
+        best(|| drop(sinkhorn(&problem, &options, &Stop::default()).unwrap()))
     };
     let of = |device| (run(device, SWEEPS + 1) - run(device, 1)).max(1e-9);
     let (cpu, there) = (of(Device::Cpu), of(device));

@@ -7,6 +7,7 @@
 #[path = "clouds.rs"]
 mod clouds;
 
+use chreode::exec::stop::Stop;
 use chreode::exec::threads::with_threads;
 use chreode::transport::network_simplex::network_simplex;
 use chreode::transport::{Cost, PointCloud, Problem};
@@ -27,7 +28,7 @@ fn time_wasserstein1(name: &str, source: &PointCloud, target: &PointCloud) {
     let (cost, hard) = (Cost::Euclidean, f64::INFINITY);
     let problem = Problem { source, target, cost, source_penalty: hard, target_penalty: hard };
     let (best, report) = clouds::best_of(|| {
-        with_threads(clouds::THREADS, || network_simplex(&problem)).unwrap().unwrap().report
+        with_threads(clouds::THREADS, || network_simplex(&problem, &Stop::default())).unwrap().unwrap().report
     });
     let pairs = (source.len() * target.len()) as f64;
     println!(

@@ -5,6 +5,7 @@ mod common;
 mod cuda_support;
 
 use chreode::device::Device;
+use chreode::exec::stop::Stop;
 use chreode::method::{FitOptions, Method, fit};
 use chreode::transport::entropy_transport::{EntropyTransportOptions, entropy_transport};
 use chreode::transport::sinkhorn::{SinkhornOptions, sinkhorn};
@@ -37,7 +38,7 @@ fn solve(
     let (source_penalty, target_penalty) = penalties;
     let problem = Problem { source: &source, target: &target, cost, source_penalty, target_penalty };
     let options = SinkhornOptions { device, tolerance: 1e-8, ..SinkhornOptions::new(epsilon) };
-    sinkhorn(&problem, &options).unwrap()
+    sinkhorn(&problem, &options, &Stop::default()).unwrap()
 }
 
 /// The largest finite value.
@@ -137,7 +138,12 @@ fn unregularised_transport_starts_on_the_device_and_ends_at_the_same_optimum() {
         let problem =
             Problem { source: &source, target: &target, cost, source_penalty: 1.0, target_penalty: 1.0 };
         let of = |device| {
-            entropy_transport(&problem, &EntropyTransportOptions { device, ..Default::default() }).unwrap()
+            entropy_transport(
+                &problem,
+                &EntropyTransportOptions { device, ..Default::default() },
+                &Stop::default(),
+            )
+            .unwrap()
         };
         let (cpu, gpu) = (of(Device::Cpu), of(GPU));
         assert!(gpu.report.converged);
@@ -202,8 +208,12 @@ fn what_a_device_cannot_do_is_refused_in_words() {
         target_penalty: 1.0,
     };
     let refused = |told: &[&str]| {
-        let error =
-            sinkhorn(&problem, &SinkhornOptions { device: GPU, ..SinkhornOptions::new(0.1) }).unwrap_err();
+        let error = sinkhorn(
+            &problem,
+            &SinkhornOptions { device: GPU, ..SinkhornOptions::new(0.1) },
+            &Stop::default(),
+        )
+        .unwrap_err();
         assert!(matches!(error, chreode::Error::Device(_)), "{error:?}");
         for part in told {
             assert!(error.to_string().contains(part), "`{error}` does not tell `{part}`");
@@ -242,7 +252,7 @@ fn what_a_device_cannot_do_is_refused_in_words() {
     assert!(error.contains("no device cuda:7"), "{error}");
     // And then it works again.
     assert!(
-        sinkhorn(&problem, &SinkhornOptions { device: GPU, ..SinkhornOptions::new(0.1) })
+        sinkhorn(&problem, &SinkhornOptions { device: GPU, ..SinkhornOptions::new(0.1) }, &Stop::default())
             .unwrap()
             .report
             .converged
@@ -250,7 +260,9 @@ fn what_a_device_cannot_do_is_refused_in_words() {
 }
 
 fn solve_on(problem: &Problem<'_>, device: Device) -> String {
-    sinkhorn(problem, &SinkhornOptions { device, ..SinkhornOptions::new(0.1) }).unwrap_err().to_string()
+    sinkhorn(problem, &SinkhornOptions { device, ..SinkhornOptions::new(0.1) }, &Stop::default())
+        .unwrap_err()
+        .to_string()
 }
 
 #[test]

@@ -4,6 +4,7 @@ mod common;
 
 use chreode::Error;
 use chreode::evaluate::wasserstein::{wasserstein1, wasserstein2};
+use chreode::exec::stop::Stop;
 use chreode::exec::threads::with_threads;
 use chreode::transport::network_simplex::network_simplex;
 use chreode::transport::{Cost, PointCloud, Problem, Solution};
@@ -23,7 +24,7 @@ fn cost_of(problem: &Problem<'_>, i: usize, j: usize) -> f64 {
 
 /// Solves and checks all that makes an optimum: marginals, dual feasibility, complementary slackness, equal values.
 fn certified(problem: &Problem<'_>) -> Solution {
-    let solution = network_simplex(problem).unwrap();
+    let solution = network_simplex(problem, &Stop::default()).unwrap();
     let (f, g) = (&solution.source_potential, &solution.target_potential);
     let (n, m) = (problem.source.len(), problem.target.len());
     let report = &solution.report;
@@ -222,7 +223,7 @@ fn small_assignments_agree_with_brute_force() {
             if best.is_finite() {
                 approx::assert_relative_eq!(certified(&problem).report.primal, best, max_relative = 1e-12);
             } else {
-                assert!(matches!(network_simplex(&problem), Err(Error::Infeasible(_))));
+                assert!(matches!(network_simplex(&problem, &Stop::default()), Err(Error::Infeasible(_))));
             }
         }
     }
@@ -241,11 +242,13 @@ fn infinite_costs_are_avoided_where_possible_and_reported_where_not() {
     let solution = certified(&problem(&a, &b, Cost::Wfr { delta: 0.5 }));
     assert!(solution.plan.entries().all(|(i, j, _)| i == j));
 
-    let unreachable =
-        |a: &PointCloud, b: &PointCloud| match network_simplex(&problem(a, b, Cost::Wfr { delta: 0.5 })) {
-            Err(Error::Infeasible(message)) => assert!(message.contains("infinite cost"), "{message}"),
-            other => panic!("{other:?}"),
-        };
+    let unreachable = |a: &PointCloud, b: &PointCloud| match network_simplex(
+        &problem(a, b, Cost::Wfr { delta: 0.5 }),
+        &Stop::default(),
+    ) {
+        Err(Error::Infeasible(message)) => assert!(message.contains("infinite cost"), "{message}"),
+        other => panic!("{other:?}"),
+    };
     // One point out of reach, all points out of reach, and all within reach of some point but not at once.
     unreachable(&cloud(&[0.0, 9.0], 1, None), &cloud(&[0.0, 1.0], 1, None));
     unreachable(&cloud(&[0.0, 1.0], 1, None), &cloud(&[5.0, 6.0], 1, None));
@@ -266,9 +269,12 @@ fn a_point_out_of_reach_without_weight_is_no_obstacle() {
 fn what_cannot_be_solved_is_refused() {
     let (a, b) = (cloud(&[0.0], 1, None), cloud(&[1.0, 2.0], 1, None));
     let one = cloud(&[1.0, 2.0], 2, None);
-    assert!(matches!(network_simplex(&problem(&a, &b, Cost::Euclidean)), Err(Error::Infeasible(_))));
+    assert!(matches!(
+        network_simplex(&problem(&a, &b, Cost::Euclidean), &Stop::default()),
+        Err(Error::Infeasible(_))
+    ));
     let soft = Problem { source_penalty: 1.0, ..problem(&a, &b, Cost::Euclidean) };
-    assert!(matches!(network_simplex(&soft), Err(Error::InvalidArgument { .. })));
+    assert!(matches!(network_simplex(&soft, &Stop::default()), Err(Error::InvalidArgument { .. })));
     assert!(matches!(wasserstein1(&a, &one), Err(Error::InvalidArgument { .. })));
 }
 
@@ -284,7 +290,7 @@ fn totals_that_differ_by_rounding_are_accepted() {
 #[test]
 fn any_number_of_threads_gives_the_same_bits() {
     let (a, b) = (cloud(&normal(10, 5 * 400), 5, None), cloud(&normal(11, 5 * 400), 5, None));
-    let solve = || network_simplex(&problem(&a, &b, Cost::HalfSquaredEuclidean)).unwrap();
+    let solve = || network_simplex(&problem(&a, &b, Cost::HalfSquaredEuclidean), &Stop::default()).unwrap();
     let one = with_threads(1, solve).unwrap();
     for threads in [2, 4] {
         assert_eq!(with_threads(threads, solve).unwrap(), one);
@@ -323,7 +329,7 @@ fn extreme_weights_are_no_trouble() {
             cloud(&[0.0, 1.0], 1, Some(&[scale; 2])),
             cloud(&[0.5, 1.0, 9.0], 1, Some(&[scale, scale, 0.0])),
         );
-        let report = network_simplex(&problem(&a, &b, Cost::Euclidean)).unwrap().report;
+        let report = network_simplex(&problem(&a, &b, Cost::Euclidean), &Stop::default()).unwrap().report;
         assert!(report.converged);
         approx::assert_relative_eq!(report.primal, 0.5 * scale, max_relative = 1e-14);
     }

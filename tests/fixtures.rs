@@ -3,6 +3,7 @@
 
 mod common;
 
+use chreode::exec::stop::Stop;
 use chreode::transport::entropy_transport::{EntropyTransportOptions, entropy_transport};
 use chreode::transport::sinkhorn::{SinkhornOptions, sinkhorn};
 use chreode::transport::{Cost, Problem};
@@ -24,7 +25,8 @@ fn unregularised_entropy_transport() {
             source_penalty: 1.0,
             target_penalty: 1.0,
         };
-        let solution = entropy_transport(&problem, &EntropyTransportOptions::default()).unwrap();
+        let solution =
+            entropy_transport(&problem, &EntropyTransportOptions::default(), &Stop::default()).unwrap();
         let report = &solution.report;
         assert!(report.converged && report.gap <= 1e-9 * report.primal, "{report:?}");
         // Between the stated bound and the stated value, but for the rounding of either.
@@ -54,7 +56,7 @@ fn entropic_transport() {
         };
         // The gap is quadratic in the error of the plan: 1e-13 leaves the parts of the objective 1e-6 too.
         let options = SinkhornOptions { tolerance: 1e-13, ..SinkhornOptions::new(number(&case, "epsilon")) };
-        let report = sinkhorn(&problem, &options).unwrap().report;
+        let report = sinkhorn(&problem, &options, &Stop::default()).unwrap().report;
         assert!(report.converged, "{report:?}");
         assert_near("primal", report.primal, number(&case, "primal"));
         assert_near("dual", report.dual, number(&case, "primal"));

@@ -1,9 +1,14 @@
 //! Static transport: closed forms, certified gaps, and inputs at the edge of what makes sense.
 
+use std::time::{Duration, Instant};
+
 use chreode::Error;
 use chreode::exec::rng::{Purpose, normals, stream};
+use chreode::exec::stop::Stop;
+use chreode::exec::threads::with_threads;
 use chreode::snapshots::MatrixView;
 use chreode::transport::entropy_transport::{EntropyTransportOptions, entropy_transport};
+use chreode::transport::minibatch::couple;
 use chreode::transport::network_simplex::network_simplex;
 use chreode::transport::sinkhorn::{SinkhornOptions, sinkhorn};
 use chreode::transport::{Cost, PointCloud, Problem, Solution};
@@ -25,7 +30,7 @@ fn gaussian(n: usize, dims: usize, shift: f64, seed: u64) -> PointCloud {
 
 fn oet(source: &PointCloud, target: &PointCloud, cost: Cost, penalties: (f64, f64)) -> Solution {
     let problem = Problem { source, target, cost, source_penalty: penalties.0, target_penalty: penalties.1 };
-    entropy_transport(&problem, &EntropyTransportOptions::default()).unwrap()
+    entropy_transport(&problem, &EntropyTransportOptions::default(), &Stop::default()).unwrap()
 }
 
 fn wfr(source: &PointCloud, target: &PointCloud, delta: f64) -> Solution {
@@ -88,7 +93,7 @@ fn large_delta_is_balanced_transport() {
         source_penalty: f64::INFINITY,
         target_penalty: f64::INFINITY,
     };
-    let balanced = network_simplex(&hard).unwrap().report.primal;
+    let balanced = network_simplex(&hard, &Stop::default()).unwrap().report.primal;
     // The first correction is of relative order W²/δ².
     assert!((unbalanced / balanced - 1.0).abs() < 1e-6, "{unbalanced} vs {balanced}");
 }
@@ -145,7 +150,7 @@ fn entropic_values_tend_to_the_unregularised_ones() {
     let mut last = f64::INFINITY;
     for epsilon in [1e-1, 1e-2, 1e-3] {
         let options = SinkhornOptions { tolerance: 1e-7, ..SinkhornOptions::new(epsilon) };
-        let solution = sinkhorn(&problem, &options).unwrap();
+        let solution = sinkhorn(&problem, &options, &Stop::default()).unwrap();
         assert!(solution.report.converged, "{:?}", solution.report);
         // The objective without its entropy term: an upper bound that falls to the optimum with ε.
         let (rows, columns) = (solution.plan.row_mass(), solution.plan.column_mass(b.len()));
@@ -175,6 +180,7 @@ fn points_out_of_reach_die_and_are_born() {
                 target_penalty: 1.0,
             },
             &SinkhornOptions::new(1e-3),
+            &Stop::default(),
         )
         .unwrap(),
     ] {
@@ -205,7 +211,7 @@ fn zero_weights_change_nothing() {
     let entropic = |a: &PointCloud, b: &PointCloud| {
         let cost = Cost::HalfSquaredEuclidean;
         let problem = Problem { source: a, target: b, cost, source_penalty: 1.0, target_penalty: 2.0 };
-        sinkhorn(&problem, &SinkhornOptions::new(0.1)).unwrap().report.primal
+        sinkhorn(&problem, &SinkhornOptions::new(0.1), &Stop::default()).unwrap().report.primal
     };
     let (plain, with_zeros) = (entropic(&a, &b), entropic(&a0, &b0));
     assert!((plain / with_zeros - 1.0).abs() < 1e-12, "{plain} vs {with_zeros}");
@@ -232,7 +238,7 @@ fn extreme_scales_are_solved_or_refused() {
         source_penalty: 1.0,
         target_penalty: f64::INFINITY,
     };
-    let refused = entropy_transport(&problem, &EntropyTransportOptions::default());
+    let refused = entropy_transport(&problem, &EntropyTransportOptions::default(), &Stop::default());
     assert!(matches!(refused, Err(Error::NonFinite(_))), "{refused:?}");
     assert!(PointCloud::new(MatrixView::from_f64(&[1e200], 1, 1).unwrap(), None).is_err());
     // A far-away origin loses nothing: differences are taken first.
@@ -259,7 +265,7 @@ fn tiny_epsilon_converges_or_says_that_it_did_not() {
             Problem { source: &a, target: &b, cost, source_penalty: penalty, target_penalty: penalty };
         for epsilon in [1e-4, 1e-6, 1e-9] {
             let options = SinkhornOptions { max_iterations: 3000, ..SinkhornOptions::new(epsilon) };
-            let report = sinkhorn(&problem, &options).unwrap().report;
+            let report = sinkhorn(&problem, &options, &Stop::default()).unwrap().report;
             assert!(report.primal.is_finite() && report.dual.is_finite(), "{report:?}");
             let met = report.gap.abs() <= 1e-9 * report.primal.abs();
             assert!(!report.converged || met, "claims to have converged: {report:?}");
@@ -273,7 +279,12 @@ fn the_bound_on_sweeps_is_exact() {
     let cost = Cost::HalfSquaredEuclidean;
     let problem = Problem { source: &a, target: &b, cost, source_penalty: 1.0, target_penalty: 2.0 };
     let bounded = |max_iterations| {
-        sinkhorn(&problem, &SinkhornOptions { max_iterations, ..SinkhornOptions::new(1e-2) }).unwrap()
+        sinkhorn(
+            &problem,
+            &SinkhornOptions { max_iterations, ..SinkhornOptions::new(1e-2) },
+            &Stop::default(),
+        )
+        .unwrap()
     };
     let free = bounded(10_000);
     let needed = free.report.iterations;
@@ -302,14 +313,30 @@ fn bad_problems_are_refused_by_name() {
         other => panic!("expected a complaint about {name}, got {other:?}"),
     };
     let default = EntropyTransportOptions::default();
-    argument(entropy_transport(&problem(Cost::Wfr { delta: -1.0 }, 1.0, 1.0), &default), "delta");
-    argument(entropy_transport(&problem(Cost::Euclidean, 0.0, 1.0), &default), "source_penalty");
-    argument(entropy_transport(&problem(Cost::Euclidean, 1.0, f64::NAN), &default), "target_penalty");
-    argument(sinkhorn(&problem(Cost::Euclidean, 1.0, 1.0), &SinkhornOptions::new(0.0)), "epsilon");
+    argument(
+        entropy_transport(&problem(Cost::Wfr { delta: -1.0 }, 1.0, 1.0), &default, &Stop::default()),
+        "delta",
+    );
+    argument(
+        entropy_transport(&problem(Cost::Euclidean, 0.0, 1.0), &default, &Stop::default()),
+        "source_penalty",
+    );
+    argument(
+        entropy_transport(&problem(Cost::Euclidean, 1.0, f64::NAN), &default, &Stop::default()),
+        "target_penalty",
+    );
+    argument(
+        sinkhorn(&problem(Cost::Euclidean, 1.0, 1.0), &SinkhornOptions::new(0.0), &Stop::default()),
+        "epsilon",
+    );
     let infeasible = |result| assert!(matches!(result, Err(Error::Infeasible(_))), "{result:?}");
-    infeasible(sinkhorn(&problem(Cost::Euclidean, hard, hard), &SinkhornOptions::new(0.1)));
-    infeasible(entropy_transport(&problem(Cost::Wfr { delta: 0.1 }, 1.0, hard), &default));
-    infeasible(sinkhorn(&problem(Cost::Wfr { delta: 0.1 }, hard, 1.0), &SinkhornOptions::new(0.1)));
+    infeasible(sinkhorn(&problem(Cost::Euclidean, hard, hard), &SinkhornOptions::new(0.1), &Stop::default()));
+    infeasible(entropy_transport(&problem(Cost::Wfr { delta: 0.1 }, 1.0, hard), &default, &Stop::default()));
+    infeasible(sinkhorn(
+        &problem(Cost::Wfr { delta: 0.1 }, hard, 1.0),
+        &SinkhornOptions::new(0.1),
+        &Stop::default(),
+    ));
 }
 
 #[test]
@@ -324,11 +351,55 @@ fn threads_do_not_change_a_bit() {
                 source_penalty: 1.0,
                 target_penalty: 1.0,
             };
-            (wfr(&a, &b, 1.0), sinkhorn(&problem, &SinkhornOptions::new(0.1)).unwrap())
+            (wfr(&a, &b, 1.0), sinkhorn(&problem, &SinkhornOptions::new(0.1), &Stop::default()).unwrap())
         })
         .unwrap()
     };
     let one = solve(1);
     assert_eq!(one, solve(2));
     assert_eq!(one, solve(4));
+}
+
+/// How long after a request for it, made 0.3 s after the start, `solve` stops.
+fn time_to_stop(solve: impl FnOnce(&Stop) -> chreode::Result<()> + Send) -> Duration {
+    let stop = Stop::default();
+    std::thread::scope(|scope| {
+        let (seen, started) = (stop.clone(), Instant::now());
+        let solver = scope.spawn(move || (solve(&seen), started.elapsed()));
+        std::thread::sleep(Duration::from_millis(300));
+        let requested = started.elapsed();
+        stop.request();
+        let (result, ended) = solver.join().unwrap();
+        assert_eq!(result, Err(Error::Cancelled));
+        ended - requested
+    })
+}
+
+#[test]
+fn every_solver_stops_when_it_is_asked_to() {
+    let (a, b) = (gaussian(6000, 3, 0.0, 51).normalised(), gaussian(6000, 3, 0.5, 52).normalised());
+    let problem = |cost, penalty| Problem {
+        source: &a,
+        target: &b,
+        cost,
+        source_penalty: penalty,
+        target_penalty: penalty,
+    };
+    let hard = problem(Cost::HalfSquaredEuclidean, f64::INFINITY);
+    let soft = problem(Cost::Wfr { delta: 1.0 }, 1.0);
+    let times = [
+        time_to_stop(|stop| sinkhorn(&hard, &SinkhornOptions::new(1e-2), stop).map(drop)),
+        time_to_stop(|stop| entropy_transport(&soft, &Default::default(), stop).map(drop)),
+        time_to_stop(|stop| network_simplex(&hard, stop).map(drop)),
+        time_to_stop(|stop| {
+            let solve = |a: &PointCloud, b: &PointCloud| {
+                let problem = Problem { source: a, target: b, ..soft };
+                let solution = entropy_transport(&problem, &Default::default(), stop)?;
+                Ok((solution.plan, solution.report))
+            };
+            with_threads(2, || couple((&a, &b), Some(3000), (1, 0), &solve, stop, &|_, _| ()).map(drop))?
+        }),
+    ];
+    // 0.1 s on an idle machine with a few cores, of which the tests beside this one leave it a part.
+    assert!(times.iter().all(|time| *time < Duration::from_secs(1)), "{times:?}");
 }

@@ -11,6 +11,7 @@ use super::status::chreode_status::CHREODE_ERROR_NOT_CONVERGED;
 use super::status::{Failure, chreode_status, guard, guard_free};
 use super::workers::run_once;
 use crate::error::Error;
+use crate::exec::stop::Stop;
 use crate::transport::solver::TransportOptions;
 use crate::transport::{PointCloud, Solution};
 
@@ -42,7 +43,7 @@ pub unsafe extern "C" fn chreode_transport(
         let source = cloud("source", source, source_weights)?;
         let target = cloud("target", target, target_weights)?;
         let options = build::<TransportOptions>(options)?;
-        let solution = run_once(options.threads, || options.solve(source, target))??;
+        let solution = run_once(options.threads, || options.solve(source, target, &Stop::default()))??;
         let report = solution.report.clone();
         give("plan", plan, chreode_plan(solution))?;
         if report.converged {

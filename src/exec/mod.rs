@@ -6,3 +6,4 @@ pub mod rng;
 pub mod simd;
 pub mod stop;
 pub mod threads;
+pub(crate) mod watch;

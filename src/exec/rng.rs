@@ -46,7 +46,7 @@ pub fn stream(seed: u64, purpose: Purpose, index: u64, sub_index: u64) -> ChaCha
 /// The next number of `rng`, uniform on the open interval (0, 1): one 64-bit word, of which 52 bits are used,
 /// so that neither 0 nor 1 can come out.
 pub fn uniform(rng: &mut ChaCha8Rng) -> f64 {
-    ((rng.next_u64() >> 12) as f64 + 0.5) * (-52f64).exp2()
+    ((rng.next_u64() >> 12) as f64 + 0.5) * libm::exp2(-52.0)
 }
 
 /// Fills `out` with independent standard normal numbers by the transform of Box and Muller (Ann. Math. Stat.
@@ -57,7 +57,7 @@ pub fn uniform(rng: &mut ChaCha8Rng) -> f64 {
 /// itself. (An odd last number uses up both words of its pair.) Thirty-two bits reach 6.6 standard
 /// deviations.
 pub fn normals(rng: &mut ChaCha8Rng, out: &mut [f64]) {
-    let unit = |word: u32| (f64::from(word) + 0.5) * (-32f64).exp2();
+    let unit = |word: u32| (f64::from(word) + 0.5) * libm::exp2(-32.0);
     for pair in out.chunks_mut(2) {
         let radius = libm::sqrt(-2.0 * libm::log(unit(rng.next_u32())));
         let (sine, cosine) = libm::sincos(TAU * unit(rng.next_u32()));

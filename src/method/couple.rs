@@ -1,11 +1,15 @@
 //! Coupling the cells of consecutive snapshots, interval by interval, in blocks where that is asked for.
 
+use std::sync::atomic::AtomicUsize;
+use std::sync::atomic::Ordering::Relaxed;
+
 use super::resolve::Resolved;
 use super::{CouplingKind, FitOptions, FitReport};
 use crate::bridge::Bridge;
 use crate::error::{Error, Result};
 use crate::exec::progress::{Progress, Reporter, Stage};
 use crate::exec::threads::Threads;
+use crate::exec::watch::watched;
 use crate::matching::CoupledInterval;
 use crate::snapshots::{MatrixView, Snapshots};
 use crate::train::IntervalWeighting;
@@ -60,11 +64,23 @@ fn couple_interval(
         (source, target) = (source.normalised(), target.normalised());
     }
     let numbers = resolved.coupling(end - start);
-    let solve = |source: &PointCloud, target: &PointCloud| {
-        let solution = facts.solve(source, target, &numbers, options.device)?;
-        if solution.report.converged {
-            Ok((solution.plan, solution.report))
-        } else {
+    let intervals = snapshots.len() - 1;
+    // Blocks of all intervals are counted as if each had as many as this one.
+    let (blocks_done, blocks) = (AtomicUsize::new(0), AtomicUsize::new(1));
+    let mut look = || {
+        let (done, total) = (blocks_done.load(Relaxed), blocks.load(Relaxed));
+        let (done, total) = (index * total + done, intervals * total);
+        reporter.report(&Progress { stage: Stage::Coupling, done, total, loss: None })
+    };
+    if look().is_break() {
+        return Err(Error::Cancelled);
+    }
+    let (mut coupling, reports) = watched(threads, &mut look, |stop| {
+        let solve = |source: &PointCloud, target: &PointCloud| {
+            let solution = facts.solve(source, target, &numbers, options.device, stop)?;
+            if solution.report.converged {
+                return Ok((solution.plan, solution.report));
+            }
             Err(Error::NotConverged(format!(
                 "the coupling {kind} from time {start} to {end} did not converge: relative gap {:.1e} after {} iterations; {} \
                  would help",
@@ -72,17 +88,17 @@ fn couple_interval(
                 solution.report.iterations,
                 facts.advice
             )))
-        }
-    };
-    let intervals = snapshots.len() - 1;
-    let mut on_block = |done: usize, total: usize| {
-        // Blocks of all intervals are counted as if each had as many as this one.
-        let (done, total) = (index * total + done, intervals * total);
-        reporter.report(&Progress { stage: Stage::Coupling, done, total, loss: None })
-    };
-    let key = (options.seed, index as u64);
-    let (mut coupling, reports) =
-        couple((&source, &target), options.chunk_size, key, &solve, threads, &mut on_block)?;
+        };
+        let count = |done, total| {
+            blocks_done.store(done, Relaxed);
+            blocks.store(total, Relaxed);
+        };
+        let key = (options.seed, index as u64);
+        couple((&source, &target), options.chunk_size, key, &solve, stop, &count)
+    })?;
+    if look().is_break() {
+        return Err(Error::Cancelled);
+    }
     coupling.part(|pair| {
         let (x, y) = (source.point(pair.source as usize), target.point(pair.target as usize));
         bridge.reaches(x.iter().zip(y).map(|(x, y)| (x - y) * (x - y)).sum())

@@ -2,6 +2,7 @@
 
 use crate::device::Device;
 use crate::error::Result;
+use crate::exec::stop::Stop;
 use crate::named::named;
 use crate::transport::entropy_transport::{EntropyTransportOptions, entropy_transport};
 use crate::transport::network_simplex::network_simplex;
@@ -143,11 +144,12 @@ impl Facts {
         target: &PointCloud,
         numbers: &Numbers,
         device: Device,
+        stop: &Stop,
     ) -> Result<Solution> {
         let (cost, source_penalty, target_penalty) = (self.problem)(numbers);
         let problem = Problem { source, target, cost, source_penalty, target_penalty };
         match self.solver {
-            Solver::Exact => network_simplex(&problem),
+            Solver::Exact => network_simplex(&problem, stop),
             Solver::Entropic => {
                 let options = SinkhornOptions {
                     tolerance: ENTROPIC_TOLERANCE,
@@ -156,11 +158,11 @@ impl Facts {
                     device,
                     ..SinkhornOptions::new(numbers.epsilon)
                 };
-                sinkhorn(&problem, &options)
+                sinkhorn(&problem, &options, stop)
             }
             Solver::Unregularised => {
                 let options = EntropyTransportOptions { tolerance: TOLERANCE, device, ..Default::default() };
-                entropy_transport(&problem, &options)
+                entropy_transport(&problem, &options, stop)
             }
         }
     }

@@ -7,8 +7,9 @@ use super::resolve::Resolved;
 use super::{FitOptions, FitReport, Learning};
 use crate::device::Opened;
 use crate::error::{Error, Result};
-use crate::exec::progress::{ProgressFn, Reporter};
+use crate::exec::progress::{Progress, ProgressFn, Reporter, Stage};
 use crate::exec::threads::Threads;
+use crate::exec::watch::watched;
 use crate::fields::{FieldValues, Fields, Scratch};
 use crate::model::{Dynamics, ModelInfo};
 use crate::snapshots::Snapshots;
@@ -61,8 +62,10 @@ pub fn fit(snapshots: &Snapshots, options: &FitOptions, progress: &mut ProgressF
     let _in_use = open_device(snapshots, options)?;
     let threads = Threads::new(options.threads)?;
     let scaling = Scaling::of(snapshots);
-    let resolved = threads.run(|| Resolved::new(snapshots, &scaling, options))?;
     let mut reporter = Reporter::new(progress);
+    let mut look =
+        || reporter.report(&Progress { stage: Stage::Coupling, done: 0, total: snapshots.len() - 1, loss: None });
+    let resolved = watched(&threads, &mut look, |stop| Resolved::new(snapshots, &scaling, options, stop))?;
     let mut report = FitReport {
         delta: resolved.delta,
         sigma: resolved.sigma,

@@ -7,6 +7,7 @@ use super::coupling::Numbers;
 use super::{Choice, FitOptions, Learning};
 use crate::error::{Error, Result, positive};
 use crate::exec::rng::{Purpose, stream};
+use crate::exec::stop::Stop;
 use crate::rollout::GrowthPrice;
 use crate::scales::Scales;
 use crate::snapshots::Snapshots;
@@ -30,8 +31,14 @@ impl Resolved {
     /// Takes what is given and chooses the rest by the rules of [`FitOptions`].
     ///
     /// # Errors
-    /// [`Error::InvalidArgument`] for numbers that are not positive and finite or that contradict each other.
-    pub(super) fn new(snapshots: &Snapshots, scaling: &Scaling, options: &FitOptions) -> Result<Self> {
+    /// [`Error::InvalidArgument`] for numbers that are not positive and finite or that contradict each other;
+    /// [`Error::Cancelled`].
+    pub(super) fn new(
+        snapshots: &Snapshots,
+        scaling: &Scaling,
+        options: &FitOptions,
+        stop: &Stop,
+    ) -> Result<Self> {
         let recipe = &options.recipe;
         let needs_sigma = recipe.default_noise().is_some()
             || matches!(recipe.learning, Learning::Rollout(_))
@@ -71,7 +78,7 @@ impl Resolved {
         }
         let (needs_delta, needs_penalty) = (recipe.needs_delta(), recipe.needs_penalty());
         if (needs_delta || needs_penalty && options.penalty.is_none()) && delta.is_none() {
-            delta = Some(automatic_delta(snapshots, scaling, options.seed)?);
+            delta = Some(automatic_delta(snapshots, scaling, options.seed, stop)?);
         }
         let penalty = options.penalty.or(delta.map(|delta| 2.0 * delta * delta));
         let mut resolved = Self {
@@ -139,7 +146,7 @@ const NEIGHBOUR_SAMPLE: usize = 1000;
 
 /// The rule of [`FitOptions`]: the largest 99 % quantile of nearest-neighbour distances between neighbouring
 /// snapshots, or the data's length where all of them are zero.
-fn automatic_delta(snapshots: &Snapshots, scaling: &Scaling, seed: u64) -> Result<f64> {
+fn automatic_delta(snapshots: &Snapshots, scaling: &Scaling, seed: u64, stop: &Stop) -> Result<f64> {
     let mut largest = 0.0f64;
     for k in 0..snapshots.len() - 1 {
         for (from, to) in [(k, k + 1), (k + 1, k)] {
@@ -147,7 +154,7 @@ fn automatic_delta(snapshots: &Snapshots, scaling: &Scaling, seed: u64) -> Resul
             let mut rng = stream(seed, Purpose::Minibatch, from as u64, 2 + to as u64);
             let (sample, _) = cells.partial_shuffle(&mut rng, NEIGHBOUR_SAMPLE);
             let sample = cloud(snapshots, from)?.subset(sample);
-            let mut distances = nearest_distances(&sample, &cloud(snapshots, to)?);
+            let mut distances = nearest_distances(&sample, &cloud(snapshots, to)?, stop)?;
             distances.sort_by(f64::total_cmp);
             largest = largest.max(distances[((distances.len() - 1) as f64 * 0.99).round() as usize]);
         }

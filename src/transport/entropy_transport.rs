@@ -12,20 +12,22 @@
 //!
 //! Edges that empty are cut at once, so every edge carries mass and every step strictly lowers the objective: no
 //! cycling, and an end after finitely many steps at the optimum itself. It starts from exact transport between the
-//! marginals of an entropic plan ([`sinkhorn`]), which leaves it few steps to make.
+//! marginals of an entropic plan ([`sinkhorn`](super::sinkhorn)), which leaves it few steps to make.
 
 mod forest;
+mod start;
 
+use super::backend;
 use super::cost::CostRows;
-use super::network_simplex;
-use super::objective::Side;
+use super::objective::MarginalTerms;
 use super::pricing::{self, Candidate};
 use super::reach::Reach;
-use super::sinkhorn::{self, Sweeper};
 use super::{Problem, Report, Solution, SparsePlan};
 use crate::device::{Device, Opened};
 use crate::error::{Error, Result};
+use crate::exec::stop::Stop;
 use forest::Forest;
+use start::start;
 
 /// When to stop.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -54,9 +56,14 @@ impl Default for EntropyTransportOptions {
 ///
 /// # Errors
 /// [`Error::InvalidArgument`] for parameters outside their domain or two infinite penalties (that is
-/// [`network_simplex`]), [`Error::Infeasible`] if a point of a hard marginal is out
-/// of reach, [`Error::NonFinite`] if one side is hard and costs exceed the other's penalty by some 13 orders of magnitude.
-pub fn entropy_transport(problem: &Problem<'_>, options: &EntropyTransportOptions) -> Result<Solution> {
+/// [`network_simplex`](super::network_simplex)), [`Error::Infeasible`] if a point of a hard marginal is out
+/// of reach, [`Error::NonFinite`] if one side is hard and costs exceed the other's penalty by some 13 orders of magnitude;
+/// [`Error::Cancelled`] once `stop` is requested.
+pub fn entropy_transport(
+    problem: &Problem<'_>,
+    options: &EntropyTransportOptions,
+    stop: &Stop,
+) -> Result<Solution> {
     problem.validate()?;
     crate::error::positive("tolerance", options.tolerance)?;
     if problem.source_penalty.is_infinite() && problem.target_penalty.is_infinite() {
@@ -66,8 +73,8 @@ pub fn entropy_transport(problem: &Problem<'_>, options: &EntropyTransportOption
             "finite on at least one side (two hard marginals are exact transport: network_simplex)",
         ));
     }
-    let opened = sinkhorn::open(problem, options.device)?;
-    let reach = Reach::of(problem, &opened)?;
+    let opened = backend::open(problem, options.device)?;
+    let reach = Reach::of(problem, &opened, stop)?;
     let mut source_potential = vec![f64::INFINITY; problem.source.len()];
     let mut target_potential = vec![f64::INFINITY; problem.target.len()];
     let mut entries = Vec::new();
@@ -75,8 +82,8 @@ pub fn entropy_transport(problem: &Problem<'_>, options: &EntropyTransportOption
     if !reach.rows.is_empty() {
         let (source, target) = (problem.source.subset(&reach.rows), problem.target.subset(&reach.columns));
         let reduced = Problem { source: &source, target: &target, ..*problem };
-        let mut solver = Solver::new(&reduced, &opened)?;
-        converged = solver.run(options);
+        let mut solver = ActiveSet::new(&reduced, &opened, stop)?;
+        converged = solver.run(options)?;
         iterations = solver.pivots;
         let (f, g) = solver.feasible_potentials();
         reach.rows.iter().zip(f).for_each(|(&i, f)| source_potential[i] = f);
@@ -108,9 +115,9 @@ fn report(
 ) -> Report {
     let costs = CostRows::new(problem);
     let transport_cost: f64 = plan.entries().map(|(i, j, mass)| mass * costs.entry(i, j)).sum();
-    let source = Side::of(problem.source.weights(), f, &plan.row_mass(), problem.source_penalty);
+    let source = MarginalTerms::of(problem.source.weights(), f, &plan.row_mass(), problem.source_penalty);
     let columns = plan.column_mass(problem.target.len());
-    let target = Side::of(problem.target.weights(), g, &columns, problem.target_penalty);
+    let target = MarginalTerms::of(problem.target.weights(), g, &columns, problem.target_penalty);
     let primal = transport_cost + source.penalty + target.penalty;
     let dual = source.dual + target.dual;
     Report {
@@ -127,7 +134,7 @@ fn report(
 }
 
 /// Pivots a forest to the optimum.
-struct Solver<'a> {
+struct ActiveSet<'a> {
     costs: CostRows<'a>,
     forest: Forest,
     pivots: usize,
@@ -135,6 +142,7 @@ struct Solver<'a> {
     slack: Vec<f64>,
     /// The largest potential then, in absolute value.
     largest: f64,
+    stop: Stop,
 }
 
 /// What a look at all pairs gives.
@@ -146,46 +154,46 @@ struct Pricing {
     gap: f64,
 }
 
-impl<'a> Solver<'a> {
-    fn new(problem: &Problem<'a>, opened: &Opened) -> Result<Self> {
+impl<'a> ActiveSet<'a> {
+    fn new(problem: &Problem<'a>, opened: &Opened, stop: &Stop) -> Result<Self> {
         let costs = CostRows::new(problem);
         let entry = |(row, column, mass): (u32, u32, f64)| {
             let cost = costs.entry(row as usize, column as usize);
             (Candidate { row, column, cost }, mass)
         };
-        let forest = Forest::new(problem, start(problem, opened)?.into_iter().map(entry));
-        Ok(Self { costs, forest, pivots: 0, slack: vec![], largest: 0.0 })
+        let forest = Forest::new(problem, start(problem, opened, stop)?.into_iter().map(entry), stop)?;
+        Ok(Self { costs, forest, pivots: 0, slack: vec![], largest: 0.0, stop: stop.clone() })
     }
 
     /// Runs to the tolerance; false if the pivots ran out or rounding forbids further progress.
-    fn run(&mut self, options: &EntropyTransportOptions) -> bool {
+    fn run(&mut self, options: &EntropyTransportOptions) -> Result<bool> {
         let (mut stalled, mut best) = (0, f64::INFINITY);
         loop {
-            let Pricing { candidates, primal, gap } = self.price();
+            let Pricing { candidates, primal, gap } = self.price()?;
             if gap.is_finite() && gap <= options.tolerance * primal.abs() {
-                return true;
+                return Ok(true);
             }
             // The objective falls strictly but for rounding; three rounds without a fall are rounding.
             stalled = if primal < best { 0 } else { stalled + 1 };
             best = best.min(primal);
             if candidates.is_empty() || stalled == 3 || self.pivots >= options.max_iterations {
-                return false;
+                return Ok(false);
             }
             for candidate in &candidates {
                 // Earlier pivots may have settled it.
                 if self.violation(candidate) > self.noise() {
-                    self.forest.enter(candidate);
+                    self.forest.enter(candidate)?;
                     self.pivots += 1;
                 }
             }
         }
     }
 
-    fn price(&mut self) -> Pricing {
+    fn price(&mut self) -> Result<Pricing> {
         let (f, g) = self.forest.potentials();
         let finite = f.iter().chain(g).filter(|p| p.is_finite());
         self.largest = finite.fold(0.0, |largest: f64, p| largest.max(p.abs()));
-        let pairs = pricing::all_violated(&self.costs, f, g, PER_ROW);
+        let pairs = pricing::all_violated(&self.costs, f, g, PER_ROW, &self.stop)?;
         let mut feasible = f.to_vec();
         pricing::lower(&mut feasible, g, &pairs);
         let slack = |(f, lowered): (&f64, f64)| if *f == lowered { 0.0 } else { f - lowered };
@@ -209,7 +217,7 @@ impl<'a> Solver<'a> {
                 gap += rho * w * (libm::exp(-(p - slack) / rho) - libm::exp(-p / rho));
             }
         }
-        Pricing { candidates: candidates.into_iter().map(|(_, pair)| pair).collect(), primal, gap }
+        Ok(Pricing { candidates: candidates.into_iter().map(|(_, pair)| pair).collect(), primal, gap })
     }
 
     /// f_i + g_j − C_ij.
@@ -234,47 +242,3 @@ impl<'a> Solver<'a> {
 const PER_ROW: usize = 3;
 /// Candidates taken: those violated by at least this share of their row's worst.
 const NEAR_WORST: f64 = 0.3;
-
-/// Entries (row, column, mass) to start from, heaviest first.
-///
-/// The marginals of an entropic plan are right long before its support is; exact transport between them gives the support,
-/// of which little has to change. Where that finds no plan (clusters out of each other's reach, whose masses do not
-/// agree to the last digit) the heavy entries of the entropic plan itself must do.
-fn start(problem: &Problem<'_>, opened: &Opened) -> Result<Vec<(u32, u32, f64)>> {
-    // The entropic problem is not homogeneous in the masses, as this one is: its bias is smallest for weights about 1.
-    let points = (problem.source.len() * problem.target.len()) as f64;
-    let unit = (points / (problem.source.mass() * problem.target.mass())).sqrt();
-    let (source, target) = (problem.source.clone().scaled(unit), problem.target.clone().scaled(unit));
-    let mut sweeper = Sweeper::new(&Problem { source: &source, target: &target, ..*problem }, opened)?;
-    // At the resolution of the costs. The floor keeps f/ε representable.
-    let epsilon = sweeper.resolution.max(1e-9 * sweeper.scale);
-    sweeper.scale_down(epsilon, 0.25, SWEEPS_A_LEVEL, usize::MAX)?;
-    for _ in 0..MOST_POLISHES {
-        sweeper.sweep(epsilon)?;
-        if sweeper.target_residual()? < MARGINAL_ERROR {
-            break;
-        }
-        sweeper.update_g(epsilon)?;
-        sweeper.polish(epsilon, 1e-5, SWEEPS_A_POLISH)?;
-    }
-    sweeper.sweep(epsilon)?;
-    sweeper.fetch()?;
-    let (rows, columns) = sweeper.masses();
-    let (source, target) =
-        (problem.source.clone().with_weights(rows), problem.target.clone().with_weights(columns));
-    let hard = f64::INFINITY;
-    let balanced =
-        Problem { source: &source, target: &target, source_penalty: hard, target_penalty: hard, ..*problem };
-    let support = network_simplex::support(&balanced, &sweeper.g);
-    let mut entries = support.unwrap_or_else(|| sweeper.heavy_entries(epsilon, 0.02));
-    entries.sort_by(|a, b| b.2.total_cmp(&a.2).then((a.0, a.1).cmp(&(b.0, b.1))));
-    entries.iter_mut().for_each(|entry| entry.2 /= unit);
-    Ok(entries)
-}
-
-// Chosen on Gaussian clouds of 2, 10 and 50 dimensions. The error of the marginals counts most: mass is shared along
-// long chains of neighbours, where small errors add up and leave thousands of pivots to make.
-const SWEEPS_A_LEVEL: usize = 4;
-const SWEEPS_A_POLISH: usize = 80;
-const MARGINAL_ERROR: f64 = 1e-3;
-const MOST_POLISHES: usize = 60;

@@ -1,45 +1,44 @@
 //! Couplings of large snapshots, block by block.
 
-use std::ops::ControlFlow;
+use std::sync::atomic::AtomicUsize;
+use std::sync::atomic::Ordering::Relaxed;
 
 use rand::seq::SliceRandom;
 use rayon::prelude::*;
 
 use super::coupling::{Coupling, Pair};
 use super::{PointCloud, Report, SparsePlan};
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::exec::rng::{Purpose, stream};
-use crate::exec::threads::Threads;
+use crate::exec::stop::Stop;
 
 /// A static solver, as a function from two point clouds to a plan and its report.
 pub type Solver<'a> = dyn Fn(&PointCloud, &PointCloud) -> Result<(SparsePlan, Report)> + Sync + 'a;
-
-/// How many blocks run between two looks at the caller's wish to stop.
-const BLOCKS_AT_ONCE: usize = 16;
 
 /// Cuts both clouds into random blocks of at most `chunk` points, couples block with block by `solve`, and joins the
 /// couplings: memory O(chunk²) a thread while it runs and a few pairs a point after.
 ///
 /// Without `chunk`, or when both clouds fit into one, it is one solve over all points. A block's targets are scaled
 /// so that its shares of both masses are equal: a random block must not look like growth. Blocks are independent and
-/// run in parallel; the cut depends on `seed` and `interval` only. `progress(done, total)` is called on this thread
-/// before, between and after groups of blocks and may cancel.
+/// run in parallel; the cut depends on `seed` and `interval` only. `stop` may end it before each block and, where `solve` looks
+/// at it, within; `progress(done, total)` is told of every block, on whatever thread has solved it.
 ///
 /// # Errors
-/// Those of `solve`, of the first block in order; [`Error::Cancelled`].
+/// Those of `solve`, of the first block in order; [`Error::Cancelled`](crate::Error::Cancelled) once `stop` is requested.
 pub fn couple(
     (source, target): (&PointCloud, &PointCloud),
     chunk: Option<usize>,
     (seed, interval): (u64, u64),
     solve: &Solver<'_>,
-    threads: &Threads,
-    progress: &mut dyn FnMut(usize, usize) -> ControlFlow<()>,
+    stop: &Stop,
+    progress: &(dyn Fn(usize, usize) + Sync),
 ) -> Result<(Coupling, Vec<Report>)> {
     let (rows, columns) = (weighted_points(source), weighted_points(target));
     let blocks = block_count(rows.len(), columns.len(), chunk);
     let rows = random_blocks(rows, blocks, stream(seed, Purpose::Minibatch, interval, 0));
     let columns = random_blocks(columns, blocks, stream(seed, Purpose::Minibatch, interval, 1));
     let solve_block = |block: usize| -> Result<(Coupling, Report)> {
+        stop.check()?;
         let (rows, columns) = (&rows[block], &columns[block]);
         let (a, b) = (source.subset(rows), target.subset(columns));
         let (a_share, b_share) = (a.mass() / source.mass(), b.mass() / target.mass());
@@ -49,25 +48,22 @@ pub fn couple(
         coupling.relabel(rows, columns);
         Ok((coupling, report))
     };
+    let done = AtomicUsize::new(0);
+    let solve_and_tell = |block: usize| {
+        let solved = solve_block(block);
+        progress(done.fetch_add(1, Relaxed) + 1, blocks);
+        solved
+    };
+    progress(0, blocks);
+    let solved: Vec<Result<(Coupling, Report)>> = (0..blocks).into_par_iter().map(solve_and_tell).collect();
     let mut all = Coupling::default();
     let mut reports = Vec::with_capacity(blocks);
-    for first in (0..blocks).step_by(BLOCKS_AT_ONCE) {
-        if progress(first, blocks).is_break() {
-            return Err(Error::Cancelled);
-        }
-        let group = first..blocks.min(first + BLOCKS_AT_ONCE);
-        let solved: Vec<Result<(Coupling, Report)>> =
-            threads.run(|| group.into_par_iter().map(solve_block).collect());
-        for block in solved {
-            let (coupling, report) = block?;
-            all.pairs.extend(coupling.pairs);
-            all.dying.extend(coupling.dying);
-            all.born.extend(coupling.born);
-            reports.push(report);
-        }
-    }
-    if progress(blocks, blocks).is_break() {
-        return Err(Error::Cancelled);
+    for block in solved {
+        let (coupling, report) = block?;
+        all.pairs.extend(coupling.pairs);
+        all.dying.extend(coupling.dying);
+        all.born.extend(coupling.born);
+        reports.push(report);
     }
     Ok((all, reports))
 }

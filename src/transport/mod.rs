@@ -9,6 +9,7 @@
 //! | unregularised, at least one side relaxed (optimal entropy transport) | [`entropy_transport`](entropy_transport::entropy_transport) |
 //! | unregularised, both marginals hard (exact optimal transport) | [`network_simplex`](network_simplex::network_simplex) |
 
+mod backend;
 pub mod cost;
 pub mod coupling;
 pub mod entropy_transport;

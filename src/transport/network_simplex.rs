@@ -13,10 +13,12 @@
 
 mod tree;
 
+use super::backend::Entry;
 use super::cost::CostRows;
 use super::pricing::{self, Candidate};
 use super::{Cost, PointCloud, Problem, Report, Solution, SparsePlan};
 use crate::error::{Error, Result};
+use crate::exec::stop::Stop;
 use tree::{Tree, TreeArc};
 
 /// A pair enters only if it violates f_i + g_j ≤ C_ij by more than this, relative to |f_i| + |g_j|: above the rounding of
@@ -46,26 +48,29 @@ const PRICE_FACTOR: f64 = 8.0;
 /// # Errors
 /// [`Error::InvalidArgument`] for a finite penalty, a cost parameter out of its domain or clouds of different dimensions;
 /// [`Error::Infeasible`] for total weights that differ, and where every plan has infinite cost;
-/// [`Error::NonFinite`] where the optimum is beyond the range of double precision.
+/// [`Error::NonFinite`] where the optimum is beyond the range of double precision; [`Error::Cancelled`] once `stop` is
+/// requested.
 ///
 /// # Examples
 /// ```
+/// use chreode::exec::stop::Stop;
 /// use chreode::snapshots::MatrixView;
 /// use chreode::transport::{Cost, PointCloud, Problem, network_simplex::network_simplex};
 ///
 /// let source = PointCloud::new(MatrixView::from_f64(&[0.0, 1.0], 2, 1)?, None)?;
 /// let target = PointCloud::new(MatrixView::from_f64(&[1.5, 3.0], 2, 1)?, None)?;
-/// let solution = network_simplex(&Problem {
+/// let problem = Problem {
 ///     source: &source,
 ///     target: &target,
 ///     cost: Cost::Euclidean,
 ///     source_penalty: f64::INFINITY,
 ///     target_penalty: f64::INFINITY,
-/// })?;
+/// };
+/// let solution = network_simplex(&problem, &Stop::default())?;
 /// assert!((solution.report.primal - 3.5).abs() < 1e-12);
 /// # Ok::<(), chreode::Error>(())
 /// ```
-pub fn network_simplex(problem: &Problem<'_>) -> Result<Solution> {
+pub fn network_simplex(problem: &Problem<'_>, stop: &Stop) -> Result<Solution> {
     problem.validate()?;
     for (name, penalty) in
         [("source_penalty", problem.source_penalty), ("target_penalty", problem.target_penalty)]
@@ -77,7 +82,7 @@ pub fn network_simplex(problem: &Problem<'_>) -> Result<Solution> {
     let (rows, source) = with_weight(problem.source);
     let (columns, target) = with_weight(problem.target);
     let weighty = Problem { source: &source, target: &target, ..*problem };
-    let optimum = optimise(&weighty);
+    let optimum = optimise(&weighty, stop)?;
     let (units, mass) = (units(&weighty) as f64, exact_sum(source.weights()));
     if optimum.finished && optimum.tree.unrouted() > 0 {
         return Err(Error::Infeasible(format!(
@@ -86,7 +91,7 @@ pub fn network_simplex(problem: &Problem<'_>) -> Result<Solution> {
             optimum.tree.unrouted() as f64 / units
         )));
     }
-    let (f, g) = extend(problem, (&rows, &optimum.f), (&columns, optimum.tree.g()));
+    let (f, g) = extend(problem, (&rows, &optimum.f), (&columns, optimum.tree.g()), stop)?;
     // Fractions first: mass / units may be too small for a normal number.
     let flow = |arc: &TreeArc| arc.flow as f64 / units * mass;
     let primal = optimum.tree.arcs().filter(|arc| arc.flow > 0).map(|arc| flow(&arc) * arc.cost).sum();
@@ -110,8 +115,8 @@ pub fn network_simplex(problem: &Problem<'_>) -> Result<Solution> {
 /// among the pairs that are cheapest at target potentials `g`. None if these pairs cannot route all mass.
 ///
 /// For solvers that need a support to start from, and know potentials that are nearly right.
-pub(super) fn support(problem: &Problem<'_>, g: &[f64]) -> Option<Vec<(u32, u32, f64)>> {
-    let Start { f, g, arcs } = promising(problem, &CostRows::new(problem), g.to_vec());
+pub(super) fn support(problem: &Problem<'_>, g: &[f64], stop: &Stop) -> Result<Option<Vec<Entry>>> {
+    let Start { f, g, arcs } = promising(problem, &CostRows::new(problem), g.to_vec(), stop)?;
     let units = units(problem);
     let mut tree = Tree::new(&masses(problem.source, units), &masses(problem.target, units), &f, &g);
     let highest = highest_price(problem, &f, &g);
@@ -120,14 +125,15 @@ pub(super) fn support(problem: &Problem<'_>, g: &[f64]) -> Option<Vec<(u32, u32,
     let mut price = if typical > 0.0 { typical.min(highest) } else { highest };
     loop {
         tree.set_price(&f, &g, price);
-        pivot_among(&arcs, &mut tree, usize::MAX);
+        pivot_among(&arcs, &mut tree, usize::MAX, stop)?;
         if tree.unrouted() == 0 {
             let mass = |flow: i64| flow as f64 / units as f64 * problem.source.mass();
             let carried = tree.arcs().filter(|arc| arc.flow > 0);
-            return Some(carried.map(|arc| (arc.source as u32, arc.target as u32, mass(arc.flow))).collect());
+            let entry = |arc: TreeArc| (arc.source as u32, arc.target as u32, mass(arc.flow));
+            return Ok(Some(carried.map(entry).collect()));
         }
         if price >= highest {
-            return None;
+            return Ok(None);
         }
         price = (PRICE_FACTOR * price).min(highest);
     }
@@ -144,9 +150,9 @@ struct Optimum {
 }
 
 /// The simplex method for clouds whose weights are all positive; only the weights' proportions matter.
-fn optimise(problem: &Problem<'_>) -> Optimum {
+fn optimise(problem: &Problem<'_>, stop: &Stop) -> Result<Optimum> {
     let costs = CostRows::new(problem);
-    let Start { f, g, mut arcs } = start(problem, &costs);
+    let Start { f, g, mut arcs } = start(problem, &costs, stop)?;
     let highest = highest_price(problem, &f, &g);
     let mut price = match mean_reduced_cost(&arcs, &f, &g) {
         mean if mean > 0.0 => mean.min(highest),
@@ -159,13 +165,13 @@ fn optimise(problem: &Problem<'_>) -> Optimum {
     // Rounding could, with costs of extremely different magnitudes, undo its own pivots forever.
     let limit = 100_000 + 1000 * (f.len() + g.len());
     loop {
-        pivots += pivot_among(&arcs, &mut tree, limit - pivots);
+        pivots += pivot_among(&arcs, &mut tree, limit - pivots, stop)?;
         let routed = tree.unrouted() == 0;
         if routed {
             // The artificial arcs are empty: their cost no longer matters, and without the price figures are saved.
             tree.set_price(&f, &g, 0.0);
         }
-        let overlooked = pricing::all_violated(&costs, tree.f(), tree.g(), ADDED_PAIRS);
+        let overlooked = pricing::all_violated(&costs, tree.f(), tree.g(), ADDED_PAIRS, stop)?;
         let known = arcs.len();
         arcs.extend(overlooked.iter().filter(|arc| enters(arc, tree.f(), tree.g())));
         let settled = arcs.len() == known;
@@ -173,7 +179,7 @@ fn optimise(problem: &Problem<'_>) -> Optimum {
         if finished || pivots == limit {
             let mut lowered = tree.f().to_vec();
             pricing::lower(&mut lowered, tree.g(), &overlooked);
-            return Optimum { f: lowered, tree, pivots, finished };
+            return Ok(Optimum { f: lowered, tree, pivots, finished });
         }
         if !routed {
             price = if settled { highest } else { (PRICE_FACTOR * price).min(highest) };
@@ -185,11 +191,12 @@ fn optimise(problem: &Problem<'_>) -> Optimum {
 /// Pivots until none of `arcs` violates its dual constraint, and at most `limit` times; the number of pivots.
 ///
 /// Block search (Bonneel et al. 2011): the most violated arc of a block enters, then the next block is searched.
-fn pivot_among(arcs: &[Candidate], tree: &mut Tree, limit: usize) -> usize {
+fn pivot_among(arcs: &[Candidate], tree: &mut Tree, limit: usize, stop: &Stop) -> Result<usize> {
     let block = 4 * arcs.len().isqrt() + 1;
     let refresh_every = tree.f().len() + tree.g().len();
     let (mut pivots, mut position, mut idle) = (0, 0, 0);
     while idle < arcs.len() && pivots < limit {
+        stop.check()?;
         let end = arcs.len().min(position + block);
         let entering = most_violated(&arcs[position..end], tree.f(), tree.g());
         idle += end - position;
@@ -204,7 +211,7 @@ fn pivot_among(arcs: &[Candidate], tree: &mut Tree, limit: usize) -> usize {
         }
     }
     tree.refresh();
-    pivots
+    Ok(pivots)
 }
 
 fn most_violated(arcs: &[Candidate], f: &[f64], g: &[f64]) -> Option<Candidate> {
@@ -264,34 +271,35 @@ struct Start {
 }
 
 /// Extends the potentials of a coarser problem to all points.
-fn start(problem: &Problem<'_>, costs: &CostRows<'_>) -> Start {
+fn start(problem: &Problem<'_>, costs: &CostRows<'_>, stop: &Stop) -> Result<Start> {
     let (n, m) = (problem.source.len(), problem.target.len());
     let mut g = vec![0.0; m];
     if n.min(m) > COARSEST {
-        let (source, target) = (coarsened(problem, problem.source), coarsened(problem, problem.target));
-        let coarse = optimise(&Problem { source: &source, target: &target, ..*problem });
+        let (source, target) =
+            (coarsened(problem, problem.source, stop)?, coarsened(problem, problem.target, stop)?);
+        let coarse = optimise(&Problem { source: &source, target: &target, ..*problem }, stop)?;
         // A coarse problem without a finite plan says little about the fine one, which may have one.
         if coarse.tree.unrouted() == 0 {
             let backward = CostRows::new(&Problem { source: problem.target, target: &source, ..*problem });
-            g = potentials(m, &coarse.f, &pricing::cheapest(&backward, m, &coarse.f, 1));
+            g = potentials(m, &coarse.f, &pricing::cheapest(&backward, m, &coarse.f, 1, stop)?);
         }
     }
-    promising(problem, costs, g)
+    promising(problem, costs, g, stop)
 }
 
 /// The pairs that are cheapest for either of their points at target potentials `g`, which f completes.
-fn promising(problem: &Problem<'_>, costs: &CostRows<'_>, g: Vec<f64>) -> Start {
+fn promising(problem: &Problem<'_>, costs: &CostRows<'_>, g: Vec<f64>, stop: &Stop) -> Result<Start> {
     let (n, m) = (problem.source.len(), problem.target.len());
-    let mut arcs = pricing::cheapest(costs, n, &g, INITIAL_PAIRS);
+    let mut arcs = pricing::cheapest(costs, n, &g, INITIAL_PAIRS, stop)?;
     let f = potentials(n, &g, &arcs);
     let backward = CostRows::new(&Problem { source: problem.target, target: problem.source, ..*problem });
-    for arc in pricing::cheapest(&backward, m, &f, INITIAL_PAIRS) {
+    for arc in pricing::cheapest(&backward, m, &f, INITIAL_PAIRS, stop)? {
         arcs.push(Candidate { row: arc.column, column: arc.row, cost: arc.cost });
     }
     // Pivots look at the arcs in this order: a row's together.
     arcs.sort_unstable_by_key(|arc| (arc.row, arc.column));
     arcs.dedup();
-    Start { f, g, arcs }
+    Ok(Start { f, g, arcs })
 }
 
 /// The c-transform from each row's cheapest pairs, and 0 for a row out of reach of all columns.
@@ -302,16 +310,16 @@ fn potentials(rows: usize, g: &[f64], cheapest: &[Candidate]) -> Vec<f64> {
 }
 
 /// Every fourth point of the cloud, with the weight of the points to which it is the nearest of these.
-fn coarsened(problem: &Problem<'_>, cloud: &PointCloud) -> PointCloud {
+fn coarsened(problem: &Problem<'_>, cloud: &PointCloud, stop: &Stop) -> Result<PointCloud> {
     let kept: Vec<usize> = (0..cloud.len()).step_by(COARSENING).collect();
     let mut coarse = cloud.subset(&kept);
     let costs = CostRows::new(&Problem { source: cloud, target: &coarse, ..*problem });
     let mut weights = vec![0.0; kept.len()];
-    for nearest in pricing::cheapest(&costs, cloud.len(), &vec![0.0; kept.len()], 1) {
+    for nearest in pricing::cheapest(&costs, cloud.len(), &vec![0.0; kept.len()], 1, stop)? {
         weights[nearest.column as usize] += cloud.weights()[nearest.row as usize];
     }
     coarse.weights = weights;
-    with_weight(&coarse).1
+    Ok(with_weight(&coarse).1)
 }
 
 /// The rows with positive weight, and the cloud of them.
@@ -357,7 +365,8 @@ fn extend(
     problem: &Problem<'_>,
     (rows, f): (&[usize], &[f64]),
     (columns, g): (&[usize], &[f64]),
-) -> (Vec<f64>, Vec<f64>) {
+    stop: &Stop,
+) -> Result<(Vec<f64>, Vec<f64>)> {
     let (n, m) = (problem.source.len(), problem.target.len());
     let (mut all_f, mut all_g) = (vec![f64::INFINITY; n], vec![f64::INFINITY; m]);
     rows.iter().zip(f).for_each(|(&i, f)| all_f[i] = *f);
@@ -367,7 +376,7 @@ fn extend(
         let weightless: Vec<usize> = (0..m).filter(|j| problem.target.weights()[*j] == 0.0).collect();
         let target = problem.target.subset(&weightless);
         let costs = CostRows::new(&Problem { source: &target, target: &source, ..*problem });
-        for pair in pricing::cheapest(&costs, weightless.len(), f, 1) {
+        for pair in pricing::cheapest(&costs, weightless.len(), f, 1, stop)? {
             all_g[weightless[pair.row as usize]] = pair.cost - f[pair.column as usize];
         }
     }
@@ -377,12 +386,12 @@ fn extend(
         // A target that no source with weight reaches: its potential is free, 0 where a weightless source reaches it.
         let costs = CostRows::new(&Problem { source: &source, ..*problem });
         let bounded: Vec<f64> = all_g.iter().map(|&g| if g.is_finite() { g } else { 0.0 }).collect();
-        for pair in pricing::cheapest(&costs, weightless.len(), &bounded, 1) {
+        for pair in pricing::cheapest(&costs, weightless.len(), &bounded, 1, stop)? {
             all_f[weightless[pair.row as usize]] = pair.cost - bounded[pair.column as usize];
         }
         all_g = bounded;
     }
-    (all_f, all_g)
+    Ok((all_f, all_g))
 }
 
 fn report(

@@ -6,6 +6,8 @@
 
 use super::cost::CostRows;
 use super::{Cost, PointCloud, Problem};
+use crate::error::Result;
+use crate::exec::stop::Stop;
 use rayon::prelude::*;
 use std::ops::Range;
 
@@ -65,21 +67,36 @@ pub(crate) fn violated(
 }
 
 /// [`violated`] of all rows, in parallel, in row order.
-pub(crate) fn all_violated(costs: &CostRows<'_>, f: &[f64], g: &[f64], per_row: usize) -> Vec<Candidate> {
+pub(crate) fn all_violated(
+    costs: &CostRows<'_>,
+    f: &[f64],
+    g: &[f64],
+    per_row: usize,
+    stop: &Stop,
+) -> Result<Vec<Candidate>> {
     let chunks: Vec<Vec<Candidate>> = (0..f.len().div_ceil(CHUNK))
         .into_par_iter()
         .map(|chunk| {
             let mut out = Vec::new();
-            violated(costs, f, g, chunk * CHUNK..f.len().min((chunk + 1) * CHUNK), per_row, &mut out);
+            if !stop.is_requested() {
+                violated(costs, f, g, chunk * CHUNK..f.len().min((chunk + 1) * CHUNK), per_row, &mut out);
+            }
             out
         })
         .collect();
-    chunks.concat()
+    stop.check()?;
+    Ok(chunks.concat())
 }
 
 /// The at most `per_row` pairs with the smallest finite C_ij − g_j of each of `rows` rows, smallest first.
-pub(crate) fn cheapest(costs: &CostRows<'_>, rows: usize, g: &[f64], per_row: usize) -> Vec<Candidate> {
-    all_violated(costs, &vec![f64::INFINITY; rows], g, per_row)
+pub(crate) fn cheapest(
+    costs: &CostRows<'_>,
+    rows: usize,
+    g: &[f64],
+    per_row: usize,
+    stop: &Stop,
+) -> Result<Vec<Candidate>> {
+    all_violated(costs, &vec![f64::INFINITY; rows], g, per_row, stop)
 }
 
 /// Lowers each f_i to the smallest C_ij − g_j among `pairs`; with a violated or cheapest pair of every row that has
@@ -92,12 +109,12 @@ pub(crate) fn lower(f: &mut [f64], g: &[f64], pairs: &[Candidate]) {
 }
 
 /// The distance from each point of `source` to the nearest of `target`.
-pub(crate) fn nearest_distances(source: &PointCloud, target: &PointCloud) -> Vec<f64> {
+pub(crate) fn nearest_distances(source: &PointCloud, target: &PointCloud, stop: &Stop) -> Result<Vec<f64>> {
     let hard = f64::INFINITY;
     let cost = Cost::Euclidean;
     let costs = CostRows::new(&Problem { source, target, cost, source_penalty: hard, target_penalty: hard });
-    let nearest = cheapest(&costs, source.len(), &vec![0.0; target.len()], 1);
-    nearest.iter().map(|pair| pair.cost).collect()
+    let nearest = cheapest(&costs, source.len(), &vec![0.0; target.len()], 1, stop)?;
+    Ok(nearest.iter().map(|pair| pair.cost).collect())
 }
 
 /// 0, 1, …, n − 1, beginning somewhere in the middle.

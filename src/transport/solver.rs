@@ -6,6 +6,7 @@ use super::sinkhorn::{SinkhornOptions, sinkhorn};
 use super::{Cost, PointCloud, Problem, Solution};
 use crate::device::Device;
 use crate::error::Result;
+use crate::exec::stop::Stop;
 use crate::named::named;
 
 /// Which cost; see [`Cost`].
@@ -73,7 +74,7 @@ impl TransportOptions {
     ///
     /// # Errors
     /// Those of the solver.
-    pub fn solve(&self, source: PointCloud, target: PointCloud) -> Result<Solution> {
+    pub fn solve(&self, source: PointCloud, target: PointCloud, stop: &Stop) -> Result<Solution> {
         let prepared = |cloud: PointCloud| if self.normalise { cloud.normalised() } else { cloud };
         let (source, target) = (prepared(source), prepared(target));
         let cost = match self.cost {
@@ -88,16 +89,17 @@ impl TransportOptions {
             let standard = SinkhornOptions::new(self.epsilon);
             let max_iterations = self.max_iterations.unwrap_or(standard.max_iterations);
             let (tolerance, device) = (self.tolerance, self.device);
-            sinkhorn(&problem, &SinkhornOptions { tolerance, max_iterations, device, ..standard })
+            sinkhorn(&problem, &SinkhornOptions { tolerance, max_iterations, device, ..standard }, stop)
         } else if source_penalty.is_infinite() && target_penalty.is_infinite() {
             self.device.require_cpu("exact transport")?;
-            network_simplex(&problem)
+            network_simplex(&problem, stop)
         } else {
             let standard = EntropyTransportOptions::default();
             let max_iterations = self.max_iterations.unwrap_or(standard.max_iterations);
             entropy_transport(
                 &problem,
                 &EntropyTransportOptions { tolerance: self.tolerance, max_iterations, device: self.device },
+                stop,
             )
         }
     }

@@ -36,7 +36,7 @@
 #'     \item{`complete`}{`FALSE` if the fit stopped early}
 #'     \item{`memory`}{how the data was given: columns of `colData`, `reducedDim`, names of the coordinates, masses, labels of
 #'       the times. Other data for this model is read in the same way}
-#'     \item{`bytes`}{the model as a raw vector, the same as [save_dynamics()] writes}
+#'     \item{`bytes`}{the model as a raw vector}
 #'   }
 #'   Models can be saved with [saveRDS()] and used in forked processes.
 #'

@@ -234,8 +234,8 @@ print.summary.chreode_dynamics <- function(x, ...) {
 #' @param object A model of [fit_dynamics()].
 #' @param path The file.
 #' @param threads Threads to compute with, 0 for all cores.
-#' @return `save_dynamics` returns `path`, invisibly; `load_dynamics` a model, which computes the same bits. The report, the
-#'   losses and the cells of the fit are not in the file.
+#' @return `save_dynamics` returns `path`, invisibly; `load_dynamics` a model, which computes the same bits and remembers how the
+#'   data of the fit was given. The report, the losses and the cells of the fit are not in the file.
 #' @examples
 #' data <- dataset("gene-network", cells_per_state = 30)
 #' fit <- fit_dynamics(data$x, data$time, hidden = "16x2", epochs = 30, seed = 1, progress = FALSE)
@@ -245,7 +245,13 @@ print.summary.chreode_dynamics <- function(x, ...) {
 #' identical(predict(again, data$x, 1), predict(fit, data$x, 1))
 #' @export
 save_dynamics <- function(object, path) {
-    native(.Call(C_r_model_save, model_handle(object), path_of(path)))
+    path <- path_of(path)
+    check_dynamics(object)
+    # A handle of its own: the object's bytes are the model alone, its memory stands beside them.
+    pointer <- native(.Call(C_r_model_from_bytes, object$bytes))
+    on.exit(native(.Call(C_r_free, pointer)))
+    native(.Call(C_r_model_set_memory, pointer, memory_to_text(object$memory)))
+    native(.Call(C_r_model_save, pointer, path))
     invisible(path)
 }
 
@@ -253,7 +259,11 @@ save_dynamics <- function(object, path) {
 #' @export
 load_dynamics <- function(path, threads = 2L) {
     threads <- as_threads(threads)
-    new_dynamics(native(.Call(C_r_model_load, path_of(path))), threads)
+    pointer <- native(.Call(C_r_model_load, path_of(path)))
+    text <- native(.Call(C_r_model_memory, pointer))
+    # Kept beside the bytes, as in the model that was saved.
+    native(.Call(C_r_model_set_memory, pointer, ""))
+    new_dynamics(pointer, threads, if (nzchar(text)) memory_from_text(text) else list())
 }
 
 path_of <- function(path) {

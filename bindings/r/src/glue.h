@@ -69,6 +69,8 @@ SEXP r_model_losses(SEXP model);
 SEXP r_model_set_threads(SEXP model, SEXP threads);
 SEXP r_model_to_bytes(SEXP model);
 SEXP r_model_from_bytes(SEXP bytes);
+SEXP r_model_memory(SEXP model);
+SEXP r_model_set_memory(SEXP model, SEXP text);
 SEXP r_model_save(SEXP model, SEXP path);
 SEXP r_model_load(SEXP path);
 SEXP r_model_fields(SEXP model);

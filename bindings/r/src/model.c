@@ -60,6 +60,19 @@ SEXP r_model_from_bytes(SEXP bytes) {
     return result;
 }
 
+/* What R remembers beside the model is one text of the model's. */
+static const char MEMORY[] = "r.memory";
+
+static chreode_status memory(const void *of, char *buffer, size_t capacity, size_t *size) {
+    return chreode_model_attribute(of, MEMORY, buffer, capacity, size);
+}
+
+SEXP r_model_memory(SEXP model) { return filled_text(memory, handle_of(model, MODEL)); }
+
+SEXP r_model_set_memory(SEXP model, SEXP text) {
+    return done(chreode_model_set_attribute(handle_of(model, MODEL), MEMORY, text_in(text)));
+}
+
 /* Paths are in the encoding of the file system, which on Unix is that of the session. */
 static const char *path_in(SEXP path) {
     return text_in(path) ? Rf_translateChar(STRING_ELT(path, 0)) : NULL;

@@ -204,7 +204,7 @@ mod devices {
         };
         let solve = |device: Device| {
             let options = sinkhorn::SinkhornOptions { device, ..sinkhorn::SinkhornOptions::new(0.05) };
-            sinkhorn::sinkhorn(&problem, &options)
+            sinkhorn::sinkhorn(&problem, &options, &chreode::exec::stop::Stop::default())
         };
         let ((cpu, cpu_seconds), (there, device_seconds)) =
             (timed(|| solve(Device::Cpu))?, timed(|| solve(device))?);

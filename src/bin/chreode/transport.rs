@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use chreode::exec::stop::Stop;
 use chreode::transport::solver::TransportOptions;
 use chreode::transport::{PointCloud, Solution};
 use clap::Args;
@@ -44,7 +45,7 @@ impl Transport {
             )));
         }
         self.plan.as_deref().map(check_writable).transpose()?;
-        let solution = self.options.0.solve(source, target)?;
+        let solution = self.options.0.solve(source, target, &Stop::default())?;
         if let Some(path) = &self.plan {
             let header = ["source", "target", "mass"].map(String::from);
             let entries =

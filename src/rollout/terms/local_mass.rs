@@ -2,6 +2,7 @@
 
 use super::{Comparison, Derivative, SnapshotTerm};
 use crate::error::Result;
+use crate::exec::stop::Stop;
 use crate::transport::cost::CostRows;
 use crate::transport::pricing::cheapest;
 use crate::transport::{Cost, Problem};
@@ -18,7 +19,7 @@ impl SnapshotTerm for LocalMass {
     fn evaluate(&self, comparison: &Comparison<'_>, weight: f64, derivative: &mut Derivative) -> Result<f64> {
         let n = comparison.mass.len() as f64;
         let mut value = 0.0;
-        let wanted = nearest_mass(comparison);
+        let wanted = nearest_mass(comparison)?;
         for ((slope, mass), wanted) in derivative.log_weight.iter_mut().zip(&comparison.mass).zip(wanted) {
             let error = mass - wanted;
             value += n * error * error;
@@ -29,7 +30,7 @@ impl SnapshotTerm for LocalMass {
 }
 
 /// The mass of the cells that are nearest to each particle.
-fn nearest_mass(comparison: &Comparison<'_>) -> Vec<f64> {
+fn nearest_mass(comparison: &Comparison<'_>) -> Result<Vec<f64>> {
     let Comparison { source: particles, target, .. } = comparison;
     let costs = CostRows::new(&Problem {
         source: &target.cloud,
@@ -39,8 +40,8 @@ fn nearest_mass(comparison: &Comparison<'_>) -> Vec<f64> {
         target_penalty: f64::INFINITY,
     });
     let mut wanted = vec![0.0; particles.len()];
-    for nearest in cheapest(&costs, target.cloud.len(), &vec![0.0; particles.len()], 1) {
+    for nearest in cheapest(&costs, target.cloud.len(), &vec![0.0; particles.len()], 1, &Stop::default())? {
         wanted[nearest.column as usize] += target.cloud.weights()[nearest.row as usize] * target.mass;
     }
-    wanted
+    Ok(wanted)
 }

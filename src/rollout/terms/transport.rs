@@ -2,6 +2,7 @@
 
 use super::{Comparison, Derivative, SnapshotTerm};
 use crate::error::{Error, Result};
+use crate::exec::stop::Stop;
 use crate::transport::network_simplex::network_simplex;
 use crate::transport::sinkhorn::{SinkhornOptions, sinkhorn};
 use crate::transport::{Cost, Problem};
@@ -30,10 +31,13 @@ impl SnapshotTerm for Transport {
             source_penalty: f64::INFINITY,
             target_penalty: f64::INFINITY,
         };
+        // A plan of a batch is short work: the descent asks between its steps.
+        let stop = Stop::default();
         let solution = match self.epsilon {
-            None => network_simplex(&problem)?,
+            None => network_simplex(&problem, &stop)?,
             Some(epsilon) => {
-                sinkhorn(&problem, &SinkhornOptions { tolerance: 1e-4, ..SinkhornOptions::new(epsilon) })?
+                let options = SinkhornOptions { tolerance: 1e-4, ..SinkhornOptions::new(epsilon) };
+                sinkhorn(&problem, &options, &stop)?
             }
         };
         if !solution.report.converged {

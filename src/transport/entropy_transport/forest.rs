@@ -2,7 +2,9 @@
 
 use super::super::Problem;
 use super::super::pricing::Candidate;
+use crate::error::Result;
 use crate::exec::simd;
+use crate::exec::stop::Stop;
 
 /// An entry of the plan: it joins a row's node and a column's.
 #[derive(Debug, Clone, Copy)]
@@ -37,6 +39,7 @@ pub(super) struct Forest {
     unsettled: Vec<u32>,
     walk: Walk,
     path: Vec<u32>,
+    stop: Stop,
 }
 
 /// A depth-first walk of one tree and what is computed on it, by position in the walk.
@@ -62,7 +65,11 @@ const EMPTY: f64 = 700.0;
 impl Forest {
     /// The forest of the `entries`, with their masses, taken in their order wherever they close no cycle. The masses of a
     /// hard side are scaled to its weights; everything is then brought to the forest's minimiser.
-    pub(super) fn new(problem: &Problem<'_>, entries: impl Iterator<Item = (Candidate, f64)>) -> Self {
+    pub(super) fn new(
+        problem: &Problem<'_>,
+        entries: impl Iterator<Item = (Candidate, f64)>,
+        stop: &Stop,
+    ) -> Result<Self> {
         let (n, m) = (problem.source.len(), problem.target.len());
         let mut forest = Self {
             rows: n,
@@ -78,6 +85,7 @@ impl Forest {
             unsettled: vec![],
             walk: Walk::default(),
             path: vec![],
+            stop: stop.clone(),
         };
         let mut root: Vec<u32> = (0..(n + m) as u32).collect();
         let mut linked = vec![0.0; n + m];
@@ -99,9 +107,9 @@ impl Forest {
         }
         for node in 0..(n + m) as u32 {
             forest.unsettled.push(node);
-            forest.settle();
+            forest.settle()?;
         }
-        forest
+        Ok(forest)
     }
 
     /// Potentials of the rows and of the columns.
@@ -122,13 +130,13 @@ impl Forest {
     }
 
     /// Lets an entry with f_i + g_j > C_ij carry mass, and brings the trees that it touches to their minimisers.
-    pub(super) fn enter(&mut self, pair: &Candidate) {
+    pub(super) fn enter(&mut self, pair: &Candidate) -> Result<()> {
         let ends = [pair.row, self.rows as u32 + pair.column];
         self.pass += 1;
         self.unsettled.extend(ends);
         let flow = if self.find_path(ends[0], ends[1]) { self.push_around_cycle() } else { 0.0 };
         self.link(ends, pair.cost, flow);
-        self.settle();
+        self.settle()
     }
 
     fn side(&self, node: u32) -> usize {
@@ -179,8 +187,9 @@ impl Forest {
     }
 
     /// Brings every tree with a node in `unsettled` to its minimiser, cutting it where flows would turn negative.
-    fn settle(&mut self) {
+    fn settle(&mut self) -> Result<()> {
         while let Some(node) = self.unsettled.pop() {
+            self.stop.check()?;
             if self.settled[node as usize] == self.pass {
                 continue;
             }
@@ -189,6 +198,7 @@ impl Forest {
             let step = (1..self.walk.nodes.len()).map(|at| self.blocking_step(at)).fold(1.0, f64::min);
             if step == 1.0 { self.accept() } else { self.move_and_cut(step) }
         }
+        Ok(())
     }
 
     /// Walks the tree of `root` depth first, with potentials relative to the root's: f_i + g_j = C_ij along edges.

@@ -1,0 +1,134 @@
+//! All pairs of points, on a CUDA device: potentials and marginals stay there between sweeps.
+
+use std::sync::Arc;
+
+use super::{Backend, DENSE, Entry, Kernel, NEGLIGIBLE, column_exponents, kappa};
+use crate::device::cuda::{Cloud, DeviceSinkhorn, Gpu};
+use crate::error::Result;
+use crate::exec::stop::Stop;
+use crate::transport::objective::MarginalTerms;
+use crate::transport::{Cost, PointCloud, Problem};
+
+/// The state of Sinkhorn's iteration, on the device.
+#[derive(Debug)]
+pub(super) struct Cuda<'a> {
+    problem: Problem<'a>,
+    device: DeviceSinkhorn,
+    stop: Stop,
+}
+
+impl<'a> Cuda<'a> {
+    pub(super) fn new(problem: &Problem<'a>, gpu: &Arc<Gpu>, stop: &Stop) -> Result<Self> {
+        Ok(Self { problem: *problem, device: upload(gpu, problem)?, stop: stop.clone() })
+    }
+}
+
+/// A problem's points, on a device.
+fn upload(gpu: &Arc<Gpu>, problem: &Problem<'_>) -> Result<DeviceSinkhorn> {
+    // The numbers are those of cuda/sinkhorn.cu.
+    let cost = match problem.cost {
+        Cost::Euclidean => (0, 1.0),
+        Cost::HalfSquaredEuclidean => (1, 1.0),
+        Cost::Wfr { delta } => (2, 1.0 / (4.0 * delta * delta)),
+    };
+    let cloud = |cloud| -> Cloud<'_> {
+        let cloud: &PointCloud = cloud;
+        Cloud { points: cloud.points(), weights: cloud.weights() }
+    };
+    DeviceSinkhorn::new(gpu, (cloud(problem.source), cloud(problem.target)), problem.source.dims(), cost)
+}
+
+impl Backend for Cuda<'_> {
+    fn in_reach(&mut self) -> Result<(Vec<bool>, Vec<bool>)> {
+        let (of_rows, of_columns) = self.device.nearest()?;
+        let finite = |nearest: Vec<f64>| nearest.into_iter().map(f64::is_finite).collect();
+        Ok((finite(of_rows), finite(of_columns)))
+    }
+
+    fn cost_ranges(&mut self) -> Result<(f64, f64)> {
+        let [largest, smallest, second] = self.device.cost_ranges()?;
+        let spread = |(first, second): (&f64, &f64)| if second.is_finite() { second - first } else { 0.0 };
+        let spreads: f64 = smallest.iter().zip(&second).map(spread).sum();
+        Ok((largest.iter().fold(0.0, |largest, cost| cost.max(largest)), spreads / largest.len() as f64))
+    }
+
+    fn sweep(&mut self, epsilon: f64) -> Result<()> {
+        self.stop.check()?;
+        self.device.sweep(epsilon, kappa(self.problem.source_penalty, epsilon))
+    }
+
+    fn update_target(&mut self, epsilon: f64) -> Result<()> {
+        let (source, target) = (self.problem.source_penalty, self.problem.target_penalty);
+        self.device.update_target(epsilon, kappa(target, epsilon))?;
+        if source.is_finite() || target.is_finite() {
+            self.device.translate(source, target)?;
+        }
+        Ok(())
+    }
+
+    fn marginal_terms(&mut self) -> Result<[MarginalTerms; 2]> {
+        let sums = self.device.side_sums(self.problem.source_penalty, self.problem.target_penalty)?;
+        Ok(sums.map(|[mass, linear, error, total, penalty, dual]| MarginalTerms {
+            mass,
+            linear,
+            penalty,
+            dual,
+            error,
+            total,
+        }))
+    }
+
+    fn potentials(&self) -> Result<(Vec<f64>, Vec<f64>)> {
+        self.device.potentials()
+    }
+
+    fn set_potentials(&mut self, f: Vec<f64>, g: Vec<f64>) -> Result<()> {
+        self.device.set_potentials(&f, &g)
+    }
+
+    fn masses(&self) -> Result<(Vec<f64>, Vec<f64>)> {
+        self.device.marginals()
+    }
+
+    fn kernel(&mut self, epsilon: f64) -> Result<Option<Kernel>> {
+        let (f, g) = self.device.potentials()?;
+        // exp((f_i + g_j − C_ij)/ε) > e^−40
+        let exponents: Vec<f64> = g.iter().map(|g| g / epsilon).collect();
+        let thresholds: Vec<f64> = f.iter().map(|f| -NEGLIGIBLE - f / epsilon).collect();
+        let most = f.len() * g.len() / DENSE;
+        let Some(entries) = self.device.entries(epsilon, &exponents, &thresholds, most)? else {
+            return Ok(None);
+        };
+        let b = self.problem.target.weights();
+        let row_offsets: Vec<usize> = entries.offsets.iter().map(|&offset| offset as usize).collect();
+        let mut values = Vec::with_capacity(entries.costs.len());
+        for (i, row) in row_offsets.windows(2).enumerate() {
+            values.extend((row[0]..row[1]).map(|e| {
+                let j = entries.columns[e] as usize;
+                b[j] * libm::exp((f[i] + g[j] - entries.costs[e]) / epsilon)
+            }));
+        }
+        Ok(Some(Kernel { row_offsets, columns: entries.columns, values }))
+    }
+
+    fn plan(&mut self, epsilon: f64, drop_below: f64) -> Result<Vec<Entry>> {
+        let (f, g) = self.device.potentials()?;
+        let exponents = column_exponents(&self.problem, &g, epsilon);
+        let log_sums = self.device.row_log_sums()?;
+        let thresholds: Vec<f64> = log_sums.iter().map(|sum| sum + libm::log(drop_below)).collect();
+        let entries = self.device.entries(epsilon, &exponents, &thresholds, usize::MAX)?;
+        let entries = entries.expect("no number of entries is too many");
+        let mut kept = Vec::with_capacity(entries.costs.len());
+        for (i, row) in entries.offsets.windows(2).enumerate() {
+            let row = row[0] as usize..row[1] as usize;
+            // In units of the row's sum, which what is kept adds up to again.
+            let share = |e: usize| {
+                libm::exp(exponents[entries.columns[e] as usize] - entries.costs[e] / epsilon - log_sums[i])
+            };
+            let sum: f64 = row.clone().map(share).sum();
+            let mass = self.problem.source.weights()[i] * libm::exp(f[i] / epsilon + log_sums[i]);
+            kept.extend(row.map(|e| (i as u32, entries.columns[e], mass * share(e) / sum)));
+        }
+        Ok(kept)
+    }
+}
