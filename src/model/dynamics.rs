@@ -2,7 +2,7 @@
 
 use super::ModelInfo;
 use crate::error::{Error, Result};
-use crate::fields::{Compiled, FieldValues, Fields, GrowthLaw, Network, Scratch};
+use crate::fields::{Compiled, FieldValues, Fields, GrowthLaw, GrowthPrice, Network, Price, Scratch};
 use crate::units::Scaling;
 
 /// Learned fields: a few networks, the change of units around them, and what they were made with.
@@ -98,6 +98,26 @@ impl Fields for Dynamics {
         self.compiled.evaluate(time, points, values, scratch);
     }
 
+    fn growth_cost(&self, time: f64, growth: f64) -> Option<f64> {
+        let Scaling { length, duration, .. } = self.compiled.scaling;
+        if let Some(law) = self.compiled.law {
+            return Some(law.cost(growth * duration) * (length / duration).powi(2));
+        }
+        let branching = self.info.growth_price == GrowthPrice::Branching;
+        if !(self.has_score() || branching) {
+            return None;
+        }
+        match self.info.delta {
+            Some(delta) if branching => {
+                let sigma = self.sigma(time);
+                Some(Price::Branching { sigma, rate: (sigma / delta).powi(2) }.of(growth).0)
+            }
+            Some(delta) => Some(Price::Quadratic { delta }.of(growth).0),
+            None if !self.has_growth() => Some(0.0),
+            None => None,
+        }
+    }
+
     fn compiled(&self) -> Option<&Compiled> {
         Some(&self.compiled)
     }
@@ -146,6 +166,7 @@ mod tests {
             sigma: 0.8,
             final_sigma: Some(0.2),
             delta: None,
+            growth_price: GrowthPrice::Quadratic,
             times: vec![1.0, 2.0, 6.0],
             seed: 0,
             epochs: 0,
