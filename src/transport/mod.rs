@@ -189,20 +189,40 @@ pub struct Report {
     pub iterations: usize,
     /// Whether the tolerance was met.
     pub converged: bool,
-    /// The objective at the returned plan, all its terms included.
+    /// The objective at the plan, all its terms included; of an entropic plan, before small entries are dropped, and mended
+    /// where it misses a hard marginal.
     pub primal: f64,
     /// The dual objective at the returned potentials: a lower bound of the optimum.
     pub dual: f64,
-    /// `primal − dual`.
+    /// primal − dual, never negative: a sum of terms none of which is, with the figures that the difference has lost.
     pub gap: f64,
     /// ⟨C,γ⟩ alone.
     pub transport_cost: f64,
     /// Σ γ.
     pub transported_mass: f64,
-    /// Σ_i |Σ_j γ_ij − r_i| / Σ r, with r the source marginal that the potentials imply.
+    /// Σ_i |Σ_j γ_ij − r_i| / Σ a, with r the source marginal that the potentials imply.
     pub source_residual: f64,
-    /// Σ_j |Σ_i γ_ij − c_j| / Σ c, with c the target marginal that the potentials imply.
+    /// Σ_j |Σ_i γ_ij − c_j| / Σ b, with c the target marginal that the potentials imply.
     pub target_residual: f64,
+}
+
+impl Solution {
+    /// The solution of the problem with source and target, of `columns` points, exchanged.
+    fn transposed(self, columns: usize) -> Self {
+        let Self { source_potential, target_potential, plan, report } = self;
+        let entries = plan.entries().map(|(i, j, mass)| (j as u32, i as u32, mass)).collect();
+        let report = Report {
+            source_residual: report.target_residual,
+            target_residual: report.source_residual,
+            ..report
+        };
+        Self {
+            source_potential: target_potential,
+            target_potential: source_potential,
+            plan: SparsePlan::from_entries(columns, entries),
+            report,
+        }
+    }
 }
 
 /// An optimal plan, its dual potentials and the solver's report.

@@ -242,6 +242,14 @@ fn mean_reduced_cost(arcs: &[Candidate], f: &[f64], g: &[f64]) -> f64 {
 /// A price at which mass is left unrouted only if no plan of finite cost routes it: above what rerouting along any
 /// path, which uses each point once, can cost.
 fn highest_price(problem: &Problem<'_>, f: &[f64], g: &[f64]) -> f64 {
+    let largest_potential = f.iter().chain(g).fold(0.0f64, |largest, x| largest.max(x.abs()));
+    let price = largest_cost(problem) * f.len().min(g.len()) as f64 + 2.0 * largest_potential;
+    // Positive, so that raising the price ends there even if all costs are zero, and such that sums stay finite.
+    price.clamp(f64::MIN_POSITIVE, f64::MAX / 16.0)
+}
+
+/// A bound of all finite costs, from the box around the points.
+pub(super) fn largest_cost(problem: &Problem<'_>) -> f64 {
     let mut squared_diameter = 0.0;
     for c in 0..problem.source.dims() {
         let (mut low, mut high) = (f64::INFINITY, f64::NEG_INFINITY);
@@ -252,15 +260,11 @@ fn highest_price(problem: &Problem<'_>, f: &[f64], g: &[f64]) -> f64 {
         }
         squared_diameter += (high - low) * (high - low);
     }
-    let largest_cost = match problem.cost {
+    match problem.cost {
         // The cost's largest finite value: −2 ln of the distance between 1 and the number before it, and a little.
         Cost::Wfr { .. } => 80.0,
         cost => cost.of_squared_distance(squared_diameter),
-    };
-    let largest_potential = f.iter().chain(g).fold(0.0f64, |largest, x| largest.max(x.abs()));
-    let price = largest_cost * f.len().min(g.len()) as f64 + 2.0 * largest_potential;
-    // Positive, so that raising the price ends there even if all costs are zero, and such that sums stay finite.
-    price.clamp(f64::MIN_POSITIVE, f64::MAX / 16.0)
+    }
 }
 
 /// Potentials to start from, and the pairs that they make promising.
