@@ -511,7 +511,10 @@ fn small_regularisation_converges_between_hard_marginals() {
             assert_closed(&report, 1e-9);
             // The objective falls with ε to the exact one, which lies at most ε ln n below.
             assert!(report.primal < last && report.primal > exact, "{epsilon}: {report:?}, exact {exact}");
-            assert!(report.primal - exact < 2.0 * epsilon * (n as f64).ln(), "{epsilon}: {report:?}, {exact}");
+            assert!(
+                report.primal - exact < 2.0 * epsilon * (n as f64).ln(),
+                "{epsilon}: {report:?}, {exact}"
+            );
             last = report.primal;
             let columns = plan.column_mass(b.len());
             let off: f64 = columns.iter().zip(b.weights()).map(|(c, b)| (c - b).abs()).sum();

@@ -54,8 +54,11 @@ impl PointCloud {
             for col in 0..dims {
                 let x = points.get(row, col);
                 if x.is_nan() || x.abs() > 1e150 {
-                    let message =
-                        format!("row {}, coordinate {}: {x} is not finite or beyond 1e150", row + 1, col + 1);
+                    let message = format!(
+                        "row {}, coordinate {}: {x:?} is not finite or beyond 1e150",
+                        row + 1,
+                        col + 1
+                    );
                     return Err(Error::InvalidData(message));
                 }
                 elements.push(x);
@@ -67,7 +70,7 @@ impl PointCloud {
         }
         if let Some(row) = weights.iter().position(|w| !(*w >= 0.0 && w.is_finite())) {
             let message = format!(
-                "row {}: the weight is {}; weights are finite and not negative",
+                "row {}: the weight is {:?}; weights are finite and not negative",
                 row + 1,
                 weights[row]
             );
@@ -76,7 +79,7 @@ impl PointCloud {
         let mass: f64 = weights.iter().sum();
         if !(mass > 0.0 && mass.is_finite()) {
             return Err(Error::InvalidData(format!(
-                "the total weight is {mass}; it must be positive and finite"
+                "the total weight is {mass:?}; it must be positive and finite"
             )));
         }
         Ok(Self { dims, points: elements, weights })
@@ -174,7 +177,8 @@ impl Problem<'_> {
             // Totals that a caller normalised separately agree to rounding.
             if (a - b).abs() > 1e-9 * a.max(b) {
                 return Err(Error::Infeasible(format!(
-                    "both marginals are hard but the total weights differ: {a} and {b}; normalise them or give a finite penalty"
+                    "both marginals are hard but the total weights differ: the source's is {a:?}, the target's {b:?}; normalise them \
+                     or give a finite penalty"
                 )));
             }
         }

@@ -24,8 +24,15 @@ pub(crate) struct MarginalTerms {
 
 impl MarginalTerms {
     pub(crate) fn of(weights: &[f64], potential: &[f64], mass: &[f64], rho: f64) -> Self {
-        let mut side =
-            Self { mass: mass.iter().sum(), weight: weights.iter().sum(), penalty: 0.0, dual: 0.0, error: 0.0, total: 0.0, gap: 0.0 };
+        let mut side = Self {
+            mass: mass.iter().sum(),
+            weight: weights.iter().sum(),
+            penalty: 0.0,
+            dual: 0.0,
+            error: 0.0,
+            total: 0.0,
+            gap: 0.0,
+        };
         for ((&w, &p), &r) in weights.iter().zip(potential).zip(mass) {
             let implied = if rho.is_infinite() { w } else { w * libm::exp(-p / rho) };
             side.error += (r - implied).abs();
