@@ -160,8 +160,12 @@ fn summary(options: &FitOptions, report: &FitReport) -> String {
         text += &format!("{} = {} ({})\n", choice.name, short(choice.value), choice.rule);
     }
     for (k, (dying, born)) in report.unmatched_mass.iter().enumerate() {
+        let of_blocks = match report.couplings[k].len() {
+            0 | 1 => String::new(),
+            blocks => format!(" within each of {blocks} blocks"),
+        };
         text += &format!(
-            "interval {}: {} pairs, relative gap {}, unmatched mass {} dying, {} born\n",
+            "interval {}: {} pairs, relative gap {}{of_blocks}, unmatched mass {} dying, {} born\n",
             k + 1,
             report.pairs[k],
             short(report.coupling_gap(k)),

@@ -49,7 +49,7 @@ impl Transport {
         if let Some(path) = &self.plan {
             let header = ["source", "target", "mass"].map(String::from);
             let entries =
-                solution.plan.entries().map(|(i, j, m)| [i.to_string(), j.to_string(), m.to_string()]);
+                solution.plan.entries().map(|(i, j, m)| [i.to_string(), j.to_string(), format!("{m:?}")]);
             write_csv(path, &header, entries)?;
         }
         self.tell(&solution)
@@ -77,7 +77,7 @@ impl Transport {
             }))?;
         } else {
             print(&format!(
-                "primal            {}\ndual              {}\ngap               {:.1e}\ntransport cost    {}\n\
+                "primal            {:?}\ndual              {:?}\ngap               {:.1e}\ntransport cost    {}\n\
                  transported mass  {}\nplan entries      {}\niterations        {}",
                 report.primal,
                 report.dual,
@@ -91,10 +91,11 @@ impl Transport {
         if report.converged {
             return Ok(());
         }
-        let gap = report.gap;
         Err(Failure::Failed(format!(
-            "the solver did not converge: duality gap {gap:.1e} after {} iterations; raise epsilon or rescale the coordinates",
-            report.iterations
+            "the solver did not converge: duality gap {:.1e} after {} iterations; {}",
+            report.gap,
+            report.iterations,
+            self.options.0.advice()
         )))
     }
 }
