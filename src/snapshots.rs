@@ -369,7 +369,7 @@ fn check_times(times: &[f64]) -> Result<()> {
         None => Ok(()),
         Some(pair) => Err(Error::InvalidData(format!(
             "times {} and {} differ by {:.1e}, less than {RESOLVED_TIME:e} of the span of all times: cells of one snapshot \
-             must have one label; round the labels, or measure time in units of such differences",
+             must have one label; round the labels",
             pair[0],
             pair[1],
             pair[1] - pair[0]
