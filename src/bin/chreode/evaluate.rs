@@ -13,7 +13,8 @@ use chreode::snapshots::Snapshots;
 use clap::{Args, ValueEnum};
 use serde_json::{Value, json};
 
-use crate::arguments::{DataArgs, Flags};
+use crate::arguments::Flags;
+use crate::cells::DataArgs;
 use crate::failure::{Failure, Result};
 use crate::output::{columns, print, print_json, short};
 
@@ -43,8 +44,7 @@ enum Truth {
 impl Evaluate {
     pub fn run(self) -> Result<()> {
         let model = Dynamics::load(&self.model)?;
-        let data = self.data.read()?;
-        self.data.check_model(&data, &self.model, &model)?;
+        let data = self.data.read_for(&self.model, &model)?.with_masses_of(&model, &self.data)?;
         let snapshots = &data.snapshots;
         let options = self.protocol.0.options(&model, snapshots);
         let correlation =

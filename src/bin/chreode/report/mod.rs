@@ -15,7 +15,7 @@ use chreode::method::Choice;
 
 pub use section::ModelSection;
 
-use crate::arguments::Data;
+use crate::cells::Data;
 use crate::failure::Result;
 use crate::output::{seconds, short};
 use pictures::{Figure, Mark};
