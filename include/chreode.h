@@ -214,7 +214,7 @@ typedef struct {
      */
     const char *kind;
     /**
-     * Its default: a value, or the rule by which one is chosen.
+     * Its default: a value, or the rule by which one is chosen. Where methods differ, that of the default method.
      */
     const char *default_value;
     /**
@@ -222,7 +222,8 @@ typedef struct {
      */
     const char *range;
     /**
-     * What it means; in brackets the methods or modes that take it, where not all do.
+     * What it means; in brackets the methods or modes that take it, where not all do; then the defaults of all methods, where
+     * they differ.
      */
     const char *meaning;
 } chreode_option;
@@ -299,7 +300,8 @@ typedef struct {
  */
 typedef struct {
     /**
-     * What is being done: "coupling" or "training". The text lives as long as the call of the progress function.
+     * What is being done: "coupling", "pre-training", "score" or "training". The text lives as long as the call of the progress
+     * function.
      */
     const char *stage;
     /**
@@ -543,10 +545,12 @@ chreode_status chreode_model_info(const chreode_model *model,
                                   size_t *size);
 
 /**
- * Gets how the fit went, as a JSON object (size, then fill): delta, sigma, branching_rate, penalty (chosen or given; null
- * where the method has none), unmatched_mass ([dying, born] of each interval), pairs and couplings (iterations,
- * relative_gap, converged of each interval), epochs, first_loss, last_loss, coupling_seconds, training_seconds. `null` for a
- * model that was loaded. Later versions may add keys.
+ * Gets how the fit went, as a JSON object (size, then fill), the same that the command prints: delta, sigma, final_sigma,
+ * branching_rate, penalty (chosen or given; null where the method has none), choices (name, value and rule of each),
+ * unmatched_mass ([dying, born] of each interval), pairs and couplings (blocks, iterations, relative_gap, converged of each
+ * interval), epochs, first_loss, last_loss, rollout (null, or the losses of the stages "pre-training" and "score" and the
+ * terms of the last loss by name), growth_over_branching_rate, coupling_seconds, training_seconds. `null` for a model that was
+ * loaded. Later versions may add keys.
  */
 chreode_status chreode_model_report(const chreode_model *model,
                                     char *buffer,
@@ -790,7 +794,9 @@ chreode_status chreode_evaluation_values(const chreode_evaluation *evaluation,
                                          size_t values_count);
 
 /**
- * Tells a measure of all time points together: "mean_w1", "mean_rme", "mean_w1_sd", "mean_rme_sd" or "action".
+ * Tells a measure of all time points together: "mean_w1", "mean_rme", "mean_w1_sd", "mean_rme_sd", "action" (of the
+ * flow, Wasserstein–Fisher–Rao) or "regularised_action" (of the diffusion, at the fit's own price of growth; NaN for a model
+ * that solves no such problem).
  */
 chreode_status chreode_evaluation_value(const chreode_evaluation *evaluation,
                                         const char *name,
