@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use super::couple::couple_intervals;
 use super::resolve::Resolved;
-use super::{FitOptions, FitReport, Learning};
+use super::{FitOptions, FitReport, Learning, warnings};
 use crate::device::Opened;
 use crate::error::{Error, Result};
 use crate::exec::progress::{Progress, ProgressFn, Reporter, Stage};
@@ -63,8 +63,9 @@ pub fn fit(snapshots: &Snapshots, options: &FitOptions, progress: &mut ProgressF
     let threads = Threads::new(options.threads)?;
     let scaling = Scaling::of(snapshots);
     let mut reporter = Reporter::new(progress);
-    let mut look =
-        || reporter.report(&Progress { stage: Stage::Coupling, done: 0, total: snapshots.len() - 1, loss: None });
+    let mut look = || {
+        reporter.report(&Progress { stage: Stage::Coupling, done: 0, total: snapshots.len() - 1, loss: None })
+    };
     let resolved = watched(&threads, &mut look, |stop| Resolved::new(snapshots, &scaling, options, stop))?;
     let mut report = FitReport {
         delta: resolved.delta,
@@ -72,6 +73,7 @@ pub fn fit(snapshots: &Snapshots, options: &FitOptions, progress: &mut ProgressF
         branching_rate: resolved.branching_rate(),
         penalty: resolved.penalty,
         choices: resolved.choices.clone(),
+        warnings: warnings::of_cells(snapshots),
         ..FitReport::default()
     };
     let learned = match options.recipe.learning {
@@ -82,6 +84,7 @@ pub fn fit(snapshots: &Snapshots, options: &FitOptions, progress: &mut ProgressF
             let intervals =
                 couple_intervals(snapshots, pair, options, &resolved, &threads, &mut reporter, &mut report)?;
             report.coupling_seconds = started.elapsed().as_secs_f64();
+            report.warnings.extend(warnings::of_couplings(snapshots, &report));
             let started = Instant::now();
             let (networks, descended) = matching::train(
                 snapshots,

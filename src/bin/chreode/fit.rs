@@ -73,6 +73,7 @@ impl Fit {
         let FitArgs(options) = &self.options;
         let fitted = fit(&training, options)?;
         fitted.dynamics.save(&self.output)?;
+        output::warn(&fitted.report.warnings);
         let total = started.elapsed().as_secs_f64();
         if let Some(path) = &self.report {
             self.write_report(path, &data, options, &fitted)?;

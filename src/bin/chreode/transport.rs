@@ -10,7 +10,7 @@ use serde_json::json;
 
 use crate::arguments::Flags;
 use crate::failure::{Failure, Result};
-use crate::output::{check_writable, print, print_json, short, write_csv};
+use crate::output::{check_writable, print, print_json, short, warn, write_csv};
 use crate::table::{Role, Table};
 
 #[derive(Debug, Args)]
@@ -46,6 +46,7 @@ impl Transport {
         }
         self.plan.as_deref().map(check_writable).transpose()?;
         let solution = self.options.0.solve(source, target, &Stop::default())?;
+        warn(&solution.warnings());
         if let Some(path) = &self.plan {
             let header = ["source", "target", "mass"].map(String::from);
             let entries =
@@ -74,6 +75,7 @@ impl Transport {
                 "transported_mass": report.transported_mass,
                 "iterations": report.iterations,
                 "converged": report.converged,
+                "warnings": solution.warnings(),
             }))?;
         } else {
             print(&format!(
