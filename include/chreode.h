@@ -26,10 +26,15 @@
  * Ownership. The caller allocates all arrays and buffers. A handle is freed with the _free function of its type, once,
  * in any order: no handle refers to another or to the caller's memory. Every _free takes NULL.
  *
- * Threads. A handle may be used by one thread at a time; different handles by different threads at once. The library
- * computes with threads of its own (option `threads`, chreode_model_set_threads): results are the same bits at any
+ * Threads. Functions that take a handle as const may run at the same time in several threads, on one handle, too; those
+ * that change or free it need it alone. The library computes with threads of its own (option `threads`, chreode_model_set_threads): results are the same bits at any
  * number. It calls back only on the thread that called it. A model that computed before fork() refuses to compute in
  * the child (CHREODE_ERROR_FORKED), where its threads are missing; handles made in the child work.
+ *
+ * Progress and cancellation. Calls that may take long have a progress function, see chreode_progress_fn, which is told
+ * where they stand and may ask them to stop: they return within about a third of a second. Warnings: results are there, and
+ * yet may mean little; the reports of models, trajectories, evaluations and plans have them as sentences, which a host
+ * shows as its own.
  *
  * The host. Nothing is written to stdout or stderr, no signal handler is set, no environment variable is read, and
  * there is no state that calls share but the thread's message, idle threads, which models take turns with until the last
@@ -296,11 +301,12 @@ typedef struct {
 } chreode_matrix_mut;
 
 /**
- * Where a fit stands. Later versions may add members at the end.
+ * Where a long call stands. Later versions may add members at the end.
  */
 typedef struct {
     /**
-     * What is being done: "coupling", "pre-training", "score" or "training". The text lives as long as the call of the progress
+     * What is being done. A fit goes through "coupling", "pre-training", "score" and "training", or some of them; other calls are
+     * one stage each: "transport", "simulation", "evaluation", "field". The text lives as long as the call of the progress
      * function.
      */
     const char *stage;
@@ -309,7 +315,7 @@ typedef struct {
      */
     size_t done;
     /**
-     * Steps of this stage in all.
+     * Steps of this stage in all; 1 for a call that is one stage.
      */
     size_t total;
     /**
@@ -319,9 +325,10 @@ typedef struct {
 } chreode_progress;
 
 /**
- * A progress function: called on the thread that called `chreode_fit`, at most twenty times a second and at the first and
- * last step of a stage. Anything but 0 cancels. It must return: no exception and no longjmp may leave it. It may call
- * functions of this library, but none on the handles of the fit itself.
+ * A progress function of a long call: called on the thread that made the call, about twenty times a second and at the first and
+ * last step of a stage. Anything but 0 cancels: the call soon returns CHREODE_ERROR_CANCELLED and leaves nothing half done. It
+ * must return: no exception and no longjmp may leave it. It may call functions of this library, but none on the handles of
+ * the call itself.
  */
 typedef int32_t (*chreode_progress_fn)(const chreode_progress *progress, void *user_data);
 
@@ -507,6 +514,18 @@ chreode_status chreode_snapshots_weights(const chreode_snapshots *snapshots,
                                          size_t weights_count);
 
 /**
+ * Draws `count` different cells at time number `k`, one after another, each from those that are left with a chance in proportion
+ * to its weight, and tells their rows, counted from 0 and increasing. `rows` has `count` elements. The same seed draws the same
+ * cells everywhere: a branching simulation starts from such founders rather than from the first rows, which stand as the
+ * experiment left them.
+ */
+chreode_status chreode_snapshots_sample(const chreode_snapshots *snapshots,
+                                        size_t k,
+                                        size_t count,
+                                        uint64_t seed,
+                                        uint64_t *rows);
+
+/**
  * Tells the total mass at time number `k`.
  */
 chreode_status chreode_snapshots_mass(const chreode_snapshots *snapshots, size_t k, double *mass);
@@ -536,8 +555,8 @@ chreode_status chreode_model_dims(const chreode_model *model, size_t *dims);
 
 /**
  * Gets what the model is, as a JSON object (size, then fill): method, dims, sigma, delta (null for a method without
- * growth), times, seed (as text), epochs, parameters, has_growth, has_score, coordinates and masses (null where nobody set
- * them), attributes (an object of texts). Later versions may add keys.
+ * growth), times, seed (as text), epochs, parameters, has_growth, has_score, has_landscape, fields (the names of those
+ * that were learned), coordinates and masses (null where nobody set them), attributes (an object of texts). Later versions may add keys.
  */
 chreode_status chreode_model_info(const chreode_model *model,
                                   char *buffer,
@@ -549,8 +568,8 @@ chreode_status chreode_model_info(const chreode_model *model,
  * branching_rate, penalty (chosen or given; null where the method has none), choices (name, value and rule of each),
  * unmatched_mass ([dying, born] of each interval), pairs and couplings (blocks, iterations, relative_gap, converged of each
  * interval), epochs, first_loss, last_loss, rollout (null, or the losses of the stages "pre-training" and "score" and the
- * terms of the last loss by name), growth_over_branching_rate, coupling_seconds, training_seconds. `null` for a model that was
- * loaded. Later versions may add keys.
+ * terms of the last loss by name), growth_over_branching_rate, warnings (sentences that say why the fit may mean little),
+ * coupling_seconds, training_seconds. A model's file keeps it; `null` for a model from bytes. Later versions may add keys.
  */
 chreode_status chreode_model_report(const chreode_model *model,
                                     char *buffer,
@@ -607,8 +626,9 @@ chreode_status chreode_model_set_threads(chreode_model *model,
                                          size_t threads);
 
 /**
- * Writes the model to a file, which is whole or not there: safetensors, with the recipe in its metadata. `path` is UTF-8, or
- * whatever bytes name a file on Unix.
+ * Writes the model to a file, which is whole or not there: safetensors, with the recipe in its metadata, and the report of its
+ * fit, if there is one, as the attribute "report"; the losses are not kept. `path` is UTF-8, or whatever bytes name a file on
+ * Unix.
  */
 chreode_status chreode_model_save(const chreode_model *model,
                                   const char *path);
@@ -619,7 +639,8 @@ chreode_status chreode_model_save(const chreode_model *model,
 chreode_status chreode_model_load(const char *path, chreode_model **model);
 
 /**
- * Gets the model as bytes (size, then fill): those that `chreode_model_save` writes. The same model gives the same bytes.
+ * Gets the model as bytes (size, then fill): those that `chreode_model_save` writes, but without the report, which tells seconds.
+ * The same model gives the same bytes.
  */
 chreode_status chreode_model_to_bytes(const chreode_model *model,
                                       uint8_t *buffer,
@@ -664,13 +685,28 @@ chreode_status chreode_model_field(const chreode_model *model,
                                    const chreode_matrix_mut *values);
 
 /**
+ * Evaluates a field as `chreode_model_field` does, at points each of which has a time of its own: `times` has one element a row
+ * of `points`, or one for all. Rows of equal times are evaluated together, wherever they stand. For calls that may take long,
+ * `progress`, which may be NULL, is told and can cancel; `values` are then filled in part.
+ */
+chreode_status chreode_model_field_at(const chreode_model *model,
+                                      const char *field,
+                                      const double *times,
+                                      size_t times_count,
+                                      const chreode_matrix *points,
+                                      chreode_progress_fn progress,
+                                      void *user_data,
+                                      const chreode_matrix_mut *values);
+
+/**
  * Simulates a population under a model, by options of the list "simulate" (NULL: all defaults), from `points` at
  * `start_time` to each of `times`: strictly increasing from there on (the first may be the start itself), or, but for
  * branching, strictly decreasing. `weights` has one weight a row of `points`, or is NULL with count 0 if all weigh 1. A
  * branching population starts from equal cells: unequal weights are resampled first.
  *
  * The option `threads` is about this call alone: 0 is all cores, as everywhere. Where it is not set, the model's threads are
- * used.
+ * used. `progress` may be NULL; `user_data` is handed to it and not looked at. `chreode_trajectory_report` warns of times beyond
+ * those of the fit; a weight or a position that is not finite is CHREODE_ERROR_NON_FINITE.
  */
 chreode_status chreode_simulate(const chreode_model *model,
                                 double start_time,
@@ -680,12 +716,23 @@ chreode_status chreode_simulate(const chreode_model *model,
                                 const double *times,
                                 size_t times_count,
                                 const chreode_options *options,
+                                chreode_progress_fn progress,
+                                void *user_data,
                                 chreode_trajectory **trajectory);
 
 /**
  * Frees a trajectory. NULL is allowed.
  */
 void chreode_trajectory_free(chreode_trajectory *trajectory);
+
+/**
+ * Gets what is to be known of a simulation beside its particles, as a JSON object (size, then fill): warnings, an array of
+ * sentences that say why it may mean little. Later versions may add keys.
+ */
+chreode_status chreode_trajectory_report(const chreode_trajectory *trajectory,
+                                         char *buffer,
+                                         size_t capacity,
+                                         size_t *size);
 
 /**
  * Tells the number of coordinates.
@@ -767,11 +814,13 @@ chreode_status chreode_trajectory_newick(const chreode_trajectory *trajectory,
 /**
  * Predicts every later snapshot from all cells of the first and compares, by options of the list "evaluate" (NULL: all
  * defaults). The option `threads` is about this call alone: 0 is all cores, as everywhere. Where it is not set, the model's
- * threads are used.
+ * threads are used. `progress` may be NULL; `user_data` is handed to it and not looked at.
  */
 chreode_status chreode_evaluate(const chreode_model *model,
                                 const chreode_snapshots *snapshots,
                                 const chreode_options *options,
+                                chreode_progress_fn progress,
+                                void *user_data,
                                 chreode_evaluation **evaluation);
 
 /**
@@ -786,7 +835,8 @@ chreode_status chreode_evaluation_time_count(const chreode_evaluation *evaluatio
 
 /**
  * Gets a measure of every time point: "time"; "w1", "w2" (Wasserstein distances), "rme" (relative mass error), means over
- * the runs; "w1_sd", "w2_sd", "rme_sd", their standard deviations (0 for one run).
+ * the runs; "w1_sd", "w2_sd", "rme_sd", their standard deviations (0 for one run). A population that died out has the relative
+ * mass error 1 and no distances: those are over the runs in which cells live, NaN where there is none.
  */
 chreode_status chreode_evaluation_values(const chreode_evaluation *evaluation,
                                          const char *name,
@@ -803,8 +853,9 @@ chreode_status chreode_evaluation_value(const chreode_evaluation *evaluation,
                                         double *value);
 
 /**
- * Gets everything as a JSON object (size, then fill): the measures of all time points together by their names, and
- * time_points, an array of objects with the measures of each.
+ * Gets everything as a JSON object (size, then fill): the measures of all time points together by their names (null for NaN);
+ * time_points, an array of objects with the measures of each; warnings, an array of sentences that say why the result may mean
+ * little. Later versions may add keys.
  */
 chreode_status chreode_evaluation_json(const chreode_evaluation *evaluation,
                                        char *buffer,
@@ -815,7 +866,7 @@ chreode_status chreode_evaluation_json(const chreode_evaluation *evaluation,
  * Solves a static transport problem between two clouds of points, by options of the list "transport" (NULL: all defaults):
  * entropic if `epsilon` is positive, exact if both penalties are infinite, else the unregularised optimum with relaxed
  * marginals. `source_weights` has one weight a row of `source`, or is NULL with count 0 if all weigh 1; so has
- * `target_weights`.
+ * `target_weights`. `progress` may be NULL; `user_data` is handed to it and not looked at.
  *
  * With CHREODE_ERROR_NOT_CONVERGED there is a plan all the same, and its report says how far it is from the optimum.
  */
@@ -826,6 +877,8 @@ chreode_status chreode_transport(const chreode_matrix *source,
                                  const double *target_weights,
                                  size_t target_weights_count,
                                  const chreode_options *options,
+                                 chreode_progress_fn progress,
+                                 void *user_data,
                                  chreode_plan **plan);
 
 /**
@@ -872,7 +925,8 @@ chreode_status chreode_plan_potentials(const chreode_plan *plan,
 
 /**
  * Gets the solver's report as a JSON object (size, then fill): primal, dual, gap, transport_cost, transported_mass,
- * source_residual, target_residual, iterations, converged.
+ * source_residual, target_residual, iterations, converged, and warnings, an array of sentences that say why the plan may mean
+ * little. Later versions may add keys.
  */
 chreode_status chreode_plan_report(const chreode_plan *plan,
                                    char *buffer,

@@ -21,7 +21,10 @@
  * cols(), innerStride(), outerStride() and IsRowMajor, such as Eigen's matrices, maps, blocks and references. Nothing is
  * copied, so what it is made from must outlive it: take views as parameters, do not keep them. A Span is that for arrays.
  *
- * Threads. As in C: a handle is used by one thread at a time, const or not; different handles by different threads at once.
+ * Progress and cancellation. Long calls take a progress function, which is called on the calling thread about twenty times a
+ * second with a `const Progress &`. It returns nothing, or false to end the call; what it throws ends the call and comes back.
+ *
+ * Threads. As in C: const methods may run at the same time in several threads, on one handle, too; the others need it alone.
  */
 
 #ifndef CHREODE_HPP
@@ -561,6 +564,26 @@ class Snapshots : public detail::Handle<chreode_snapshots, chreode_snapshots_fre
         return detail::told<double>([&](double *mass) { return chreode_snapshots_mass(get(), k, mass); });
     }
 
+    /// The rows of `count` different cells at time number `k`, drawn by `seed` with chances in proportion to their weights.
+    std::vector<std::size_t> sample_rows(std::size_t k, std::size_t count, std::uint64_t seed) const {
+        std::vector<std::uint64_t> rows(count);
+        detail::check(chreode_snapshots_sample(get(), k, count, seed, rows.data()));
+        return {rows.begin(), rows.end()};
+    }
+
+    /// Those cells: what a branching simulation starts from.
+    Matrix sample(std::size_t k, std::size_t count, std::uint64_t seed) const {
+        const std::vector<std::size_t> rows = sample_rows(k, count, seed);
+        const Matrix all = points(k);
+        Matrix drawn(rows.size(), all.cols());
+        for (std::size_t i = 0; i < rows.size(); ++i) {
+            for (std::size_t j = 0; j < all.cols(); ++j) {
+                drawn(i, j) = all(rows[i], j);
+            }
+        }
+        return drawn;
+    }
+
   private:
     template <class Call>
     static Snapshots make(Call &&call) {
@@ -654,6 +677,13 @@ class Trajectory : public detail::Handle<chreode_trajectory, chreode_trajectory_
         });
     }
 
+    /// What is to be known beside the particles, as a JSON object: its warnings say why the simulation may mean little.
+    std::string report() const {
+        return detail::text([&](char *buffer, std::size_t capacity, std::size_t *size) {
+            return chreode_trajectory_report(get(), buffer, capacity, size);
+        });
+    }
+
   private:
     struct Frame {
         double time;
@@ -697,6 +727,73 @@ class Evaluation : public detail::Handle<chreode_evaluation, chreode_evaluation_
         });
     }
 };
+
+/// Where a long call stands.
+struct Progress {
+    /// What is being done, as chreode_progress lists it: "coupling", "training", "simulation", ... It is good until the progress
+    /// function returns.
+    std::string_view stage;
+    std::size_t done, total;
+    double loss; ///< the latest of a training; NaN where there is none
+};
+
+namespace detail {
+
+/// The progress function of those who wish to be told nothing.
+struct Silent {};
+
+/// Whether a progress function wishes the call to go on.
+template <class Function>
+bool goes_on(Function &function, const Progress &progress) {
+    using Answer = std::invoke_result_t<Function &, const Progress &>;
+    static_assert(std::is_void_v<Answer> || std::is_same_v<Answer, bool>,
+                  "a progress function returns nothing, or a bool: true to go on, false to end the call");
+    if constexpr (std::is_void_v<Answer>) {
+        function(progress);
+        return true;
+    } else {
+        return function(progress);
+    }
+}
+
+/// A progress function of C++ in the place of one of C: what it throws is kept, since it must not pass through the library.
+template <class Function>
+struct Listener {
+    Function &function;
+    std::exception_ptr thrown{};
+
+    /// The function for C, whose data is this.
+    static constexpr chreode_progress_fn c_function() noexcept {
+        if constexpr (std::is_same_v<std::remove_const_t<Function>, Silent>) {
+            return nullptr;
+        } else {
+            return hear;
+        }
+    }
+
+    static std::int32_t hear(const chreode_progress *now, void *listener) noexcept {
+        auto &self = *static_cast<Listener *>(listener);
+        try {
+            return goes_on(self.function, {now->stage, now->done, now->total, now->loss}) ? 0 : 1;
+        } catch (...) {
+            self.thrown = std::current_exception();
+            return 1;
+        }
+    }
+};
+
+/// What `call(function, data)`, a call of C that reports, returns; what the progress function threw is thrown again.
+template <class Function, class Call>
+chreode_status watched(Function &progress, Call &&call) {
+    Listener<Function> listener{progress};
+    const chreode_status status = call(listener.c_function(), &listener);
+    if (listener.thrown) {
+        std::rethrow_exception(listener.thrown);
+    }
+    return status;
+}
+
+} // namespace detail
 
 /// A field that every model has; one that was not learned is zero, but for the landscape, which is an error.
 struct Field {
@@ -808,22 +905,48 @@ class Model : public detail::Handle<chreode_model, chreode_model_free> {
         detail::check(chreode_model_field(get(), detail::c_text(name), time, &points.raw(), &values.raw()));
     }
 
-    /// Simulates a population from `points` at `start` to each of `times`: see chreode_simulate. Without weights every point
-    /// weighs 1.
-    Trajectory simulate(double start, const MatrixView &points, Span<const double> times,
-                        const Options &options = Options("simulate"), Span<const double> weights = {}) const {
-        const chreode_options *given = options.given();
-        return Trajectory(detail::made<chreode_trajectory>([&](chreode_trajectory **out) {
-            return chreode_simulate(get(), start, &points.raw(), weights.data(), weights.size(), times.data(), times.size(),
-                                    given, out);
+    /// A field at points each of which has a time of its own, one a row: see chreode_model_field_at.
+    Matrix field_at(const std::string &name, Span<const double> times, const MatrixView &points) const {
+        Matrix values(points.rows(), columns_of(name));
+        field_at(name, times, points, values);
+        return values;
+    }
+
+    /// The same into memory of the caller's. `progress` is as for fit(), and ends the call with an Error.
+    template <class Function = detail::Silent>
+    void field_at(const std::string &name, Span<const double> times, const MatrixView &points, const MutableMatrixView &values,
+                  Function &&progress = Function()) const {
+        const char *field = detail::c_text(name);
+        detail::check(detail::watched(progress, [&](chreode_progress_fn tell, void *data) {
+            return chreode_model_field_at(get(), field, times.data(), times.size(), &points.raw(), tell, data, &values.raw());
         }));
     }
 
-    /// Predicts every later snapshot from the first, and compares.
-    Evaluation evaluate(const Snapshots &snapshots, const Options &options = Options("evaluate")) const {
+    /// Simulates a population from `points` at `start` to each of `times`: see chreode_simulate. Without weights every point
+    /// weighs 1. `progress` is as for fit(), and ends the call with an Error.
+    template <class Function = detail::Silent>
+    Trajectory simulate(double start, const MatrixView &points, Span<const double> times,
+                        const Options &options = Options("simulate"), Span<const double> weights = {},
+                        Function &&progress = Function()) const {
         const chreode_options *given = options.given();
-        return Evaluation(detail::made<chreode_evaluation>(
-            [&](chreode_evaluation **out) { return chreode_evaluate(get(), snapshots.get(), given, out); }));
+        return Trajectory(detail::made<chreode_trajectory>([&](chreode_trajectory **out) {
+            return detail::watched(progress, [&](chreode_progress_fn tell, void *data) {
+                return chreode_simulate(get(), start, &points.raw(), weights.data(), weights.size(), times.data(),
+                                        times.size(), given, tell, data, out);
+            });
+        }));
+    }
+
+    /// Predicts every later snapshot from the first, and compares. `progress` is as for fit(), and ends the call with an Error.
+    template <class Function = detail::Silent>
+    Evaluation evaluate(const Snapshots &snapshots, const Options &options = Options("evaluate"),
+                        Function &&progress = Function()) const {
+        const chreode_options *given = options.given();
+        return Evaluation(detail::made<chreode_evaluation>([&](chreode_evaluation **out) {
+            return detail::watched(progress, [&](chreode_progress_fn tell, void *data) {
+                return chreode_evaluate(get(), snapshots.get(), given, tell, data, out);
+            });
+        }));
     }
 
   private:
@@ -835,13 +958,6 @@ class Model : public detail::Handle<chreode_model, chreode_model_free> {
         }
         return 0; // the library refuses the name, and tells the nearest
     }
-};
-
-/// Where a fit stands.
-struct Progress {
-    std::string_view stage; ///< "coupling" or "training"; good until the progress function returns
-    std::size_t done, total;
-    double loss; ///< the latest; NaN where there is none
 };
 
 /// How a fit ended, for try_fit.
@@ -861,37 +977,6 @@ using UnfinishedFit = Unfinished<Model>;
 
 namespace detail {
 
-/// Whether a progress function wishes the fit to go on.
-template <class Function>
-bool goes_on(Function &function, const Progress &progress) {
-    using Answer = std::invoke_result_t<Function &, const Progress &>;
-    static_assert(std::is_void_v<Answer> || std::is_same_v<Answer, bool>,
-                  "a progress function returns nothing, or a bool: true to go on, false to end the fit");
-    if constexpr (std::is_void_v<Answer>) {
-        function(progress);
-        return true;
-    } else {
-        return function(progress);
-    }
-}
-
-/// A progress function of C++ in the place of one of C: what it throws is kept, since it must not pass through the library.
-template <class Function>
-struct Listener {
-    Function &function;
-    std::exception_ptr thrown;
-
-    static std::int32_t hear(const chreode_progress *now, void *listener) noexcept {
-        auto &self = *static_cast<Listener *>(listener);
-        try {
-            return goes_on(self.function, {now->stage, now->done, now->total, now->loss}) ? 0 : 1;
-        } catch (...) {
-            self.thrown = std::current_exception();
-            return 1;
-        }
-    }
-};
-
 inline Fit fitted(const Snapshots &snapshots, const Options &options, chreode_progress_fn function, void *user_data) {
     const chreode_options *given = options.given();
     chreode_model *handle = nullptr;
@@ -906,8 +991,8 @@ inline Fit fitted(const Snapshots &snapshots, const Options &options, chreode_pr
 /// progress function throws, too, is in the result.
 template <class Function>
 Fit try_fit(const Snapshots &snapshots, const Options &options, Function &&progress) {
-    detail::Listener<std::remove_reference_t<Function>> listener{progress, nullptr};
-    Fit fit = detail::fitted(snapshots, options, listener.hear, &listener);
+    detail::Listener<std::remove_reference_t<Function>> listener{progress};
+    Fit fit = detail::fitted(snapshots, options, listener.c_function(), &listener);
     fit.thrown = listener.thrown;
     return fit;
 }
@@ -1007,14 +1092,19 @@ class Plan : public detail::Handle<chreode_plan, chreode_plan_free> {
 using UnfinishedPlan = Unfinished<Plan>;
 
 /// Solves a static transport problem between two clouds of points, by options of the list "transport". Without weights every
-/// point weighs 1. Throws an UnfinishedPlan if the solver did not converge.
-inline Plan transport(const MatrixView &source, const MatrixView &target, const Options &options = Options("transport"),
-                      Span<const double> source_weights = {}, Span<const double> target_weights = {}) {
+/// point weighs 1. Throws an UnfinishedPlan if the solver did not converge. `progress` is as for fit(), and ends the call with
+/// an Error.
+template <class Function = detail::Silent>
+Plan transport(const MatrixView &source, const MatrixView &target, const Options &options = Options("transport"),
+               Span<const double> source_weights = {}, Span<const double> target_weights = {},
+               Function &&progress = Function()) {
     const chreode_options *given = options.given();
     chreode_plan *handle = nullptr;
-    const chreode_status status =
-        chreode_transport(&source.raw(), source_weights.data(), source_weights.size(), &target.raw(), target_weights.data(),
-                          target_weights.size(), given, &handle);
+    // Where the progress function throws, the call was cancelled, and there is no plan that could be lost.
+    const chreode_status status = detail::watched(progress, [&](chreode_progress_fn tell, void *data) {
+        return chreode_transport(&source.raw(), source_weights.data(), source_weights.size(), &target.raw(),
+                                 target_weights.data(), target_weights.size(), given, tell, data, &handle);
+    });
     Plan plan(handle);
     if (status != CHREODE_OK && plan) {
         throw UnfinishedPlan(status, chreode_last_error_message(), std::move(plan));

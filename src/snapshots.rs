@@ -1,6 +1,7 @@
 //! Time-stamped weighted point clouds: what every method takes, and the only place where data is validated.
 
 use crate::error::{Error, Result};
+use crate::exec::rng::{Purpose, stream, uniform};
 
 /// A borrowed matrix with any strides: R's column-major double, Julia's d × n, numpy's C order, or either reversed.
 #[derive(Debug, Clone, Copy)]
@@ -276,6 +277,30 @@ impl Snapshots {
         Self { times: vec![], offsets: vec![0], points: vec![], weights: vec![], dims: self.dims }
     }
 
+    /// Draws `count` different cells of snapshot `k`, as increasing numbers of its rows: one after another, each from those that
+    /// are left with a chance in proportion to its weight. A function of the weights and `seed` alone.
+    ///
+    /// Efraimidis and Spirakis, Information Processing Letters 97 (2006): every cell waits for an exponential time whose rate is
+    /// its weight, and the first ones are drawn.
+    ///
+    /// # Errors
+    /// [`Error::InvalidArgument`] unless there are so many cells with a weight.
+    pub fn sample(&self, k: usize, count: usize, seed: u64) -> Result<Vec<usize>> {
+        let weights = self.weights(k);
+        let possible = weights.iter().filter(|&&weight| weight > 0.0).count();
+        if !(1..=possible).contains(&count) {
+            let allowed = format!("1 to {possible}, the cells with a weight at time {}", self.times[k]);
+            return Err(Error::argument("the number of cells to draw", count, &allowed));
+        }
+        let mut rng = stream(seed, Purpose::Resampling, 1, 0);
+        let waiting: Vec<f64> = weights.iter().map(|weight| -libm::log(uniform(&mut rng)) / weight).collect();
+        let mut rows: Vec<usize> = (0..weights.len()).collect();
+        rows.select_nth_unstable_by(count - 1, |&a, &b| waiting[a].total_cmp(&waiting[b]).then(a.cmp(&b)));
+        rows.truncate(count);
+        rows.sort_unstable();
+        Ok(rows)
+    }
+
     fn checked(self) -> Result<Self> {
         if self.times.is_empty() {
             return Err(Error::InvalidData("there are no cells".into()));
@@ -422,6 +447,25 @@ fn coordinate(value: f64, row: usize, col: usize) -> Result<f32> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn draws_are_of_different_cells_in_proportion_to_their_weights() {
+        let of = |weights: &[f64]| {
+            let points: Vec<f64> = (0..weights.len()).map(|i| i as f64).collect();
+            let view = MatrixView::from_f64(&points, weights.len(), 1).unwrap();
+            Snapshots::new(view, &vec![0.0; weights.len()], Some(weights)).unwrap()
+        };
+        let uneven = of(&[3.0, 1.0, 0.0]);
+        let firsts = (0..4000).filter(|&seed| uneven.sample(0, 1, seed) == Ok(vec![0])).count();
+        // Four standard deviations about 3000.
+        assert!((firsts as f64 - 3000.0).abs() < 4.0 * (4000.0f64 * 0.75 * 0.25).sqrt(), "{firsts}");
+        assert_eq!(uneven.sample(0, 2, 5), Ok(vec![0, 1]), "a cell without weight is never drawn");
+        assert!(uneven.sample(0, 3, 5).is_err() && uneven.sample(0, 0, 5).is_err());
+        let even = of(&[1.0; 100]);
+        let drawn = even.sample(0, 20, 7).unwrap();
+        assert!(drawn.len() == 20 && drawn.is_sorted_by(|a, b| a < b) && drawn[19] < 100);
+        assert_ne!(Ok(drawn), even.sample(0, 20, 8));
+    }
 
     #[test]
     fn views_of_any_strides_see_the_same_matrix() {

@@ -64,9 +64,9 @@ fn expected() -> String {
     settings.set("mode", "branching").unwrap();
     settings.set("seed", "11").unwrap();
     let first = Particles::of_snapshot(&snapshots, 0);
-    let dims = snapshots.dims();
-    let founders =
-        Particles::new(snapshots.times()[0], dims, first.points[..50 * dims].to_vec(), None).unwrap();
+    let rows = snapshots.sample(0, 50, 11).unwrap();
+    let points = rows.iter().flat_map(|&row| first.point(row)).copied().collect();
+    let founders = Particles::new(snapshots.times()[0], snapshots.dims(), points, None).unwrap();
     let simulated =
         settings.build().unwrap().run(&model, &founders, snapshots.times(), &Stop::default()).unwrap();
     // R reads these numbers: to the bit, however many digits either language prints.

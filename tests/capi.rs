@@ -5,6 +5,7 @@ mod cuda_support;
 
 use std::ffi::{CStr, CString, c_char, c_void};
 use std::ptr::{null, null_mut};
+use std::time::{Duration, Instant};
 
 use chreode::capi::evaluate::*;
 use chreode::capi::field::*;
@@ -13,6 +14,7 @@ use chreode::capi::library::*;
 use chreode::capi::matrix::*;
 use chreode::capi::model::*;
 use chreode::capi::options::*;
+use chreode::capi::progress::*;
 use chreode::capi::simulate::*;
 use chreode::capi::snapshots::*;
 use chreode::capi::status::chreode_status::*;
@@ -203,7 +205,9 @@ fn null_is_refused_by_name_wherever_it_is_not_allowed() {
 
     let simulate = |model, points, weights, count, times, out| {
         // SAFETY: as above.
-        unsafe { chreode_simulate(model, 0.0, points, weights, count, times, four, null(), out) }
+        unsafe {
+            chreode_simulate(model, 0.0, points, weights, count, times, four, null(), None, null_mut(), out)
+        }
     };
     is!(null_pointer, "model", simulate(null(), &square, null(), 0, times.as_ptr(), &mut t));
     is!(null_pointer, "points", simulate(model, null(), null(), 0, times.as_ptr(), &mut t));
@@ -214,24 +218,24 @@ fn null_is_refused_by_name_wherever_it_is_not_allowed() {
     refused!(null_pointer, "trajectory", chreode_trajectory_frame(null(), 0, &mut number, &mut size));
     refused!(null_pointer, "trajectory", chreode_trajectory_newick(null(), null_mut(), 0, &mut size));
 
-    refused!(null_pointer, "model", chreode_evaluate(null(), data, null(), &mut e));
-    refused!(null_pointer, "snapshots", chreode_evaluate(model, null(), null(), &mut e));
-    refused!(null_pointer, "evaluation", chreode_evaluate(model, data, null(), null_mut()));
+    refused!(null_pointer, "model", chreode_evaluate(null(), data, null(), None, null_mut(), &mut e));
+    refused!(null_pointer, "snapshots", chreode_evaluate(model, null(), null(), None, null_mut(), &mut e));
+    refused!(null_pointer, "evaluation", chreode_evaluate(model, data, null(), None, null_mut(), null_mut()));
     refused!(null_pointer, "evaluation", chreode_evaluation_value(null(), delta, &mut number));
     refused!(
         null_pointer,
         "source",
-        chreode_transport(null(), null(), 0, &square, null(), 0, null(), &mut p)
+        chreode_transport(null(), null(), 0, &square, null(), 0, null(), None, null_mut(), &mut p)
     );
     refused!(
         null_pointer,
         "target",
-        chreode_transport(&square, null(), 0, null(), null(), 0, null(), &mut p)
+        chreode_transport(&square, null(), 0, null(), null(), 0, null(), None, null_mut(), &mut p)
     );
     refused!(
         null_pointer,
         "plan",
-        chreode_transport(&square, null(), 0, &square, null(), 0, null(), null_mut())
+        chreode_transport(&square, null(), 0, &square, null(), 0, null(), None, null_mut(), null_mut())
     );
     refused!(null_pointer, "plan", chreode_plan_report(null(), null_mut(), 0, &mut size));
     assert!(s.is_null() && o.is_null() && m.is_null() && t.is_null() && e.is_null() && p.is_null());
@@ -320,7 +324,19 @@ fn shapes_that_cannot_be_are_refused() {
     refused!(
         invalid,
         "fit in memory",
-        chreode_simulate(model, 0.0, &all_the_same, null(), 0, one.as_ptr(), 1, null(), &mut trajectory)
+        chreode_simulate(
+            model,
+            0.0,
+            &all_the_same,
+            null(),
+            0,
+            one.as_ptr(),
+            1,
+            null(),
+            None,
+            null_mut(),
+            &mut trajectory
+        )
     );
     free(model);
 }
@@ -345,12 +361,12 @@ fn matrices_without_elements_are_taken_or_refused_wherever_they_lie() {
             refused!(
                 invalid,
                 "source",
-                chreode_transport(&empty, null(), 0, &square, null(), 0, null(), &mut plan)
+                chreode_transport(&empty, null(), 0, &square, null(), 0, null(), None, null_mut(), &mut plan)
             );
             refused!(
                 invalid,
                 "target",
-                chreode_transport(&square, null(), 0, &empty, null(), 0, null(), &mut plan)
+                chreode_transport(&square, null(), 0, &empty, null(), 0, null(), None, null_mut(), &mut plan)
             );
             let none = chreode_matrix_mut { data: place, rows, cols, dtype, row_stride: 1, col_stride: 1 };
             // SAFETY: an empty matrix is neither read nor written.
@@ -366,6 +382,8 @@ fn matrices_without_elements_are_taken_or_refused_wherever_they_lie() {
                         times.as_ptr(),
                         2,
                         null(),
+                        None,
+                        null_mut(),
                         &mut trajectory,
                     ),
                 )
@@ -445,9 +463,25 @@ fn numbers_that_are_not_finite_are_refused_by_row_and_column() {
         refused!(
             invalid,
             told,
-            chreode_simulate(model, 0.0, &points, null(), 0, times.as_ptr(), 1, null(), &mut trajectory)
+            chreode_simulate(
+                model,
+                0.0,
+                &points,
+                null(),
+                0,
+                times.as_ptr(),
+                1,
+                null(),
+                None,
+                null_mut(),
+                &mut trajectory
+            )
         );
-        refused!(invalid, told, chreode_transport(&points, null(), 0, &points, null(), 0, null(), &mut plan));
+        refused!(
+            invalid,
+            told,
+            chreode_transport(&points, null(), 0, &points, null(), 0, null(), None, null_mut(), &mut plan)
+        );
     }
     let (points, nan) = (matrix(&SQUARE, 4, 2, (2, 1)), [f64::NAN; 4]);
     refused!(
@@ -463,7 +497,19 @@ fn numbers_that_are_not_finite_are_refused_by_row_and_column() {
     refused!(
         CHREODE_ERROR_INVALID_DATA,
         "row 1: a weight",
-        chreode_simulate(model, 0.0, &points, nan.as_ptr(), 4, times.as_ptr(), 1, null(), &mut trajectory)
+        chreode_simulate(
+            model,
+            0.0,
+            &points,
+            nan.as_ptr(),
+            4,
+            times.as_ptr(),
+            1,
+            null(),
+            None,
+            null_mut(),
+            &mut trajectory
+        )
     );
     free(model);
 }
@@ -549,13 +595,13 @@ fn a_device_without_a_driver_is_a_status_that_says_so() {
     refused!(
         CHREODE_ERROR_DEVICE,
         told,
-        chreode_simulate(model, 0.0, &points, null(), 0, times.as_ptr(), 1, flow, &mut t)
+        chreode_simulate(model, 0.0, &points, null(), 0, times.as_ptr(), 1, flow, None, null_mut(), &mut t)
     );
-    refused!(CHREODE_ERROR_DEVICE, told, chreode_evaluate(model, data, measure, &mut e));
+    refused!(CHREODE_ERROR_DEVICE, told, chreode_evaluate(model, data, measure, None, null_mut(), &mut e));
     refused!(
         CHREODE_ERROR_DEVICE,
         told,
-        chreode_transport(&points, null(), 0, &points, null(), 0, static_problem, &mut p)
+        chreode_transport(&points, null(), 0, &points, null(), 0, static_problem, None, null_mut(), &mut p)
     );
     assert!(m.is_null() && t.is_null() && e.is_null() && p.is_null());
     // SAFETY: made above.
@@ -596,6 +642,275 @@ fn a_cancelled_fit_keeps_what_it_had_learned() {
         chreode_options_free(set);
     }
     free(model);
+}
+
+/// Asks to stop at a call of its, and notes when.
+struct Asking {
+    at: usize,
+    seen: usize,
+    stages: Vec<String>,
+    asked: Option<Instant>,
+}
+
+extern "C" fn ask_to_stop(progress: *const chreode_progress, asking: *mut c_void) -> i32 {
+    // SAFETY: the library's promise, and the callers below.
+    let (progress, asking) = unsafe { (&*progress, &mut *asking.cast::<Asking>()) };
+    // SAFETY: a text that lives as long as this call.
+    asking.stages.push(unsafe { CStr::from_ptr(progress.stage) }.to_str().unwrap().into());
+    asking.seen += 1;
+    if asking.seen < asking.at {
+        return 0;
+    }
+    asking.asked.get_or_insert_with(Instant::now);
+    1
+}
+
+/// Calls with a progress function that asks to stop at its call number `at`; returns how long after that the call returned.
+fn stopped(
+    what: &str,
+    at: usize,
+    call: impl FnOnce(chreode_progress_fn, *mut c_void) -> chreode_status,
+) -> Duration {
+    let mut asking = Asking { at, seen: 0, stages: vec![], asked: None };
+    let status = call(Some(ask_to_stop), (&raw mut asking).cast());
+    assert_eq!(status, CHREODE_ERROR_CANCELLED, "{what} was over before it was asked: {}", message());
+    assert!(asking.stages.iter().all(|stage| stage == what), "{what} tells {:?}", asking.stages);
+    let waited = asking.asked.unwrap().elapsed();
+    println!("{what}: returned {:.0} ms after the request number {at}", 1e3 * waited.as_secs_f64());
+    waited
+}
+
+/// So many points in ten dimensions, as a matrix that refers to them.
+fn cloud(numbers: &[f64]) -> chreode_matrix {
+    matrix(numbers, numbers.len() / 10, 10, (10, 1))
+}
+
+/// Points that no two of are equal.
+fn many(points: usize) -> Vec<f64> {
+    (0..10 * points).map(|i| ((i * i) as f64 * 0.37).sin()).collect()
+}
+
+/// Every long call, on 6000 points, stops soon after it is asked to: within three tenths of a second when the machine is free
+/// (figures are printed), and here within ten times that, for a machine may be busy.
+#[test]
+fn every_long_call_stops_soon_after_it_is_asked_to() {
+    const AT_MOST: Duration = Duration::from_secs(3);
+    let (one, other) = (many(6000), many(12_000).split_off(60_000));
+    let (source, target) = (cloud(&one), cloud(&other));
+    let numbers = [one.clone(), other.clone()].concat();
+    let labels: Vec<f64> = (0..12_000).map(|i| f64::from(i / 6000)).collect();
+    let (mut data, mut model) = (null_mut(), null_mut());
+    ok!(chreode_snapshots_new(&cloud(&numbers), labels.as_ptr(), labels.len(), null(), 0, &mut data));
+    let quick =
+        options("fit", &[("epochs", "1"), ("method", "ot-cfm"), ("chunk_size", "50"), ("hidden", "256x3")]);
+    ok!(chreode_fit(data, quick, None, null_mut(), &mut model));
+    let times = [1.0];
+    for at in [1, 4] {
+        for settings in [
+            &[("cost", "euclidean"), ("penalty", "inf")][..],
+            &[("delta", "3")],
+            &[("delta", "3"), ("epsilon", "1e-4"), ("tolerance", "1e-15")],
+        ] {
+            let (set, mut plan) = (options("transport", settings), null_mut());
+            // SAFETY: as the header wants them.
+            let waited = stopped("transport", at, |tell, data| unsafe {
+                chreode_transport(&source, null(), 0, &target, null(), 0, set, tell, data, &mut plan)
+            });
+            assert!(plan.is_null() && waited < AT_MOST, "{settings:?}: {waited:?}");
+            // SAFETY: made above.
+            unsafe { chreode_options_free(set) };
+        }
+        for mode in ["ode", "sde", "branching"] {
+            let settings = [("mode", mode), ("step", "1e-4"), ("solver", "rk4")];
+            let set = options("simulate", &settings[..if mode == "ode" { 3 } else { 2 }]);
+            let mut trajectory = null_mut();
+            // SAFETY: as the header wants them.
+            let waited = stopped("simulation", at, |tell, data| unsafe {
+                let to = &mut trajectory;
+                chreode_simulate(model, 0.0, &source, null(), 0, times.as_ptr(), 1, set, tell, data, to)
+            });
+            assert!(trajectory.is_null() && waited < AT_MOST, "{mode}: {waited:?}");
+            // SAFETY: made above.
+            unsafe { chreode_options_free(set) };
+        }
+        let mut evaluation = null_mut();
+        // SAFETY: as the header wants them.
+        let waited = stopped("evaluation", at, |tell, user| unsafe {
+            chreode_evaluate(model, data, null(), tell, user, &mut evaluation)
+        });
+        assert!(evaluation.is_null() && waited < AT_MOST, "{waited:?}");
+        let mut values = vec![0f32; 60_000 * 10];
+        // A row that stands for all: nothing is written twice, though.
+        let repeated = matrix(&one, 60_000, 10, (0, 1));
+        let moments: Vec<f64> = (0..60_000).map(|i| f64::from(i) / 6e4).collect();
+        // SAFETY: as the header wants them.
+        let waited = stopped("field", at.min(2), |tell, user| unsafe {
+            let (name, into) = (c"velocity".as_ptr(), output(&mut values, 60_000, 10));
+            chreode_model_field_at(model, name, moments.as_ptr(), moments.len(), &repeated, tell, user, &into)
+        });
+        assert!(waited < AT_MOST, "{waited:?}");
+    }
+    // SAFETY: made above.
+    unsafe {
+        chreode_snapshots_free(data);
+        chreode_options_free(quick);
+    }
+    free(model);
+}
+
+/// A request that comes with the very last report cancels, too, and no result is left.
+#[test]
+fn a_request_at_the_last_report_cancels() {
+    let (model, points, times, mut trajectory) =
+        (fitted("usb", "5"), matrix(&SQUARE, 4, 2, (2, 1)), [0.5], null_mut());
+    // SAFETY: as the header wants them.
+    let call = |tell, data, to: &mut _| unsafe {
+        chreode_simulate(model, 0.0, &points, null(), 0, times.as_ptr(), 1, null(), tell, data, to)
+    };
+    let mut asking = Asking { at: usize::MAX, seen: 0, stages: vec![], asked: None };
+    assert_eq!(call(Some(ask_to_stop), (&raw mut asking).cast(), &mut trajectory), CHREODE_OK);
+    assert_eq!(asking.seen, 2, "the first and the last report of a short call");
+    // SAFETY: made above.
+    unsafe { chreode_trajectory_free(trajectory) };
+    stopped("simulation", 2, |tell, data| call(tell, data, &mut trajectory));
+    assert!(trajectory.is_null());
+    free(model);
+}
+
+/// A text of the library's, by size, then fill.
+fn text_of(get: impl Fn(*mut c_char, usize, *mut usize) -> chreode_status) -> String {
+    let mut size = 0;
+    assert_eq!(get(null_mut(), 0, &mut size), CHREODE_OK);
+    let mut buffer = vec![0u8; size];
+    assert_eq!(get(buffer.as_mut_ptr().cast(), size, &mut size), CHREODE_OK);
+    CStr::from_bytes_with_nul(&buffer).unwrap().to_str().unwrap().into()
+}
+
+/// The warnings of a report.
+fn warnings_of(report: &str) -> Vec<String> {
+    let report: serde_json::Value = serde_json::from_str(report).unwrap();
+    report["warnings"].as_array().unwrap().iter().map(|text| text.as_str().unwrap().into()).collect()
+}
+
+#[test]
+fn results_that_mean_little_are_warned_of() {
+    let (data, square, times) = (snapshots(), matrix(&SQUARE, 4, 2, (2, 1)), [9.0]);
+    let (mut model, mut trajectory, mut plan, mut evaluation) =
+        (null_mut(), null_mut(), null_mut(), null_mut());
+    let near = options("fit", &[("method", "wfr-fm"), ("delta", "1e-4"), ("epochs", "1"), ("hidden", "4")]);
+    ok!(chreode_fit(data, near, None, null_mut(), &mut model));
+    // SAFETY: as the header wants them.
+    let of_fit = warnings_of(&text_of(|b, c, s| unsafe { chreode_model_report(model, b, c, s) }));
+    assert!(of_fit[0].contains("has no partner within reach"), "{of_fit:?}");
+    let to = &mut trajectory;
+    ok!(chreode_simulate(model, 0.0, &square, null(), 0, times.as_ptr(), 1, null(), None, null_mut(), to));
+    // SAFETY: as the header wants them.
+    let of_simulation =
+        warnings_of(&text_of(|b, c, s| unsafe { chreode_trajectory_report(trajectory, b, c, s) }));
+    assert!(
+        of_simulation[0].contains("the time 9 is") && of_simulation[0].contains("extrapolation"),
+        "{of_simulation:?}"
+    );
+    let far = options("transport", &[("delta", "1e-3")]);
+    let elsewhere = matrix(&[50.0, 50.0], 1, 2, (2, 1));
+    let to = &mut plan;
+    ok!(chreode_transport(&square, null(), 0, &elsewhere, null(), 0, far, None, null_mut(), to));
+    // SAFETY: as the header wants them.
+    let of_plan = warnings_of(&text_of(|b, c, s| unsafe { chreode_plan_report(plan, b, c, s) }));
+    assert!(of_plan[0].starts_with("nothing is transported"), "{of_plan:?}");
+    let mut later = null_mut();
+    ok!(chreode_snapshots_new(&square, [0.0, 0.0, 7.0, 7.0].as_ptr(), 4, null(), 0, &mut later));
+    ok!(chreode_evaluate(model, later, null(), None, null_mut(), &mut evaluation));
+    // SAFETY: as the header wants them.
+    let of_evaluation =
+        warnings_of(&text_of(|b, c, s| unsafe { chreode_evaluation_json(evaluation, b, c, s) }));
+    assert!(of_evaluation[0].contains("the time 7 is"), "{of_evaluation:?}");
+    // SAFETY: made above.
+    unsafe {
+        [near, far].into_iter().for_each(|set| chreode_options_free(set));
+        [data, later].into_iter().for_each(|cells| chreode_snapshots_free(cells));
+        chreode_trajectory_free(trajectory);
+        chreode_plan_free(plan);
+        chreode_evaluation_free(evaluation);
+    }
+    free(model);
+}
+
+#[test]
+fn rows_at_times_of_their_own_have_the_values_of_each_time_to_the_bit() {
+    let model = fitted("usb", "5");
+    let rows = 700;
+    let points: Vec<f64> = (0..2 * rows).map(|i| (i as f64 * 0.37).sin()).collect();
+    let times: Vec<f64> = (0..rows).map(|i| if i % 3 == 0 { 0.25 } else { (i % 7) as f64 * 0.1 }).collect();
+    // Column-major, so that rows are gathered and scattered.
+    let view = matrix(&points, rows, 2, (1, rows as isize));
+    let name = c"velocity".as_ptr();
+    let mut together = vec![0f32; 2 * rows];
+    let into = output(&mut together, rows, 2);
+    let (no, user) = (None, null_mut());
+    ok!(chreode_model_field_at(model, name, times.as_ptr(), rows, &view, no, user, &into));
+    for (i, &time) in times.iter().enumerate() {
+        let (point, mut alone) = ([points[i], points[rows + i]], [0f32; 2]);
+        ok!(chreode_model_field(model, name, time, &matrix(&point, 1, 2, (2, 1)), &output(&mut alone, 1, 2)));
+        assert_eq!(alone, together[2 * i..2 * i + 2], "row {i}");
+    }
+    let (mut at_once, mut one_for_all) = (vec![0f32; 2 * rows], vec![0f32; 2 * rows]);
+    ok!(chreode_model_field(model, name, 0.25, &view, &output(&mut at_once, rows, 2)));
+    let into = output(&mut one_for_all, rows, 2);
+    ok!(chreode_model_field_at(model, name, [0.25].as_ptr(), 1, &view, no, user, &into));
+    assert_eq!(at_once, one_for_all);
+    let invalid = CHREODE_ERROR_INVALID_ARGUMENT;
+    refused!(
+        invalid,
+        "1, or 700",
+        chreode_model_field_at(model, name, times.as_ptr(), 2, &view, no, user, &into)
+    );
+    let mut wrong = times.clone();
+    wrong[4] = f64::NAN;
+    refused!(
+        invalid,
+        "the time of row 5",
+        chreode_model_field_at(model, name, wrong.as_ptr(), rows, &view, no, user, &into)
+    );
+    free(model);
+}
+
+#[test]
+fn a_model_tells_which_fields_it_has_learned() {
+    for (method, fields) in [
+        ("ot-cfm", &["velocity"][..]),
+        ("usb", &["velocity", "growth", "score_drift"]),
+        ("var-ruot", &["velocity", "growth", "score_drift", "landscape"]),
+    ] {
+        let model = fitted(method, "1");
+        // SAFETY: as the header wants them.
+        let info = text_of(|b, c, s| unsafe { chreode_model_info(model, b, c, s) });
+        let info: serde_json::Value = serde_json::from_str(&info).unwrap();
+        assert_eq!(info["fields"], serde_json::json!(fields));
+        assert_eq!(info["has_landscape"], fields.contains(&"landscape"));
+        free(model);
+    }
+}
+
+#[test]
+fn founders_are_drawn_as_in_rust() {
+    let data = snapshots();
+    let mut rows = [0u64; 2];
+    ok!(chreode_snapshots_sample(data, 0, 2, 7, rows.as_mut_ptr()));
+    assert!(rows[0] < rows[1]);
+    refused!(
+        CHREODE_ERROR_INVALID_ARGUMENT,
+        "cells to draw must be 1 to",
+        chreode_snapshots_sample(data, 0, 99_999, 7, rows.as_mut_ptr())
+    );
+    refused!(
+        CHREODE_ERROR_INVALID_ARGUMENT,
+        "number of times",
+        chreode_snapshots_sample(data, 99, 2, 7, rows.as_mut_ptr())
+    );
+    refused!(CHREODE_ERROR_NULL_POINTER, "rows", chreode_snapshots_sample(data, 0, 2, 7, null_mut()));
+    // SAFETY: made above.
+    unsafe { chreode_snapshots_free(data) };
 }
 
 #[test]
@@ -698,6 +1013,8 @@ fn use_or_refuse(bytes: &[u8]) {
                 [1.0].as_ptr(),
                 1,
                 set,
+                None,
+                null_mut(),
                 &mut trajectory,
             ));
             chreode_trajectory_free(trajectory);

@@ -8,12 +8,13 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// The files of the C interface, in the order in which a reader of the header needs them.
-const SOURCES: [&str; 11] = [
+const SOURCES: [&str; 12] = [
     "status",
     "library",
     "matrix",
     "options",
     "snapshots",
+    "progress",
     "fit",
     "model",
     "field",
@@ -36,6 +37,16 @@ fn generated() -> String {
     let mut header = Vec::new();
     builder.generate().unwrap().write(&mut header);
     String::from_utf8(header).unwrap()
+}
+
+/// The stages that the header lists, in the words of the library.
+#[test]
+fn the_header_names_every_stage() {
+    let header = fs::read_to_string(root().join("include/chreode.h")).unwrap();
+    let start = header.find("What is being done.").unwrap();
+    let listed = header[start..].split("The text lives").next().unwrap();
+    let quoted: Vec<&str> = listed.split('"').skip(1).step_by(2).collect();
+    assert_eq!(quoted, chreode::exec::progress::Stage::NAMES);
 }
 
 #[test]

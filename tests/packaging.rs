@@ -102,6 +102,33 @@ fn all_say_the_same(programs: impl IntoIterator<Item = Command>) {
     assert!(told[0].starts_with(&wanted), "{told:?}");
 }
 
+/// Debuggers find what was taken out of the library, by its link and where they look.
+#[test]
+fn an_installed_library_is_small_and_its_debug_information_is_beside_it() {
+    if !["strip", "objcopy", "readelf"].into_iter().all(has) {
+        return;
+    }
+    let (small, whole) = (folder("packaging-stripped"), folder("packaging-whole"));
+    install(&small, &[]);
+    install(&whole, &["--no-strip"]);
+    let real = format!("libchreode.so.{}.{}", abi(), env!("CARGO_PKG_VERSION"));
+    let size =
+        |stage: &Path, name: &str| fs::metadata(stage.join(PREFIX).join("lib").join(name)).unwrap().len();
+    for name in [&*real, "libchreode.a"] {
+        let (less, all) = (size(&small, name), size(&whole, name));
+        println!("{name}: {} MB of {} MB", less >> 20, all >> 20);
+        assert!(2 * less < all, "{name}: {less} of {all} bytes");
+    }
+    let library = small.join(PREFIX).join("lib").join(&real);
+    let debug = library.with_file_name(".debug").join(format!("{real}.debug"));
+    assert!(
+        succeed(Command::new("readelf").arg("--string-dump=.gnu_debuglink").arg(&library))
+            .contains(&format!("{real}.debug"))
+    );
+    assert!(succeed(Command::new("readelf").arg("-S").arg(&debug)).contains(".debug_info"));
+    assert!(!succeed(Command::new("readelf").arg("-S").arg(&library)).contains(".debug_info"));
+}
+
 #[test]
 fn an_installation_can_be_taken_away_again() {
     let stage = folder("packaging-uninstall");

@@ -12,6 +12,7 @@ Usage: bindings/cpp/install.sh [option...]
   --destdir DIR    a staging folder put before the prefix, for packagers
   --features LIST  features of the crate to build with: cuda, for instance
   --from DIR       takes libchreode.so and libchreode.a from DIR, instead of building them with cargo
+  --no-strip       leaves the libraries as they were built: with debug information, several times as large
   --uninstall      removes what an installation to the same prefix wrote
 TEXT
 }
@@ -21,7 +22,7 @@ fail() {
     exit 1
 }
 
-prefix=/usr/local libdir=lib destdir='' from='' features='' uninstall=no
+prefix=/usr/local libdir=lib destdir='' from='' features='' uninstall=no stripped=yes
 while [ $# -gt 0 ]; do
     case $1 in
         --prefix | --libdir | --destdir | --from | --features)
@@ -35,6 +36,7 @@ while [ $# -gt 0 ]; do
             eval "${name%%=*}=\${1#*=}"
             shift
             ;;
+        --no-strip) stripped=no && shift ;;
         --uninstall) uninstall=yes && shift ;;
         --help | -h) usage && exit 0 ;;
         *) usage >&2 && fail "unknown option $1" ;;
@@ -59,7 +61,9 @@ uninstall() {
         rm -f "$stage/$file"
     done <"$stage/$manifest"
     # Folders that served nothing else.
-    rmdir "$stage/share/chreode" "$stage/$libdir/cmake/chreode" 2>/dev/null || true
+    for folder in share/chreode "$libdir/cmake/chreode" "$libdir/.debug"; do
+        rmdir "$stage/$folder" 2>/dev/null || true
+    done
 }
 
 if [ "$uninstall" = yes ]; then
@@ -115,12 +119,32 @@ filled() {
     installed "$2"
 }
 
+# Debug information goes to a file of its own, where debuggers look for it; that of the static library is left out.
+without_debug_information() {
+    if ! command -v strip >/dev/null || ! command -v objcopy >/dev/null; then
+        echo "install.sh: there is no strip or objcopy (binutils): the libraries keep their debug information" >&2
+        return
+    fi
+    shared=$stage/$libdir/$real debug=$libdir/.debug/$real.debug
+    mkdir -p "$stage/$libdir/.debug"
+    objcopy --only-keep-debug "$shared" "$stage/$debug"
+    chmod 644 "$stage/$debug"
+    installed "$debug"
+    strip --strip-unneeded "$shared"
+    objcopy --add-gnu-debuglink="$stage/$debug" "$shared"
+    strip --strip-debug "$stage/$libdir/libchreode.a"
+}
+
 copied 644 "$root/include/chreode.h" include/chreode.h
 copied 644 "$root/include/chreode.hpp" include/chreode.hpp
 copied 755 "$from/$built" "$libdir/$real"
 linked "$real" "$libdir/$soname"
 linked "$soname" "$libdir/$built"
 copied 644 "$from/libchreode.a" "$libdir/libchreode.a"
+# macOS keeps debug information beside what was built as it is.
+if [ "$stripped" = yes ] && [ "$(uname -s)" != Darwin ]; then
+    without_debug_information
+fi
 filled chreode.pc.in "$libdir/pkgconfig/chreode.pc"
 filled cmake/chreodeConfig.cmake.in "$libdir/cmake/chreode/chreodeConfig.cmake"
 filled cmake/chreodeConfigVersion.cmake.in "$libdir/cmake/chreode/chreodeConfigVersion.cmake"

@@ -32,7 +32,9 @@ pub fn report() -> chreode::Result<String> {
     let evaluation = Protocol::default().run(&model, &snapshots, &Stop::default())?;
 
     let (start, dims) = (snapshots.times()[0], snapshots.dims());
-    let founders = Particles::new(start, dims, snapshots.points(0)[..FOUNDERS * dims].to_vec(), None)?;
+    let rows = snapshots.sample(0, FOUNDERS, 11)?;
+    let points = rows.iter().flat_map(|&row| &snapshots.points(0)[row * dims..][..dims]).copied().collect();
+    let founders = Particles::new(start, dims, points, None)?;
     let simulation = Simulation { process: Process::Branching, seed: 11, ..Default::default() };
     let outcome = simulation.run(&model, &founders, snapshots.times(), &Stop::default())?;
 

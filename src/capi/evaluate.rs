@@ -1,17 +1,18 @@
 //! Evaluations.
 
-use std::ffi::c_char;
+use std::ffi::{c_char, c_void};
 
 use super::json::{self, Measure};
 use super::model::chreode_model;
 use super::options::{build, chreode_options};
 use super::pointers::{borrow, clear, fill, fill_text, free, give, put, text};
+use super::progress::{Listener, chreode_progress_fn};
 use super::snapshots::chreode_snapshots;
 use super::status::{chreode_status, guard, guard_free};
 use crate::error::Error;
 use crate::evaluate::protocol::Protocol;
 use crate::evaluate::{Evaluation, TimePoint};
-use crate::exec::stop::Stop;
+use crate::exec::progress::Stage;
 use crate::options::nearest;
 
 /// How well a model predicts the snapshots after the first from the first.
@@ -50,12 +51,14 @@ fn by_name<T>(measures: &[Measure<T>], name: &str) -> Result<fn(&T) -> f64, Erro
 
 /// Predicts every later snapshot from all cells of the first and compares, by options of the list "evaluate" (NULL: all
 /// defaults). The option `threads` is about this call alone: 0 is all cores, as everywhere. Where it is not set, the model's
-/// threads are used.
+/// threads are used. `progress` may be NULL; `user_data` is handed to it and not looked at.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn chreode_evaluate(
     model: *const chreode_model,
     snapshots: *const chreode_snapshots,
     options: *const chreode_options,
+    progress: chreode_progress_fn,
+    user_data: *mut c_void,
     evaluation: *mut *mut chreode_evaluation,
 ) -> chreode_status {
     // SAFETY: the conventions of the header.
@@ -64,9 +67,12 @@ pub unsafe extern "C" fn chreode_evaluate(
         let model = borrow("model", model)?;
         let chreode_snapshots(snapshots) = borrow("snapshots", snapshots)?;
         let protocol = build::<Protocol>(options)?;
-        let threads = protocol.simulation.threads;
-        let work = || protocol.run(&model.dynamics, snapshots, &Stop::default());
-        let measured = model.workers.run_as_asked(threads, work)??;
+        let dynamics = &model.dynamics;
+        let listener = Listener::new(progress, user_data);
+        let measured = model.workers.lend_as_asked(protocol.simulation.threads, |threads| {
+            let work = |stop: &_| protocol.run(dynamics, snapshots, stop);
+            listener.watch(Stage::Evaluation, threads, work)
+        })??;
         give("evaluation", evaluation, chreode_evaluation(measured))
     })
 }
@@ -89,7 +95,8 @@ pub unsafe extern "C" fn chreode_evaluation_time_count(
 }
 
 /// Gets a measure of every time point: "time"; "w1", "w2" (Wasserstein distances), "rme" (relative mass error), means over
-/// the runs; "w1_sd", "w2_sd", "rme_sd", their standard deviations (0 for one run).
+/// the runs; "w1_sd", "w2_sd", "rme_sd", their standard deviations (0 for one run). A population that died out has the relative
+/// mass error 1 and no distances: those are over the runs in which cells live, NaN where there is none.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn chreode_evaluation_values(
     evaluation: *const chreode_evaluation,
@@ -121,8 +128,9 @@ pub unsafe extern "C" fn chreode_evaluation_value(
     })
 }
 
-/// Gets everything as a JSON object (size, then fill): the measures of all time points together by their names, and
-/// time_points, an array of objects with the measures of each.
+/// Gets everything as a JSON object (size, then fill): the measures of all time points together by their names (null for NaN);
+/// time_points, an array of objects with the measures of each; warnings, an array of sentences that say why the result may mean
+/// little. Later versions may add keys.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn chreode_evaluation_json(
     evaluation: *const chreode_evaluation,
@@ -136,6 +144,7 @@ pub unsafe extern "C" fn chreode_evaluation_json(
         let mut all = json::of_measures(OF_ALL, evaluation);
         let points = evaluation.time_points.iter().map(|point| json::of_measures(OF_TIMES, point));
         all["time_points"] = points.collect();
+        all["warnings"] = evaluation.warnings.clone().into();
         fill_text(&all.to_string(), buffer, capacity, size)
     })
 }

@@ -1,14 +1,18 @@
 //! The learned fields at points.
 
-use std::ffi::{CStr, c_char};
+use std::ffi::{CStr, c_char, c_void};
+use std::ops::Range;
 
 use rayon::prelude::*;
 
 use super::matrix::{Input, Output, chreode_matrix, chreode_matrix_mut};
 use super::model::chreode_model;
-use super::pointers::{borrow, put, text};
-use super::status::{Outcome, chreode_status, guard};
+use super::pointers::{borrow, put, slice, text};
+use super::progress::{Listener, chreode_progress_fn};
+use super::status::{Failure, chreode_status, guard};
 use crate::error::{Error, Result};
+use crate::exec::progress::Stage;
+use crate::exec::stop::Stop;
 use crate::fields::{FieldValues, Fields, Scratch};
 use crate::model::Dynamics;
 use crate::options::nearest;
@@ -20,6 +24,8 @@ struct Field {
     name: &'static CStr,
     /// How many numbers it has at a point of so many coordinates.
     columns: fn(usize) -> usize,
+    /// Whether a model has learned it.
+    learned: fn(&Dynamics) -> bool,
     /// Evaluates it at a time and the rows of points.
     evaluate: Evaluate,
 }
@@ -31,6 +37,7 @@ const FIELDS: &[Field] = &[
     Field {
         name: c"velocity",
         columns: |dims| dims,
+        learned: |_| true,
         evaluate: |model, time, points, values, scratch| {
             let wanted = FieldValues { velocity: Some(values), ..Default::default() };
             model.evaluate(time, points, wanted, scratch);
@@ -40,6 +47,7 @@ const FIELDS: &[Field] = &[
     Field {
         name: c"growth",
         columns: |_| 1,
+        learned: Dynamics::has_growth,
         evaluate: |model, time, points, values, scratch| {
             let wanted = FieldValues { growth: Some(values), ..Default::default() };
             model.evaluate(time, points, wanted, scratch);
@@ -49,18 +57,29 @@ const FIELDS: &[Field] = &[
     Field {
         name: c"score_drift",
         columns: |dims| dims,
+        learned: Dynamics::has_score,
         evaluate: |model, time, points, values, scratch| {
             let wanted = FieldValues { score_drift: Some(values), ..Default::default() };
             model.evaluate(time, points, wanted, scratch);
             Ok(())
         },
     },
-    Field { name: c"landscape", columns: |_| 1, evaluate: Dynamics::landscape },
+    Field {
+        name: c"landscape",
+        columns: |_| 1,
+        learned: Dynamics::has_landscape,
+        evaluate: Dynamics::landscape,
+    },
 ];
 
 /// The names of all fields.
 pub(super) fn names() -> impl Iterator<Item = &'static str> {
     FIELDS.iter().map(|field| field.name.to_str().unwrap_or_default())
+}
+
+/// The names of the fields that a model has learned.
+pub(super) fn learned(model: &Dynamics) -> impl Iterator<Item = &'static str> {
+    FIELDS.iter().filter(|field| (field.learned)(model)).map(|field| field.name.to_str().unwrap_or_default())
 }
 
 /// Tells how many fields there are, the same for every model: one that was not learned is zero, but for the landscape,
@@ -112,28 +131,51 @@ pub unsafe extern "C" fn chreode_model_field(
 ) -> chreode_status {
     // SAFETY: the conventions of the header.
     guard(|| unsafe {
-        let model = borrow("model", model)?;
-        let name = text("field", field)?;
-        let found = FIELDS.iter().find(|field| field.name.to_bytes() == name.as_bytes());
-        let field = found.ok_or_else(|| {
-            let all = names().collect::<Vec<_>>().join(" ");
-            Error::argument("field", name, &format!("one of {all} (nearest: {})", nearest(name, names())))
-        })?;
         if !time.is_finite() {
             return Err(Error::argument("time", time, "finite").into());
         }
-        let dims = model.dynamics.dims();
-        let points = borrow("points", points)?.read("points")?;
-        if points.view.cols() != dims {
-            let allowed = format!("{dims}, the dimension of the model");
-            return Err(
-                Error::argument("the number of columns of points", points.view.cols(), &allowed).into()
-            );
+        let asked = Asked::new(model, field, points, values)?;
+        asked.model.workers.lend(|threads| threads.run(|| asked.at_one_time(time, &Stop::default())))??;
+        Ok(())
+    })
+}
+
+/// Evaluates a field as `chreode_model_field` does, at points each of which has a time of its own: `times` has one element a row
+/// of `points`, or one for all. Rows of equal times are evaluated together, wherever they stand. For calls that may take long,
+/// `progress`, which may be NULL, is told and can cancel; `values` are then filled in part.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn chreode_model_field_at(
+    model: *const chreode_model,
+    field: *const c_char,
+    times: *const f64,
+    times_count: usize,
+    points: *const chreode_matrix,
+    progress: chreode_progress_fn,
+    user_data: *mut c_void,
+    values: *const chreode_matrix_mut,
+) -> chreode_status {
+    // SAFETY: the conventions of the header.
+    guard(|| unsafe {
+        let times = slice("times", times, times_count)?;
+        if let Some(row) = times.iter().position(|time| !time.is_finite()) {
+            let name = format!("the time of row {}", row + 1);
+            return Err(Error::argument(&name, times[row], "finite").into());
         }
-        let columns = (field.columns)(dims);
-        let values = borrow("values", values)?.check("values", points.view.rows(), columns)?;
-        values.apart_from("values", &points)?;
-        evaluate(model, (field, columns), time, &points, &values)
+        let asked = Asked::new(model, field, points, values)?;
+        let rows = asked.points.view.rows();
+        if ![1, rows].contains(&times.len()) {
+            let allowed = format!("1, or {rows}, one a row of points");
+            return Err(Error::argument("times_count", times.len(), &allowed).into());
+        }
+        let listener = Listener::new(progress, user_data);
+        asked.model.workers.lend(|threads| {
+            let work = |stop: &Stop| match times {
+                [time] => asked.at_one_time(*time, stop),
+                _ => asked.at_times_of_rows(times, stop),
+            };
+            listener.watch(Stage::Field, threads, work)
+        })??;
+        Ok(())
     })
 }
 
@@ -141,48 +183,111 @@ pub unsafe extern "C" fn chreode_model_field(
 #[derive(Default)]
 struct Buffers {
     points: Vec<f32>,
+    row: Vec<f32>,
     values: Vec<f32>,
     scratch: Scratch,
 }
 
-fn evaluate(
-    model: &chreode_model,
-    (field, columns): (&Field, usize),
-    time: f64,
-    points: &Input<'_>,
-    values: &Output,
-) -> Outcome {
-    let view = &points.view;
-    let block = |buffers: &mut Buffers, b: usize| -> Result<()> {
-        let rows = b * BLOCK..((b + 1) * BLOCK).min(view.rows());
-        let Buffers { points, values: own, scratch } = buffers;
-        let points = read_rows(view, rows.clone(), points)?;
-        // SAFETY: no two blocks share a row, and `values` is this call's alone.
-        match unsafe { values.rows_in_place(rows.start, rows.len()) } {
-            Some(values) => (field.evaluate)(&model.dynamics, time, points, values, scratch)?,
-            None => {
-                own.resize(rows.len() * columns, 0.0);
-                (field.evaluate)(&model.dynamics, time, points, own, scratch)?;
-                // SAFETY: as above.
-                unsafe { values.write_rows(rows.start, own) };
+/// A field of a model at points, and where its values go.
+struct Asked<'a> {
+    model: &'a chreode_model,
+    field: &'static Field,
+    columns: usize,
+    points: Input<'a>,
+    values: Output,
+}
+
+impl<'a> Asked<'a> {
+    /// What a caller asks for, checked.
+    ///
+    /// # Safety
+    /// The conventions of the header.
+    unsafe fn new(
+        model: *const chreode_model,
+        field: *const c_char,
+        points: *const chreode_matrix,
+        values: *const chreode_matrix_mut,
+    ) -> std::result::Result<Self, Failure> {
+        // SAFETY: the same contract.
+        unsafe {
+            let model = borrow("model", model)?;
+            let name = text("field", field)?;
+            let found = FIELDS.iter().find(|field| field.name.to_bytes() == name.as_bytes());
+            let field = found.ok_or_else(|| {
+                let all = names().collect::<Vec<_>>().join(" ");
+                let allowed = format!("one of {all} (nearest: {})", nearest(name, names()));
+                Error::argument("field", name, &allowed)
+            })?;
+            let dims = model.dynamics.dims();
+            let points = borrow("points", points)?.read("points")?;
+            if points.view.cols() != dims {
+                let (name, allowed) =
+                    ("the number of columns of points", format!("{dims}, the dimension of the model"));
+                return Err(Error::argument(name, points.view.cols(), &allowed).into());
             }
+            let columns = (field.columns)(dims);
+            let values = borrow("values", values)?.check("values", points.view.rows(), columns)?;
+            values.apart_from("values", &points)?;
+            Ok(Self { model, field, columns, points, values })
         }
-        Ok(())
-    };
-    let blocks = 0..view.rows().div_ceil(BLOCK);
-    let outcomes: Vec<Result<()>> = model.workers.run(|| {
-        blocks.into_par_iter().map_init(Buffers::default, |buffers, b| block(buffers, b)).collect()
-    })?;
-    outcomes.into_iter().collect::<Result<()>>()?;
-    Ok(())
+    }
+
+    /// Evaluates all rows at one time, block by block.
+    fn at_one_time(&self, time: f64, stop: &Stop) -> Result<()> {
+        let view = &self.points.view;
+        let block = |buffers: &mut Buffers, b: usize| -> Result<()> {
+            stop.check()?;
+            let rows = b * BLOCK..((b + 1) * BLOCK).min(view.rows());
+            let Buffers { points, values: own, scratch, .. } = buffers;
+            let points = read_rows(view, rows.clone(), points)?;
+            // SAFETY: no two blocks share a row, and `values` is this call's alone.
+            match unsafe { self.values.rows_in_place(rows.start, rows.len()) } {
+                Some(values) => (self.field.evaluate)(&self.model.dynamics, time, points, values, scratch)?,
+                None => {
+                    own.resize(rows.len() * self.columns, 0.0);
+                    (self.field.evaluate)(&self.model.dynamics, time, points, own, scratch)?;
+                    // SAFETY: as above.
+                    unsafe { self.values.write_rows(rows.start, own) };
+                }
+            }
+            Ok(())
+        };
+        let blocks = (0..view.rows().div_ceil(BLOCK)).into_par_iter();
+        first_error(blocks.map_init(Buffers::default, block).collect())
+    }
+
+    /// Evaluates every row at its own time: rows of equal times, in the order of time, share blocks.
+    fn at_times_of_rows(&self, times: &[f64], stop: &Stop) -> Result<()> {
+        let mut order: Vec<usize> = (0..times.len()).collect();
+        order.sort_by(|&a, &b| times[a].total_cmp(&times[b]));
+        let same_time = order.chunk_by(|&a, &b| times[a] == times[b]);
+        let blocks: Vec<&[usize]> = same_time.flat_map(|rows| rows.chunks(BLOCK)).collect();
+        let block = |buffers: &mut Buffers, rows: &&[usize]| -> Result<()> {
+            stop.check()?;
+            let Buffers { points, row: one, values, scratch } = buffers;
+            points.clear();
+            for &row in *rows {
+                points.extend_from_slice(read_rows(&self.points.view, row..row + 1, one)?);
+            }
+            values.resize(rows.len() * self.columns, 0.0);
+            (self.field.evaluate)(&self.model.dynamics, times[rows[0]], points, values, scratch)?;
+            for (&row, values) in rows.iter().zip(values.chunks_exact(self.columns)) {
+                // SAFETY: every row is in one block only, and `values` is this call's alone.
+                unsafe { self.values.write_rows(row, values) };
+            }
+            Ok(())
+        };
+        first_error(blocks.par_iter().map_init(Buffers::default, block).collect())
+    }
+}
+
+/// Of several errors that of the first block, at any number of threads.
+fn first_error(outcomes: Vec<Result<()>>) -> Result<()> {
+    outcomes.into_iter().collect()
 }
 
 /// The rows of a matrix, one after another in single precision, where they are or in `buffer`.
-fn read_rows<'a>(
-    view: &MatrixView<'a>,
-    rows: std::ops::Range<usize>,
-    buffer: &'a mut Vec<f32>,
-) -> Result<&'a [f32]> {
+fn read_rows<'a>(view: &MatrixView<'a>, rows: Range<usize>, buffer: &'a mut Vec<f32>) -> Result<&'a [f32]> {
     let dims = view.cols();
     let points = match view.as_dense_f32() {
         Some(all) => &all[rows.start * dims..rows.end * dims],

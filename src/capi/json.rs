@@ -2,9 +2,10 @@
 
 use serde_json::{Map, Value, json};
 
+use super::field;
 use crate::fields::Fields;
 use crate::model::Dynamics;
-use crate::transport::Report;
+use crate::transport::Solution;
 
 pub(super) fn of_model(model: &Dynamics) -> Value {
     let info = model.info();
@@ -20,13 +21,16 @@ pub(super) fn of_model(model: &Dynamics) -> Value {
         "parameters": model.parameter_count(),
         "has_growth": model.has_growth(),
         "has_score": model.has_score(),
+        "has_landscape": model.has_landscape(),
+        "fields": field::learned(model).collect::<Vec<_>>(),
         "coordinates": info.coordinates,
         "masses": info.masses,
         "attributes": info.attributes,
     })
 }
 
-pub(super) fn of_transport(report: &Report) -> Value {
+pub(super) fn of_transport(solution: &Solution) -> Value {
+    let report = &solution.report;
     json!({
         "primal": report.primal,
         "dual": report.dual,
@@ -37,6 +41,7 @@ pub(super) fn of_transport(report: &Report) -> Value {
         "target_residual": report.target_residual,
         "iterations": report.iterations,
         "converged": report.converged,
+        "warnings": solution.warnings(),
     })
 }
 

@@ -18,6 +18,7 @@ pub mod matrix;
 pub mod model;
 pub mod options;
 mod pointers;
+pub mod progress;
 pub mod simulate;
 pub mod snapshots;
 pub mod status;

@@ -3,6 +3,8 @@
 use std::ffi::{CStr, c_char};
 use std::path::PathBuf;
 
+use serde_json::Value;
+
 use super::json;
 use super::pointers::{
     borrow, borrow_mut, c_text, clear, fill, fill_bytes, fill_text, free, give, put, slice, text,
@@ -13,6 +15,9 @@ use crate::error::Error;
 use crate::fields::Fields;
 use crate::method::FitReport;
 use crate::model::Dynamics;
+
+/// The attribute that a file keeps the report by.
+const REPORT: &str = "report";
 
 /// Learned dynamics: velocity, growth rate and score drift of a population.
 pub struct chreode_model {
@@ -25,6 +30,12 @@ pub struct chreode_model {
 impl chreode_model {
     pub(super) fn new(dynamics: Dynamics, report: Option<FitReport>, workers: Workers) -> Self {
         Self { dynamics, report, workers }
+    }
+
+    /// How the fit went: of this process, or of the one that wrote the file that the model is from.
+    fn report_json(&self) -> Option<Value> {
+        let kept = || serde_json::from_str(self.dynamics.info().attributes.get(REPORT)?).ok();
+        self.report.as_ref().map(FitReport::to_json).or_else(kept)
     }
 
     fn losses(&self) -> &[f64] {
@@ -47,8 +58,8 @@ pub unsafe extern "C" fn chreode_model_dims(model: *const chreode_model, dims: *
 }
 
 /// Gets what the model is, as a JSON object (size, then fill): method, dims, sigma, delta (null for a method without
-/// growth), times, seed (as text), epochs, parameters, has_growth, has_score, coordinates and masses (null where nobody set
-/// them), attributes (an object of texts). Later versions may add keys.
+/// growth), times, seed (as text), epochs, parameters, has_growth, has_score, has_landscape, fields (the names of those
+/// that were learned), coordinates and masses (null where nobody set them), attributes (an object of texts). Later versions may add keys.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn chreode_model_info(
     model: *const chreode_model,
@@ -67,8 +78,8 @@ pub unsafe extern "C" fn chreode_model_info(
 /// branching_rate, penalty (chosen or given; null where the method has none), choices (name, value and rule of each),
 /// unmatched_mass ([dying, born] of each interval), pairs and couplings (blocks, iterations, relative_gap, converged of each
 /// interval), epochs, first_loss, last_loss, rollout (null, or the losses of the stages "pre-training" and "score" and the
-/// terms of the last loss by name), growth_over_branching_rate, coupling_seconds, training_seconds. `null` for a model that was
-/// loaded. Later versions may add keys.
+/// terms of the last loss by name), growth_over_branching_rate, warnings (sentences that say why the fit may mean little),
+/// coupling_seconds, training_seconds. A model's file keeps it; `null` for a model from bytes. Later versions may add keys.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn chreode_model_report(
     model: *const chreode_model,
@@ -78,9 +89,8 @@ pub unsafe extern "C" fn chreode_model_report(
 ) -> chreode_status {
     // SAFETY: the conventions of the header.
     guard(|| unsafe {
-        let report = borrow("model", model)?.report.as_ref();
-        let text = report.map_or(serde_json::Value::Null, FitReport::to_json).to_string();
-        fill_text(&text, buffer, capacity, size)
+        let report = borrow("model", model)?.report_json().unwrap_or_default();
+        fill_text(&report.to_string(), buffer, capacity, size)
     })
 }
 
@@ -183,8 +193,9 @@ pub unsafe extern "C" fn chreode_model_set_threads(
     })
 }
 
-/// Writes the model to a file, which is whole or not there: safetensors, with the recipe in its metadata. `path` is UTF-8, or
-/// whatever bytes name a file on Unix.
+/// Writes the model to a file, which is whole or not there: safetensors, with the recipe in its metadata, and the report of its
+/// fit, if there is one, as the attribute "report"; the losses are not kept. `path` is UTF-8, or whatever bytes name a file on
+/// Unix.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn chreode_model_save(
     model: *const chreode_model,
@@ -192,8 +203,11 @@ pub unsafe extern "C" fn chreode_model_save(
 ) -> chreode_status {
     // SAFETY: the conventions of the header.
     guard(|| unsafe {
-        let model = borrow("model", model)?;
-        Ok(model.dynamics.save(to_path(c_text("path", path)?)?)?)
+        let (model, path) = (borrow("model", model)?, to_path(c_text("path", path)?)?);
+        let Some(report) = &model.report else { return Ok(model.dynamics.save(path)?) };
+        let mut told = model.dynamics.clone();
+        told.set_attribute(REPORT, &report.to_json().to_string())?;
+        Ok(told.save(path)?)
     })
 }
 
@@ -211,7 +225,8 @@ pub unsafe extern "C" fn chreode_model_load(
     })
 }
 
-/// Gets the model as bytes (size, then fill): those that `chreode_model_save` writes. The same model gives the same bytes.
+/// Gets the model as bytes (size, then fill): those that `chreode_model_save` writes, but without the report, which tells seconds.
+/// The same model gives the same bytes.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn chreode_model_to_bytes(
     model: *const chreode_model,

@@ -66,7 +66,7 @@ impl Texts {
 }
 
 /// [`Settings`] of any target.
-trait Configure: Any {
+trait Configure: Any + Send + Sync {
     fn list(&self) -> &'static str;
     fn set(&mut self, name: &str, text: &str) -> Result<()>;
     fn set_real(&mut self, name: &str, value: f64) -> Result<()>;

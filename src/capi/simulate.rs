@@ -1,15 +1,18 @@
 //! Simulations, their frames and their lineages.
 
-use std::ffi::c_char;
+use std::ffi::{c_char, c_void};
+
+use serde_json::json;
 
 use super::matrix::{chreode_matrix, chreode_matrix_mut};
 use super::model::chreode_model;
 use super::options::{build, chreode_options};
 use super::pointers::{borrow, clear, fill, fill_text, free, give, optional_slice, put, slice};
+use super::progress::{Listener, chreode_progress_fn};
 use super::snapshots::room_for;
 use super::status::{Failure, chreode_status, guard, guard_free};
 use crate::error::Error;
-use crate::exec::stop::Stop;
+use crate::exec::progress::Stage;
 use crate::simulate::Particles;
 use crate::simulate::lineage::{Fate, Lineage, Node};
 use crate::simulate::simulation::{Outcome, Simulation};
@@ -18,6 +21,7 @@ use crate::simulate::simulation::{Outcome, Simulation};
 pub struct chreode_trajectory {
     frames: Vec<Particles>,
     lineage: Option<Lineage>,
+    warnings: Vec<String>,
     dims: usize,
 }
 
@@ -41,7 +45,8 @@ use chreode_fate::*;
 /// branching population starts from equal cells: unequal weights are resampled first.
 ///
 /// The option `threads` is about this call alone: 0 is all cores, as everywhere. Where it is not set, the model's threads are
-/// used.
+/// used. `progress` may be NULL; `user_data` is handed to it and not looked at. `chreode_trajectory_report` warns of times beyond
+/// those of the fit; a weight or a position that is not finite is CHREODE_ERROR_NON_FINITE.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn chreode_simulate(
     model: *const chreode_model,
@@ -52,6 +57,8 @@ pub unsafe extern "C" fn chreode_simulate(
     times: *const f64,
     times_count: usize,
     options: *const chreode_options,
+    progress: chreode_progress_fn,
+    user_data: *mut c_void,
     trajectory: *mut *mut chreode_trajectory,
 ) -> chreode_status {
     // SAFETY: the conventions of the header.
@@ -66,14 +73,15 @@ pub unsafe extern "C" fn chreode_simulate(
             return Err(Error::argument("weights_count", weights.len(), &points.rows.to_string()).into());
         }
         let start = particles(points, start_time, weights)?;
-        let work = || simulation.run(&model.dynamics, &start, times, &Stop::default());
-        let Outcome { trajectory: simulated, lineage } =
-            model.workers.run_as_asked(simulation.threads, work)??;
-        give(
-            "trajectory",
-            trajectory,
-            chreode_trajectory { frames: simulated.frames, lineage, dims: start.dims },
-        )
+        let dynamics = &model.dynamics;
+        let listener = Listener::new(progress, user_data);
+        let Outcome { trajectory: simulated, lineage, warnings } =
+            model.workers.lend_as_asked(simulation.threads, |threads| {
+                let work = |stop: &_| simulation.run(dynamics, &start, times, stop);
+                listener.watch(Stage::Simulation, threads, work)
+            })??;
+        let (frames, dims) = (simulated.frames, start.dims);
+        give("trajectory", trajectory, chreode_trajectory { frames, lineage, warnings, dims })
     })
 }
 
@@ -98,6 +106,22 @@ unsafe fn particles(
 pub unsafe extern "C" fn chreode_trajectory_free(trajectory: *mut chreode_trajectory) {
     // SAFETY: the conventions of the header.
     guard_free(|| unsafe { free(trajectory) });
+}
+
+/// Gets what is to be known of a simulation beside its particles, as a JSON object (size, then fill): warnings, an array of
+/// sentences that say why it may mean little. Later versions may add keys.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn chreode_trajectory_report(
+    trajectory: *const chreode_trajectory,
+    buffer: *mut c_char,
+    capacity: usize,
+    size: *mut usize,
+) -> chreode_status {
+    // SAFETY: the conventions of the header.
+    guard(|| unsafe {
+        let report = json!({ "warnings": borrow("trajectory", trajectory)?.warnings });
+        fill_text(&report.to_string(), buffer, capacity, size)
+    })
 }
 
 /// Tells the number of coordinates.

@@ -235,6 +235,25 @@ pub unsafe extern "C" fn chreode_snapshots_weights(
     guard(|| unsafe { fill("weights", weights, weights_count, at(snapshots, k)?.weights(k).iter().copied()) })
 }
 
+/// Draws `count` different cells at time number `k`, one after another, each from those that are left with a chance in proportion
+/// to its weight, and tells their rows, counted from 0 and increasing. `rows` has `count` elements. The same seed draws the same
+/// cells everywhere: a branching simulation starts from such founders rather than from the first rows, which stand as the
+/// experiment left them.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn chreode_snapshots_sample(
+    snapshots: *const chreode_snapshots,
+    k: usize,
+    count: usize,
+    seed: u64,
+    rows: *mut u64,
+) -> chreode_status {
+    // SAFETY: the conventions of the header.
+    guard(|| unsafe {
+        let drawn = at(snapshots, k)?.sample(k, count, seed)?;
+        fill("rows", rows, count, drawn.into_iter().map(|row| row as u64))
+    })
+}
+
 /// Tells the total mass at time number `k`.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn chreode_snapshots_mass(

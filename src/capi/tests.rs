@@ -22,6 +22,18 @@ fn message() -> String {
     unsafe { CStr::from_ptr(chreode_last_error_message()) }.to_str().unwrap().to_string()
 }
 
+/// What the header promises of functions that take a handle as const.
+#[test]
+fn handles_may_be_shared_by_threads() {
+    fn shared<T: Sync>() {}
+    shared::<super::model::chreode_model>();
+    shared::<super::snapshots::chreode_snapshots>();
+    shared::<super::options::chreode_options>();
+    shared::<super::simulate::chreode_trajectory>();
+    shared::<super::evaluate::chreode_evaluation>();
+    shared::<super::transport::chreode_plan>();
+}
+
 #[test]
 fn a_panic_is_a_status_with_its_message() {
     let mut size = 0;
@@ -49,19 +61,21 @@ fn a_panic_is_a_status_with_its_message() {
 fn a_panic_of_a_worker_is_a_status() {
     let workers = super::workers::Workers::new(2);
     let status = guard(|| {
-        workers.run(|| rayon::join(|| (), || panic!("of a worker")))?;
+        workers.lend(|threads| threads.run(|| rayon::join(|| (), || panic!("of a worker"))))?;
         Ok(())
     });
     assert_eq!(status, CHREODE_ERROR_INTERNAL);
     assert!(message().contains("of a worker"));
-    assert!(workers.run(|| 1).is_ok(), "the threads go on");
+    assert!(workers.lend(|threads| threads.run(|| 1)).is_ok(), "the threads go on");
 }
 
 #[test]
 fn our_panics_print_nothing_and_those_of_others_do() {
     if std::env::var_os("CHREODE_TEST_PANICS").is_some() {
         guard(|| panic!("of a call"));
-        guard(|| super::workers::run_once(2, || panic!("of a worker")).map_err(Into::into));
+        guard(|| {
+            super::workers::lend_once(2, |threads| threads.run(|| panic!("of a worker"))).map_err(Into::into)
+        });
         let _ = std::thread::spawn(|| panic!("of the host")).join();
         return;
     }

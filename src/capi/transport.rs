@@ -1,17 +1,18 @@
 //! Static transport on its own.
 
-use std::ffi::c_char;
+use std::ffi::{c_char, c_void};
 
 use super::json;
 use super::matrix::chreode_matrix;
 use super::options::{build, chreode_options};
 use super::pointers::{borrow, clear, fill, fill_text, free, give, optional_slice, put};
+use super::progress::{Listener, chreode_progress_fn};
 use super::snapshots::room_for;
 use super::status::chreode_status::CHREODE_ERROR_NOT_CONVERGED;
 use super::status::{Failure, chreode_status, guard, guard_free};
-use super::workers::run_once;
+use super::workers::lend_once;
 use crate::error::Error;
-use crate::exec::stop::Stop;
+use crate::exec::progress::Stage;
 use crate::transport::solver::TransportOptions;
 use crate::transport::{PointCloud, Solution};
 
@@ -21,7 +22,7 @@ pub struct chreode_plan(Solution);
 /// Solves a static transport problem between two clouds of points, by options of the list "transport" (NULL: all defaults):
 /// entropic if `epsilon` is positive, exact if both penalties are infinite, else the unregularised optimum with relaxed
 /// marginals. `source_weights` has one weight a row of `source`, or is NULL with count 0 if all weigh 1; so has
-/// `target_weights`.
+/// `target_weights`. `progress` may be NULL; `user_data` is handed to it and not looked at.
 ///
 /// With CHREODE_ERROR_NOT_CONVERGED there is a plan all the same, and its report says how far it is from the optimum.
 #[unsafe(no_mangle)]
@@ -33,6 +34,8 @@ pub unsafe extern "C" fn chreode_transport(
     target_weights: *const f64,
     target_weights_count: usize,
     options: *const chreode_options,
+    progress: chreode_progress_fn,
+    user_data: *mut c_void,
     plan: *mut *mut chreode_plan,
 ) -> chreode_status {
     // SAFETY: the conventions of the header.
@@ -44,7 +47,11 @@ pub unsafe extern "C" fn chreode_transport(
         let target = cloud("target", target, target_weights)?;
         let options = build::<TransportOptions>(options)?;
         let advice = options.advice();
-        let solution = run_once(options.threads, || options.solve(source, target, &Stop::default()))??;
+        let listener = Listener::new(progress, user_data);
+        let solution = lend_once(options.threads, |threads| {
+            let work = |stop: &_| options.solve(source, target, stop);
+            listener.watch(Stage::Transport, threads, work)
+        })??;
         let report = solution.report.clone();
         give("plan", plan, chreode_plan(solution))?;
         if report.converged {
@@ -171,7 +178,8 @@ pub unsafe extern "C" fn chreode_plan_potentials(
 }
 
 /// Gets the solver's report as a JSON object (size, then fill): primal, dual, gap, transport_cost, transported_mass,
-/// source_residual, target_residual, iterations, converged.
+/// source_residual, target_residual, iterations, converged, and warnings, an array of sentences that say why the plan may mean
+/// little. Later versions may add keys.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn chreode_plan_report(
     plan: *const chreode_plan,
@@ -181,7 +189,7 @@ pub unsafe extern "C" fn chreode_plan_report(
 ) -> chreode_status {
     // SAFETY: the conventions of the header.
     guard(|| unsafe {
-        let text = json::of_transport(&borrow("plan", plan)?.0.report).to_string();
+        let text = json::of_transport(&borrow("plan", plan)?.0).to_string();
         fill_text(&text, buffer, capacity, size)
     })
 }

@@ -16,9 +16,9 @@ pub(super) fn resolved(count: usize) -> usize {
     if count > 0 { count } else { std::thread::available_parallelism().map_or(1, NonZero::get) }
 }
 
-/// Runs `work` on threads that are there for this call only.
-pub(super) fn run_once<R: Send>(count: usize, work: impl FnOnce() -> R + Send) -> Result<R> {
-    Ok(Threads::new(resolved(count))?.run(work))
+/// Lends `work` threads that are there for this call only.
+pub(super) fn lend_once<R>(count: usize, work: impl FnOnce(&Threads) -> R) -> Result<R> {
+    Ok(work(&Threads::new(resolved(count))?))
 }
 
 /// The threads that a handle computes with. Pools are shared: a call takes an idle one for itself alone, or starts one, and
@@ -105,21 +105,21 @@ impl Workers {
         self.count
     }
 
-    /// Runs `work` on as many threads as its options ask for, which are there for this call only; on the handle's where they
-    /// do not ask.
-    pub(super) fn run_as_asked<R: Send>(
+    /// Lends `work` as many threads as its options ask for, which are there for this call only; the handle's where they do not
+    /// ask.
+    pub(super) fn lend_as_asked<R>(
         &self,
         asked: Option<usize>,
-        work: impl FnOnce() -> R + Send,
+        work: impl FnOnce(&Threads) -> R,
     ) -> std::result::Result<R, Failure> {
         match asked {
-            Some(count) => Ok(run_once(count, work)?),
-            None => self.run(work),
+            Some(count) => Ok(lend_once(count, work)?),
+            None => self.lend(work),
         }
     }
 
-    /// Runs `work` on the handle's threads.
-    pub(super) fn run<R: Send>(&self, work: impl FnOnce() -> R + Send) -> std::result::Result<R, Failure> {
+    /// Lends `work` the handle's threads.
+    pub(super) fn lend<R>(&self, work: impl FnOnce(&Threads) -> R) -> std::result::Result<R, Failure> {
         let process = std::process::id();
         if *self.process.get_or_init(|| process) != process {
             return Err(Failure::new(
@@ -130,7 +130,7 @@ impl Workers {
         }
         let count = resolved(self.count);
         let threads = take(count)?;
-        let result = threads.run(work);
+        let result = work(&threads);
         leave(threads, count);
         Ok(result)
     }
@@ -147,7 +147,7 @@ mod tests {
     const COUNT: usize = 13;
 
     fn ids(workers: &Workers) -> HashSet<thread::ThreadId> {
-        let run = workers.run(|| rayon::broadcast(|_| thread::current().id()));
+        let run = workers.lend(|threads| threads.run(|| rayon::broadcast(|_| thread::current().id())));
         run.unwrap_or_else(|_| panic!("this process was not forked")).into_iter().collect()
     }
 
@@ -156,7 +156,7 @@ mod tests {
         let handles: Vec<Workers> = (0..20).map(|_| Workers::new(COUNT)).collect();
         let in_turn: HashSet<_> = handles.iter().flat_map(ids).collect();
         assert_eq!(in_turn.len(), COUNT);
-        let at_once = handles[0].run(|| ids(&handles[1])).unwrap_or_else(|_| panic!("not forked"));
+        let at_once = handles[0].lend(|_| ids(&handles[1])).unwrap_or_else(|_| panic!("not forked"));
         assert!(at_once.is_disjoint(&in_turn));
     }
 }

@@ -12,7 +12,7 @@ use crate::device::Device;
 use crate::error::{Error, Result};
 use crate::exec::stop::Stop;
 use crate::fields::Fields;
-use crate::simulate::{Particles, backend, branching, ode, resampling, sde};
+use crate::simulate::{Particles, backend, branching, extrapolation, ode, resampling, sde};
 use crate::snapshots::{MatrixView, Snapshots};
 use crate::transport::PointCloud;
 
@@ -66,11 +66,13 @@ pub struct Statistic {
 }
 
 impl Statistic {
-    fn of(values: impl ExactSizeIterator<Item = f64> + Clone) -> Self {
+    /// Of the values that are there: both are NaN if none is.
+    fn of(values: impl Iterator<Item = f64>) -> Self {
+        let values: Vec<f64> = values.filter(|value| !value.is_nan()).collect();
         let n = values.len() as f64;
-        let mean = values.clone().sum::<f64>() / n;
-        let squares: f64 = values.map(|v| (v - mean).powi(2)).sum();
-        Self { mean, sd: if n > 1.0 { (squares / (n - 1.0)).sqrt() } else { 0.0 } }
+        let mean = values.iter().sum::<f64>() / n;
+        let squares: f64 = values.iter().map(|v| (v - mean).powi(2)).sum();
+        Self { mean, sd: if n == 1.0 { 0.0 } else { (squares / (n - 1.0)).sqrt() } }
     }
 }
 
@@ -80,11 +82,12 @@ impl Statistic {
 pub struct TimePoint {
     /// Its time.
     pub time: f64,
-    /// W1 between the predicted particles and its cells, both normalised.
+    /// W1 between the predicted particles and its cells, both normalised. A population that died out has none: this is over the
+    /// runs in which cells live, NaN if there is none.
     pub w1: Statistic,
     /// W2, likewise.
     pub w2: Statistic,
-    /// Relative mass error.
+    /// Relative mass error: 1 for a population that died out.
     pub rme: Statistic,
 }
 
@@ -94,7 +97,7 @@ pub struct TimePoint {
 pub struct Evaluation {
     /// All snapshots but the first, from which they are predicted.
     pub time_points: Vec<TimePoint>,
-    /// The mean of W1 over the time points, over runs.
+    /// The mean of W1 over the time points that have one, over runs.
     pub mean_w1: Statistic,
     /// The mean of the relative mass error over the time points, over runs.
     pub mean_rme: Statistic,
@@ -103,14 +106,15 @@ pub struct Evaluation {
     /// The action of regularised unbalanced transport, which the diffusion spends at the fit's own price of growth; none of fields
     /// that solve no such problem. See [`PathAction`](action::PathAction).
     pub regularised_action: Option<f64>,
+    /// Why the result may mean little, in whole sentences: snapshots outside the fitted times, populations that died out.
+    pub warnings: Vec<String>,
 }
 
 /// Predicts every later snapshot from all cells of the first and compares, by the protocol of WFR-FM (Peng et al., ICLR
 /// 2026): W1 without square root, exact; RME against the masses of the snapshots; see also [`action`] and [`mass`].
 ///
 /// # Errors
-/// [`Error::InvalidData`] for a single snapshot or a predicted population that died out; [`Error::InvalidArgument`] for
-/// options outside their domain; [`Error::Cancelled`] once `stop` is requested; those of the simulations and of
+/// [`Error::InvalidData`] for a single snapshot; [`Error::InvalidArgument`] for options outside their domain; [`Error::Cancelled`] once `stop` is requested; those of the simulations and of
 /// [`wasserstein`].
 pub fn evaluate(
     fields: &dyn Fields,
@@ -142,9 +146,19 @@ pub fn evaluate(
         rme: over_runs(k, 2),
     });
     let mean = |measure: usize| {
-        let of_run = |run: &Vec<[f64; 3]>| run.iter().map(|m| m[measure]).sum::<f64>() / run.len() as f64;
+        let of_run = |run: &Vec<[f64; 3]>| Statistic::of(run.iter().map(|m| m[measure])).mean;
         Statistic::of(measured.iter().map(of_run))
     };
+    let mut warnings = Vec::from_iter(extrapolation(fields, snapshots.times().iter().copied()));
+    let extinct = |k: &usize| measured.iter().any(|run| run[*k][0].is_nan());
+    if let Some(k) = (0..later.len()).find(extinct) {
+        let lost = measured.iter().filter(|run| run.iter().any(|m| m[0].is_nan())).count();
+        warnings.push(format!(
+            "the population died out in {lost} of {runs} runs, by time {} at the earliest: its relative mass error is 1 from there \
+             on, and W1 and W2 are over the runs in which cells live",
+            later[k]
+        ));
+    }
     let solver = if let Mode::Ode(solver) = options.mode { solver } else { ode::Solver::default() };
     let action = action::path_action(fields, snapshots, options.delta, &solver, stop)?;
     Ok(Evaluation {
@@ -153,6 +167,7 @@ pub fn evaluate(
         mean_rme: mean(2),
         action: action.flow,
         regularised_action: action.regularised,
+        warnings,
     })
 }
 
@@ -181,7 +196,7 @@ fn predict(
     }
 }
 
-/// W1, W2 and RME of a predicted snapshot.
+/// W1, W2 and RME of a predicted snapshot; a population that died out has the distances NaN.
 fn compare(
     start: &Particles,
     predicted: &Particles,
@@ -190,11 +205,9 @@ fn compare(
     stop: &Stop,
 ) -> Result<[f64; 3]> {
     let dims = snapshots.dims();
-    if predicted.is_empty() || predicted.mass() <= 0.0 {
-        return Err(Error::InvalidData(format!(
-            "the predicted population has died out by time {}",
-            predicted.time
-        )));
+    let rme = mass::relative_mass_error(start.mass(), predicted.mass(), snapshots, k)?;
+    if predicted.mass() <= 0.0 {
+        return Ok([f64::NAN, f64::NAN, rme]);
     }
     let particles = PointCloud::new(
         MatrixView::from_f32(&predicted.points, predicted.len(), dims)?,
@@ -202,17 +215,48 @@ fn compare(
     )?;
     let cells = MatrixView::from_f32(snapshots.points(k), snapshots.count(k), dims)?;
     let cells = PointCloud::new(cells, Some(snapshots.weights(k)))?;
-    Ok([
-        wasserstein::exact1(&particles, &cells, stop)?,
-        wasserstein::exact2(&particles, &cells, stop)?,
-        mass::relative_mass_error(start.mass(), predicted.mass(), snapshots, k)?,
-    ])
+    Ok([wasserstein::exact1(&particles, &cells, stop)?, wasserstein::exact2(&particles, &cells, stop)?, rme])
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::fields::ClosedForm;
+
+    /// Cells that stay where they are and die at a rate, two at 0 and two at each later time.
+    fn dying(rate: f32) -> (ClosedForm, Snapshots) {
+        let fields = ClosedForm {
+            dims: 1,
+            sigma: 0.0,
+            velocity: Box::new(|_, _, v| v.fill(0.0)),
+            growth: Box::new(move |_, _| -rate),
+            score_drift: Box::new(|_, _, s| s.fill(0.0)),
+        };
+        let view = MatrixView::from_f32(&[0.0, 1.0, 0.0, 1.0, 0.0, 1.0], 6, 1).unwrap();
+        (fields, Snapshots::new(view, &[0.0, 0.0, 1.0, 1.0, 9.0, 9.0], None).unwrap())
+    }
+
+    #[test]
+    fn a_run_that_dies_out_has_the_mass_error_one_and_the_others_their_distances() {
+        let mode = Mode::Branching {
+            step: 0.1,
+            motion: branching::Motion::Flow,
+            turnover: 0.0,
+            max_population: 100,
+        };
+        let options = EvaluationOptions { mode, runs: 20, seed: 1, delta: 1.0, device: Device::Cpu };
+        // Some of twenty pairs of cells live for a unit of time, and none for nine.
+        let (fields, snapshots) = dying(1.0);
+        let measured = evaluate(&fields, &snapshots, &options, &Stop::default()).unwrap();
+        let [first, last] = measured.time_points[..] else { panic!("there are two") };
+        assert!(first.w1.mean.is_finite() && first.rme.mean > 0.0 && first.rme.mean < 1.0);
+        assert!(last.w1.mean.is_nan() && last.w2.mean.is_nan());
+        assert_eq!((last.rme.mean, last.rme.sd), (1.0, 0.0));
+        assert!(measured.mean_w1.mean.is_finite() && measured.mean_rme.mean > 0.5);
+        assert!(measured.warnings[0].starts_with("the population died out in 20 of 20 runs, by time 1"));
+        let (fields, snapshots) = dying(0.0);
+        assert!(evaluate(&fields, &snapshots, &options, &Stop::default()).unwrap().warnings.is_empty());
+    }
 
     #[test]
     fn a_request_to_stop_ends_an_evaluation_wherever_it_is() {

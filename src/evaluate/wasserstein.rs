@@ -53,7 +53,7 @@ fn exact(a: &PointCloud, b: &PointCloud, cost: Cost, stop: &Stop) -> Result<f64>
     let hard = f64::INFINITY;
     let problem =
         Problem { source: &source, target: &target, cost, source_penalty: hard, target_penalty: hard };
-    let report = network_simplex(&problem, &Stop::default())?.report;
+    let report = network_simplex(&problem, stop)?.report;
     if !report.converged {
         return Err(Error::NonFinite(format!(
             "the Wasserstein distance was found only to a duality gap of {:?} in {:?}; rescale the coordinates",

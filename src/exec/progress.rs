@@ -5,7 +5,8 @@ use std::time::{Duration, Instant};
 
 use crate::named::named;
 
-/// The stages that a fit goes through, in the order of their beginning; a method has those that it needs.
+/// What a long computation is at: the stages that a fit goes through, in the order of their beginning (a method has those that it
+/// needs), and other computations, each a stage of its own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Stage {
@@ -17,6 +18,14 @@ pub enum Stage {
     Score,
     /// Networks are trained on the method's loss.
     Training,
+    /// One static transport problem.
+    Transport,
+    /// A population is simulated.
+    Simulation,
+    /// Snapshots are predicted and compared.
+    Evaluation,
+    /// A learned field is evaluated at many points.
+    Field,
 }
 
 named!(
@@ -25,7 +34,11 @@ named!(
     Coupling = "coupling",
     PreTraining = "pre-training",
     Score = "score",
-    Training = "training"
+    Training = "training",
+    Transport = "transport",
+    Simulation = "simulation",
+    Evaluation = "evaluation",
+    Field = "field"
 );
 
 /// Where a long computation stands.

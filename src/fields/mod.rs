@@ -72,6 +72,12 @@ pub trait Fields: Sync {
         None
     }
 
+    /// The first and the last time of the cells that the fields were learned from; none for fields that hold at all times.
+    /// Beyond them a result is an extrapolation.
+    fn learned_times(&self) -> Option<[f64; 2]> {
+        None
+    }
+
     /// The networks behind the fields, where there are any: those can be evaluated on a device as well.
     fn compiled(&self) -> Option<&Compiled> {
         None

@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use super::couple::couple_intervals;
 use super::resolve::Resolved;
-use super::{FitOptions, FitReport, Learning};
+use super::{FitOptions, FitReport, Learning, warnings};
 use crate::device::Opened;
 use crate::error::{Error, Result};
 use crate::exec::progress::{Progress, ProgressFn, Reporter, Stage};
@@ -73,6 +73,7 @@ pub fn fit(snapshots: &Snapshots, options: &FitOptions, progress: &mut ProgressF
         branching_rate: resolved.branching_rate(),
         penalty: resolved.penalty,
         choices: resolved.choices.clone(),
+        warnings: warnings::of_cells(snapshots),
         ..FitReport::default()
     };
     let learned = match options.recipe.learning {
@@ -91,6 +92,7 @@ pub fn fit(snapshots: &Snapshots, options: &FitOptions, progress: &mut ProgressF
                 &mut report,
             )?;
             report.coupling_seconds = started.elapsed().as_secs_f64();
+            report.warnings.extend(warnings::of_couplings(snapshots, &report));
             let started = Instant::now();
             let (networks, descended) = matching::train(
                 snapshots,

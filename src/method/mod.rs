@@ -15,6 +15,7 @@ mod options;
 mod recipe;
 mod report;
 mod resolve;
+mod warnings;
 
 pub use catalogue::Method;
 pub use coupling::CouplingKind;

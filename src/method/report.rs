@@ -35,6 +35,8 @@ pub struct FitReport {
     /// stands for that of branching Brownian motion only while this is far below one; beyond, δ says what growth costs, and λ
     /// is but a name for σ²/δ².
     pub growth_over_branching_rate: Option<f64>,
+    /// Why the fit may mean little, in whole sentences; none where nothing is odd.
+    pub warnings: Vec<String>,
     /// Seconds spent coupling.
     pub coupling_seconds: f64,
     /// Seconds spent training.
@@ -88,6 +90,7 @@ impl FitReport {
             "last_loss": self.losses.last(),
             "rollout": self.rollout.as_ref().map(of_rollout),
             "growth_over_branching_rate": self.growth_over_branching_rate,
+            "warnings": self.warnings,
             "coupling_seconds": self.coupling_seconds,
             "training_seconds": self.training_seconds,
         })

@@ -118,6 +118,11 @@ impl Fields for Dynamics {
         }
     }
 
+    fn learned_times(&self) -> Option<[f64; 2]> {
+        let times = &self.info.times;
+        times.first().zip(times.last()).map(|(&first, &last)| [first, last])
+    }
+
     fn compiled(&self) -> Option<&Compiled> {
         Some(&self.compiled)
     }

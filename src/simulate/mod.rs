@@ -116,7 +116,8 @@ impl Particles {
 
     /// The total weight Σ w.
     pub fn mass(&self) -> f64 {
-        self.log_weights.iter().map(|&l| libm::exp(l)).sum()
+        // Not `sum`, by which nobody would weigh −0.
+        self.log_weights.iter().fold(0.0, |mass, &l| mass + libm::exp(l))
     }
 
     /// The fields are public, so every simulation checks what it starts from.
@@ -330,6 +331,24 @@ fn all_finite(values: &[f64]) -> bool {
     lanes.iter().chain(rest).all(|x| x.is_finite())
 }
 
+/// A warning if any of `times` lies outside those that the fields were learned from, and how far.
+pub(crate) fn extrapolation(fields: &dyn Fields, times: impl IntoIterator<Item = f64>) -> Option<String> {
+    let [first, last] = fields.learned_times()?;
+    let beyond = |time: f64| (first - time).max(time - last);
+    let farthest = times.into_iter().max_by(|a, b| beyond(*a).total_cmp(&beyond(*b)))?;
+    // Times that a caller computed agree with those of the data to rounding.
+    if beyond(farthest) <= 1e-9 * (last - first) {
+        return None;
+    }
+    let (span, side) = (last - first, if farthest > last { "after" } else { "before" });
+    Some(format!(
+        "the time {farthest} is {:.3} {side} the times that the model was fitted to, {first} to {last} ({:.2} times their span): \
+         what is computed there is an extrapolation",
+        beyond(farthest),
+        beyond(farthest) / span
+    ))
+}
+
 /// Writes a state's rows into a reported frame's rows: positions in single precision, ln w from the growth.
 fn record(
     time: f64,
@@ -351,6 +370,13 @@ fn record(
             }
         }
         log_weights[i] = start_log_weights[i] + row[dims];
+        if libm::exp(log_weights[i]).is_infinite() {
+            return Err(Error::NonFinite(format!(
+                "particle {}: its weight at time {time} is e^{:.6}, beyond double precision; the learned growth does not hold \
+                 for so long a time",
+                ids[i], log_weights[i]
+            )));
+        }
     }
     Ok(())
 }

@@ -1,7 +1,7 @@
 //! A simulation as its options describe it: what moves, and how.
 
 use super::lineage::Lineage;
-use super::{Particles, Trajectory, backend, branching, ode, resampling, sde};
+use super::{Particles, Trajectory, backend, branching, extrapolation, ode, resampling, sde};
 use crate::device::Device;
 use crate::error::Result;
 use crate::exec::stop::Stop;
@@ -91,6 +91,8 @@ pub struct Outcome {
     pub trajectory: Trajectory,
     /// The cells that ever lived, of a branching population.
     pub lineage: Option<Lineage>,
+    /// Why the result may mean little, in whole sentences: times far from those that the fields were learned from.
+    pub warnings: Vec<String>,
 }
 
 impl Simulation {
@@ -104,18 +106,19 @@ impl Simulation {
     /// [`Error::InvalidArgument`](crate::Error::InvalidArgument) for what it cannot do: fields that are not made of networks,
     /// and the adaptive rule.
     pub fn run(&self, fields: &dyn Fields, start: &Particles, times: &[f64], stop: &Stop) -> Result<Outcome> {
+        let warnings = extrapolation(fields, times.iter().copied().chain([start.time])).into_iter().collect();
         let step = self.step_from(start.time, times);
         let open = |adaptive| backend::open(self.device, fields, start.len(), adaptive);
         match self.process {
             Process::Ode => {
                 let adaptive = self.rule == Rule::DormandPrince;
                 let trajectory = open(adaptive)?.flow(start, times, &self.solver(step), stop)?;
-                Ok(Outcome { trajectory, lineage: None })
+                Ok(Outcome { trajectory, lineage: None, warnings })
             }
             Process::Sde => {
                 let options = sde::Options { step, seed: self.seed, resample_below: self.resample_below };
                 let trajectory = open(false)?.diffusion(start, times, &options, stop)?;
-                Ok(Outcome { trajectory, lineage: None })
+                Ok(Outcome { trajectory, lineage: None, warnings })
             }
             Process::Branching => {
                 let options = branching::Options {
@@ -127,7 +130,8 @@ impl Simulation {
                 };
                 let start = resampling::equal(start, self.seed)?;
                 let population = open(false)?.branching(&start, times, &options, stop)?;
-                Ok(Outcome { trajectory: population.trajectory, lineage: Some(population.lineage) })
+                let lineage = Some(population.lineage);
+                Ok(Outcome { trajectory: population.trajectory, lineage, warnings })
             }
         }
     }
@@ -158,5 +162,83 @@ impl Simulation {
         let rule =
             if fields.sigma(0.0) > 0.0 { branching::Motion::Diffusion } else { branching::Motion::Flow };
         self.motion.unwrap_or(rule)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::error::Error;
+    use crate::fields::{ClosedForm, FieldValues, Scratch};
+
+    fn growing(rate: f32) -> ClosedForm {
+        ClosedForm {
+            dims: 1,
+            sigma: 0.0,
+            velocity: Box::new(|_, _, v| v.fill(0.0)),
+            growth: Box::new(move |_, _| rate),
+            score_drift: Box::new(|_, _, s| s.fill(0.0)),
+        }
+    }
+
+    fn run(process: Process, rate: f32, times: &[f64]) -> Result<Outcome> {
+        let start = Particles::new(0.0, 1, vec![0.0, 1.0], None)?;
+        Simulation { process, ..Default::default() }.run(&growing(rate), &start, times, &Stop::default())
+    }
+
+    #[test]
+    fn a_weight_beyond_the_finite_numbers_is_an_error_that_names_time_and_particle() {
+        for process in [Process::Ode, Process::Sde] {
+            assert!(run(process, 7.0, &[100.0]).unwrap().trajectory.frames[0].mass().is_finite());
+            let Err(Error::NonFinite(told)) = run(process, 8.0, &[50.0, 100.0]) else {
+                panic!("e^800 is no double")
+            };
+            assert!(told.starts_with("particle 0: its weight at time 100 is e^800"), "{told}");
+        }
+    }
+
+    #[test]
+    fn a_population_that_died_out_has_the_mass_zero_and_no_sign() {
+        let frames = run(Process::Branching, -50.0, &[9.0]).unwrap().trajectory.frames;
+        assert!(frames[0].is_empty());
+        assert_eq!(frames[0].mass().to_string(), "0");
+    }
+
+    /// Fields that were learned from cells at the times from 0 to 2.
+    struct Learned(ClosedForm);
+
+    impl Fields for Learned {
+        fn dims(&self) -> usize {
+            self.0.dims()
+        }
+
+        fn sigma(&self, time: f64) -> f64 {
+            self.0.sigma(time)
+        }
+
+        fn evaluate(&self, time: f64, points: &[f32], values: FieldValues<'_>, scratch: &mut Scratch) {
+            self.0.evaluate(time, points, values, scratch);
+        }
+
+        fn learned_times(&self) -> Option<[f64; 2]> {
+            Some([0.0, 2.0])
+        }
+    }
+
+    #[test]
+    fn times_beyond_those_learned_from_are_warned_of_by_how_far_they_are() {
+        let fields = Learned(growing(0.0));
+        let warned = |start: f64, times: &[f64]| {
+            let start = Particles::new(start, 1, vec![0.0], None).unwrap();
+            Simulation::default().run(&fields, &start, times, &Stop::default()).unwrap().warnings.join("\n")
+        };
+        assert_eq!(warned(0.0, &[1.0, 2.0]), "");
+        assert_eq!(warned(0.1 + 0.2 - 0.3, &[2.0 + 1e-12]), "", "rounding is no extrapolation");
+        assert!(
+            warned(0.0, &[1.0, 50.0])
+                .starts_with("the time 50 is 48.000 after the times that the model was fitted to, 0 to 2")
+        );
+        assert!(warned(0.0, &[-1.0]).contains("the time -1 is 1.000 before"));
+        assert!(warned(-3.0, &[1.0]).contains("the time -3 is 3.000 before"));
     }
 }

@@ -51,14 +51,13 @@ impl Cost {
         }
     }
 
-    /// Whether the cost at the squared distance `r2` lacks figures, or all: a square root brings an underflow back to light,
-    /// and so does a δ as small.
-    #[inline(always)]
-    fn underflows(self, r2: f64) -> bool {
+    /// The squared distance below which the cost lacks figures, or all: a square root brings an underflow back to light, and so
+    /// does a δ as small.
+    fn small_below(self) -> f64 {
         match self {
-            Cost::Euclidean => r2 < SMALLEST_SQUARE,
-            Cost::HalfSquaredEuclidean => false,
-            Cost::Wfr { delta } => delta < SMALLEST_DELTA && r2 < 1.0,
+            Cost::Euclidean => SMALLEST_SQUARE,
+            Cost::Wfr { delta } if delta < SMALLEST_DELTA => 1.0,
+            Cost::HalfSquaredEuclidean | Cost::Wfr { .. } => 0.0,
         }
     }
 }
@@ -134,6 +133,8 @@ pub(crate) struct CostRows<'a> {
     source: &'a PointCloud,
     target: &'a PointCloud,
     cost: Cost,
+    /// Costs of smaller squared distances are computed from the differences anew.
+    small_below: f64,
     /// d × m: the targets' coordinates, one coordinate after another.
     transposed: Vec<f64>,
 }
@@ -147,7 +148,13 @@ impl<'a> CostRows<'a> {
                 transposed[c * m + j] = y;
             }
         }
-        Self { source: problem.source, target: problem.target, cost: problem.cost, transposed }
+        Self {
+            source: problem.source,
+            target: problem.target,
+            cost: problem.cost,
+            small_below: problem.cost.small_below(),
+            transposed,
+        }
     }
 
     /// C_ij for one pair.
@@ -160,7 +167,7 @@ impl<'a> CostRows<'a> {
                     let difference = x - y;
                     r2 = difference.mul_add(difference, r2);
                 }
-                if self.cost.underflows(r2) { self.small(i, j) } else { self.cost.of_squared_distance(r2) }
+                if r2 < self.small_below { self.small(i, j) } else { self.cost.of_squared_distance(r2) }
             },
         )
     }
@@ -194,7 +201,7 @@ impl<'a> CostRows<'a> {
                     *r2 = difference.mul_add(difference, *r2);
                 }
             }
-            let small = tile.iter().any(|r2| self.cost.underflows(*r2));
+            let small = tile.iter().any(|r2| *r2 < self.small_below);
             match self.cost {
                 Cost::Euclidean => tile.iter_mut().for_each(|c| *c = c.sqrt()),
                 Cost::HalfSquaredEuclidean => tile.iter_mut().for_each(|c| *c *= 0.5),
@@ -207,7 +214,7 @@ impl<'a> CostRows<'a> {
                 // Rare, coincident points aside.
                 let all = matches!(self.cost, Cost::Wfr { .. });
                 for (k, cost) in tile.iter_mut().enumerate() {
-                    if all || self.cost.underflows(*cost * *cost) {
+                    if all || *cost * *cost < self.small_below {
                         *cost = self.small(i, start + k);
                     }
                 }

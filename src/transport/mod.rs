@@ -248,3 +248,21 @@ pub struct Solution {
     /// Convergence and values.
     pub report: Report,
 }
+
+impl Solution {
+    /// Why the plan may mean little although it is optimal, in whole sentences: nothing is transported, or most points are out of
+    /// reach.
+    pub fn warnings(&self) -> Vec<String> {
+        let advice = "a larger delta, or other units of the coordinates, reach farther";
+        if self.plan.values.is_empty() {
+            return vec![format!("nothing is transported: no point is within reach of any other; {advice}")];
+        }
+        let of_side = |(side, potentials): (&str, &[f64])| {
+            let (out, all) = (potentials.iter().filter(|f| f.is_infinite()).count(), potentials.len());
+            (2 * out > all)
+                .then(|| format!("{out} of {all} {side} points have no partner within reach; {advice}"))
+        };
+        let sides = [("source", &self.source_potential[..]), ("target", &self.target_potential[..])];
+        sides.into_iter().filter_map(of_side).collect()
+    }
+}

@@ -211,6 +211,26 @@ static void fields(chreode_model *model) {
     OK(chreode_model_field(model, "velocity", 0, &in, &out));
 }
 
+/* Counts the reports, and cancels within a stage: where nothing is done yet, or as soon as something is. */
+typedef struct {
+    int seen;
+    const char *cancel_in;
+    int after_a_step;
+    pthread_t thread;
+} watcher;
+
+static int32_t watch(const chreode_progress *progress, void *user_data) {
+    watcher *watcher = user_data;
+    CHECK(pthread_equal(watcher->thread, pthread_self()));
+    CHECK(progress->done <= progress->total);
+    const int training = strcmp(progress->stage, "training") == 0;
+    CHECK(training || strcmp(progress->stage, "coupling") == 0 || strcmp(progress->stage, "simulation") == 0);
+    CHECK(isnan(progress->loss) == (progress->done == 0 || !training));
+    watcher->seen += 1;
+    return watcher->cancel_in != NULL && strcmp(progress->stage, watcher->cancel_in) == 0 &&
+           (progress->done > 0) == watcher->after_a_step;
+}
+
 static void simulations(chreode_model *model) {
     static const double start[] = {0.5, 1, 1, 0.5, 0.7, 0.7, 1, 1}, weights[] = {1, 2, 1, 0}, times[] = {0, 1, 2};
     const chreode_matrix points = {start, 4, 2, 2, 1, CHREODE_F64};
@@ -224,7 +244,7 @@ static void simulations(chreode_model *model) {
             OK(chreode_options_set_string(options, "solver", "rk4"));
         }
         OK(chreode_options_set_real(options, "step", 0.1));
-        OK(chreode_simulate(model, 0, &points, weights, 4, times, 3, options, &trajectory));
+        OK(chreode_simulate(model, 0, &points, weights, 4, times, 3, options, NULL, NULL, &trajectory));
         chreode_options_free(options);
         size_t frames = 0, count = 0, cells = 0;
         double time = 0;
@@ -261,30 +281,25 @@ static void simulations(chreode_model *model) {
         chreode_trajectory_free(trajectory);
     }
     chreode_trajectory *trajectory = NULL;
+    const double late[] = {50};
+    char *report;
+    OK(chreode_simulate(model, 0, &points, NULL, 0, late, 1, NULL, NULL, NULL, &trajectory));
+    TEXT(report, chreode_trajectory_report, trajectory);
+    CHECK(strstr(report, "the time 50 is") != NULL);
+    free(report);
+    chreode_trajectory_free(trajectory);
+    watcher at_once = {0, "simulation", 0, pthread_self()}, at_last = {0, "simulation", 1, pthread_self()};
+    REFUSED(CHREODE_ERROR_CANCELLED, "cancelled",
+            chreode_simulate(model, 0, &points, NULL, 0, times, 3, NULL, watch, &at_once, &trajectory));
+    CHECK(trajectory == NULL && at_once.seen == 1);
+    REFUSED(CHREODE_ERROR_CANCELLED, "cancelled",
+            chreode_simulate(model, 0, &points, NULL, 0, times, 3, NULL, watch, &at_last, &trajectory));
+    CHECK(trajectory == NULL && at_last.seen >= 2);
     REFUSED(CHREODE_ERROR_INVALID_ARGUMENT, "weights_count",
-            chreode_simulate(model, 0, &points, weights, 3, times, 3, NULL, &trajectory));
+            chreode_simulate(model, 0, &points, weights, 3, times, 3, NULL, NULL, NULL, &trajectory));
     REFUSED(CHREODE_ERROR_INVALID_ARGUMENT, "at least one time",
-            chreode_simulate(model, 0, &points, NULL, 0, times, 0, NULL, &trajectory));
+            chreode_simulate(model, 0, &points, NULL, 0, times, 0, NULL, NULL, NULL, &trajectory));
     CHECK(trajectory == NULL);
-}
-
-/* Counts the reports, and cancels within a stage: where nothing is done yet, or as soon as something is. */
-typedef struct {
-    int seen;
-    const char *cancel_in;
-    int after_a_step;
-    pthread_t thread;
-} watcher;
-
-static int32_t watch(const chreode_progress *progress, void *user_data) {
-    watcher *watcher = user_data;
-    CHECK(pthread_equal(watcher->thread, pthread_self()));
-    CHECK(progress->done <= progress->total);
-    CHECK(strcmp(progress->stage, "coupling") == 0 || strcmp(progress->stage, "training") == 0);
-    CHECK(isnan(progress->loss) == (progress->done == 0 || strcmp(progress->stage, "coupling") == 0));
-    watcher->seen += 1;
-    return watcher->cancel_in != NULL && strcmp(progress->stage, watcher->cancel_in) == 0 &&
-           (progress->done > 0) == watcher->after_a_step;
 }
 
 static void fits(void) {
@@ -336,7 +351,7 @@ static void fits(void) {
 static void evaluations(chreode_model *model) {
     chreode_snapshots *snapshots = gene_network();
     chreode_evaluation *evaluation = NULL;
-    OK(chreode_evaluate(model, snapshots, NULL, &evaluation));
+    OK(chreode_evaluate(model, snapshots, NULL, NULL, NULL, &evaluation));
     size_t count = 0;
     double value = -1, values[4];
     char *text;
@@ -389,9 +404,9 @@ static void transport(void) {
     OK(chreode_options_set_string(options, "cost", "euclidean"));
     OK(chreode_options_set_real(options, "penalty", INFINITY));
     REFUSED(CHREODE_ERROR_INFEASIBLE, "total weights differ",
-            chreode_transport(&source, NULL, 0, &target, weights, 2, options, &plan));
+            chreode_transport(&source, NULL, 0, &target, weights, 2, options, NULL, NULL, &plan));
     OK(chreode_options_set_string(options, "normalise", "true"));
-    OK(chreode_transport(&source, NULL, 0, &target, weights, 2, options, &plan));
+    OK(chreode_transport(&source, NULL, 0, &target, weights, 2, options, NULL, NULL, &plan));
     OK(chreode_plan_size(plan, &rows, &cols, &entries));
     CHECK(rows == 3 && cols == 2 && entries == 4);
     uint64_t sources[4], targets[4], offsets[4];
@@ -408,18 +423,18 @@ static void transport(void) {
     OK(chreode_options_set_real(options, "epsilon", 1e-4));
     OK(chreode_options_set_integer(options, "max_iterations", 1));
     REFUSED(CHREODE_ERROR_NOT_CONVERGED, "did not converge",
-            chreode_transport(&source, NULL, 0, &target, uneven, 2, options, &plan));
+            chreode_transport(&source, NULL, 0, &target, uneven, 2, options, NULL, NULL, &plan));
     CHECK(plan != NULL);
     chreode_plan_free(plan);
     chreode_options_free(options);
-    OK(chreode_transport(&source, NULL, 0, &target, NULL, 0, NULL, &plan));
+    OK(chreode_transport(&source, NULL, 0, &target, NULL, 0, NULL, NULL, NULL, &plan));
     chreode_plan_free(plan);
     REFUSED(CHREODE_ERROR_INVALID_DATA, "target: row 2",
-            chreode_transport(&source, NULL, 0, &target, no_weights, 2, NULL, &plan));
+            chreode_transport(&source, NULL, 0, &target, no_weights, 2, NULL, NULL, NULL, &plan));
     REFUSED(CHREODE_ERROR_INVALID_ARGUMENT, "source_weights must be 3 values, got 2",
-            chreode_transport(&source, weights, 2, &target, weights, 2, NULL, &plan));
+            chreode_transport(&source, weights, 2, &target, weights, 2, NULL, NULL, NULL, &plan));
     REFUSED(CHREODE_ERROR_INVALID_ARGUMENT, "target_weights must be 2 values, got 1",
-            chreode_transport(&source, NULL, 0, &target, weights, 1, NULL, &plan));
+            chreode_transport(&source, NULL, 0, &target, weights, 1, NULL, NULL, NULL, &plan));
 }
 
 static void nulls(void) {
@@ -440,10 +455,10 @@ static void threads_of_a_call(chreode_model *model) {
     chreode_trajectory *trajectory = NULL;
     OK(chreode_options_new("simulate", &options));
     REFUSED(CHREODE_ERROR_FORKED, "forked",
-            chreode_simulate(model, 0, &points, NULL, 0, time, 1, options, &trajectory));
+            chreode_simulate(model, 0, &points, NULL, 0, time, 1, options, NULL, NULL, &trajectory));
     for (int count = 0; count < 3; ++count) {
         OK(chreode_options_set_integer(options, "threads", count));
-        OK(chreode_simulate(model, 0, &points, NULL, 0, time, 1, options, &trajectory));
+        OK(chreode_simulate(model, 0, &points, NULL, 0, time, 1, options, NULL, NULL, &trajectory));
         chreode_trajectory_free(trajectory);
     }
     chreode_options_free(options);

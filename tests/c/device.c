@@ -17,7 +17,7 @@ static chreode_status transport_on(const char *device) {
     OK(chreode_options_new("transport", &options));
     OK(chreode_options_set_real(options, "epsilon", 0.5));
     OK(chreode_options_set_string(options, "device", device));
-    const chreode_status status = chreode_transport(&source, NULL, 0, &target, NULL, 0, options, &plan);
+    const chreode_status status = chreode_transport(&source, NULL, 0, &target, NULL, 0, options, NULL, NULL, &plan);
     CHECK((plan != NULL) == (status == CHREODE_OK));
     chreode_plan_free(plan);
     chreode_options_free(options);

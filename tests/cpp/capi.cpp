@@ -1,16 +1,15 @@
 // What chreode.hpp promises. Ends with 0 if all is so; else it says what is not.
 #include <chreode.hpp>
 
+#include <algorithm>
 #include <array>
 #include <chrono>
 #include <cmath>
 #include <cstdio>
 #include <cstdlib>
 #include <filesystem>
-#include <fstream>
 #include <functional>
 #include <future>
-#include <iterator>
 #include <limits>
 #include <map>
 #include <stdexcept>
@@ -183,8 +182,9 @@ void is_three_cells(const MatrixView &view) {
 
 template <class M>
 M three_cells(M matrix) {
-    for (int i = 0; i < 3; ++i) {
-        for (int j = 0; j < 2; ++j) {
+    using Index = decltype(matrix.rows());
+    for (Index i = 0; i < 3; ++i) {
+        for (Index j = 0; j < 2; ++j) {
             matrix(i, j) = static_cast<std::decay_t<decltype(matrix(i, j))>>(2 * i + j + 1);
         }
     }
@@ -357,6 +357,73 @@ void simulations(const Model &model) {
     REFUSED(CHREODE_ERROR_INVALID_ARGUMENT, "at least one time", model.simulate(0, points, {}));
     const Options small("simulate", {{"mode", "branching"}, {"max_population", 3}});
     REFUSED(CHREODE_ERROR_POPULATION_LIMIT, "3", model.simulate(0, points, {5}, small));
+    CHECK(contains(model.simulate(0, points, {50}).report(), "the time 50 is"));
+    CHECK(contains(model.simulate(0, points, times).report(), "\"warnings\":[]"));
+}
+
+// Every long call takes a progress function, which may end it, or throw.
+void cancelled_calls(const Model &model) {
+    const Snapshots cells = gene_network();
+    const std::vector<double> start{0.5, 1, 1, 0.5}, times{1};
+    const MatrixView points(start, 2);
+    std::size_t seen = 0;
+    const auto counts = [&](const Progress &now) { seen += now.done <= now.total; };
+    const auto stops = [](const Progress &) { return false; };
+    const auto throws = [](const Progress &now) -> bool { throw std::string(now.stage); };
+    const auto each = [&](const char *stage, auto call) {
+        seen = 0;
+        call(counts);
+        CHECK(seen >= 2);
+        REFUSED(CHREODE_ERROR_CANCELLED, "cancelled", (call(stops), 0));
+        try {
+            call(throws);
+            CHECK(false);
+        } catch (const std::string &thrown) {
+            CHECK(thrown == stage);
+        }
+    };
+    each("simulation", [&](auto progress) { model.simulate(0, points, times, Options("simulate"), {}, progress); });
+    each("evaluation", [&](auto progress) { model.evaluate(cells, Options("evaluate"), progress); });
+    each("transport", [&](auto progress) { transport(points, points, Options("transport"), {}, {}, progress); });
+    Matrix values(2, 2);
+    each("field", [&](auto progress) { model.field_at("velocity", {0.5, 1}, points, values, progress); });
+    const Matrix alone = model.field("velocity", 1, points.middle_rows(1, 1));
+    const Matrix together = model.field_at("velocity", {0.5, 1}, points);
+    CHECK(std::equal(alone.data(), alone.data() + 2, together.data() + 2));
+    REFUSED(CHREODE_ERROR_INVALID_ARGUMENT, "times_count", model.field_at("velocity", {0, 1, 2}, points));
+}
+
+// One model, several threads: const methods do not disturb each other.
+void shared_by_threads(const Model &model) {
+    const std::vector<double> start{0.5, 1, 1, 0.5};
+    const MatrixView points(start, 2);
+    const Matrix expected = model.field("velocity", 0.5, points);
+    std::vector<std::future<bool>> threads;
+    for (int i = 0; i < 4; ++i) {
+        threads.push_back(std::async(std::launch::async, [&] {
+            bool same = true;
+            for (int repeats = 0; repeats < 50; ++repeats) {
+                const Matrix found = model.field("velocity", 0.5, points);
+                same = same && std::equal(found.data(), found.data() + found.size(), expected.data());
+                same = same && model.simulate(0, points, {1}).count(0) == 2;
+            }
+            return same;
+        }));
+    }
+    for (std::future<bool> &thread : threads) {
+        CHECK(thread.get());
+    }
+}
+
+void founders() {
+    const Snapshots cells = gene_network();
+    const std::vector<std::size_t> rows = cells.sample_rows(0, 5, 11);
+    const Matrix drawn = cells.sample(0, 5, 11), all = cells.points(0);
+    CHECK(rows.size() == 5 && drawn.rows() == 5 && std::is_sorted(rows.begin(), rows.end()));
+    for (std::size_t i = 0; i < 5; ++i) {
+        CHECK(drawn(i, 1) == all(rows[i], 1));
+    }
+    REFUSED(CHREODE_ERROR_INVALID_ARGUMENT, "cells to draw", cells.sample(0, 100000, 11));
 }
 
 // A whole model: what was learned so far is of use.
@@ -481,10 +548,12 @@ void files(Model &model, const std::string &folder) {
     const std::string path = folder + "/model.safetensors";
     model.save(path);
     std::vector<std::uint8_t> bytes = model.to_bytes();
-    std::ifstream file(path, std::ios::binary);
-    CHECK(std::vector<std::uint8_t>(std::istreambuf_iterator<char>(file), {}) == bytes);
+    CHECK(Model::from_bytes(bytes).report() == "null");
+    // A file tells how the fit went, too.
     Model copy = Model::load(path);
-    CHECK(copy.to_bytes() == bytes && copy.report() == "null" && copy.losses().empty());
+    CHECK(copy.report() == model.report() && copy.losses().empty());
+    copy.set_attribute("report", "");
+    CHECK(copy.to_bytes() == bytes && copy.report() == "null");
     copy.set_threads(1);
     CHECK(copy.threads() == 1 && model.threads() == 2);
     REFUSED(CHREODE_ERROR_INVALID_ARGUMENT, "threads", (copy.set_threads(5000), 0));
@@ -570,6 +639,9 @@ void everything(const std::string &folder) {
     Model model = fitted();
     fields(model);
     simulations(model);
+    cancelled_calls(model);
+    shared_by_threads(model);
+    founders();
     evaluations(model);
     files(model, folder);
     transports();

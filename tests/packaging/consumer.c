@@ -9,7 +9,7 @@ int main(void) {
     size_t rows = 0, cols = 0, entries = 0;
     chreode_plan *plan = NULL;
     if (chreode_abi_version() != CHREODE_ABI_VERSION ||
-        chreode_transport(&source, NULL, 0, &target, NULL, 0, NULL, &plan) != CHREODE_OK ||
+        chreode_transport(&source, NULL, 0, &target, NULL, 0, NULL, NULL, NULL, &plan) != CHREODE_OK ||
         chreode_plan_size(plan, &rows, &cols, &entries) != CHREODE_OK || entries > 16 ||
         chreode_plan_entries(plan, NULL, NULL, masses, entries) != CHREODE_OK) {
         fprintf(stderr, "%s\n", chreode_last_error_message());

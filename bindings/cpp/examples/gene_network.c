@@ -6,6 +6,7 @@
 #include <chreode.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 enum { FOUNDERS = 50 };
 
@@ -61,7 +62,7 @@ static void print_errors(const chreode_model *model, const chreode_snapshots *sn
     chreode_evaluation *evaluation = NULL;
     size_t count = 0;
     double mean_w1 = 0, mean_rme = 0;
-    ok(chreode_evaluate(model, snapshots, NULL, &evaluation));
+    ok(chreode_evaluate(model, snapshots, NULL, NULL, NULL, &evaluation));
     ok(chreode_evaluation_time_count(evaluation, &count));
     double *time = measure(evaluation, "time", count);
     double *w1 = measure(evaluation, "w1", count), *rme = measure(evaluation, "rme", count);
@@ -77,7 +78,7 @@ static void print_errors(const chreode_model *model, const chreode_snapshots *sn
     chreode_evaluation_free(evaluation);
 }
 
-/* The first cells of the first snapshot, at all snapshot times. */
+/* The population that some cells of the first snapshot, drawn by the seed, grow to, at all snapshot times. */
 static chreode_trajectory *population(const chreode_model *model, const chreode_snapshots *snapshots) {
     size_t dims = 0, cells = 0, count = 0;
     ok(chreode_snapshots_dims(snapshots, &dims));
@@ -89,13 +90,19 @@ static chreode_trajectory *population(const chreode_model *model, const chreode_
     const chreode_matrix_mut all = {points, cells, dims, (ptrdiff_t)dims, 1, CHREODE_F32};
     const chreode_matrix founders = {points, FOUNDERS, dims, (ptrdiff_t)dims, 1, CHREODE_F32};
     ok(chreode_snapshots_points(snapshots, 0, &all));
+    /* The rows increase, so a founder moves to a place that is no longer needed. */
+    uint64_t rows[FOUNDERS];
+    ok(chreode_snapshots_sample(snapshots, 0, FOUNDERS, 11, rows));
+    for (size_t i = 0; i < FOUNDERS; ++i) {
+        memmove(points + i * dims, points + rows[i] * dims, dims * sizeof *points);
+    }
 
     chreode_options *options = NULL;
     chreode_trajectory *trajectory = NULL;
     ok(chreode_options_new("simulate", &options));
     ok(chreode_options_set_string(options, "mode", "branching"));
     ok(chreode_options_set_integer(options, "seed", 11));
-    ok(chreode_simulate(model, times[0], &founders, NULL, 0, times, count, options, &trajectory));
+    ok(chreode_simulate(model, times[0], &founders, NULL, 0, times, count, options, NULL, NULL, &trajectory));
     chreode_options_free(options);
     free(points);
     free(times);

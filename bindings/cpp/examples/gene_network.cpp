@@ -59,10 +59,8 @@ void run() {
     print_errors(model.evaluate(snapshots));
 
     const std::vector<double> times = snapshots.times();
-    const chreode::Matrix cells = snapshots.points(0);
     const chreode::Options branching("simulate", {{"mode", "branching"}, {"seed", 11}});
-    const chreode::MatrixView start = chreode::MatrixView(cells).middle_rows(0, founders);
-    print_population(model.simulate(times.front(), start, times, branching));
+    print_population(model.simulate(times.front(), snapshots.sample(0, founders, 11), times, branching));
 }
 
 } // namespace

@@ -23,8 +23,7 @@ end
 @printf("mean W1 %.17g\n", evaluation.mean_w1)
 @printf("mean RME %.17g\n", evaluation.mean_rme)
 
-# The first fifty, as in the other languages; `founders(snapshots; count = 50, seed = 11)` would draw them from all.
-cells = points(snapshots, 1)[:, 1:50]
+cells = founders(snapshots; count = 50, seed = 11)
 population = simulate(model, cells, snapshots.times; mode = "branching", seed = 11)
 println("population ", join(length.(population.frames), " "))
 @printf("lineage %d nodes\n", length(population.lineage))

@@ -412,6 +412,22 @@ function chreode_snapshots_weights(snapshots, k, weights, weights_count)
     end
 end
 
+function chreode_snapshots_sample(snapshots, k, count, seed, rows)
+    address = symbol(:chreode_snapshots_sample)
+    return shielded() do
+        ccall(
+            address,
+            chreode_status,
+            (Ptr{chreode_snapshots}, Csize_t, Csize_t, UInt64, Ptr{UInt64}),
+            snapshots,
+            k,
+            count,
+            seed,
+            rows,
+        )
+    end
+end
+
 function chreode_snapshots_mass(snapshots, k, mass)
     address = symbol(:chreode_snapshots_mass)
     return shielded() do
@@ -509,6 +525,50 @@ function chreode_model_losses(model, losses, losses_count)
             model,
             losses,
             losses_count,
+        )
+    end
+end
+
+function chreode_model_set_attribute(model, name, value)
+    address = symbol(:chreode_model_set_attribute)
+    return shielded() do
+        ccall(
+            address,
+            chreode_status,
+            (Ptr{chreode_model}, Cstring, Cstring),
+            model,
+            name,
+            value,
+        )
+    end
+end
+
+function chreode_model_attribute(model, name, buffer, capacity, size)
+    address = symbol(:chreode_model_attribute)
+    return shielded() do
+        ccall(
+            address,
+            chreode_status,
+            (Ptr{chreode_model}, Cstring, Ptr{Cchar}, Csize_t, Ptr{Csize_t}),
+            model,
+            name,
+            buffer,
+            capacity,
+            size,
+        )
+    end
+end
+
+function chreode_model_set_coordinates(model, names, names_count)
+    address = symbol(:chreode_model_set_coordinates)
+    return shielded() do
+        ccall(
+            address,
+            chreode_status,
+            (Ptr{chreode_model}, Ptr{Cstring}, Csize_t),
+            model,
+            names,
+            names_count,
         )
     end
 end
@@ -614,6 +674,43 @@ function chreode_model_field(model, field, time, points, values)
     end
 end
 
+function chreode_model_field_at(
+    model,
+    field,
+    times,
+    times_count,
+    points,
+    progress,
+    user_data,
+    values,
+)
+    address = symbol(:chreode_model_field_at)
+    return shielded() do
+        ccall(
+            address,
+            chreode_status,
+            (
+                Ptr{chreode_model},
+                Cstring,
+                Ptr{Cdouble},
+                Csize_t,
+                Ptr{chreode_matrix},
+                Ptr{Cvoid},
+                Ptr{Cvoid},
+                Ptr{chreode_matrix_mut},
+            ),
+            model,
+            field,
+            times,
+            times_count,
+            points,
+            progress,
+            user_data,
+            values,
+        )
+    end
+end
+
 function chreode_simulate(
     model,
     start_time,
@@ -623,6 +720,8 @@ function chreode_simulate(
     times,
     times_count,
     options,
+    progress,
+    user_data,
     trajectory,
 )
     address = symbol(:chreode_simulate)
@@ -639,6 +738,8 @@ function chreode_simulate(
                 Ptr{Cdouble},
                 Csize_t,
                 Ptr{chreode_options},
+                Ptr{Cvoid},
+                Ptr{Cvoid},
                 Ptr{Ptr{chreode_trajectory}},
             ),
             model,
@@ -649,6 +750,8 @@ function chreode_simulate(
             times,
             times_count,
             options,
+            progress,
+            user_data,
             trajectory,
         )
     end
@@ -658,6 +761,21 @@ function chreode_trajectory_free(trajectory)
     address = symbol(:chreode_trajectory_free)
     return shielded() do
         ccall(address, Cvoid, (Ptr{chreode_trajectory},), trajectory)
+    end
+end
+
+function chreode_trajectory_report(trajectory, buffer, capacity, size)
+    address = symbol(:chreode_trajectory_report)
+    return shielded() do
+        ccall(
+            address,
+            chreode_status,
+            (Ptr{chreode_trajectory}, Ptr{Cchar}, Csize_t, Ptr{Csize_t}),
+            trajectory,
+            buffer,
+            capacity,
+            size,
+        )
     end
 end
 
@@ -813,7 +931,7 @@ function chreode_trajectory_newick(trajectory, buffer, capacity, size)
     end
 end
 
-function chreode_evaluate(model, snapshots, options, evaluation)
+function chreode_evaluate(model, snapshots, options, progress, user_data, evaluation)
     address = symbol(:chreode_evaluate)
     return shielded() do
         ccall(
@@ -823,11 +941,15 @@ function chreode_evaluate(model, snapshots, options, evaluation)
                 Ptr{chreode_model},
                 Ptr{chreode_snapshots},
                 Ptr{chreode_options},
+                Ptr{Cvoid},
+                Ptr{Cvoid},
                 Ptr{Ptr{chreode_evaluation}},
             ),
             model,
             snapshots,
             options,
+            progress,
+            user_data,
             evaluation,
         )
     end
@@ -905,6 +1027,8 @@ function chreode_transport(
     target_weights,
     target_weights_count,
     options,
+    progress,
+    user_data,
     plan,
 )
     address = symbol(:chreode_transport)
@@ -920,6 +1044,8 @@ function chreode_transport(
                 Ptr{Cdouble},
                 Csize_t,
                 Ptr{chreode_options},
+                Ptr{Cvoid},
+                Ptr{Cvoid},
                 Ptr{Ptr{chreode_plan}},
             ),
             source,
@@ -929,6 +1055,8 @@ function chreode_transport(
             target_weights,
             target_weights_count,
             options,
+            progress,
+            user_data,
             plan,
         )
     end

@@ -4,8 +4,8 @@
 Learned dynamics of a population, from [`fit_dynamics`](@ref), [`Chreode.load`](@ref) or [`Chreode.from_bytes`](@ref).
 
 `model.velocity`, `model.growth`, `model.score_drift` and whatever else `model.fields` names are callables: see [`Field`](@ref).
-`model.info` tells what it is, `model.report` how the fit went (`nothing` for a model that was loaded), `model.losses` the loss
-of every training step. Models can be serialized.
+`model.info` tells what it is, `model.report` how the fit went (`nothing` for a model from bytes), `model.losses` the loss of every
+training step (none for a model that was loaded). Models can be serialized.
 """
 struct Dynamics
     handle::Handle{C.chreode_model}
@@ -100,6 +100,34 @@ function reported(call, progress)
     return status, message, reporter.failure
 end
 
+# A handle of a long call: `call` is given where to write it, the C function to report to and its data. What ended the call early is
+# thrown: an interrupt as it is, what a progress function threw as the cause of a `ChreodeError`. `accepted(status, message)` says
+# whether there is a result in spite of an error.
+function long_handle(
+    call,
+    free,
+    ::Type{T},
+    progress;
+    accepted = (status, message) -> false,
+) where {T}
+    return disable_sigint() do
+        made = Ref{Ptr{T}}(C_NULL)
+        status, message, cause = reported(
+            (tell_c, data) -> call(made, tell_c, data),
+            progress,
+        )
+        ended(status, message, cause, accepted)
+        Handle(made[], free)
+    end
+end
+
+function ended(status, message, cause, accepted = (status, message) -> false)
+    cause isa InterruptException && throw(cause)
+    status == C.CHREODE_OK && return nothing
+    accepted(status, message) && return nothing
+    return throw(ChreodeError(status, message; cause))
+end
+
 function on_this_thread(work)
     task = current_task()
     sticky = task.sticky
@@ -181,8 +209,8 @@ end
     (field::Field)(x, t; cells = :columns)
     (field::Field)(values, x, t; cells = :columns)
 
-The values of a field of a model at the points `x` and the time `t`, new or written into `values`: one column a point, or one row
-with `cells = :rows`. `Float32` points are answered by `Float32`, others by `Float64`. Nothing is copied where both matrices are
+The values of a field of a model at the points `x` and the time `t`, one for all or one a point, new or written into `values`: one
+column a point, or one row with `cells = :rows`. `Float32` points are answered by `Float32`, others by `Float64`. Nothing is copied where both matrices are
 `Float32` and have their cells in columns.
 
 Fields are made by [`field`](@ref), or by their names: `model.velocity`.
@@ -202,22 +230,15 @@ learned is an error.
 function field(model::Dynamics, name::Union{AbstractString, Symbol})
     for (known, columns) in model.fields
         known == String(name) || continue
-        lacks(model, known, "growth", "has_growth")
-        lacks(model, known, "score_drift", "has_score")
+        known in model.info["fields"] ||
+            throw(ArgumentError(
+                "the model has not learned $name: its method $(model.info["method"]) does not",
+            ))
         return Field(model, known, columns)
     end
     return throw(ArgumentError(
         "field must be one of $(join(first.(model.fields), " ")), got $name",
     ))
-end
-
-function lacks(model::Dynamics, name, field, key)
-    name == field &&
-        model.info[key] === false &&
-        throw(ArgumentError(
-            "the model has not learned $name: its method $(model.info["method"]) does not",
-        ))
-    return nothing
 end
 
 function (field::Field)(x, t; cells::Symbol = :columns)
@@ -243,14 +264,40 @@ function (field::Field)(
 end
 
 function evaluated!(values, field::Field, data, t, cells::Symbol)
-    time = instant("t", t)
+    n = shape(data, cells)[1]
+    times = instants("t", t, n)
     use(field.model.handle) do model
         GC.@preserve data values begin
             from, to = Ref(reading(data, cells)), Ref(writing(values, cells))
-            check(C.chreode_model_field(model, field.name, time, from, to))
+            call(tell, told) = C.chreode_model_field_at(
+                model,
+                field.name,
+                times,
+                length(times),
+                from,
+                tell,
+                told,
+                to,
+            )
+            # Few points are over before anybody could interrupt.
+            n < WATCHED ?
+                check(call(C_NULL, C_NULL)) :
+                disable_sigint(() -> ended(reported(call, nothing)...))
         end
     end
     return values
+end
+
+# So many points at once are watched for interrupts.
+const WATCHED = 2000
+
+instants(what, t, n) = [instant(what, t)]
+function instants(what, t::AbstractVector, n)
+    length(t) == n ||
+        throw(DimensionMismatch(
+            "$what must be one time, or $n, one a point, got $(length(t))",
+        ))
+    return Float64[instant(what, time) for time in t]
 end
 
 instant(what, t::Real) = isfinite(t) ?
@@ -301,7 +348,7 @@ function threads!(model::Dynamics, count::Integer)
     return model
 end
 
-"""`Chreode.save(path, model)`: write a model to a file in the safetensors format."""
+"""`Chreode.save(path, model)`: write a model and the report of its fit to a file in the safetensors format."""
 function save(path::AbstractString, model::Dynamics)
     use(model.handle) do handle
         check(C.chreode_model_save(handle, path))
@@ -314,7 +361,7 @@ function load(path::AbstractString)
     return dynamics_by(made -> C.chreode_model_load(path, made))
 end
 
-"""`Chreode.to_bytes(model)`: the model as bytes, those that [`Chreode.save`](@ref) writes."""
+"""`Chreode.to_bytes(model)`: the model as bytes, those of its file but for the report. The same fit gives the same bytes."""
 function to_bytes(model::Dynamics)
     return use(model.handle) do handle
         size = Ref{Csize_t}(0)

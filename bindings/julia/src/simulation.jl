@@ -64,10 +64,13 @@ The lineage in the Newick format, one tree a line for each founder. Its names co
 newick(trajectory::Trajectory) = trajectory.newick
 
 """
-    simulate(model, points, times = model.info["times"]; mode, seed, start = first(times), weights, cells = :columns, options...)
+    simulate(model, points, times = model.info["times"]; mode, seed, start = first(times), weights, cells = :columns, progress,
+             options...)
 
 Simulate a population from `points` at the time `start` to each of `times`, by the options of `Chreode.options("simulate")`;
 `mode` is `"ode"`, `"sde"` or `"branching"`. To start from some cells of a snapshot, see [`founders`](@ref).
+`progress(stage, done, total, loss)` is called as by [`fit_dynamics`](@ref), and ends the simulation by returning `true`. Times
+beyond those of the fit are warned of.
 """
 function simulate(
     model::Dynamics,
@@ -76,6 +79,7 @@ function simulate(
     start = first(times),
     weights = nothing,
     cells::Symbol = :columns,
+    progress = nothing,
     options...,
 )
     data = points_of("points", points, cells, model.dims)
@@ -85,7 +89,11 @@ function simulate(
         use(model.handle) do pointer
             GC.@preserve data given begin
                 matrix = Ref(reading(data, cells))
-                make_handle(C.chreode_trajectory_free, C.chreode_trajectory) do made
+                long_handle(
+                    C.chreode_trajectory_free,
+                    C.chreode_trajectory,
+                    progress,
+                ) do made, tell, told
                     C.chreode_simulate(
                         pointer,
                         from,
@@ -95,6 +103,8 @@ function simulate(
                         until,
                         length(until),
                         choice,
+                        tell,
+                        told,
                         made,
                     )
                 end
@@ -115,6 +125,11 @@ function taken(handle::Handle{C.chreode_trajectory}, cells::Symbol)
         tree = text() do buffer, capacity, size
             C.chreode_trajectory_newick(pointer, buffer, capacity, size)
         end
+        warn(
+            json() do buffer, capacity, size
+                C.chreode_trajectory_report(pointer, buffer, capacity, size)
+            end,
+        )
         Trajectory(
             [frame(pointer, k, dims, cells) for k in 0:(count - 1)],
             lineage(pointer),

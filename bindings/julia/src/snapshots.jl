@@ -233,9 +233,8 @@ end
 """
     founders(snapshots, k = 1; count, seed = 0, cells = :columns)
 
-`count` cells of time number `k`, drawn without replacement: each in turn in proportion to the weights of those that are left
-(Efraimidis and Spirakis, Information Processing Letters 97, 2006). The same seed draws the same cells, in the order in which
-[`points`](@ref) has them.
+`count` cells of time number `k`, drawn without replacement: each in turn in proportion to the weights of those that are left. The
+same seed draws the same cells in every language of the library; they come in the order in which [`points`](@ref) has them.
 """
 function founders(
     snapshots::Snapshots,
@@ -244,28 +243,17 @@ function founders(
     seed::Integer = 0,
     cells::Symbol = :columns,
 )
-    x, w = points(snapshots, k; cells), weights(snapshots, k)
-    alive = findall(>(0), w)
-    0 < count <= length(alive) ||
+    count > 0 && 0 <= seed <= typemax(UInt64) ||
         throw(ArgumentError(
-            "count must be 1 to $(length(alive)), the cells of time number $k with a weight, got $count",
+            "count must be at least 1 and seed 0 to 2^64 - 1, got $count and $seed",
         ))
-    keys = [log(uniform(seed, cell)) / w[cell] for cell in alive]
-    drawn = sort(alive[partialsortperm(keys, 1:count; rev = true)])
+    x = points(snapshots, k; cells)
+    rows = Vector{UInt64}(undef, count)
+    use(snapshots.handle) do handle
+        check(C.chreode_snapshots_sample(handle, k - 1, count, seed, rows))
+    end
+    drawn = Int.(rows) .+ 1
     return cells === :rows ? x[drawn, :] : x[:, drawn]
-end
-
-# A number above 0 and up to 1 of a seed and an index, by the finaliser of SplitMix64 (Steele, Lea and Flood, OOPSLA 2014): the
-# same in every version of Julia, which its own random numbers are not.
-function uniform(seed::Integer, index::Integer)
-    return ((mixed(mixed(seed % UInt64) + index % UInt64) >> 11) + 1) / 2.0^53
-end
-
-function mixed(z::UInt64)
-    z += 0x9e3779b97f4a7c15
-    z = (z ⊻ (z >> 30)) * 0xbf58476d1ce4e5b9
-    z = (z ⊻ (z >> 27)) * 0x94d049bb133111eb
-    return z ⊻ (z >> 31)
 end
 
 Base.length(snapshots::Snapshots) = length(snapshots.times)

@@ -31,10 +31,11 @@ function Base.show(io::IO, plan::Plan)
 end
 
 """
-    transport(source, target; source_weights, target_weights, cells = :columns, options...)
+    transport(source, target; source_weights, target_weights, cells = :columns, progress, options...)
 
 Solve a static transport problem between two clouds of points, by the options of `Chreode.options("transport")`. A solver that
-stopped before its tolerance warns, and its plan's `report` says how far it is from the optimum.
+stopped before its tolerance warns, and its plan's `report` says how far it is from the optimum. `progress` is as for
+[`simulate`](@ref).
 """
 function transport(
     source,
@@ -42,6 +43,7 @@ function transport(
     source_weights = nothing,
     target_weights = nothing,
     cells::Symbol = :columns,
+    progress = nothing,
     options...,
 )
     from = points_of("source", source, cells)
@@ -51,8 +53,13 @@ function transport(
     handle = use(options_of("transport", options)) do choice
         GC.@preserve from to given wanted begin
             left, right = Ref(reading(from, cells)), Ref(reading(to, cells))
-            make_handle(C.chreode_plan_free, C.chreode_plan) do made
-                status = C.chreode_transport(
+            long_handle(
+                C.chreode_plan_free,
+                C.chreode_plan,
+                progress;
+                accepted = not_converged,
+            ) do made, tell, told
+                C.chreode_transport(
                     left,
                     optional(given),
                     length(given),
@@ -60,18 +67,23 @@ function transport(
                     optional(wanted),
                     length(wanted),
                     choice,
+                    tell,
+                    told,
                     made,
                 )
-                status == C.CHREODE_ERROR_NOT_CONVERGED || return status
-                message = last_message()
-                @warn message
-                C.CHREODE_OK
             end
         end
     end
     plan = use(taken_plan, handle)
     close(handle)
     return plan
+end
+
+# There is a plan all the same.
+function not_converged(status, message)
+    status == C.CHREODE_ERROR_NOT_CONVERGED || return false
+    @warn message
+    return true
 end
 
 function taken_plan(plan)

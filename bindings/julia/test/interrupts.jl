@@ -66,4 +66,47 @@ learned() == expected || error("other bits after a fit was interrupted")
 ended = interrupted_transport(first_ones, last_ones, true)
 ended isa InterruptException || error("a transport ended by $ended")
 learned() == expected || error("other bits after a transport was interrupted")
+
+# One Ctrl-C ends every long call soon: within a third of a second on a free machine, and this one may be busy.
+model = fit_dynamics(
+    snapshots;
+    method = "ot-cfm",
+    chunk_size = 50,
+    epochs = 1,
+    hidden = "256x3",
+)
+x, slow = points(snapshots, 1), (step = 1.0e-5, solver = "rk4")
+many = repeat(x, 1, 300)
+moments = collect(range(0.0, 1.0; length = size(many, 2)))
+calls = (
+    transport = () -> transport(first_ones, last_ones; cost = "euclidean", penalty = Inf),
+    simulation = () -> simulate(model, x, [0.0, 1.0]; slow...),
+    evaluation = () -> evaluate(model, snapshots; slow...),
+    field = () -> model.velocity(many, moments),
+)
+short_calls = (
+    () -> transport(x[:, 1:9], x[:, 1:9]; cost = "euclidean", penalty = Inf),
+    () -> simulate(model, x[:, 1:9], [0.0, 1.0]; step = 0.5, solver = "rk4"),
+    () -> evaluate(model, snapshots; step = 0.5, solver = "rk4"),
+    () -> model.velocity(x[:, 1:2], [0.5, 1.0]),
+)
+foreach(call -> ending(call, false), short_calls)
+function ended_by_one_interrupt(call)
+    sent = tempname()
+    run(`sh -c "sleep 0.5; date +%s.%N > $sent; kill -INT $(getpid())"`; wait = false)
+    failure = nothing
+    try
+        call()
+    catch thrown
+        failure = thrown
+    end
+    return failure, time() - parse(Float64, read(sent, String))
+end
+for (name, call) in pairs(calls)
+    failure, seconds = ended_by_one_interrupt(call)
+    failure isa InterruptException || error("$name ended by $failure")
+    println(stderr, name, ": ", round(Int, 1000 * seconds), " ms after the interrupt")
+    seconds < 3 || error("$name ended $seconds s after it was interrupted")
+end
+learned() == expected || error("other bits after interrupts")
 println("unharmed")

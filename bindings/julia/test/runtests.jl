@@ -158,7 +158,9 @@ end
         model.report["epochs"] == 20 == length(model.losses)
     path = joinpath(mktempdir(), "model.safetensors")
     Chreode.save(path, model)
-    @test Chreode.to_bytes(Chreode.load(path)) == read(path) == Chreode.to_bytes(model)
+    loaded = Chreode.load(path)
+    @test loaded.report == model.report && isempty(loaded.losses)
+    @test loaded.velocity(x, 0.5) == model.velocity(x, 0.5)
     copied = again(model)
     @test copied.velocity(x, 0.5) == model.velocity(x, 0.5) && copied.losses == model.losses
     @test Chreode.threads(copied) == 2 && Chreode.threads(Chreode.threads!(copied, 1)) == 1
@@ -197,6 +199,7 @@ end
     # Three standard deviations about 3000.
     @test abs(first_one - 3000) < 3 * sqrt(4000 * 0.75 * 0.25)
     @test occursin("1 to 60", message(() -> founders(snapshots; count = 61)))
+    @test occursin("at least 1", message(() -> founders(snapshots; count = 0)))
     @test occursin("1 to 5", message(() -> points(snapshots, 6)))
 end
 
@@ -234,7 +237,7 @@ end
     @test occursin("has not learned growth", message(() -> still.growth(x, 0.5)))
     @test occursin("has not learned score_drift", message(() -> score_drift(still, x, 0.5)))
     @test size(still.velocity(x, 0.5)) == (2, 60)
-    @test failure(() -> still.landscape(x, 0.5)) isa ChreodeError
+    @test occursin("has not learned landscape", message(() -> still.landscape(x, 0.5)))
 end
 
 @testset "progress, cancelled fits and what progress functions throw" begin
@@ -274,6 +277,48 @@ end
         ),
     )
     @test inside.cause isa ArgumentError
+end
+
+@testset "every long call tells where it stands, and can be ended" begin
+    calls = (
+        simulation = progress -> simulate(model, x; progress),
+        evaluation = progress -> evaluate(model, snapshots; progress),
+        transport = progress -> transport(x, x .+ 1; progress),
+    )
+    for (name, call) in pairs(calls)
+        seen = []
+        call((now...) -> push!(seen, now) === nothing)
+        @test seen[1] == (name, 0, 1, nothing) && seen[end] == (name, 1, 1, nothing)
+        stopped = failure(() -> call((now...) -> true))
+        @test stopped isa ChreodeError && stopped.name == "CHREODE_ERROR_CANCELLED"
+        thrown = failure(() -> call((now...) -> throw(KeyError(:mine))))
+        @test thrown isa ChreodeError && thrown.cause == KeyError(:mine)
+        @test failure(() -> call((now...) -> throw(InterruptException()))) isa
+            InterruptException
+    end
+end
+
+@testset "results that mean little are warned of" begin
+    @test_logs (:warn, r"the time 50 is 46.000 after") simulate(model, x, [0, 50])
+    @test_logs (:warn, r"nothing is transported") transport(x, x .+ 100; delta = 1.0e-2)
+    later = Snapshots([x x], repeat([0.0, 9.0]; inner = 60))
+    @test_logs (:warn, r"the time 9 is 5.000 after") evaluate(model, later)
+    @test_logs (:warn, r"no partner within reach") fit_dynamics(
+        snapshots;
+        method = "wfr-fm",
+        delta = 1.0e-4,
+        hidden = "4",
+        epochs = 1,
+    )
+end
+
+@testset "points at times of their own" begin
+    times = repeat([0.5, 0.25, 0.75]; outer = 20)
+    values = model.velocity(x, times)
+    @test all(i -> values[:, i] == vec(model.velocity(x[:, i:i], times[i])), 1:60)
+    @test occursin("or 60, one a point", message(() -> model.velocity(x, [0.5, 1])))
+    many = repeat(x, 1, 50)
+    @test model.velocity(many, 0.5)[:, 1:60] == model.velocity(x, 0.5)
 end
 
 @testset "bad input is an error that says what would be right" begin

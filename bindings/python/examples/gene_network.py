@@ -1,6 +1,6 @@
 """Fits the simulated gene network by USB, measures the fit, and lets fifty of its cells divide and die.
 
-The same program is there for each language. All print the same digits of the fit; the fifty cells are drawn by seed.
+The same program is there for each language, and prints the same digits in all of them.
 """
 
 import chreode

@@ -23,3 +23,9 @@ def cells(snapshots):
 @pytest.fixture(scope="session")
 def model(snapshots):
     return chreode.fit(snapshots, **SMALL)
+
+
+def learned_the_same(one, other):
+    """Whether two models have the same fields to the bit, whatever they remember of where their cells came from."""
+    x = np.random.default_rng(0).normal(size=(100, one.dims))
+    return np.array_equal(one.losses, other.losses) and np.array_equal(one.velocity(x, 0.5), other.velocity(x, 0.5))

@@ -1,8 +1,15 @@
-# Interrupts. The library is never left by a jump (src/fit.c): it is asked to stop, returns, and then R goes on as after any
+# Interrupts. The library is never left by a jump (src/watch.c): it is asked to stop, returns, and then R goes on as after any
 # interrupt.
 
 # The model of the last fit that was interrupted.
 partial <- new.env(parent = emptyenv())
+
+# The same for calls that leave nothing behind.
+interrupt_call <- function() {
+    condition <- list(message = "interrupted", call = user_call(), model = NULL)
+    signalCondition(structure(class = c("chreode_interrupted", "interrupt", "condition"), condition))
+    invokeRestart("abort")
+}
 
 # What R does on Ctrl-C: handlers of the condition first, then to the top level.
 interrupt <- function(fit) {

@@ -4,7 +4,7 @@
 new_dynamics <- function(pointer, threads, memory = list()) {
     info <- from_json(native(.Call(C_r_model_info, pointer)))
     # Later versions of the library tell more.
-    info <- info[c("method", "dims", "sigma", "delta", "times", "seed", "epochs", "parameters", "has_growth", "has_score")]
+    info <- info[c("method", "dims", "sigma", "delta", "times", "seed", "epochs", "parameters", "has_growth", "has_score", "has_landscape")]
     # The library tells seeds as text, since not every number reader takes those beyond 2^53; neither does R.
     if (as.numeric(info$seed) < 2^53) info$seed <- as.numeric(info$seed)
     report <- from_json(native(.Call(C_r_model_report, pointer)))
@@ -139,10 +139,10 @@ learned_fields <- function(object, field) {
     known <- names(native(.Call(C_r_model_fields, model_handle(object))))
     full <- known[pmatch(field, known, duplicates.ok = TRUE)]
     full[is.na(full)] <- field[is.na(full)]
-    absent <- intersect(full, c("growth", "score_drift")[!c(object$has_growth, object$has_score)])
+    absent <- setdiff(intersect(full, known), fields_of(object))
     if (length(absent)) {
         invalid(
-            "the method ", object$method, " does not learn ", c(growth = "growth", score_drift = "a score")[absent[1]],
+            "the method ", object$method, " does not learn ", c(growth = "growth", score_drift = "a score", landscape = "a landscape")[absent[1]],
             ": this model has ", in_list(fields_of(object))
         )
     }
@@ -151,18 +151,11 @@ learned_fields <- function(object, field) {
 
 # The fields that every model may have, of those that this one has.
 fields_of <- function(object) {
-    c("velocity", if (object$has_growth) "growth", if (object$has_score) "score_drift")
+    c("velocity", "growth", "score_drift", "landscape")[c(TRUE, object$has_growth, object$has_score, isTRUE(object$has_landscape))]
 }
 
 field_values <- function(object, handle, field, points, time) {
-    if (length(time) == 1) {
-        values <- native(.Call(C_r_model_field, handle, field, time, points))
-    } else {
-        rows <- split(seq_along(time), match(time, unique(time)))
-        parts <- lapply(rows, function(at) native(.Call(C_r_model_field, handle, field, time[at[1]], points[at, , drop = FALSE])))
-        values <- matrix(0, length(time), if (length(parts)) ncol(parts[[1]]) else ncol(points))
-        for (k in seq_along(rows)) values[rows[[k]], ] <- parts[[k]]
-    }
+    values <- native(.Call(C_r_model_field, handle, field, as.double(time), points))
     if (ncol(values) == 1 && field != "velocity") return(setNames(values[, 1], rownames(points)))
     if (ncol(values) == ncol(points)) {
         names <- if (is.null(colnames(points))) object$coordinates else colnames(points)

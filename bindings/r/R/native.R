@@ -2,6 +2,7 @@
 
 # The result of a routine of src/, or its failure raised.
 native <- function(result) {
+    if (inherits(result, "chreode_interruption")) interrupt_call()
     if (inherits(result, "chreode_failure")) raise(result)
     result
 }

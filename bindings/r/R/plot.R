@@ -88,7 +88,7 @@ plot_paths <- function(object, cells, space, dims, paths, palette, legend, ...) 
     xy <- chosen_coordinates(space, cells$time, dims)
     colours <- colours_of(palette, length(times), "viridis")
     first <- which(cells$time == times[1])
-    first <- first[native(.Call(C_r_draw, length(first), min(paths, length(first)), 0))]
+    first <- first[native(.Call(C_r_draw, cells$x[first, , drop = FALSE], NULL, min(paths, length(first)), 0))]
     grid <- seq(times[1], times[length(times)], length.out = 40)
     run <- simulate(object, seed = 0, points = cells$x[first, , drop = FALSE], times = grid, start_time = times[1], mode = "ode")
     tracks <- tracks_of(run, dims)

@@ -6,7 +6,8 @@
 #'   [set.seed()] decides; the simulation tells which it was.
 #' @param points The cells to start from: a matrix or data frame with one row a cell, a `SingleCellExperiment` (of which those
 #'   cells start that are there at `start_time`, if it has the fit's column of times), or one number: so many cells of the
-#'   fit's snapshot at `start_time`, drawn by `seed` without replacement. By default that whole snapshot.
+#'   fit's snapshot at `start_time`, drawn by `seed` without replacement, with chances in proportion to their weights, as in
+#'   every language of the library. By default that whole snapshot.
 #' @param times The times to be told of: strictly increasing from the start on (the first may be the start itself), or, but
 #'   for `"branching"`, strictly decreasing. By default the start and those of the fit that come later.
 #' @param start_time When the cells start: by default the first of the fit's times.
@@ -55,6 +56,7 @@ simulate.chreode_dynamics <- function(object, nsim = 1, seed = NULL, points = NU
         options <- new_options("simulate", c(list(mode = mode, seed = one), list(...)))
         trajectory <- native(.Call(C_r_simulate, handle, start_time, start$x, start$weights, times, options))
         on.exit(native(.Call(C_r_free, trajectory)))
+        warn_reported(from_json(native(.Call(C_r_trajectory_report, trajectory))))
         new_simulation(trajectory, object, mode, one, start_time, colnames(start$x))
     })
     if (nsim == 1) simulations[[1]] else structure(class = "chreode_simulations", simulations)
@@ -116,8 +118,9 @@ drawn <- function(cells, count, seed) {
     if (length(count) != 1 || !isTRUE(count >= 1 && count <= rows && count == floor(count))) {
         invalid("points must be a matrix, or a number of cells from 1 to ", rows, ", got ", in_words(count))
     }
-    chosen <- native(.Call(C_r_draw, rows, count, seed))
-    list(x = cells$x[chosen, , drop = FALSE], weights = cells$weights[chosen])
+    # Heavy cells are drawn more often, so all that are drawn weigh the same.
+    chosen <- native(.Call(C_r_draw, cells$x, cells$weights, count, seed))
+    list(x = cells$x[chosen, , drop = FALSE], weights = NULL)
 }
 
 # Of an experiment of several times, those cells start that are there at the start.

@@ -14,7 +14,7 @@
 #'   point (a sparse matrix of package Matrix where that is installed, else a data frame with `source`, `target` and `mass`);
 #'   `source_potential` and `target_potential`, infinite for a point that nothing can be sent from or that nothing can
 #'   reach; and the solver's `report`: `primal`, `dual`, `gap`, `transport_cost`, `transported_mass`, `source_residual`,
-#'   `target_residual`, `iterations`, `converged`. A solver that stopped before its tolerance says so by a warning of class
+#'   `target_residual`, `iterations`, `converged`, `warnings`. A solver that stopped before its tolerance says so by a warning of class
 #'   `chreode_not_converged`.
 #'
 #' @section Options:
@@ -41,6 +41,7 @@ transport <- function(source, target, source_weights = NULL, target_weights = NU
     plan <- native(.Call(C_r_new_plan))
     on.exit(native(.Call(C_r_free, plan)))
     failure <- .Call(C_r_transport, source, source_weights, target, target_weights, options, plan)
+    if (inherits(failure, "chreode_interruption")) interrupt_call()
     if (native(.Call(C_r_is_nil, plan))) raise(failure)
     found <- native(.Call(C_r_plan_read, plan))
     result <- structure(

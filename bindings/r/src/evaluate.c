@@ -3,11 +3,13 @@
 SEXP r_evaluate(SEXP model, SEXP snapshots, SEXP options) {
     SEXP pointer = PROTECT(new_handle(EVALUATION));
     chreode_evaluation *evaluation = NULL;
+    watcher by = {.function = R_NilValue};
     chreode_status status = chreode_evaluate(handle_of(model, MODEL), handle_of(snapshots, SNAPSHOTS),
-                                             handle_of(options, OPTIONS), &evaluation);
+                                             handle_of(options, OPTIONS), watch, &by, &evaluation);
     R_SetExternalPtrAddr(pointer, evaluation);
-    SEXP result = status == CHREODE_OK ? pointer : failure(status);
-    UNPROTECT(1);
+    SEXP result = PROTECT(status == CHREODE_OK ? pointer : failure(status));
+    result = watched(&by, result);
+    UNPROTECT(2);
     return result;
 }
 

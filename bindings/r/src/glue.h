@@ -4,7 +4,7 @@
  * Rules that keep R's longjmp and the library apart:
  *   - a handle lives in an external pointer with a finalizer from before it is made: whatever R does afterwards, it is freed;
  *   - no R function that can jump is called while a function of the library is on the stack, but inside R_ToplevelExec or
- *     R_UnwindProtect (fit.c);
+ *     R_UnwindProtect (watch.c);
  *   - a failure is returned as a value of class "chreode_failure", which R code turns into a condition.
  */
 #ifndef CHREODE_R_GLUE_H
@@ -13,6 +13,8 @@
 #define R_NO_REMAP
 #define STRICT_R_HEADERS
 #include <Rinternals.h>
+
+#include <setjmp.h>
 
 #include "chreode.h"
 
@@ -44,13 +46,30 @@ const char *text_in(SEXP x);
 double number_in(SEXP x);
 SEXP utf8(const char *text);
 
+/* Who is told of a long call, and what ended it. */
+typedef struct {
+    /* A function of R that returns TRUE to go on, or NULL of R. */
+    SEXP function;
+    /* The jump to go on with after the call; needed where there is a function. */
+    SEXP token;
+    jmp_buf back;
+    const chreode_progress *now;
+    int go_on;
+    int interrupted;
+    int jumped;
+} watcher;
+/* The progress function for the library; its data is a watcher. */
+int32_t watch(const chreode_progress *now, void *data);
+/* What a call gave: its result, or an interruption, which R code goes on with. */
+SEXP watched(watcher *by, SEXP result);
+
 /* The entry points: see init.c. */
 SEXP r_abi(void);
 SEXP r_capabilities(void);
 SEXP r_free(SEXP pointer);
 SEXP r_is_nil(SEXP pointer);
 
-SEXP r_draw(SEXP from, SEXP count, SEXP seed);
+SEXP r_draw(SEXP points, SEXP weights, SEXP count, SEXP seed);
 
 SEXP r_options_new(SEXP list);
 SEXP r_options_set(SEXP options, SEXP name, SEXP value);
@@ -80,6 +99,7 @@ SEXP r_simulate(SEXP model, SEXP start, SEXP points, SEXP weights, SEXP times, S
 SEXP r_trajectory_frames(SEXP trajectory);
 SEXP r_trajectory_lineage(SEXP trajectory);
 SEXP r_trajectory_newick(SEXP trajectory);
+SEXP r_trajectory_report(SEXP trajectory);
 
 SEXP r_evaluate(SEXP model, SEXP snapshots, SEXP options);
 SEXP r_evaluation_values(SEXP evaluation, SEXP names);

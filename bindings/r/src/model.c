@@ -115,7 +115,7 @@ SEXP r_model_fields(SEXP model) {
     return result;
 }
 
-/* The values of a field at points of one time: a matrix with one row a point. */
+/* The values of a field at points of one time, or each of its own: a matrix with one row a point. */
 SEXP r_model_field(SEXP model, SEXP field, SEXP time, SEXP points) {
     const chreode_model *handle = handle_of(model, MODEL);
     const char *name = text_in(field);
@@ -134,8 +134,12 @@ SEXP r_model_field(SEXP model, SEXP field, SEXP time, SEXP points) {
     }
     SEXP values = PROTECT(Rf_allocMatrix(REALSXP, (int)from.rows, (int)columns));
     chreode_matrix_mut to = matrix_to(values);
-    status = chreode_model_field(handle, name, number_in(time), &from, &to);
-    SEXP result = status == CHREODE_OK ? values : failure(status);
-    UNPROTECT(1);
+    int timed = TYPEOF(time) == REALSXP;
+    watcher by = {.function = R_NilValue};
+    status = chreode_model_field_at(handle, name, timed ? REAL(time) : NULL, timed ? (size_t)XLENGTH(time) : 0, &from,
+                                    watch, &by, &to);
+    SEXP result = PROTECT(status == CHREODE_OK ? values : failure(status));
+    result = watched(&by, result);
+    UNPROTECT(2);
     return result;
 }

@@ -17,13 +17,15 @@ SEXP r_simulate(SEXP model, SEXP start, SEXP points, SEXP weights, SEXP times, S
     int weighted = TYPEOF(weights) == REALSXP, timed = TYPEOF(times) == REALSXP;
     SEXP pointer = PROTECT(new_handle(TRAJECTORY));
     chreode_trajectory *trajectory = NULL;
+    watcher by = {.function = R_NilValue};
     chreode_status status =
         chreode_simulate(handle_of(model, MODEL), number_in(start), &from, weighted ? REAL(weights) : NULL,
                          weighted ? (size_t)XLENGTH(weights) : 0, timed ? REAL(times) : NULL,
-                         timed ? (size_t)XLENGTH(times) : 0, handle_of(options, OPTIONS), &trajectory);
+                         timed ? (size_t)XLENGTH(times) : 0, handle_of(options, OPTIONS), watch, &by, &trajectory);
     R_SetExternalPtrAddr(pointer, trajectory);
-    SEXP result = status == CHREODE_OK ? pointer : failure(status);
-    UNPROTECT(1);
+    SEXP result = PROTECT(status == CHREODE_OK ? pointer : failure(status));
+    result = watched(&by, result);
+    UNPROTECT(2);
     return result;
 }
 
@@ -88,5 +90,11 @@ SEXP r_trajectory_lineage(SEXP trajectory) {
 static chreode_status newick(const void *of, char *buffer, size_t capacity, size_t *size) {
     return chreode_trajectory_newick(of, buffer, capacity, size);
 }
+
+static chreode_status report(const void *of, char *buffer, size_t capacity, size_t *size) {
+    return chreode_trajectory_report(of, buffer, capacity, size);
+}
+
+SEXP r_trajectory_report(SEXP trajectory) { return filled_text(report, handle_of(trajectory, TRAJECTORY)); }
 
 SEXP r_trajectory_newick(SEXP trajectory) { return filled_text(newick, handle_of(trajectory, TRAJECTORY)); }

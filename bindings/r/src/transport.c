@@ -13,12 +13,16 @@ SEXP r_transport(SEXP source, SEXP source_weights, SEXP target, SEXP target_weig
         return failure_of(CHREODE_ERROR_INVALID_ARGUMENT, "the plan must be a new one");
     int here = TYPEOF(source_weights) == REALSXP, there = TYPEOF(target_weights) == REALSXP;
     chreode_plan *made = NULL;
+    watcher by = {.function = R_NilValue};
     chreode_status status = chreode_transport(
         &from, here ? REAL(source_weights) : NULL, here ? (size_t)XLENGTH(source_weights) : 0, &to,
         there ? REAL(target_weights) : NULL, there ? (size_t)XLENGTH(target_weights) : 0,
-        handle_of(options, OPTIONS), &made);
+        handle_of(options, OPTIONS), watch, &by, &made);
     R_SetExternalPtrAddr(plan, made);
-    return done(status);
+    SEXP result = PROTECT(done(status));
+    result = watched(&by, result);
+    UNPROTECT(1);
+    return result;
 }
 
 /* A list: rows, cols; source and target (counted from 1) and mass of each entry; the potentials. */

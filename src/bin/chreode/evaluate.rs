@@ -16,7 +16,7 @@ use serde_json::{Value, json};
 use crate::arguments::Flags;
 use crate::cells::DataArgs;
 use crate::failure::{Failure, Result};
-use crate::output::{columns, print, print_json, short};
+use crate::output::{columns, print, print_json, short, warn};
 
 #[derive(Debug, Args)]
 pub struct Evaluate {
@@ -50,6 +50,7 @@ impl Evaluate {
         let correlation =
             self.growth_correlation.map(|truth| correlation(truth, &model, snapshots)).transpose()?;
         let evaluation = evaluate(&model, snapshots, &options, &Stop::default())?;
+        warn(&evaluation.warnings);
         if self.json {
             print_json(&self.as_json(&evaluation, correlation))
         } else {
@@ -79,6 +80,7 @@ impl Evaluate {
             "mean_rme": evaluation.mean_rme.mean,
             "action": evaluation.action,
             "regularised_action": evaluation.regularised_action,
+            "warnings": evaluation.warnings,
         });
         if self.is_stochastic() {
             value["w1_sd"] = json!(evaluation.mean_w1.sd);

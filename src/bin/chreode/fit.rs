@@ -80,6 +80,7 @@ impl Fit {
             fitted.dynamics.set_masses(fitted_to.map(|(_, &mass)| mass).collect())?;
         }
         fitted.dynamics.save(&self.output)?;
+        output::warn(&fitted.report.warnings);
         let total = started.elapsed().as_secs_f64();
         if let Some(path) = &self.report {
             self.write_report(path, &data, options, &fitted)?;

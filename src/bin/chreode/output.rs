@@ -31,6 +31,12 @@ pub fn print_json(value: &Value) -> Result<()> {
     print(&value.to_string())
 }
 
+/// Tells on stderr why a result may mean little, one sentence a line.
+pub fn warn(warnings: &[String]) {
+    // Whoever has closed stderr does not want to know.
+    warnings.iter().for_each(|warning| drop(writeln!(std::io::stderr(), "chreode: warning: {warning}")));
+}
+
 /// Refuses an output file that could not be written, before hours are spent on what it is to hold.
 pub fn check_writable(path: &Path) -> Result<()> {
     let failed = |what: &str| Failure::Failed(format!("{}: cannot be written: {what}", path.display()));

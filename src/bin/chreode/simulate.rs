@@ -15,7 +15,7 @@ use serde_json::json;
 use crate::arguments::Flags;
 use crate::cells::{Data, DataArgs};
 use crate::failure::{Failure, Result};
-use crate::output::{check_writable, columns, print, print_json, short, write_csv};
+use crate::output::{check_writable, columns, print, print_json, short, warn, write_csv};
 
 #[derive(Debug, Args)]
 pub struct Simulate {
@@ -73,14 +73,15 @@ impl Simulate {
         }
         let start = self.start(&data)?;
         let times = self.output_times(&data, start.time);
-        let Outcome { trajectory, lineage, .. } =
+        let Outcome { trajectory, lineage, warnings, .. } =
             self.simulation.0.run(&model, &start, &times, &Stop::default())?;
+        warn(&warnings);
         let frames = trajectory.frames;
         self.write(&data, &start, &frames, lineage.as_ref())?;
         if let Some((path, lineage)) = self.newick.as_ref().zip(lineage.as_ref()) {
             write_atomically(path, lineage.newick().as_bytes())?;
         }
-        self.tell(&frames, lineage.as_ref())
+        self.tell(&frames, lineage.as_ref(), &warnings)
     }
 
     fn check_arguments(&self) -> Result<()> {
@@ -105,9 +106,10 @@ impl Simulate {
                 "--founders must be at most {cells}, the cells at time {time}, got {founders}"
             )));
         }
-        let rows = choose(all.len(), founders, self.simulation.0.seed);
+        let rows = snapshots.sample(k, founders, self.simulation.0.seed)?;
         let points = rows.iter().flat_map(|&row| all.point(row)).copied().collect();
-        let weights: Vec<f64> = rows.iter().map(|&row| snapshots.weights(k)[row]).collect();
+        // Heavy cells are drawn more often, so all that are drawn weigh the same.
+        let weights = vec![all.mass() / all.len() as f64; founders];
         Ok(Particles::new(all.time, all.dims, points, Some(&weights))?)
     }
 
@@ -144,7 +146,7 @@ impl Simulate {
         write_csv(&self.output, &header, rows)
     }
 
-    fn tell(&self, frames: &[Particles], lineage: Option<&Lineage>) -> Result<()> {
+    fn tell(&self, frames: &[Particles], lineage: Option<&Lineage>, warnings: &[String]) -> Result<()> {
         let count = |fate: Fate| lineage.map(|lineage| lineage.times_of(fate).count());
         let (divisions, deaths) = (count(Fate::Divided), count(Fate::Died));
         if self.json {
@@ -153,6 +155,7 @@ impl Simulate {
                 "time_points": frames.iter().map(of_frame).collect::<Vec<_>>(),
                 "divisions": divisions,
                 "deaths": deaths,
+                "warnings": warnings,
                 "output": self.output.display().to_string(),
             }));
         }

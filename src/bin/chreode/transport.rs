@@ -10,7 +10,7 @@ use serde_json::json;
 
 use crate::arguments::Flags;
 use crate::failure::{Failure, Result};
-use crate::output::{check_writable, note, print, print_json, short, write_csv};
+use crate::output::{check_writable, note, print, print_json, short, warn, write_csv};
 use crate::source;
 use crate::table::{Role, Table, TableFile, listed};
 
@@ -38,6 +38,7 @@ impl Transport {
         let (source, target) = self.clouds()?;
         self.plan.as_deref().map(check_writable).transpose()?;
         let solution = self.options.0.solve(source, target, &Stop::default())?;
+        warn(&solution.warnings());
         if let Some(path) = &self.plan {
             let header = ["source", "target", "mass"].map(String::from);
             let entries =
@@ -95,6 +96,7 @@ impl Transport {
                 "transported_mass": report.transported_mass,
                 "iterations": report.iterations,
                 "converged": report.converged,
+                "warnings": solution.warnings(),
             }))?;
         } else {
             print(&format!(

@@ -1,22 +1,22 @@
-"""Texts by name that a model carries, beside what the library itself knows of it.
+"""Texts by name that a model carries in the library, and so in its bytes and its file, beside what the library itself knows.
 
-They are kept with the Python object and in its pickles. Whatever is remembered of a fit goes through these two functions, so
-that they are all that changes where the texts live.
+The names of this package begin with ``python.``; what other languages keep is left alone.
 """
 
 from __future__ import annotations
 
-from typing import Optional, Protocol
+from typing import Any, Optional
+
+from ._library import check, lib, text
+
+_OURS = "python."
 
 
-class Attributed(Protocol):
-    _attributes: dict[str, str]
+def set_attribute(model: Any, name: str, value: str) -> None:
+    """Makes a model, a pointer of the library's, keep a text, which must not be empty."""
+    check(lib.chreode_model_set_attribute(model, (_OURS + name).encode(), value.encode()))
 
 
-def set_attribute(model: Attributed, name: str, text: str) -> None:
-    model._attributes[name] = text
-
-
-def attribute(model: Attributed, name: str) -> Optional[str]:
+def attribute(model: Any, name: str) -> Optional[str]:
     """The text of that name; None if there is none."""
-    return model._attributes.get(name)
+    return text(lib.chreode_model_attribute, model, (_OURS + name).encode()) or None

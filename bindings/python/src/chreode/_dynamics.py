@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Optional, Union
 import numpy as np
 import numpy.typing as npt
 
-from . import _anndata, _evaluation, _html, _library, _names, _simulation, _snapshots, _times
+from . import _anndata, _evaluation, _html, _library, _names, _progress, _simulation, _snapshots, _times
 from . import _arrays as arrays
 from ._errors import InvalidArgumentError
 from ._ffi import ffi
@@ -34,33 +34,38 @@ class Dynamics:
     child. Threads that share it take turns.
 
     It knows the names of its coordinates, by which DataFrames are put in order, and where the cells of the fit came from: the
-    keys of an AnnData, and the masses. Pickles and copies keep that.
+    keys of an AnnData, and the masses. Pickles, copies, bytes and files keep that; files and pickles keep the report, too, and
+    pickles the losses.
     """
 
     #: Number of coordinates.
     dims: int
     #: What the model is: method, sigma, delta, times, seed, epochs, parameters, has_growth, has_score, …
     info: dict[str, Any]
-    #: How the fit went; None for a model that was loaded from a file or bytes.
+    #: How the fit went, also for a model from a file; None for one from bytes.
     report: Optional[dict[str, Any]]
-    #: The loss of every training step; none for a model that was loaded.
+    #: The loss of every training step; none for a model from a file or bytes.
     losses: npt.NDArray[np.float64]
     _handle: Handle
     _process: int
-    _attributes: dict[str, str]
+    _source: Source
 
     def __init__(self) -> None:
         raise TypeError("Dynamics are made by chreode.fit, Dynamics.load and Dynamics.from_bytes")
 
     @classmethod
-    def _own(cls, pointer: Any) -> Dynamics:
+    def _own(cls, pointer: Any, source: Optional[Source] = None) -> Dynamics:
+        """Takes over a model of the library's, which is to remember the source of its cells if there is one."""
         model = cls.__new__(cls)
-        model._handle, model._process, model._attributes = _handle(pointer), os.getpid(), {}
+        model._handle, model._process = _handle(pointer), os.getpid()
         with model._handle as handle:
+            if source is not None:
+                source.write(handle)
             model.dims = number("size_t", lib.chreode_model_dims, handle)
             model.info = json.loads(text(lib.chreode_model_info, handle))
             model.info["seed"] = int(model.info["seed"])  # text, since JSON's numbers are doubles elsewhere
             model.report = json.loads(text(lib.chreode_model_report, handle))
+            model._source = Source.read(handle, model.info["coordinates"])
             model.losses = _losses(handle)
         return model
 
@@ -68,24 +73,8 @@ class Dynamics:
     def fields(self) -> dict[str, int]:
         """The fields that the model has learned, and their number of columns."""
         with self._use() as model:
-            return {name: columns for name, columns in _known_fields(model).items() if self._has(model, name)}
-
-    def _has(self, model: Any, name: str) -> bool:
-        if name == "velocity":
-            return True
-        if name in _FLAGS:
-            return bool(self.info[_FLAGS[name]])
-        # The library does not say of the others: it is asked for one value.
-        point, value = np.zeros((1, self.dims)), np.empty((1, _known_fields(model)[name]))
-        time = self.info["times"][0]
-        status = lib.chreode_model_field(model, name.encode(), time, arrays.view(point), arrays.view_mut(value))
-        if status not in (lib.CHREODE_OK, lib.CHREODE_ERROR_INVALID_ARGUMENT):
-            check(status)
-        return bool(status == lib.CHREODE_OK)
-
-    @cached_property
-    def _source(self) -> Source:
-        return Source.read(self)
+            known = _known_fields(model)
+        return {name: known[name] for name in self.info["fields"]}
 
     @property
     def coordinates(self) -> Optional[list[str]]:
@@ -134,17 +123,32 @@ class Dynamics:
         else:
             values = arrays.output("out", out, (len(points), columns))
         if np.ndim(t) == 0:
-            with self._use() as model:
-                _evaluate(model, name, points, arrays.number("t", t), values)
+            self._evaluate(name, points, np.array([arrays.number("t", t)]), values)
             return values
         times, _ = _times.numbers("t", _names.by_rows("t", t, cells), cells=cells, clock=source.clock)
         if len(times) != len(points):
             raise InvalidArgumentError(f"t must be one time, or {len(points)}, one a row, got {len(times)}")
         if not np.isfinite(times).all():
             raise InvalidArgumentError("t must be finite")
-        with self._use() as model:
-            _evaluate_by_time(model, name, points, times, values)
+        self._evaluate(name, points, times, values)
         return values
+
+    def _evaluate(self, name: str, points: arrays.Array, times: npt.NDArray[np.float64], values: arrays.Array) -> None:
+        with self._use() as model, _progress.Watch(None) as watch:
+            # A callback costs more than a few points do, which are over before anybody could interrupt.
+            callback = watch.callback if len(points) >= _WATCHED else ffi.NULL
+            watch.check(
+                lib.chreode_model_field_at(
+                    model,
+                    name.encode(),
+                    arrays.pointer("double", times),
+                    len(times),
+                    arrays.view(points),
+                    callback,
+                    ffi.NULL,
+                    arrays.view_mut(values),
+                )
+            )
 
     def _columns(self, name: str) -> int:
         if name not in self.fields:
@@ -180,6 +184,7 @@ class Dynamics:
         *,
         start: Optional[float] = None,
         weights: Any = None,
+        progress: _progress.Progress = None,
         **options: Unpack[SimulateOptions],
     ) -> _simulation.Trajectory:
         """Simulates a population from ``points`` to each of ``times``.
@@ -192,6 +197,11 @@ class Dynamics:
         seed : of all random numbers
         start : the time of ``points``; the first of ``times`` if it is not given
         weights : the weight of each row; 1 if there are none
+        progress : True for a bar, or a function, as in :func:`fit`: something true ends the simulation by a CancelledError
+
+        Warns
+        -----
+        ChreodeWarning : a time lies outside those of the fit
         """
         begin = arrays.matrix("points", _names.by_columns("points", points, self._source.coordinates))
         until = arrays.vector("times", self.info["times"] if times is None else times)
@@ -202,8 +212,9 @@ class Dynamics:
             raise InvalidArgumentError("times must not be empty")
         begin_at = float(until[0]) if start is None else arrays.number("start", start)
         made = ffi.new("chreode_trajectory **")
-        with make("simulate", {"mode": mode, "seed": seed, **dict(options)}) as choice, self._use() as model:
-            check(
+        choice = make("simulate", {"mode": mode, "seed": seed, **dict(options)})
+        with choice as chosen, self._use() as model, _progress.Watch(progress) as watch:
+            watch.check(
                 lib.chreode_simulate(
                     model,
                     begin_at,
@@ -212,7 +223,9 @@ class Dynamics:
                     arrays.count(given),
                     arrays.pointer("double", until),
                     len(until),
-                    choice,
+                    chosen,
+                    watch.callback,
+                    ffi.NULL,
                     made,
                 )
             )
@@ -227,18 +240,22 @@ class Dynamics:
         obsm: Optional[str] = None,
         weights: Any = None,
         masses: Any = None,
+        progress: _progress.Progress = None,
         **options: Unpack[EvaluateOptions],
     ) -> _evaluation.Evaluation:
         """Predicts every later snapshot from all cells of the first, and compares.
 
         ``x``, ``time``, ``obsm``, ``weights`` and ``masses`` are as in :func:`fit`. What is not given is as it was in the fit:
         the keys of an AnnData, and the masses of the times; a fit with weights asks for them. ``weights=False`` and
-        ``masses=False`` count the cells instead. :class:`Snapshots` have weights and masses of their own.
+        ``masses=False`` count the cells instead. :class:`Snapshots` have weights and masses of their own. ``progress`` is a
+        function or True for a bar, as in :func:`fit`: something true ends the evaluation by a CancelledError. Snapshots outside
+        the times of the fit, and populations that die out, are warned of.
         """
         snapshots = _snapshots.of(x, time, obsm, weights, masses, self._source)
         made = ffi.new("chreode_evaluation **")
-        with make("evaluate", dict(options)) as choice, snapshots._handle as cells, self._use() as model:
-            check(lib.chreode_evaluate(model, cells, choice, made))
+        chosen, watched = make("evaluate", dict(options)), _progress.Watch(progress)
+        with chosen as choice, snapshots._handle as cells, self._use() as model, watched as watch:
+            watch.check(lib.chreode_evaluate(model, cells, choice, watch.callback, ffi.NULL, made))
         return _evaluation.own(made[0])
 
     def annotate(
@@ -282,7 +299,7 @@ class Dynamics:
             check(lib.chreode_model_set_threads(model, count))
 
     def save(self, path: Path) -> None:
-        """Writes the model to a file in the safetensors format."""
+        """Writes the model to a file in the safetensors format, and the report of its fit with it, but not the losses."""
         with self._use() as model:
             check(lib.chreode_model_save(model, _file_name(path)))
 
@@ -294,7 +311,7 @@ class Dynamics:
         return cls._own(made[0])
 
     def to_bytes(self) -> bytes:
-        """The model as bytes, those that :meth:`save` writes."""
+        """The model as bytes. The same fit gives the same bytes, and so they are without its report, which tells seconds."""
         with self._use() as model:
             return bytes(_bytes(model))
 
@@ -308,7 +325,7 @@ class Dynamics:
         self._handle.close()
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return _restore, (self.to_bytes(), self.threads, self.report, self.losses, self._attributes)
+        return _restore, (self.to_bytes(), self.threads, self.report, self.losses)
 
     def __repr__(self) -> str:
         info = self.info
@@ -323,8 +340,8 @@ class Dynamics:
         return _html.table("chreode.Dynamics", (), rows)
 
 
-#: What the library says of fields by a key of its own.
-_FLAGS = {"growth": "has_growth", "score_drift": "has_score"}
+#: So many points at once are watched for interrupts.
+_WATCHED = 2000
 
 
 def velocity_key(key_added: str) -> str:
@@ -352,27 +369,6 @@ def _losses(model: Any) -> npt.NDArray[np.float64]:
     return losses
 
 
-def _evaluate(model: Any, name: str, points: arrays.Array, time: float, values: arrays.Array) -> None:
-    check(lib.chreode_model_field(model, name.encode(), time, arrays.view(points), arrays.view_mut(values)))
-
-
-def _evaluate_by_time(
-    model: Any, name: str, points: arrays.Array, times: npt.NDArray[np.float64], values: arrays.Array
-) -> None:
-    """One call for each distinct time, on its rows, which are brought together first."""
-    order = np.argsort(times, kind="stable")
-    begins = np.flatnonzero(np.diff(times[order], prepend=np.nan) != 0)
-    gathered, found = np.ascontiguousarray(points[order]), np.empty(values.shape, values.dtype)
-    source, target, field = arrays.view(gathered), arrays.view_mut(found), name.encode()
-    read, written = arrays.address(gathered), arrays.address(found)
-    for begin, end in zip(begins, [*begins[1:], len(order)]):
-        source.data = ffi.cast("void *", read + int(begin) * gathered.strides[0])
-        target.data = ffi.cast("void *", written + int(begin) * found.strides[0])
-        source.rows = target.rows = int(end - begin)
-        check(lib.chreode_model_field(model, field, float(times[order[begin]]), source, target))
-    values[order] = found
-
-
 def _known_fields(model: Any) -> dict[str, int]:
     """Every field that the library knows, learned by this model or not."""
     fields = {}
@@ -398,9 +394,7 @@ def _read(data: Any) -> Any:
     return made[0]
 
 
-def _restore(
-    data: bytes, threads: int, report: Optional[dict[str, Any]], losses: Any, attributes: dict[str, str]
-) -> Dynamics:
+def _restore(data: bytes, threads: int, report: Optional[dict[str, Any]], losses: npt.NDArray[np.float64]) -> Dynamics:
     model = Dynamics.from_bytes(data)
-    model.threads, model.report, model.losses, model._attributes = threads, report, losses, dict(attributes)
+    model.threads, model.report, model.losses = threads, report, losses
     return model

@@ -21,10 +21,10 @@ class Evaluation:
 
     #: The times that were predicted.
     time: npt.NDArray[np.float64]
-    #: Wasserstein distances of order 1 and 2, weights normalised.
+    #: Wasserstein distances of order 1 and 2, weights normalised; NaN where the population died out in every run.
     w1: npt.NDArray[np.float64]
     w2: npt.NDArray[np.float64]
-    #: Relative mass error.
+    #: Relative mass error; 1 for a population that died out.
     rme: npt.NDArray[np.float64]
     #: Standard deviations over the runs, 0 for one run.
     w1_sd: npt.NDArray[np.float64]

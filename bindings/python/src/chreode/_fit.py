@@ -5,8 +5,6 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING, Any, Optional
 
-import numpy as np
-
 from . import _anndata, _progress, _snapshots
 from ._dynamics import Dynamics, growth_key, velocity_key
 from ._errors import of_status, warn_of
@@ -69,41 +67,23 @@ def fit(
     CancelledError, NonFiniteError, KeyboardInterrupt, or what ``progress`` or writing to the AnnData raised
         The error's ``model`` is what was learned so far, None if training had not begun.
     """
-    function, close = _progress.reporter(progress)
+    watch = _progress.Watch(progress)
     annotate = annotate and _anndata.is_anndata(x)
     if annotate:
         _anndata.refuse_unwritable(x, [velocity_key(key_added)], [growth_key(key_added)], overwrite)
     snapshots = _snapshots.of(x, time, obsm, weights, masses)
     _log.info("fit to %r", snapshots)
-    failures: list[BaseException] = []
-
-    # Called even if nobody asked to be told: here Python looks for signals, so that an interrupt ends the fit.
-    def tell(now: Any, _: Any) -> int:
-        if function is None:
-            return 0
-        loss = None if np.isnan(now.loss) else now.loss
-        return 1 if function(ffi.string(now.stage).decode(), now.done, now.total, loss) else 0
-
-    # Whatever leaves `tell`, be it raised before its first line, cancels the fit and is kept.
-    def keep(kind: Any, error: BaseException, trace: Any) -> None:
-        failures.append(error.with_traceback(trace))
-
-    callback = ffi.callback("chreode_progress_fn", tell, error=1, onerror=keep)
     made = ffi.new("chreode_model **")
     failure: Optional[BaseException] = None
     try:
-        with make("fit", {"method": method, **dict(options)}) as choice, snapshots._handle as cells:
-            status = lib.chreode_fit(cells, choice, callback, ffi.NULL, made)
+        with watch, make("fit", {"method": method, **dict(options)}) as choice, snapshots._handle as cells:
+            status = lib.chreode_fit(cells, choice, watch.callback, ffi.NULL, made)
             if status != lib.CHREODE_OK:
                 failure = of_status(status, message())
     except BaseException as error:  # an interrupt just before or after the call must not lose the model
         failure = error
-    if failures:
-        failure = failures[0]
-    model = Dynamics._own(made[0]) if made[0] != ffi.NULL else None
-    close()
-    if model is not None:
-        snapshots._source.write(model)
+    failure = watch.failure or failure
+    model = Dynamics._own(made[0], snapshots._source) if made[0] != ffi.NULL else None
     if failure is not None:
         raise _with_model(failure, model)
     assert model is not None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import enum
+import json
 from dataclasses import dataclass
 from typing import Any, Optional
 
@@ -11,6 +12,7 @@ import numpy.typing as npt
 
 from . import _arrays as arrays
 from . import _html
+from ._errors import warn_of
 from ._ffi import ffi
 from ._library import Handle, check, lib, number, text
 
@@ -103,7 +105,9 @@ def own(pointer: Any) -> Trajectory:
             _lineage(trajectory),
             text(lib.chreode_trajectory_newick, trajectory),
         )
+        report = json.loads(text(lib.chreode_trajectory_report, trajectory))
     handle.close()
+    warn_of(report)
     return taken
 
 

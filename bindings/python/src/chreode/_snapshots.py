@@ -189,24 +189,17 @@ class Snapshots:
     def sample(self, k: int, count: int, seed: int = 0) -> npt.NDArray[np.float32]:
         """Draws ``count`` different cells of time number ``k``, count × d.
 
-        Each is drawn from those that are left with a chance in proportion to its weight. The same seed
-        draws the same cells. Simulate a branching population from them rather than from the first rows, which stand as the
-        experiment left them. After Efraimidis and Spirakis, Information Processing Letters, 2006.
+        Each is drawn from those that are left with a chance in proportion to its weight; they keep the order of the snapshot.
+        The same seed draws the same cells in every language. Simulate a branching population from them rather than from the
+        first rows, which stand as the experiment left them.
         """
-        points, weights = self.points(k), self.weights(k)
-        possible = int((weights > 0).sum())
-        if not 1 <= operator.index(count) <= possible:
-            raise InvalidArgumentError(
-                f"count must be 1 to {possible}, the cells of that time with a weight, got {count}"
-            )
-        if operator.index(seed) < 0:
-            raise InvalidArgumentError(f"seed must be at least 0, got {seed}")
-        # The raw words of Philox are the same in every version of numpy, which its distributions are not.
-        words = np.random.Philox(key=operator.index(seed)).random_raw(len(weights))
-        waiting = -np.log(((words >> np.uint64(11)) + 0.5) * 2.0**-53)
-        with np.errstate(divide="ignore"):
-            order = np.argsort(waiting / weights, kind="stable")
-        return points[order[:count]]
+        k, count, seed = self._index(k), operator.index(count), operator.index(seed)
+        if count < 0 or not 0 <= seed < 2**64:
+            raise InvalidArgumentError(f"count must be at least 1 and seed 0 to 2**64 - 1, got {count} and {seed}")
+        rows = np.empty(count, np.uint64)
+        with self._handle as snapshots:
+            check(lib.chreode_snapshots_sample(snapshots, k, count, seed, arrays.pointer("uint64_t", rows)))
+        return self.points(k)[rows.astype(np.intp)]
 
     def with_masses(self, masses: Any) -> Snapshots:
         """The same snapshots with other total masses: a mapping from time to mass, or one positive number a time."""

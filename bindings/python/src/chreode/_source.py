@@ -7,6 +7,8 @@ from dataclasses import dataclass, fields
 from typing import Any, Optional
 
 from . import _attributes
+from ._ffi import ffi
+from ._library import check, lib
 from ._masses import Masses
 from ._times import Clock
 
@@ -29,24 +31,25 @@ class Source:
     #: How the labels of the times were read.
     clock: Optional[Clock] = None
 
-    def write(self, model: _attributes.Attributed) -> None:
-        """Makes a model remember this."""
+    def write(self, model: Any) -> None:
+        """Makes a model, a pointer of the library's, remember this."""
+        if self.coordinates is not None:
+            names = [ffi.new("char[]", name.encode()) for name in self.coordinates]
+            check(lib.chreode_model_set_coordinates(model, ffi.new("char *[]", names), len(names)))
         for field in fields(self):
             value = getattr(self, field.name)
-            if value is not None and value is not False:
+            if field.name != "coordinates" and value is not None and value is not False:
                 text = value.to_text() if isinstance(value, Clock) else json.dumps(value)
                 _attributes.set_attribute(model, field.name, text)
 
     @classmethod
-    def read(cls, model: _attributes.Attributed) -> Source:
-        """What a model remembers."""
-        told: dict[str, Any] = {}
+    def read(cls, model: Any, coordinates: Optional[list[str]]) -> Source:
+        """What a model remembers, beside the names of its coordinates, which every language knows."""
+        told: dict[str, Any] = {"coordinates": None if coordinates is None else tuple(coordinates)}
         for field in fields(cls):
-            text = _attributes.attribute(model, field.name)
+            text = None if field.name == "coordinates" else _attributes.attribute(model, field.name)
             if text is not None:
                 told[field.name] = Clock.of_text(text) if field.name == "clock" else json.loads(text)
-        if "coordinates" in told:
-            told["coordinates"] = tuple(told["coordinates"])
         if "masses" in told:
             told["masses"] = tuple((time, mass) for time, mass in told["masses"])
         return cls(**told)

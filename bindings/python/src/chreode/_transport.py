@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from . import _arrays as arrays
-from . import _html, _names
+from . import _html, _names, _progress
 from ._errors import NotConvergedWarning, warn, warn_of
 from ._ffi import ffi
 from ._library import Handle, check, lib, message, text
@@ -37,7 +37,7 @@ class Plan:
     #: Dual potentials; infinite for a point that nothing can be sent from, or that nothing can reach.
     source_potential: npt.NDArray[np.float64]
     target_potential: npt.NDArray[np.float64]
-    #: primal, dual, gap, transport_cost, transported_mass, source_residual, target_residual, iterations, converged.
+    #: primal, dual, gap, transport_cost, transported_mass, source_residual, target_residual, iterations, converged, warnings.
     report: dict[str, Any]
 
     @property
@@ -71,6 +71,7 @@ def transport(
     *,
     source_weights: Any = None,
     target_weights: Any = None,
+    progress: _progress.Progress = None,
     **options: Unpack[TransportOptions],
 ) -> Plan:
     """Solves a static transport problem between two clouds of points.
@@ -83,17 +84,19 @@ def transport(
     source, target : arrays or DataFrames, n × d and m × d, one row a point
         The coordinates of two DataFrames are matched by name.
     source_weights, target_weights : one weight a row; 1 if there are none. A Series is aligned by its index
+    progress : True for a bar, or a function, as in :func:`fit`: something true ends the call by a CancelledError
 
     Warns
     -----
     NotConvergedWarning : the solver stopped before its tolerance; the plan is returned all the same
+    ChreodeWarning : nothing is transported, or most points are out of reach
     """
     points = arrays.matrix("source", source)
     others = arrays.matrix("target", _names.by_columns("target", target, _names.columns(source)))
     given = _weights("source_weights", source_weights, source)
     wanted = _weights("target_weights", target_weights, target)
     made = ffi.new("chreode_plan **")
-    with make("transport", dict(options)) as handle:
+    with make("transport", dict(options)) as handle, _progress.Watch(progress) as watch:
         status = lib.chreode_transport(
             arrays.view(points),
             arrays.pointer("double", given),
@@ -102,12 +105,14 @@ def transport(
             arrays.pointer("double", wanted),
             arrays.count(wanted),
             handle,
+            watch.callback,
+            ffi.NULL,
             made,
         )
         if status == lib.CHREODE_ERROR_NOT_CONVERGED:
             warn(message(), NotConvergedWarning)
         else:
-            check(status)
+            watch.check(status)
     plan = _own(made[0])
     warn_of(plan.report)
     return plan

@@ -16,15 +16,13 @@ cat(sprintf("time %g W1 %.17g RME %.17g\n", measures$time, measures$w1, measures
 cat(sprintf("mean W1 %.17g\n", attr(measures, "mean_w1")))
 cat(sprintf("mean RME %.17g\n", attr(measures, "mean_rme")))
 
-# The same founders in every language: the first rows. They are no sample of the snapshot, whose rows have an order.
-first <- data$x[data$time == 0, ][seq_len(50), ]
-population <- simulate(fit, seed = 11, points = first, mode = "branching")
+# Fifty cells, drawn by the seed: the same ones in every language.
+population <- simulate(fit, seed = 11, points = 50, mode = "branching")
 cat("population", summary(population)$cells, fill = FALSE)
 cat(sprintf("\nlineage %d nodes\n", nrow(population$lineage)))
 
 path <- commandArgs(trailingOnly = TRUE)[1]
 if (is.na(path)) path <- "lineage.png"
 if (grepl("\\.pdf$", path)) pdf(path, width = 7, height = 8) else png(path, width = 900, height = 1000, res = 110)
-# A sample: drawn by the seed.
-plot(simulate(fit, seed = 11, points = 50, mode = "branching"), "lineage")
+plot(population, "lineage")
 invisible(dev.off())

@@ -71,14 +71,14 @@ test_that("packages for phylogenies read the lineage", {
 
 test_that("a number of points is a sample of the snapshot, by the seed", {
     fit <- small_fit()
-    rows <- function(seed) native(.Call(C_r_draw, 60, 6, seed))
+    rows <- function(seed) native(.Call(C_r_draw, matrix(0, 60, 1), NULL, 6, seed))
     expect_identical(rows(3), rows(3))
     expect_true(all(diff(rows(3)) > 0) && all(rows(3) %in% seq_len(60)))
     # Each row is as likely: of 4000 draws of 6 out of 60 each has 400 +- 19, and the largest of 60 deviations is under 5 of them.
     counts <- tabulate(unlist(lapply(seq_len(4000), rows)), 60)
     expect_true(all(abs(counts - 400) < 5 * 19))
-    expect_identical(native(.Call(C_r_draw, 4, 4, 1)), c(1, 2, 3, 4))
-    expect_error(native(.Call(C_r_draw, 4, 5, 1)), class = "chreode_invalid_argument")
+    expect_identical(native(.Call(C_r_draw, matrix(0, 4, 1), NULL, 4, 1)), c(1, 2, 3, 4))
+    expect_error(native(.Call(C_r_draw, matrix(0, 4, 1), NULL, 5, 1)), class = "chreode_invalid_argument")
     start <- simulate(fit, seed = 9, points = 6)$frames[[1]]$points
     expect_equal(unname(start), unname(small_data()$x[rows(9), ]), tolerance = 1e-7)
     # The rows have an order: their first half is one of two states, and grows as no population does.
