@@ -112,10 +112,11 @@ pub fn network_simplex(problem: &Problem<'_>, stop: &Stop) -> Result<Solution> {
 }
 
 /// A good plan between the clouds' weights (of which only the proportions matter), as entries (row, column, mass): optimal
-/// among the pairs that are cheapest at target potentials `g`. None if these pairs cannot route all mass, or there is none.
+/// among the pairs that are cheapest at target potentials `g`. It lacks what these pairs cannot route: between clusters out of
+/// each other's reach, the difference of their masses. None if there is no mass; and whether it lacks none.
 ///
 /// For solvers that need a support to start from, and know potentials that are nearly right.
-pub(super) fn support(problem: &Problem<'_>, g: &[f64], stop: &Stop) -> Result<Option<Vec<Entry>>> {
+pub(super) fn support(problem: &Problem<'_>, g: &[f64], stop: &Stop) -> Result<Option<(Vec<Entry>, bool)>> {
     // Masses that all underflow have no proportions.
     if [problem.source, problem.target].iter().any(|cloud| !cloud.mass().is_normal()) {
         return Ok(None);
@@ -130,17 +131,15 @@ pub(super) fn support(problem: &Problem<'_>, g: &[f64], stop: &Stop) -> Result<O
     loop {
         tree.set_price(&f, &g, price);
         pivot_among(&arcs, &mut tree, usize::MAX, stop)?;
-        if tree.unrouted() == 0 {
-            let mass = |flow: i128| flow as f64 / units as f64 * problem.source.mass();
-            let carried = tree.arcs().filter(|arc| arc.flow > 0);
-            let entry = |arc: TreeArc| (arc.source as u32, arc.target as u32, mass(arc.flow));
-            return Ok(Some(carried.map(entry).collect()));
-        }
-        if price >= highest {
-            return Ok(None);
+        if tree.unrouted() == 0 || price >= highest {
+            break;
         }
         price = (PRICE_FACTOR * price).min(highest);
     }
+    let mass = |flow: i128| flow as f64 / units as f64 * problem.source.mass();
+    let carried = tree.arcs().filter(|arc| arc.flow > 0);
+    let entries = carried.map(|arc| (arc.source as u32, arc.target as u32, mass(arc.flow))).collect();
+    Ok(Some((entries, tree.unrouted() == 0)))
 }
 
 /// Where the simplex method ended.

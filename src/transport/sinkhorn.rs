@@ -171,6 +171,8 @@ const STAGE: f64 = 0.25;
 const STAGE_RESIDUAL: f64 = 1e-3;
 const STAGE_SWEEPS: usize = 13;
 const STAGE_CUTOFF: f64 = 10.0;
+/// A sweep that leaves more than this share of what the columns' masses were off by creeps.
+const CREEPING: f64 = 0.3;
 /// Dense sweeps at the target between two looks at the entries that matter.
 const REFINE_EVERY: usize = 4;
 /// The accuracy of the columns' masses that a refinement aims at; below the first figure rounding begins.
@@ -251,17 +253,19 @@ impl<'a> Sweeper<'a> {
     fn stages(&mut self, first: f64, last: f64, wanted: f64, max: usize) -> Result<(f64, usize)> {
         let (mut level, mut done, mut sweeps) = (first, first, 0);
         while level > last && sweeps < max {
-            for sweep in 1..=STAGE_SWEEPS.min(max - sweeps) {
+            let mut previous = f64::INFINITY;
+            for _ in 0..STAGE_SWEEPS.min(max - sweeps) {
                 self.backend.sweep(level)?;
-                let residual = self.target_residual()?;
+                let mut residual = self.target_residual()?;
                 self.backend.update_target(level)?;
                 sweeps += 1;
+                if residual > CREEPING * previous {
+                    residual = self.refine(level, 0.1 * wanted, STAGE_CUTOFF)?.unwrap_or(residual);
+                }
                 if residual < wanted {
                     break;
                 }
-                if sweep.is_multiple_of(REFINE_EVERY) {
-                    self.refine(level, 0.1 * wanted, STAGE_CUTOFF)?;
-                }
+                previous = residual;
             }
             (level, done) = (level * STAGE, level);
         }

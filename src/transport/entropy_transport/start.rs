@@ -13,8 +13,9 @@ use crate::exec::stop::Stop;
 /// Entries (row, column, mass) to start from, heaviest first.
 ///
 /// The marginals of an entropic plan are right long before its support is; exact transport between them gives the support,
-/// of which little has to change. Where that finds no plan (clusters out of each other's reach, whose masses do not
-/// agree to the last digit) the heavy entries of the entropic plan itself must do.
+/// of which little has to change, but for what it cannot route: between clusters out of each other's reach the small
+/// difference of their masses, which the active set's own pivots take up. Where a marginal is hard, and so every point
+/// needs a partner, the heavy entries of the entropic plan itself must do then.
 pub(super) fn start(problem: &Problem<'_>, opened: &Opened, stop: &Stop) -> Result<Vec<Entry>> {
     // The entropic problem is not homogeneous in the masses, as this one is: its bias is smallest for weights about 1.
     let points = (problem.source.len() * problem.target.len()) as f64;
@@ -42,9 +43,11 @@ pub(super) fn start(problem: &Problem<'_>, opened: &Opened, stop: &Stop) -> Resu
     let balanced =
         Problem { source: &source, target: &target, source_penalty: hard, target_penalty: hard, ..*problem };
     let support = network_simplex::support(&balanced, &g, stop)?;
+    let soft = problem.source_penalty.is_finite() && problem.target_penalty.is_finite();
     let mut entries = match support {
-        Some(entries) => entries,
-        None => heavy_entries(&scaled, (&f, &g), epsilon, 0.02, stop)?,
+        // Each point of a hard marginal must have a partner.
+        Some((entries, all)) if all || soft => entries,
+        _ => heavy_entries(&scaled, (&f, &g), epsilon, 0.02, stop)?,
     };
     entries.sort_by(|a, b| b.2.total_cmp(&a.2).then((a.0, a.1).cmp(&(b.0, b.1))));
     entries.iter_mut().for_each(|entry| entry.2 /= unit);

@@ -30,14 +30,21 @@ const WORTH_THREADS: usize = 1 << 15;
 
 impl Sweeper<'_> {
     /// Improves the potentials until the columns' masses are off by the share `tolerance`, as far as the kernel of the entries
-    /// above e^−`cutoff` allows. Does nothing where these are too many.
-    pub(in crate::transport) fn refine(&mut self, epsilon: f64, tolerance: f64, cutoff: f64) -> Result<()> {
-        let Some(kernel) = self.backend.kernel(epsilon, cutoff)? else { return Ok(()) };
+    /// above e^−`cutoff` allows; the share that they are off by then, on the kernel. Does nothing where its entries are too many.
+    pub(in crate::transport) fn refine(
+        &mut self,
+        epsilon: f64,
+        tolerance: f64,
+        cutoff: f64,
+    ) -> Result<Option<f64>> {
+        let Some(kernel) = self.backend.kernel(epsilon, cutoff)? else { return Ok(None) };
         let (f, g) = self.backend.potentials()?;
         let mut newton = Newton::new(&self.problem, &kernel, (f, g), epsilon);
         newton.run(tolerance, &self.stop)?;
+        let residual = newton.residual();
         let (f, g) = newton.into_potentials();
-        self.backend.set_potentials(f, g)
+        self.backend.set_potentials(f, g)?;
+        Ok(Some(residual))
     }
 }
 
@@ -122,8 +129,8 @@ impl<'a> Newton<'a> {
             let residual = self.residual();
             idle = if residual < 0.9 * best { 0 } else { idle + 1 };
             best = best.min(residual);
-            // Not a number is a drift too.
-            if residual <= tolerance || idle == MOST_IDLE || !(self.drift() <= DRIFT) {
+            let drift = self.drift();
+            if residual <= tolerance || idle == MOST_IDLE || drift.is_nan() || drift > DRIFT {
                 return Ok(());
             }
             self.solve(&mut step, &mut work, stop)?;
@@ -166,7 +173,7 @@ impl<'a> Newton<'a> {
                 let (columns, values, plan) =
                     (&kernel.columns[entries.clone()], &kernel.values[entries.clone()], &mut plan[entries]);
                 let sum: f64 = columns.iter().zip(values).map(|(&j, k)| k * v[j as usize]).sum();
-                if !(sum > 0.0) {
+                if sum <= 0.0 {
                     // Every entry underflowed: a mass that is nothing beside any other.
                     inverse_mass[r] = 0.0;
                     plan.fill(0.0);
@@ -184,9 +191,12 @@ impl<'a> Newton<'a> {
         });
         collect(&self.blocks, &mut self.column_mass);
         let (b, rho) = (self.problem.target.weights(), self.problem.target_penalty);
-        for j in 0..b.len() {
-            self.wanted[j] = if rho.is_infinite() { b[j] } else { b[j] * libm::exp(-self.g[j] / rho) };
-            self.ascent[j] = self.wanted[j] - self.column_mass[j];
+        for (wanted, (b, g)) in self.wanted.iter_mut().zip(b.iter().zip(&self.g)) {
+            *wanted = if rho.is_infinite() { *b } else { b * libm::exp(-g / rho) };
+        }
+        for (ascent, (wanted, mass)) in self.ascent.iter_mut().zip(self.wanted.iter().zip(&self.column_mass))
+        {
+            *ascent = wanted - mass;
         }
     }
 
@@ -203,12 +213,12 @@ impl<'a> Newton<'a> {
         let enough = INNER_TOLERANCE * INNER_TOLERANCE * size;
         for _ in 0..INNER_STEPS.min(2 * step.len()) {
             stop.check()?;
-            if !(size > enough) {
+            if size <= enough || size.is_nan() {
                 break;
             }
             self.apply(direction, image);
             let curvature = dot(direction, image);
-            if !(curvature > 0.0) {
+            if curvature <= 0.0 || curvature.is_nan() {
                 break;
             }
             let length = size / curvature;
@@ -233,10 +243,10 @@ impl<'a> Newton<'a> {
         for_each(&mut self.blocks, self.parallel, |block| {
             let BlockState { kernel, inverse_mass, plan, sums, .. } = block;
             sums.fill(0.0);
-            for r in 0..inverse_mass.len() {
+            for (r, inverse_mass) in inverse_mass.iter().enumerate() {
                 let entries = kernel.entries(r);
                 for (&j, entry) in kernel.columns[entries.clone()].iter().zip(&plan[entries]) {
-                    sums[j as usize] += entry * (1.0 - kappa * entry * inverse_mass[r]).max(f64::EPSILON);
+                    sums[j as usize] += entry * (1.0 - kappa * entry * inverse_mass).max(f64::EPSILON);
                 }
             }
         });
@@ -253,11 +263,11 @@ impl<'a> Newton<'a> {
         for_each(&mut self.blocks, self.parallel, |block| {
             let BlockState { kernel, inverse_mass, plan, sums, .. } = block;
             sums.fill(0.0);
-            for r in 0..inverse_mass.len() {
+            for (r, inverse_mass) in inverse_mass.iter().enumerate() {
                 let entries = kernel.entries(r);
                 let (columns, plan) = (&kernel.columns[entries.clone()], &plan[entries]);
                 let sum: f64 = columns.iter().zip(plan).map(|(&j, entry)| entry * x[j as usize]).sum();
-                let mean = kappa * sum * inverse_mass[r];
+                let mean = kappa * sum * inverse_mass;
                 for (&j, entry) in columns.iter().zip(plan) {
                     sums[j as usize] += entry * (x[j as usize] - mean);
                 }
@@ -293,12 +303,10 @@ impl<'a> Newton<'a> {
 
     /// Updates g as Sinkhorn does.
     fn sweep(&mut self) {
-        let b = self.problem.target.weights();
-        for j in 0..b.len() {
-            if self.column_mass[j] > 0.0 {
-                let to = self.kappa[1] * (self.g[j] - self.epsilon * libm::log(self.column_mass[j] / b[j]));
-                self.g[j] = to;
-            }
+        let (kappa, epsilon) = (self.kappa[1], self.epsilon);
+        let columns = self.column_mass.iter().zip(self.problem.target.weights());
+        for (g, (mass, b)) in self.g.iter_mut().zip(columns).filter(|(_, (mass, _))| **mass > 0.0) {
+            *g = kappa * (*g - epsilon * libm::log(mass / b));
         }
         self.evaluate();
     }
