@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use super::couple::couple_intervals;
+use super::couple::Coupler;
 use super::resolve::Resolved;
 use super::{FitOptions, FitReport, Learning, warnings};
 use crate::device::Opened;
@@ -81,16 +81,15 @@ pub fn fit(snapshots: &Snapshots, options: &FitOptions, progress: &mut ProgressF
             let started = Instant::now();
             let bridge = kind.build(&resolved.scales())?;
             let facts = kind.facts();
-            let intervals = couple_intervals(
+            let coupler = Coupler {
                 snapshots,
-                coupling,
-                (facts, &*bridge),
+                kind: coupling,
+                bridge: (facts, &*bridge),
                 options,
-                &resolved,
-                &threads,
-                &mut reporter,
-                &mut report,
-            )?;
+                resolved: &resolved,
+                threads: &threads,
+            };
+            let intervals = coupler.couple_all(&mut reporter, &mut report)?;
             report.coupling_seconds = started.elapsed().as_secs_f64();
             report.warnings.extend(warnings::of_couplings(snapshots, &report));
             let started = Instant::now();

@@ -346,11 +346,8 @@ impl Loss for RolloutLoss<'_> {
         // The largest problems first, so that threads end together.
         let mut order: Vec<usize> = (0..intervals).collect();
         order.sort_by_key(|&interval| std::cmp::Reverse(run.populations[interval + 1].weights.len()));
-        let mut compared: Vec<(usize, Result<(Vec<f64>, Cloud)>)> = order
-            .into_par_iter()
-            .with_max_len(1)
-            .map(|interval| (interval, self.compare(interval, number)))
-            .collect();
+        let compare = |interval| (interval, self.compare(interval, number));
+        let mut compared: Vec<_> = order.into_par_iter().with_max_len(1).map(compare).collect();
         compared.sort_by_key(|(interval, _)| *interval);
         let mut at_marks = Vec::with_capacity(intervals);
         let mut means = vec![0.0; self.objective.count_at_snapshots()];

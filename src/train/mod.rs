@@ -1,4 +1,4 @@
-//! The one optimiser of the crate: [`descent`] takes networks down a loss by Adam, whatever the loss is.
+//! The one optimiser of the crate: it takes networks down a loss by Adam, whatever the loss is.
 //!
 //! What differs between methods is the loss, which `matching` and `rollout` give; how networks are shaped and how they
 //! are trained is told by [`TrainingOptions`].
