@@ -158,7 +158,7 @@ impl Description {
     pub fn meaning_and_takers(&self) -> String {
         match &self.takers[..] {
             [] => self.meaning.clone(),
-            takers => format!("{} [{}]", self.meaning, takers.join(", ")),
+            takers => format!("{} (of {})", self.meaning, takers.join(", ")),
         }
     }
 }

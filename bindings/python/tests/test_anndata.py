@@ -49,7 +49,7 @@ def test_other_coordinates_and_times_as_text(cells, model):
 
 def test_growth_that_was_not_learned_is_no_column(cells):
     data = looks(*cells)
-    chreode.fit(data, "day", **{**SMALL, "method": "ot-cfm"})
+    chreode.fit(data, "day", method="ot-cfm", hidden="16x2", epochs=20, seed=1)
     assert "chreode_velocity" in data.obsm and "chreode_growth" not in data.obs
 
 
@@ -62,7 +62,7 @@ def test_columns_that_are_there_are_kept(cells, model):
     assert data.obs["chreode_growth"] is mine and list(data.obsm) == ["X_pca"]
     model.annotate(data, "day", key_added="usb")
     assert {"usb_velocity", "X_pca"} == set(data.obsm) and "usb_growth" in data.obs
-    chreode.fit(data, "day", overwrite=True, **{**SMALL, "method": "ot-cfm"})
+    chreode.fit(data, "day", overwrite=True, method="ot-cfm", hidden="16x2", epochs=20, seed=1)
     assert "chreode_growth" not in data.obs, "nothing of an earlier model stays"
 
 

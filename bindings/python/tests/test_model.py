@@ -229,7 +229,7 @@ def _in_child(model, x, sent):
     same = model.velocity(x, 0.5)
     population = model.simulate(x, mode="branching", seed=1)
     fitted = chreode.fit(
-        chreode.dataset("gene-network", cells_per_state=10), hidden="8x1", epochs=2, delta=1.5, sigma=0.1
+        chreode.dataset("gene-network", cells_per_state=10), hidden="8x1", epochs=2, delta=1.5
     )
     sent.put((same.tobytes(), population.newick(), model.threads, len(fitted.losses)))
 

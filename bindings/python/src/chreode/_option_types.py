@@ -55,7 +55,7 @@ class FitOptions(TypedDict, total=False):
 
 class SimulateOptions(TypedDict, total=False):
     step: Real
-    solver: Optional[Literal["dormand-prince", "runge-kutta-4", "euler"]]
+    solver: Optional[Literal["dormand-prince", "rk4", "euler"]]
     relative_tolerance: Real
     absolute_tolerance: Real
     max_steps: Integer
@@ -71,7 +71,7 @@ class EvaluateOptions(TypedDict, total=False):
     mode: Optional[Literal["ode", "sde", "branching"]]
     step: Real
     seed: Integer
-    solver: Optional[Literal["dormand-prince", "runge-kutta-4", "euler"]]
+    solver: Optional[Literal["dormand-prince", "rk4", "euler"]]
     relative_tolerance: Real
     absolute_tolerance: Real
     max_steps: Integer

@@ -38,9 +38,11 @@ class Source:
             check(lib.chreode_model_set_coordinates(model, ffi.new("char *[]", names), len(names)))
         for field in fields(self):
             value = getattr(self, field.name)
-            if field.name != "coordinates" and value is not None and value is not False:
-                text = value.to_text() if isinstance(value, Clock) else json.dumps(value)
-                _attributes.set_attribute(model, field.name, text)
+            # Plain numbers need no reading: a model of them is the same bytes as one of cells that another language gave.
+            if field.name == "coordinates" or value in (None, False, Clock("number")):
+                continue
+            text = value.to_text() if isinstance(value, Clock) else json.dumps(value)
+            _attributes.set_attribute(model, field.name, text)
 
     @classmethod
     def read(cls, model: Any, coordinates: Optional[list[str]]) -> Source:

@@ -31,7 +31,8 @@ seconds_to_end <- function(call) {
     tools::pskill(as.integer(readLines(started)[1]), tools::SIGINT)
     wait_for(ended)
     told <- strsplit(readLines(ended), " ")[[1]]
-    expect_identical(told[2], "chreode_interrupted")
+    # Between two calls of the library it is R that is interrupted.
+    expect_true(told[2] %in% c("chreode_interrupted", "interrupt"), info = told[2])
     as.numeric(told[1]) - asked
 }
 
