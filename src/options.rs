@@ -175,7 +175,7 @@ impl RealRange {
             RealRange::NotNegative => "finite and not negative",
             RealRange::BelowOne => "at least 0 and below 1",
             RealRange::Share => "in (0, 1]",
-            RealRange::ShareOrNone => "in [0, 1]",
+            RealRange::ShareOrNone => "between 0 and 1, both included",
             RealRange::Finite => "finite",
         }
     }

@@ -166,7 +166,7 @@ fn unusable_calls_are_usage_errors() {
         ("simulate model cells.csv -o out --founders 0", "founders"),
         ("simulate model cells.csv -o out --founders 3", "founders"),
         ("simulate model cells.csv -o out --newick tree", "branching"),
-        ("simulate model cells.csv -o out --mode sde --resample-below 2", "in [0, 1]"),
+        ("simulate model cells.csv -o out --mode sde --resample-below 2", "between 0 and 1, both included"),
         ("simulate model cells.csv -o out --turnover 1", "turnover must be left out with mode ode"),
         (
             "evaluate model cells.csv --step 0.1",

@@ -85,7 +85,11 @@ impl RolloutOptions {
             }
         }
         if !(0.0..=1.0).contains(&self.resample_below) {
-            return Err(Error::argument("resample_below", self.resample_below, "in [0, 1]"));
+            return Err(Error::argument(
+                "resample_below",
+                self.resample_below,
+                "between 0 and 1, both included",
+            ));
         }
         positive("growth_cap", self.growth_cap)?;
         self.plan_epsilon.map(|epsilon| positive("plan_epsilon", epsilon)).transpose()?;

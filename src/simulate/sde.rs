@@ -31,7 +31,7 @@ impl Options {
         if (0.0..=1.0).contains(&self.resample_below) {
             Ok(())
         } else {
-            Err(Error::argument("resample_below", self.resample_below, "in [0, 1]"))
+            Err(Error::argument("resample_below", self.resample_below, "between 0 and 1, both included"))
         }
     }
 
