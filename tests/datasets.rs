@@ -146,13 +146,13 @@ fn data_sets_are_functions_of_their_seed() {
 fn options_out_of_range_are_refused_by_name() {
     let base = BranchingTree::default();
     let refused = [
-        (BranchingTree { dims: 0, ..base }.generate(), "dimension"),
+        (BranchingTree { dims: 0, ..base }.generate(), "dims"),
         (BranchingTree { fates: 0, ..base }.generate(), "fates"),
         (BranchingTree { time_points: 1, ..base }.generate(), "time points"),
         (BranchingTree { cells: 2, ..base }.generate(), "cells"),
         (BranchingTree { spread: 0.0, ..base }.generate(), "spread"),
         (BranchingTree { growth: f64::NAN, ..base }.generate(), "growth"),
-        (GaussianMixture { dims: 1, seed: 0 }.generate(), "dimension"),
+        (GaussianMixture { dims: 1, seed: 0 }.generate(), "dims"),
         (GeneNetwork { cells_per_state: 0, seed: 0 }.generate(), "cells per state"),
     ];
     for (result, name) in refused {

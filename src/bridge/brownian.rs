@@ -1,9 +1,9 @@
 //! The Brownian bridge of diffusion σ, with its probability-flow velocity and score.
 
-use super::{Bridge, BridgeState, Ends, Facts, straight};
+use super::{Bridge, BridgeFacts, BridgeState, Ends, straight};
 use crate::error::{Result, positive};
 
-pub(super) const FACTS: Facts = Facts {
+pub(super) const FACTS: BridgeFacts = BridgeFacts {
     grows: false,
     noise: Some(0.1),
     options: &["sigma"],

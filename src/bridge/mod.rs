@@ -4,7 +4,7 @@
 //! bridge here puts the cell at x0 + α(x1 − x0) + βξ with ξ ~ N(0, I), with velocity α'(x1 − x0) + β'ξ. So a
 //! bridge is a handful of scalars, a [`BridgeState`], computed from what is known of its [`Ends`].
 //!
-//! Each kind of bridge is one file, which holds all that is known of it: the [`Facts`] that hold before anything is computed
+//! Each kind of bridge is one file, which holds all that is known of it: the [`BridgeFacts`] that hold before anything is computed
 //! and the [`Bridge`] itself. To add one, add its file and its row here.
 
 mod brownian;
@@ -50,7 +50,7 @@ named!(
 /// What is known of a kind of bridge before anything is computed.
 #[derive(Debug)]
 #[non_exhaustive]
-pub struct Facts {
+pub struct BridgeFacts {
     /// Whether mass changes along it, so that there is a growth rate to learn.
     pub grows: bool,
     /// Of a bridge with noise, so that there is a score to learn: the share of the data's spread that the automatic σ
@@ -64,7 +64,7 @@ pub struct Facts {
 
 impl BridgeKind {
     /// What is known of it before anything is computed.
-    pub fn facts(self) -> &'static Facts {
+    pub fn facts(self) -> &'static BridgeFacts {
         match self {
             BridgeKind::Straight => &straight::FACTS,
             BridgeKind::StraightLogLinear => &straight_log_linear::FACTS,
@@ -83,7 +83,7 @@ impl BridgeKind {
     }
 }
 
-impl Facts {
+impl BridgeFacts {
     /// The relative times that training draws from, uniformly.
     ///
     /// The velocity of a Brownian bridge grows like r^{−1/2} at its ends, so that its second moment diverges

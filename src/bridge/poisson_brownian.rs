@@ -2,9 +2,9 @@
 
 use super::brownian::Brownian;
 use super::straight_log_linear::{cumulative_log_linear_mass, with_log_linear_mass};
-use super::{Bridge, BridgeState, Ends, Facts};
+use super::{Bridge, BridgeFacts, BridgeState, Ends};
 
-pub(super) const FACTS: Facts = Facts {
+pub(super) const FACTS: BridgeFacts = BridgeFacts {
     grows: true,
     noise: Some(0.03),
     options: &["sigma"],

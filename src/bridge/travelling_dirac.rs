@@ -1,10 +1,10 @@
 //! The Wasserstein–Fisher–Rao geodesic between two Diracs: a straight line in the cone.
 
-use super::{Bridge, BridgeState, Ends, Facts};
+use super::{Bridge, BridgeFacts, BridgeState, Ends};
 use crate::error::positive;
 use crate::transport::Cost;
 
-pub(super) const FACTS: Facts = Facts {
+pub(super) const FACTS: BridgeFacts = BridgeFacts {
     grows: true,
     noise: None,
     options: &["delta"],

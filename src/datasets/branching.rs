@@ -82,7 +82,7 @@ impl BranchingTree {
                 Err(Error::argument(name, value, &format!("at least {least}")))
             }
         };
-        at_least("dimension", self.dims, 1)?;
+        at_least("dims", self.dims, 1)?;
         at_least("fates", self.fates, 1)?;
         at_least("time points", self.time_points, 2)?;
         at_least("cells", self.cells, self.time_points)?;

@@ -45,10 +45,10 @@ impl GaussianMixture {
     /// [`Error::InvalidArgument`] for fewer than two dimensions.
     pub fn generate(&self) -> Result<Snapshots> {
         if self.dims < 2 {
-            return Err(Error::argument("dimension", self.dims, "at least 2"));
+            return Err(Error::argument("dims", self.dims, "at least 2"));
         }
         let cells: usize = CLOUDS.iter().map(|cloud| cloud.1).sum();
-        fits_in_memory("dimension", self.dims, self.dims.checked_mul(2 * cells))?;
+        fits_in_memory("dims", self.dims, self.dims.checked_mul(2 * cells))?;
         let (mut points, mut labels, mut cell) = (Vec::new(), Vec::new(), vec![0.0; self.dims]);
         for (time, count, centre) in CLOUDS {
             for _ in 0..count {

@@ -1,8 +1,11 @@
 //! How work is run: threads, random numbers, vector loops, progress, requests to stop. Nothing here knows about transport or cells.
 
+#[doc(hidden)] // for the command
 pub mod files;
 pub mod progress;
+#[doc(hidden)] // for tests and benchmarks
 pub mod rng;
+#[doc(hidden)] // for benchmarks
 pub mod simd;
 pub mod stop;
 pub mod threads;

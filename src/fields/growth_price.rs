@@ -6,13 +6,13 @@ use crate::named::named;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub enum GrowthPrice {
-    /// ½δ²g², the Wasserstein–Fisher–Rao price; of Var-RUOT its ψ1 with α = δ².
+    /// ½δ²g², the Wasserstein–Fisher–Rao price, and the ψ1 of Var-RUOT with α = δ².
     #[default]
     Quadratic,
-    /// Of TIGON and DeepRUOT: the price of branching Brownian motion with diffusion σ and branching rate λ = σ²/δ², which USB
+    /// The price, for TIGON and DeepRUOT, of branching Brownian motion with diffusion σ and branching rate λ = σ²/δ², which USB
     /// approximates by the quadratic one. Where σ changes with time, so does λ; δ stays.
     Branching,
-    /// Of Var-RUOT: its ψ2 = |g|^{2/15} with α = δ², capped as [`GrowthLaw`](super::GrowthLaw) tells.
+    /// δ²|g|^{2/15}, the ψ2 of Var-RUOT with α = δ², which makes growth rare rather than small; capped as [`GrowthLaw`](super::GrowthLaw) tells.
     Power,
 }
 

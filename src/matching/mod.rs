@@ -8,7 +8,7 @@ use loss::Regression;
 pub(crate) use source::CoupledInterval;
 use source::Source;
 
-use crate::bridge::{Bridge, Facts};
+use crate::bridge::{Bridge, BridgeFacts};
 use crate::error::Result;
 use crate::exec::progress::{Reporter, Stage};
 use crate::exec::threads::Threads;
@@ -23,7 +23,7 @@ pub(crate) fn train(
     snapshots: &Snapshots,
     scaling: &Scaling,
     intervals: &[CoupledInterval],
-    (facts, bridge): (&Facts, &dyn Bridge),
+    (facts, bridge): (&BridgeFacts, &dyn Bridge),
     options: &TrainingOptions,
     seed: u64,
     threads: &Threads,

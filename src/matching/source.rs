@@ -5,7 +5,7 @@ use rand_distr::{Distribution, StandardNormal};
 
 use super::batch::Row;
 use crate::bridge::{
-    Bridge, BridgeState, Ends, Facts, MEAN_MASS, birth, birth_time_of_share, death, death_time_of_share,
+    Bridge, BridgeFacts, BridgeState, Ends, MEAN_MASS, birth, birth_time_of_share, death, death_time_of_share,
 };
 use crate::error::Result;
 use crate::snapshots::Snapshots;
@@ -32,7 +32,7 @@ pub(super) struct Source<'a> {
     pub(super) intervals: &'a [CoupledInterval],
     pub(super) bridge: &'a dyn Bridge,
     /// What is known of the bridge's kind.
-    pub(super) facts: &'a Facts,
+    pub(super) facts: &'a BridgeFacts,
     pub(super) scaling: &'a Scaling,
     /// The data's unit of the score, as in [`Scaling::score_unit`].
     pub(super) score_unit: f64,
@@ -131,7 +131,7 @@ impl CoupledInterval {
         snapshots: &Snapshots,
         index: usize,
         coupling: Coupling,
-        (facts, bridge): (&Facts, &dyn Bridge),
+        (facts, bridge): (&BridgeFacts, &dyn Bridge),
         weight: f64,
     ) -> Result<Self> {
         let (start, dims) = (snapshots.times()[index], snapshots.dims());

@@ -5,7 +5,7 @@ use std::sync::atomic::Ordering::Relaxed;
 
 use super::resolve::Resolved;
 use super::{CouplingKind, FitOptions, FitReport};
-use crate::bridge::{self, Bridge};
+use crate::bridge::{Bridge, BridgeFacts};
 use crate::error::{Error, Result};
 use crate::exec::progress::{Progress, Reporter, Stage};
 use crate::exec::threads::Threads;
@@ -21,7 +21,7 @@ pub(super) struct Coupler<'a> {
     pub(super) snapshots: &'a Snapshots,
     pub(super) kind: CouplingKind,
     /// The bridge that will join the coupled cells, and what is known of its kind.
-    pub(super) bridge: (&'a bridge::Facts, &'a dyn Bridge),
+    pub(super) bridge: (&'a BridgeFacts, &'a dyn Bridge),
     pub(super) options: &'a FitOptions,
     pub(super) resolved: &'a Resolved,
     pub(super) threads: &'a Threads,

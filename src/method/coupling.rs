@@ -36,7 +36,7 @@ named!(
 );
 
 /// What is known of a kind of coupling.
-pub(super) struct Facts {
+pub(super) struct CouplingFacts {
     /// The options of a fit that it takes.
     pub(super) options: &'static [&'static str],
     /// Of a coupling whose regularisation is the noise: the share of the data's spread that the automatic σ diffuses in a mean
@@ -48,13 +48,13 @@ pub(super) struct Facts {
     /// What helps where it does not converge.
     pub(super) advice: &'static str,
     /// The cost and the penalties of either marginal.
-    problem: fn(&Numbers) -> (Cost, f64, f64),
+    problem: fn(&CouplingNumbers) -> (Cost, f64, f64),
     solver: Solver,
 }
 
 /// The numbers that couplings are made of; each kind takes those that its options name.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Numbers {
+pub(super) struct CouplingNumbers {
     pub(super) delta: f64,
     /// ρ.
     pub(super) penalty: f64,
@@ -70,7 +70,7 @@ enum Solver {
 
 const HARD: f64 = f64::INFINITY;
 
-const EXACT_OT: Facts = Facts {
+const EXACT_OT: CouplingFacts = CouplingFacts {
     options: &[],
     noise: None,
     balanced: true,
@@ -79,7 +79,7 @@ const EXACT_OT: Facts = Facts {
     solver: Solver::Exact,
 };
 
-const ENTROPIC_OT: Facts = Facts {
+const ENTROPIC_OT: CouplingFacts = CouplingFacts {
     options: &["sigma", "device"],
     noise: Some(0.1),
     balanced: true,
@@ -88,7 +88,7 @@ const ENTROPIC_OT: Facts = Facts {
     solver: Solver::Entropic,
 };
 
-const UNBALANCED_OT: Facts = Facts {
+const UNBALANCED_OT: CouplingFacts = CouplingFacts {
     options: &["penalty", "delta", "device"],
     noise: None,
     balanced: false,
@@ -97,10 +97,10 @@ const UNBALANCED_OT: Facts = Facts {
     solver: Solver::Unregularised,
 };
 
-const SEMI_RELAXED_OT: Facts =
-    Facts { problem: |numbers| (Cost::HalfSquaredEuclidean, numbers.penalty, HARD), ..UNBALANCED_OT };
+const SEMI_RELAXED_OT: CouplingFacts =
+    CouplingFacts { problem: |numbers| (Cost::HalfSquaredEuclidean, numbers.penalty, HARD), ..UNBALANCED_OT };
 
-const WFR: Facts = Facts {
+const WFR: CouplingFacts = CouplingFacts {
     options: &["delta", "device"],
     noise: None,
     balanced: false,
@@ -117,7 +117,7 @@ const ENTROPIC_TOLERANCE: f64 = 1e-4;
 const ENTROPIC_SWEEPS: usize = 100_000;
 
 impl CouplingKind {
-    pub(super) fn facts(self) -> &'static Facts {
+    pub(super) fn facts(self) -> &'static CouplingFacts {
         match self {
             CouplingKind::ExactOt => &EXACT_OT,
             CouplingKind::EntropicOt => &ENTROPIC_OT,
@@ -128,7 +128,7 @@ impl CouplingKind {
     }
 }
 
-impl Facts {
+impl CouplingFacts {
     /// Whether its sweeps can run on a device other than the CPU.
     pub(super) fn runs_on_devices(&self) -> bool {
         self.options.contains(&"device")
@@ -142,7 +142,7 @@ impl Facts {
         &self,
         source: &PointCloud,
         target: &PointCloud,
-        numbers: &Numbers,
+        numbers: &CouplingNumbers,
         device: Device,
         stop: &Stop,
     ) -> Result<Solution> {

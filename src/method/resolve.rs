@@ -3,7 +3,7 @@
 use rand::seq::SliceRandom;
 
 use super::couple::cloud;
-use super::coupling::Numbers;
+use super::coupling::CouplingNumbers;
 use super::{Choice, FitOptions, Learning};
 use crate::error::{Error, Result, positive};
 use crate::exec::rng::{Purpose, stream};
@@ -128,9 +128,9 @@ impl Resolved {
     }
 
     /// What the static problem of an interval of length `h` is made of.
-    pub(super) fn coupling(&self, h: f64) -> Numbers {
+    pub(super) fn coupling(&self, h: f64) -> CouplingNumbers {
         let or_nan = |value: Option<f64>| value.unwrap_or(f64::NAN);
-        Numbers {
+        CouplingNumbers {
             delta: or_nan(self.delta),
             penalty: or_nan(self.penalty),
             epsilon: or_nan(self.sigma).powi(2) * h,

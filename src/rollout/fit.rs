@@ -2,7 +2,7 @@
 
 use rayon::prelude::*;
 
-use super::equations::{Equations, EquationsKind, Facts, Setting};
+use super::equations::{Equations, EquationsFacts, EquationsKind, Setting};
 use super::mixture::Mixture;
 use super::path::{Cloud, Grid, InitialDraws, PathWeights, Paths, Stepping};
 use super::report::{RolloutReport, Term};
@@ -114,7 +114,7 @@ pub(super) struct Run<'a> {
     pub(super) grid: Grid,
     populations: Vec<ScaledSnapshot>,
     particles: usize,
-    facts: &'static Facts,
+    facts: &'static EquationsFacts,
     equations: Box<dyn Equations>,
     /// The unit of length, in the data's.
     length: f64,
@@ -129,7 +129,7 @@ impl<'a> Run<'a> {
     pub(super) fn new(
         snapshots: &Snapshots,
         scaling: &Scaling,
-        facts: &'static Facts,
+        facts: &'static EquationsFacts,
         scales: Scales,
         options: &'a RolloutOptions,
         training: &'a TrainingOptions,

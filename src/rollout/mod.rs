@@ -33,7 +33,7 @@ mod terms;
 #[cfg(test)]
 mod tests;
 
-pub use equations::{EquationsKind, Facts};
+pub use equations::{EquationsFacts, EquationsKind};
 pub(crate) use fit::train;
 pub use options::{EXACT_DIMS, RolloutOptions};
 

@@ -17,9 +17,9 @@ pub struct RolloutOptions {
     pub local_mass_weight: f64,
     /// Weight of the energy, or action, of the paths; 0 leaves it out.
     pub energy_weight: f64,
-    /// Weight of the residual of the optimality condition; 0 leaves it out. Of DeepRUOT and Var-RUOT.
+    /// Weight of the residual of the optimality condition, which DeepRUOT and Var-RUOT have; 0 leaves it out.
     pub residual_weight: f64,
-    /// Weight of the density at the first snapshot. Of DeepRUOT.
+    /// Weight of the density at the first snapshot, which DeepRUOT learns; 0 leaves it out.
     pub initial_density_weight: f64,
     /// What growth costs.
     pub growth_price: GrowthPrice,
@@ -29,14 +29,15 @@ pub struct RolloutOptions {
     pub plan_epsilon: Option<f64>,
     /// Random directions for divergences and Laplacians in more than [`EXACT_DIMS`] dimensions.
     pub probes: usize,
-    /// Resample where the effective sample size at a snapshot is below this share of the particles. Of Var-RUOT.
+    /// Var-RUOT replaces its particles by as many of equal weight where the effective sample size at a snapshot is below this share
+    /// of them; 0 for never. Which particles are drawn is not differentiated, so the gradient is biased where it happens.
     pub resample_below: f64,
-    /// Training steps on the reconstruction alone, before all others. Of DeepRUOT.
+    /// DeepRUOT's training steps on the reconstruction alone, before all others.
     pub pretraining_epochs: usize,
     /// Training steps of the density on bridges: of DeepRUOT between pre-training and the joint training, of Var-RUOT
     /// after its training; without them, or if its training ends early, Var-RUOT has no score, and its flow moves by ∇λ.
     pub score_epochs: usize,
-    /// σ at the last snapshot, geometric in time from that of the first; constant where absent. Of DeepRUOT.
+    /// DeepRUOT's σ at the last snapshot, geometric in time from that at the first; constant where absent.
     pub final_sigma: Option<f64>,
 }
 

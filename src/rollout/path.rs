@@ -8,7 +8,7 @@
 use rayon::prelude::*;
 
 use super::equations::{Equations, Record, State, Wanted};
-use super::solver::{Scheme, TimeStep, advance};
+use super::solver::{Scheme, SolverStep, advance};
 use crate::error::{Error, Result};
 use crate::exec::rng::{Purpose, normals, stream};
 use crate::nn::{Directions, Mlp, Tape, Var};
@@ -45,10 +45,10 @@ impl Grid {
         self.steps.len()
     }
 
-    pub(super) fn step(&self, interval: usize, index: usize) -> TimeStep {
+    pub(super) fn step(&self, interval: usize, index: usize) -> SolverStep {
         let (start, end) = (self.marks[interval], self.marks[interval + 1]);
         let length = (end - start) / self.steps[interval] as f64;
-        TimeStep { time: start + index as f64 * length, length }
+        SolverStep { time: start + index as f64 * length, length }
     }
 
     /// The time from the first snapshot to the last.

@@ -1,6 +1,6 @@
 //! A single evaluation of a fit's loss, for the tests of its gradient.
 
-use super::equations::{EquationsKind, Facts};
+use super::equations::{EquationsFacts, EquationsKind};
 use super::fit::{RolloutLoss, Run};
 use super::options::RolloutOptions;
 use super::path::Paths;
@@ -57,7 +57,7 @@ impl Probe {
             (Box::leak(Box::new(options)), Box::leak(Box::new(training)));
         let scales = Scales { sigma: 0.4, delta };
         let scaling = Scaling::of(snapshots);
-        let facts: &'static Facts = model.facts();
+        let facts: &'static EquationsFacts = model.facts();
         let run = Run::new(snapshots, &scaling, facts, scales, options, training, 7).unwrap();
         let mut networks = run.networks().unwrap();
         let paths = run.paths(&networks);

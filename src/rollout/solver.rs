@@ -20,7 +20,7 @@ named!(Scheme, "scheme", Euler = "euler", RungeKutta4 = "rk4");
 
 /// A step of length `length` from `time` on.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct TimeStep {
+pub(super) struct SolverStep {
     pub(super) time: f64,
     pub(super) length: f64,
 }
@@ -39,12 +39,12 @@ pub(super) fn advance(
     equations: &dyn Equations,
     record: &mut Record<'_>,
     scheme: Scheme,
-    step: TimeStep,
+    step: SolverStep,
     start: State,
     noise: Option<Var>,
     wanted: Wanted,
 ) -> Advanced {
-    let TimeStep { time, length } = step;
+    let SolverStep { time, length } = step;
     let first = equations.rates(record, time, start, wanted);
     let residual = first.residual.map(|residual| {
         let square = record.tape.product(residual, residual);

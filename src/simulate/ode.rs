@@ -140,8 +140,8 @@ impl<'a> Plan<'a> {
             Solver::Euler { step } => Stepping::Fixed(euler_step, intervals(step)?),
             Solver::RungeKutta4 { step } => Stepping::Fixed(runge_kutta_step, intervals(step)?),
             Solver::DormandPrince(tolerance) => {
-                positive("relative tolerance", tolerance.relative)?;
-                positive("absolute tolerance", tolerance.absolute)?;
+                positive("relative_tolerance", tolerance.relative)?;
+                positive("absolute_tolerance", tolerance.absolute)?;
                 Stepping::Adaptive(tolerance, spread(start))
             }
         };
@@ -391,7 +391,7 @@ fn adaptive_steps(
 fn unreachable_tolerance(tolerance: &Tolerance, time: f64, h: f64) -> Error {
     let allowed =
         format!("looser: at time {time} even a step of {h:e} misses it, so the fields jump or blow up there");
-    Error::argument("relative tolerance", tolerance.relative, &allowed)
+    Error::argument("relative_tolerance", tolerance.relative, &allowed)
 }
 
 /// Measures errors against the tolerance: 1 is what is allowed.

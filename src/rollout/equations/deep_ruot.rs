@@ -1,12 +1,12 @@
 //! DeepRUOT: velocity, growth and density along the probability flow of a regularised unbalanced transport.
 
-use super::diffusion::Diffusion;
+use super::diffusion::SigmaOverTime;
 use super::growth_penalty::GrowthPenalty;
-use super::{Equations, Facts, GrowthPrice, Rates, Record, Role, Stage, State, Wanted};
+use super::{Equations, EquationsFacts, GrowthPrice, Rates, Record, Role, Stage, State, Wanted};
 use crate::nn::Var;
 
 /// What is known of DeepRUOT.
-pub(super) const FACTS: Facts = Facts {
+pub(super) const FACTS: EquationsFacts = EquationsFacts {
     grows: true,
     scores: true,
     has_landscape: true,
@@ -36,7 +36,7 @@ pub(super) const FACTS: Facts = Facts {
     smooth: Some("the density of deep-ruot"),
     networks: &[Role::Velocity, Role::Growth, Role::LogDensity],
     build: |setting| {
-        Ok(Box::new(DeepRuot { sigma: Diffusion::new(setting), growth: GrowthPenalty::new(setting) }))
+        Ok(Box::new(DeepRuot { sigma: SigmaOverTime::new(setting), growth: GrowthPenalty::new(setting) }))
     },
 };
 
@@ -53,7 +53,7 @@ pub(super) const FACTS: Facts = Facts {
 ///
 /// Networks: v, g, ℓ.
 struct DeepRuot {
-    sigma: Diffusion,
+    sigma: SigmaOverTime,
     growth: GrowthPenalty,
 }
 

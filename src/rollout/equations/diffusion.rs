@@ -4,13 +4,13 @@ use super::Setting;
 
 /// σ(t) = σ₀ e^{ρ(t − t₀)} with t₀ = 0: constant for ρ = 0.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub(super) struct Diffusion {
+pub(super) struct SigmaOverTime {
     start: f64,
     /// ρ.
     pub(super) rate: f64,
 }
 
-impl Diffusion {
+impl SigmaOverTime {
     /// The diffusion of a fit.
     pub(super) fn new(setting: &Setting<'_>) -> Self {
         let rate = setting.final_over_first.map_or(0.0, |ratio| libm::log(ratio) / setting.span);

@@ -1,10 +1,10 @@
 //! MIOFlow and TIGON: a velocity, and a growth rate, along the probability flow.
 
 use super::growth_penalty::GrowthPenalty;
-use super::{Equations, Facts, GrowthPrice, Rates, Record, Role, Stage, State, Wanted};
+use super::{Equations, EquationsFacts, GrowthPrice, Rates, Record, Role, Stage, State, Wanted};
 
 /// What is known of MIOFlow.
-pub(super) const MIOFLOW: Facts = Facts {
+pub(super) const MIOFLOW: EquationsFacts = EquationsFacts {
     grows: false,
     scores: false,
     has_landscape: false,
@@ -18,7 +18,7 @@ pub(super) const MIOFLOW: Facts = Facts {
 };
 
 /// What is known of TIGON.
-pub(super) const TIGON: Facts = Facts {
+pub(super) const TIGON: EquationsFacts = EquationsFacts {
     grows: true,
     scores: false,
     has_landscape: false,

@@ -1,6 +1,6 @@
 //! What growth costs along a rollout.
 
-use super::diffusion::Diffusion;
+use super::diffusion::SigmaOverTime;
 use super::{GrowthPrice, Setting};
 use crate::fields::Price;
 
@@ -8,7 +8,7 @@ use crate::fields::Price;
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) enum GrowthPenalty {
     Quadratic { delta: f64 },
-    Branching { delta: f64, sigma: Diffusion },
+    Branching { delta: f64, sigma: SigmaOverTime },
 }
 
 impl GrowthPenalty {
@@ -16,7 +16,7 @@ impl GrowthPenalty {
     pub(super) fn new(setting: &Setting<'_>) -> Self {
         let delta = setting.scales.delta;
         match setting.options.growth_price {
-            GrowthPrice::Branching => GrowthPenalty::Branching { delta, sigma: Diffusion::new(setting) },
+            GrowthPrice::Branching => GrowthPenalty::Branching { delta, sigma: SigmaOverTime::new(setting) },
             GrowthPrice::Quadratic | GrowthPrice::Power => GrowthPenalty::Quadratic { delta },
         }
     }

@@ -43,7 +43,7 @@ named!(
 /// What is known of a model before anything is computed.
 #[derive(Debug)]
 #[non_exhaustive]
-pub struct Facts {
+pub struct EquationsFacts {
     /// Whether it learns a growth rate.
     pub grows: bool,
     /// Whether it learns a score.
@@ -79,7 +79,7 @@ pub(super) struct Setting<'a> {
 
 impl EquationsKind {
     /// What is known of the model before anything is computed.
-    pub fn facts(self) -> &'static Facts {
+    pub fn facts(self) -> &'static EquationsFacts {
         match self {
             EquationsKind::MioFlow => &flow::MIOFLOW,
             EquationsKind::Tigon => &flow::TIGON,
@@ -89,7 +89,7 @@ impl EquationsKind {
     }
 }
 
-impl Facts {
+impl EquationsFacts {
     /// The equations.
     ///
     /// # Errors

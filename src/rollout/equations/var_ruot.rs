@@ -1,11 +1,11 @@
 //! Var-RUOT: one potential, from which motion and growth follow by the optimality conditions.
 
-use super::{Equations, Facts, GrowthPrice, Rates, Record, Role, Setting, Stage, State, Wanted};
+use super::{Equations, EquationsFacts, GrowthPrice, Rates, Record, Role, Setting, Stage, State, Wanted};
 use crate::error::Result;
 use crate::fields::GrowthLaw;
 
-/// What is known of Var-RUOT.
-pub(super) const FACTS: Facts = Facts {
+/// What is known of Var-RUOT before anything is computed.
+pub(super) const FACTS: EquationsFacts = EquationsFacts {
     grows: true,
     scores: true,
     has_landscape: true,

@@ -8,7 +8,7 @@ mod local_mass;
 mod mass;
 mod transport;
 
-use super::equations::Facts;
+use super::equations::EquationsFacts;
 use super::options::RolloutOptions;
 use super::path::{Cloud, PathCosts, PathWeights};
 use crate::error::Result;
@@ -73,7 +73,7 @@ pub(super) struct Objective {
 impl Objective {
     /// The terms that the model has a use for and that weigh something. `length` is the unit of length, in the data's; the energy
     /// is the mean over `parts` of it, intervals times dimensions.
-    pub(super) fn new(facts: &Facts, options: &RolloutOptions, length: f64, parts: f64) -> Self {
+    pub(super) fn new(facts: &EquationsFacts, options: &RolloutOptions, length: f64, parts: f64) -> Self {
         let given = |name: &str, weight: f64| if facts.takes(name) { weight } else { 0.0 };
         let epsilon = options.plan_epsilon.map(|epsilon| epsilon / (length * length));
         let at_snapshots: Vec<(Box<dyn SnapshotTerm>, f64)> = vec![
