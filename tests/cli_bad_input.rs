@@ -367,7 +367,7 @@ fn csv() -> impl Strategy<Value = String> {
 fn ends_well(folder: &Path, call: &str) -> Result<(), TestCaseError> {
     let _ = fs::remove_file(folder.join("out"));
     let outcome = run(folder, call);
-    let is_note = |line: &str| line.starts_with("chreode: note: ");
+    let is_note = |line: &str| line.starts_with("chreode: note: ") || line.starts_with("chreode: warning: ");
     match outcome.code {
         Some(0) => prop_assert!(outcome.stderr.lines().all(is_note), "{call}: {outcome:?}"),
         Some(1 | 2) => {
