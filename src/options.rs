@@ -12,7 +12,7 @@
 //! settings.set("delta", "1.5")?;
 //! settings.set("method", "usb")?; // the order does not matter
 //! let options = settings.build()?;
-//! assert_eq!((options.recipe.name.as_str(), options.delta), ("usb", Some(1.5)));
+//! assert_eq!((options.recipe.name, options.delta), ("usb", Some(1.5)));
 //! assert!(settings.set("detla", "1.5").unwrap_err().to_string().contains("`delta`"));
 //! # Ok::<(), chreode::Error>(())
 //! ```
