@@ -66,6 +66,9 @@ WEIGHTS = {
 }
 
 
+STAGES = {"pretraining-epochs": ["deep-ruot"], "score-epochs": ["deep-ruot", "var-ruot"]}
+
+
 class Chreode:
     """The command, with the options that both sides share."""
 
@@ -79,10 +82,12 @@ class Chreode:
             "method": method, "epochs": epochs, "output": model, "threads": THREADS, "batch-size": self.cells,
             "hidden": self.arguments.hidden, "activation": self.arguments.activation, "clip": CLIP,
             "learning-rate": LEARNING_RATE, "final-learning-rate": LEARNING_RATE,
-            "rollout-steps": steps or STEPS_PER_INTERVAL[method], "pretraining-epochs": 0, "score-epochs": 0,
+            "rollout-steps": steps or STEPS_PER_INTERVAL[method],
         }  # fmt: skip
-        parts = ["mass", "local_mass", "energy", "residual", "initial_density"]
-        shared |= {part.replace("_", "-") + "-weight": (weights or WEIGHTS[method]).get(part, 0.0) for part in parts}
+        # What a method has no use for is refused.
+        shared |= {stage: 0 for stage, methods in STAGES.items() if method in methods}
+        given = weights or WEIGHTS[method]
+        shared |= {part.replace("_", "-") + "-weight": given.get(part, 0.0) for part in WEIGHTS[method]}
         flags = [f"--{name}={value}" for name, value in shared.items()] + list(options)
         command = [self.arguments.chreode, "fit", data, "--json", *flags]
         return json.loads(subprocess.run(command, check=True, stdout=subprocess.PIPE).stdout), model
@@ -375,7 +380,7 @@ def check(chreode, snapshots, data, case):
 
     def fit(epochs):
         report, path = chreode.fit(data, method, epochs, weights, steps, options)
-        return report["terms"] | {"loss": report["loss"]["last"]}, path
+        return report["rollout"]["terms"] | {"loss": report["loss"]["last"]}, path
 
     ours, path = fit(1)
     training = Training(snapshots, path, method, torch.float64, weights, steps)
