@@ -160,6 +160,14 @@ fn json(options: &FitOptions, report: &FitReport, total: f64, call: &Fit) -> ser
     json
 }
 
+/// How fast growth is beside λ, where there is a λ, and what that means.
+pub fn growth_beside_branching(report: &FitReport) -> Option<String> {
+    let ratio = short(report.growth_over_branching_rate?);
+    Some(format!(
+        "|g|/λ at most {ratio}: the price of growth, ½δ²g², is that of branching Brownian motion only far below 1"
+    ))
+}
+
 fn summary(options: &FitOptions, report: &FitReport) -> String {
     let recipe = &options.recipe;
     let mut text = format!("{}: {}\n", recipe.name, recipe.parts());
@@ -168,13 +176,20 @@ fn summary(options: &FitOptions, report: &FitReport) -> String {
     }
     for (k, (dying, born)) in report.unmatched_mass.iter().enumerate() {
         text += &format!(
-            "interval {}: {} pairs, relative gap {}, unmatched mass {} dying, {} born\n",
+            "interval {}: {} pairs, relative gap {}{}, unmatched mass {} dying, {} born\n",
             k + 1,
             report.pairs[k],
             short(report.coupling_gap(k)),
+            match report.couplings[k].len() {
+                0 | 1 => String::new(),
+                blocks => format!(" (the largest of {blocks} blocks, not that of the whole)"),
+            },
             short(*dying),
             short(*born)
         );
+    }
+    if let Some(told) = growth_beside_branching(report) {
+        text += &(told + "\n");
     }
     if let (Some(first), Some(last)) = (report.losses.first(), report.losses.last()) {
         text += &format!("loss {} → {} in {} steps\n", short(*first), short(*last), report.losses.len());
