@@ -440,6 +440,43 @@ fn the_report_is_one_page_that_needs_nothing_else() {
 }
 
 #[test]
+fn the_report_and_the_text_say_what_they_show() {
+    let folder = folder("report-says");
+    run(&folder, "generate branching --cells 4000 --dims 2 --time-points 2 --growth 0 -o cells.csv")
+        .succeeded();
+    let count = |time: &str| {
+        let text = fs::read_to_string(folder.join("cells.csv")).unwrap();
+        text.lines().filter(|line| line.starts_with(&format!("{time},"))).count()
+    };
+    let fit = format!("fit cells.csv --method usb {TINY} --chunk-size 1000 -o model --report page.html");
+    let fitted = run(&folder, &fit);
+    let text = &fitted.succeeded().stdout;
+    let page = fs::read_to_string(folder.join("page.html")).unwrap();
+    // All cells are counted, though fewer are drawn.
+    for time in ["0", "1"] {
+        assert!(
+            count(time) > 1500 && page.contains(&format!("time {time} ({} cells)", count(time))),
+            "{time}"
+        );
+    }
+    assert!(page.contains("sample of at most 1500 cells a time"));
+    for told in ["|g|/λ at most ", " blocks"] {
+        assert!(text.contains(told) && page.contains(told), "{told}");
+    }
+    assert!(page.contains("their range over 8 seeds") && page.contains("loss, logarithmic scale"));
+    let mut headings: Vec<&str> =
+        page.split("<h").skip(1).filter_map(|rest| rest.get(2..)?.split("</h").next()).collect();
+    let all = headings.len();
+    headings.sort();
+    headings.dedup();
+    assert!(all > 8 && headings.len() == all, "{headings:?}");
+    // In one block and without λ there is nothing of the kind to tell.
+    run(&folder, "generate gene-network --cells-per-state 20 -o few.csv").succeeded();
+    let fitted = run(&folder, &format!("fit few.csv --method wfr-fm {TINY} -o model"));
+    assert!(!fitted.stdout.contains("blocks") && !fitted.stdout.contains("|g|/λ"));
+}
+
+#[test]
 fn help_and_version_succeed() {
     let folder = folder("help");
     for arguments in [&["--help"][..], &["--version"], &["fit", "--help"], &["generate", "branching", "-h"]] {

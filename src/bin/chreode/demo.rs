@@ -143,7 +143,7 @@ impl Demo {
 /// A line on the branching simulation.
 fn births(section: &ModelSection<'_>) -> String {
     use chreode::simulate::lineage::Fate;
-    match &section.population {
+    match section.populations.as_deref().map(|populations| &populations[0]) {
         Ok(population) => {
             let alive = population.trajectory.frames.last().map_or(0, |frame| frame.len());
             format!(

@@ -12,7 +12,7 @@ use serde_json::json;
 use crate::arguments::Flags;
 use crate::cells::{Data, DataArgs};
 use crate::failure::{Failure, Result};
-use crate::output::{self, check_writable, print, print_json, short};
+use crate::output::{self, check_writable, growth_beside_branching, print, print_json, short};
 use crate::progress::Bar;
 use crate::report::{self, ModelSection, Page};
 
@@ -170,7 +170,7 @@ fn summary(options: &FitOptions, report: &FitReport) -> String {
     for (k, (dying, born)) in report.unmatched_mass.iter().enumerate() {
         let of_blocks = match report.couplings[k].len() {
             0 | 1 => String::new(),
-            blocks => format!(" within each of {blocks} blocks"),
+            blocks => format!(" (the largest of {blocks} blocks, not that of the whole)"),
         };
         text += &format!(
             "interval {}: {} pairs, relative gap {}{of_blocks}, unmatched mass {} dying, {} born\n",
@@ -180,6 +180,9 @@ fn summary(options: &FitOptions, report: &FitReport) -> String {
             short(*dying),
             short(*born)
         );
+    }
+    if let Some(told) = growth_beside_branching(report) {
+        text += &(told + "\n");
     }
     if let (Some(first), Some(last)) = (report.losses.first(), report.losses.last()) {
         text += &format!("loss {} → {} in {} steps\n", short(*first), short(*last), report.losses.len());

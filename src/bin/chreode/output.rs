@@ -5,6 +5,7 @@ use std::io::{ErrorKind, Write};
 use std::path::Path;
 
 use chreode::exec::files::write_atomically;
+use chreode::method::FitReport;
 use chreode::snapshots::Snapshots;
 use serde_json::Value;
 
@@ -127,4 +128,12 @@ pub fn peak_memory_bytes() -> Option<u64> {
     let status = fs::read_to_string("/proc/self/status").ok()?;
     let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
     line.trim().strip_suffix("kB")?.trim().parse::<u64>().ok().map(|kibibytes| kibibytes * 1024)
+}
+
+/// How fast growth is beside λ, where there is a λ, and what that means.
+pub fn growth_beside_branching(report: &FitReport) -> Option<String> {
+    let ratio = short(report.growth_over_branching_rate?);
+    Some(format!(
+        "|g|/λ at most {ratio}: the price of growth, ½δ²g², is that of branching Brownian motion only far below 1"
+    ))
 }

@@ -45,9 +45,10 @@ fn curves(section: &ModelSection<'_>, view: &View) -> Option<Figure> {
     for (k, &time) in times.iter().enumerate() {
         let curve = heights(section, time, &grid)?;
         let lowest = curve.iter().copied().fold(f64::INFINITY, f64::min);
-        let some = &snapshots.points(k)[..snapshots.count(k).min(CELLS)];
-        let on_curve = heights(section, time, some)?.into_iter().map(|h| h - lowest);
-        let cells: Vec<(f64, f64)> = some.iter().map(|&x| f64::from(x)).zip(on_curve).collect();
+        let stride = snapshots.count(k).div_ceil(CELLS);
+        let some: Vec<f32> = snapshots.points(k).iter().copied().step_by(stride).collect();
+        let on_curve = heights(section, time, &some)?.into_iter().map(|h| h - lowest);
+        let cells: Vec<(f64, f64)> = some.into_iter().map(f64::from).zip(on_curve).collect();
         of_times.push((curve.into_iter().map(|h| h - lowest).collect::<Vec<f64>>(), cells));
     }
     let highest = Axis::around("height", of_times.iter().flat_map(|(curve, _)| curve.iter().copied()));
@@ -64,7 +65,7 @@ fn curves(section: &ModelSection<'_>, view: &View) -> Option<Figure> {
             "<div class=\"panels\">{}</div>",
             plot.finish("The learned landscape as a curve for each time, with the cells on it")
         ),
-        legend: time_legend(snapshots),
+        legend: time_legend(section),
         caption: format!("{MEANING} Every curve is the landscape at one time, with the cells of that time."),
     })
 }

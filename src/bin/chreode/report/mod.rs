@@ -17,7 +17,7 @@ pub use section::ModelSection;
 
 use crate::cells::Data;
 use crate::failure::Result;
-use crate::output::{seconds, short};
+use crate::output::{growth_beside_branching, seconds, short};
 use pictures::{Figure, Mark};
 use svg::escape;
 use view::View;
@@ -59,7 +59,9 @@ fn html(page: &Page<'_>) -> String {
             table(header, rows)
         );
     }
-    body.extend(page.models.iter().map(|section| model(section, &view)));
+    // The page's title names a single model.
+    let headed = page.models.len() > 1;
+    body.extend(page.models.iter().map(|section| model(section, &view, headed)));
     format!(
         "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
          <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n<title>{}</title>\n\
@@ -81,34 +83,36 @@ fn data_line(data: &Data) -> String {
     )
 }
 
-fn model(section: &ModelSection<'_>, view: &View) -> String {
+fn model(section: &ModelSection<'_>, view: &View, headed: bool) -> String {
     let recipe = &section.options.recipe;
     let mut text = format!(
-        "<section>\n<h2>{}</h2>\n<p>Learned by {}; {} parameters, {} steps, coupling {}, training {}.{}</p>\n<div class=\"cards\">\n",
-        escape(recipe.name),
+        "<section>\n{}<p>Learned by {}; {} parameters, {} steps, coupling {}, training {}.{}</p>\n<div class=\"cards\">\n",
+        if headed { format!("<h2>{}</h2>\n", escape(recipe.name)) } else { String::new() },
         recipe.parts(),
         section.model.parameter_count(),
         section.report.losses.len(),
         seconds(section.report.coupling_seconds),
         seconds(section.report.training_seconds),
-        if section.sampled {
-            " Predictions and pictures use a sample of the cells, with weights that keep the mass of every snapshot."
-        } else {
-            ""
-        }
+        section.sample().map_or(String::new(), |most| format!(
+            " Predictions and pictures use a sample of at most {most} cells a time, with weights that keep the mass of every \
+             snapshot."
+        ))
     );
+    // Of several models, each heading says whose it is.
+    let titled = |title: &str| if headed { format!("{title}: {}", recipe.name) } else { title.to_string() };
+    let figure = |of: Figure| figure(&titled(&of.title), &of);
     let mut figures = vec![pictures::trajectories(section, view)];
     figures.extend(pictures::growth(section, view));
     figures.extend(pictures::lineages(section));
-    text.extend(figures.iter().map(figure));
-    text += &card("Measures", &measures(section));
-    text.extend(pictures::prediction(section, view).iter().map(figure));
-    text += &figure(&pictures::mass(section));
-    text += &figure(&pictures::loss(section));
-    text += &card("What was chosen", &chosen(section));
+    text.extend(figures.into_iter().map(figure));
+    text += &card(&titled("Measures"), &measures(section));
+    text.extend(pictures::prediction(section, view).map(figure));
+    text += &figure(pictures::mass(section));
+    text += &figure(pictures::loss(section));
+    text += &card(&titled("What was chosen"), &chosen(section));
     text += "</div>\n";
     if let Some(landscape) = landscape::figure(section, view) {
-        text += &format!("<div class=\"wide\">{}</div>\n", figure(&landscape));
+        text += &format!("<div class=\"wide\">{}</div>\n", figure(landscape));
     }
     text + "</section>\n"
 }
@@ -117,7 +121,7 @@ fn card(title: &str, inside: &str) -> String {
     format!("<div class=\"card\"><h3>{}</h3>{inside}</div>\n", escape(title))
 }
 
-fn figure(figure: &Figure) -> String {
+fn figure(title: &str, figure: &Figure) -> String {
     let entries = figure.legend.iter().map(|(colour, mark, meaning)| {
         let class = match mark {
             Mark::Dot => "dot",
@@ -130,7 +134,7 @@ fn figure(figure: &Figure) -> String {
     });
     format!(
         "<figure class=\"card\"><h3>{}</h3>{}<ul>{}</ul><figcaption>{}</figcaption></figure>\n",
-        escape(&figure.title),
+        escape(title),
         figure.svg,
         entries.collect::<String>(),
         escape(&figure.caption)
@@ -192,16 +196,27 @@ fn chosen(section: &ModelSection<'_>) -> String {
     if !choices.is_empty() {
         text += &table(&["parameter", "value", "rule"], &choices);
     }
+    if let Some(told) = growth_beside_branching(report) {
+        text += &format!("<p class=\"note\">{}.</p>", escape(&told));
+    }
     if let Some(rollout) = &report.rollout {
         let row =
             |(name, value): (&str, f64)| vec![name.replace('_', " "), short(value), meaning(name).into()];
         let rows: Vec<Vec<String>> = rollout.last_terms().map(row).collect();
         return text + &table(&["part of the last loss", "value", "meaning"], &rows);
     }
-    text + &table(&["interval", "pairs", "gap", "dying", "born"], &intervals)
-        + "<p class=\"note\">Pairs: coupled pairs of cells. Gap: certified duality gap of the coupling, relative to its value; \
-           of a coupling in blocks the largest of theirs, which leaves out what pairs across blocks would save. \
-           Dying and born: mass of cells that have no partner within reach.</p>"
+    let in_blocks = report.couplings.iter().any(|blocks| blocks.len() > 1);
+    text += &table(&["interval", "pairs", "gap", "dying", "born"], &intervals);
+    text += &format!(
+        "<p class=\"note\">Pairs: coupled pairs of cells. Gap: certified duality gap of the coupling, relative to its value{}. \
+         Dying and born: mass of cells that have no partner within reach.</p>",
+        if in_blocks {
+            "; it was made in blocks, and this is the largest of theirs, not that of the whole"
+        } else {
+            ""
+        }
+    );
+    text
 }
 
 /// What a term of a rollout's loss is.

@@ -41,6 +41,8 @@ pub fn dot(section: &ModelSection<'_>) -> f64 {
 const INK: &str = "#1f2933";
 const PREDICTED: &str = "#c2410c";
 const OBSERVED: &str = "#1d4ed8";
+const BRANCHING: &str = "#0f766e";
+const BRANCHING_RANGE: &str = "#cde6e2";
 /// Trajectories drawn, at most.
 const PATHS: usize = 70;
 /// Growth rates are drawn in so many colours.
@@ -63,7 +65,7 @@ pub fn trajectories(section: &ModelSection<'_>, view: &View) -> Figure {
         }
         Err(why) => caption = format!("Observed cells. There are no paths: {why}."),
     }
-    let mut legend = time_legend(snapshots);
+    let mut legend = time_legend(section);
     legend.push((INK.into(), Mark::Line, "predicted path".into()));
     Figure {
         title: "Snapshots and trajectories".into(),
@@ -155,15 +157,19 @@ pub fn mass(section: &ModelSection<'_>) -> Figure {
         frames.iter().map(|frame| (frame.time, frame.mass() / first)).collect()
     };
     let flow = section.flow.as_ref().map(|frames| of_frames(frames)).unwrap_or_default();
-    let branching = section.population.as_ref().map(|p| of_frames(&p.trajectory.frames)).unwrap_or_default();
+    let populations = section.populations.as_deref().unwrap_or_default();
+    let branching: Vec<Vec<(f64, f64)>> =
+        populations.iter().map(|p| of_frames(&p.trajectory.frames)).collect();
     let times = observed.iter().map(|p| p.0);
-    let masses = observed.iter().chain(&flow).chain(&branching).map(|p| p.1);
+    let masses = observed.iter().chain(&flow).chain(branching.iter().flatten()).map(|p| p.1);
     let mut plot = Plot::new(
         Axis::around("time", times),
         Axis::around("mass, relative to the first time", masses).down_to_zero(),
         0.62,
     );
-    plot.lines(std::iter::once(branching.iter().copied()), Stroke::new("#0f766e", 1.6).dashed());
+    let (range, mean) = range_and_mean(&branching);
+    plot.areas(std::iter::once(range.into_iter()), BRANCHING_RANGE);
+    plot.lines(std::iter::once(mean.into_iter()), Stroke::new(BRANCHING, 1.6).dashed());
     plot.lines(std::iter::once(flow.iter().copied()), Stroke::new(PREDICTED, 2.0));
     plot.dots(observed.iter().copied(), 8.0, OBSERVED, 1.0);
     let mut legend = vec![
@@ -172,14 +178,31 @@ pub fn mass(section: &ModelSection<'_>) -> Figure {
     ];
     let mut caption =
         "Mass of the population as observed and as predicted from the first snapshot.".to_string();
-    match &section.population {
-        Ok(population) => {
-            let founders = population.lineage.founders();
-            legend.push(("#0f766e".into(), Mark::Dashes, format!("branching cells, {founders} founders")));
+    match &section.populations {
+        Ok(populations) => {
+            let (runs, founders) = (populations.len(), populations[0].lineage.founders());
+            legend.push((BRANCHING.into(), Mark::Dashes, "branching cells, mean".into()));
+            legend.push((BRANCHING_RANGE.into(), Mark::Patch, format!("their range over {runs} seeds")));
+            caption += &format!(" Branching cells begin as {founders} founders.");
         }
         Err(why) => caption += &format!(" There is no branching simulation: {why}."),
     }
     Figure { title: "Mass over time".into(), svg: plot.finish("Mass over time"), legend, caption }
+}
+
+/// Points (x, y) in the order of x.
+type Curve = Vec<(f64, f64)>;
+
+/// The ring around curves at the same times, and their mean.
+fn range_and_mean(curves: &[Curve]) -> (Curve, Curve) {
+    let Some(first) = curves.first() else { return (vec![], vec![]) };
+    let at = |i: usize| curves.iter().map(move |curve| curve[i].1);
+    let over = |summary: &dyn Fn(usize) -> f64| -> Vec<(f64, f64)> {
+        first.iter().enumerate().map(|(i, &(time, _))| (time, summary(i))).collect()
+    };
+    let mut ring = over(&|i| at(i).fold(f64::NEG_INFINITY, f64::max));
+    ring.extend(over(&|i| at(i).fold(f64::INFINITY, f64::min)).into_iter().rev());
+    (ring, over(&|i| at(i).sum::<f64>() / curves.len() as f64))
 }
 
 /// The training loss.
@@ -197,16 +220,19 @@ pub fn loss(section: &ModelSection<'_>) -> Figure {
     let raw =
         || losses.iter().enumerate().step_by(stride).map(|(i, &loss)| (i as f64, loss)).filter(|p| p.1 > 0.0);
     let steps = Axis::around("training step", [0.0, losses.len() as f64].into_iter());
-    let mut plot = Plot::new(steps, Axis::logarithmic("loss", raw().map(|p| p.1)), 0.62);
+    let mut plot = Plot::new(steps, Axis::logarithmic("loss, logarithmic scale", raw().map(|p| p.1)), 0.62);
     plot.lines(std::iter::once(raw()), Stroke::new(PREDICTED, 0.8).faint(0.3));
     plot.lines(std::iter::once(smooth.into_iter().filter(|p| p.1 > 0.0)), Stroke::new(PREDICTED, 2.0));
     Figure {
         title: "Training loss".into(),
         svg: plot.finish("Training loss over steps"),
-        legend: vec![
-            (PREDICTED.into(), Mark::Line, format!("mean over {window} steps")),
-            ("#f3c3ae".into(), Mark::Line, "every step".into()),
-        ],
+        legend: match window {
+            1 => vec![(PREDICTED.into(), Mark::Line, "every step".into())],
+            _ => vec![
+                (PREDICTED.into(), Mark::Line, format!("mean over {window} steps")),
+                ("#f3c3ae".into(), Mark::Line, "every step".into()),
+            ],
+        },
         caption: match section.report.rollout {
             Some(_) => "What is left of the distance to the snapshots and of the paths' costs; a sample of cells, or noise, makes \
                         it rough.",
@@ -219,7 +245,7 @@ pub fn loss(section: &ModelSection<'_>) -> Figure {
 
 /// Family trees of a few founders.
 pub fn lineages(section: &ModelSection<'_>) -> Option<Figure> {
-    let population = section.population.as_ref().ok()?;
+    let population = section.populations.as_ref().ok()?.first()?;
     let forest = Trees::choose(&population.lineage);
     let nodes = population.lineage.nodes();
     let times = section.shown.times();
@@ -236,7 +262,7 @@ pub fn lineages(section: &ModelSection<'_>) -> Option<Figure> {
         let met = forest.cells.iter().filter(move |(id, _)| nodes[*id].fate == fate);
         met.map(|&(id, row)| (nodes[id].end, row))
     };
-    plot.dots(ends(Fate::Divided), 4.5, "#0f766e", 1.0);
+    plot.dots(ends(Fate::Divided), 4.5, BRANCHING, 1.0);
     plot.dots(ends(Fate::Alive), 4.5, OBSERVED, 1.0);
     plot.crosses(ends(Fate::Died), Stroke::new("#b91c1c", 1.6));
     let count = |fate: Fate| population.lineage.times_of(fate).count();
@@ -244,7 +270,7 @@ pub fn lineages(section: &ModelSection<'_>) -> Option<Figure> {
         title: "Lineages".into(),
         svg: plot.finish("Family trees of some founders"),
         legend: vec![
-            ("#0f766e".into(), Mark::Dot, "division".into()),
+            (BRANCHING.into(), Mark::Dot, "division".into()),
             ("#b91c1c".into(), Mark::Cross, "death".into()),
             (OBSERVED.into(), Mark::Dot, "alive at the end".into()),
         ],
@@ -351,13 +377,14 @@ pub fn cells<'a>(
     snapshots.points(k).chunks_exact(snapshots.dims()).map(|cell| view.place(cell))
 }
 
-/// The colour of every time.
-pub fn time_legend(snapshots: &Snapshots) -> Vec<(String, Mark, String)> {
+/// The colour of every time, and how many cells were observed.
+pub fn time_legend(section: &ModelSection<'_>) -> Vec<(String, Mark, String)> {
+    let times = section.shown.times();
     let entry = |(k, time): (usize, &f64)| {
-        let cells = snapshots.count(k);
-        (colours::of_time(k, snapshots.len()), Mark::Dot, escape(&format!("time {time} ({cells} cells)")))
+        let cells = section.counts[k];
+        (colours::of_time(k, times.len()), Mark::Dot, escape(&format!("time {time} ({cells} cells)")))
     };
-    snapshots.times().iter().enumerate().map(entry).collect()
+    times.iter().enumerate().map(entry).collect()
 }
 
 fn signed(x: f64) -> String {

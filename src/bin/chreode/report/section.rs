@@ -9,7 +9,7 @@ use chreode::model::Dynamics;
 use chreode::simulate::branching::{self, BranchingTrajectory};
 use chreode::simulate::simulation::Simulation;
 use chreode::simulate::{Particles, ode};
-use chreode::snapshots::{MatrixView, Snapshots};
+use chreode::snapshots::Snapshots;
 
 use crate::failure::Result;
 use crate::simulate::choose;
@@ -23,14 +23,14 @@ pub struct ModelSection<'a> {
     pub held_out: Vec<f64>,
     /// The data that is predicted and drawn: all cells, or a sample that keeps every mass.
     pub shown: Snapshots,
-    /// Whether `shown` is a sample.
-    pub sampled: bool,
+    /// The cells of each snapshot, drawn or not.
+    pub counts: Vec<usize>,
     /// The probability flow from the first snapshot at the fine times; or why there is none.
     pub flow: std::result::Result<Vec<Particles>, String>,
     /// The measures; or why there are none.
     pub evaluation: std::result::Result<Evaluation, String>,
-    /// A branching population; or why there is none.
-    pub population: std::result::Result<BranchingTrajectory, String>,
+    /// Branching populations from the same founders with consecutive seeds, at least one; or why there are none.
+    pub populations: std::result::Result<Vec<BranchingTrajectory>, String>,
     /// The learned growth rate at the cells of each snapshot.
     pub growth: Vec<Vec<f32>>,
 }
@@ -39,6 +39,8 @@ pub struct ModelSection<'a> {
 const CELLS: usize = 1500;
 /// Founders of the branching simulation, at most.
 const FOUNDERS: usize = 400;
+/// Branching simulations, which differ by chance.
+const POPULATIONS: u64 = 8;
 /// The population at which it is given up.
 const MAX_POPULATION: usize = 50_000;
 /// The times of curves, about.
@@ -57,7 +59,6 @@ impl<'a> ModelSection<'a> {
     ) -> Result<Self> {
         let fine = fine_times(snapshots.times());
         let shown = sample(snapshots, fine.len(), options.seed)?;
-        let sampled = (0..snapshots.len()).any(|k| shown.count(k) < snapshots.count(k));
         let model = &fitted.dynamics;
         let times = shown.times();
         let start = Particles::of_snapshot(&shown, 0);
@@ -74,7 +75,7 @@ impl<'a> ModelSection<'a> {
             },
             &Stop::default(),
         );
-        let population = if model.has_growth() {
+        let populations = if model.has_growth() {
             branch(model, &start, &fine, times, options.seed).map_err(|error| error.to_string())
         } else {
             Err("this method learns no growth, so nothing divides or dies".into())
@@ -86,11 +87,18 @@ impl<'a> ModelSection<'a> {
             held_out: held_out.to_vec(),
             growth: (0..shown.len()).map(|k| growth(model, &shown, k)).collect(),
             shown,
-            sampled,
+            counts: (0..snapshots.len()).map(|k| snapshots.count(k)).collect(),
             flow: flow.map(|flow| flow.frames).map_err(|error| error.to_string()),
             evaluation: evaluation.map_err(|error| error.to_string()),
-            population,
+            populations,
         })
+    }
+
+    /// Whether pictures and predictions are of a sample of the cells: of so many a time point, at most.
+    pub fn sample(&self) -> Option<usize> {
+        let shown = (0..self.shown.len()).map(|k| self.shown.count(k));
+        let is_sample = shown.clone().zip(&self.counts).any(|(shown, &all)| shown < all);
+        shown.max().filter(|_| is_sample)
     }
 }
 
@@ -111,40 +119,38 @@ fn fine_times(times: &[f64]) -> Vec<f64> {
 fn sample(snapshots: &Snapshots, frames: usize, seed: u64) -> Result<Snapshots> {
     let dims = snapshots.dims();
     let most = (KEPT / (frames * dims)).clamp(100, CELLS);
-    let (mut points, mut labels, mut weights) = (vec![], vec![], vec![]);
-    for (k, &time) in snapshots.times().iter().enumerate() {
+    let some = |k: usize| {
         let rows = choose(snapshots.count(k), snapshots.count(k).min(most), seed);
-        let kept: f64 = rows.iter().map(|&row| snapshots.weights(k)[row]).sum();
         // A sample without any mass cannot stand for its snapshot.
-        let rows = if kept > 0.0 { rows } else { (0..snapshots.count(k)).collect() };
-        let factor = if kept > 0.0 { snapshots.mass(k) / kept } else { 1.0 };
-        for row in rows {
-            points.extend_from_slice(&snapshots.points(k)[row * dims..(row + 1) * dims]);
-            labels.push(time);
-            weights.push(snapshots.weights(k)[row] * factor);
-        }
-    }
-    Ok(Snapshots::new(MatrixView::from_f32(&points, labels.len(), dims)?, &labels, Some(&weights))?)
+        let has_mass = rows.iter().any(|&row| snapshots.weights(k)[row] > 0.0);
+        if has_mass { rows } else { (0..snapshots.count(k)).collect() }
+    };
+    let rows: Vec<Vec<usize>> = (0..snapshots.len()).map(some).collect();
+    let masses: Vec<f64> = (0..snapshots.len()).map(|k| snapshots.mass(k)).collect();
+    Ok(snapshots.subset(&rows)?.with_masses(&masses)?)
 }
 
-/// A branching population from some of the `start`ing cells, each of weight 1.
+/// Branching populations from some of the `start`ing cells, each of weight 1.
 fn branch(
     model: &Dynamics,
     start: &Particles,
     fine: &[f64],
     times: &[f64],
     seed: u64,
-) -> chreode::Result<BranchingTrajectory> {
+) -> chreode::Result<Vec<BranchingTrajectory>> {
     let rows = choose(start.len(), start.len().min(FOUNDERS), seed);
     let points = rows.iter().flat_map(|&row| start.point(row)).copied().collect();
     let founders = Particles::new(start.time, start.dims, points, None)?;
     let rule = Simulation::default();
-    let options = branching::Options {
-        motion: rule.motion_of(model),
-        max_population: MAX_POPULATION,
-        ..branching::Options::new(rule.step_from(times[0], times), seed)
+    let simulate = |seed: u64| {
+        let options = branching::Options {
+            motion: rule.motion_of(model),
+            max_population: MAX_POPULATION,
+            ..branching::Options::new(rule.step_from(times[0], times), seed)
+        };
+        branching::simulate(model, &founders, fine, &options, &Stop::default())
     };
-    branching::simulate(model, &founders, fine, &options, &Stop::default())
+    (0..POPULATIONS).map(|run| simulate(seed.wrapping_add(run))).collect()
 }
 
 fn growth(model: &Dynamics, snapshots: &Snapshots, k: usize) -> Vec<f32> {

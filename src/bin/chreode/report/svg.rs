@@ -23,9 +23,12 @@ impl Axis {
         Self { label: label.into(), from: low - room, to: high + room, logarithmic: false }
     }
 
-    /// The same axis, beginning at zero or below.
+    /// The same axis, beginning at zero or below, with room at the other end for its new length.
     pub fn down_to_zero(mut self) -> Self {
-        self.from = self.from.min(0.0);
+        if self.from > 0.0 {
+            self.from = 0.0;
+            self.to *= 1.04;
+        }
         self
     }
 
@@ -42,13 +45,19 @@ impl Axis {
 
     /// Places along the axis (0 to 1) and what is written there.
     fn ticks(&self) -> Vec<(f64, String)> {
-        if self.logarithmic { self.logarithmic_ticks() } else { self.linear_ticks() }
+        if !self.logarithmic {
+            return self.linear_ticks(self.from, self.to);
+        }
+        let ticks = self.logarithmic_ticks();
+        // Within a part of a decade, few round numbers of a logarithmic scale are seen.
+        if ticks.len() < 3 { self.linear_ticks(10f64.powf(self.from), 10f64.powf(self.to)) } else { ticks }
     }
 
-    fn linear_ticks(&self) -> Vec<(f64, String)> {
-        let step = nice_step((self.to - self.from) / 5.0);
-        let (first, last) = ((self.from / step).ceil(), (self.to / step).floor());
-        let large = self.from.abs().max(self.to.abs());
+    /// Evenly spaced values between two.
+    fn linear_ticks(&self, from: f64, to: f64) -> Vec<(f64, String)> {
+        let step = nice_step((to - from) / 5.0);
+        let (first, last) = ((from / step).ceil(), (to / step).floor());
+        let large = from.abs().max(to.abs());
         let label = |value: f64| {
             if !(1e-3..1e7).contains(&large) {
                 // As many digits as tell neighbouring ticks apart.
