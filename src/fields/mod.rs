@@ -62,6 +62,16 @@ pub trait Fields: Sync {
     /// `scratch` is the caller's, kept between calls, so that a steady-state loop does not allocate.
     fn evaluate(&self, time: f64, points: &[f32], values: FieldValues<'_>, scratch: &mut Scratch);
 
+    /// The times between which the fields have units of time of their own, increasing: those of the snapshots that they
+    /// were fitted to, where intervals differ; none of other fields.
+    ///
+    /// The fields may jump there, to what they are from that time on: a solver steps onto these times and not across. What
+    /// it takes as the longest step is meant for an interval of the mean length, and is as much shorter or longer as another
+    /// interval is.
+    fn knots(&self) -> &[f64] {
+        &[]
+    }
+
     /// The networks behind the fields, where there are any: those can be evaluated on a device as well.
     fn compiled(&self) -> Option<&Compiled> {
         None

@@ -63,8 +63,9 @@ pub fn fit(snapshots: &Snapshots, options: &FitOptions, progress: &mut ProgressF
     let threads = Threads::new(options.threads)?;
     let scaling = Scaling::of(snapshots);
     let mut reporter = Reporter::new(progress);
-    let mut look =
-        || reporter.report(&Progress { stage: Stage::Coupling, done: 0, total: snapshots.len() - 1, loss: None });
+    let mut look = || {
+        reporter.report(&Progress { stage: Stage::Coupling, done: 0, total: snapshots.len() - 1, loss: None })
+    };
     let resolved = watched(&threads, &mut look, |stop| Resolved::new(snapshots, &scaling, options, stop))?;
     let mut report = FitReport {
         delta: resolved.delta,

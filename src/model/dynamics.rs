@@ -98,6 +98,10 @@ impl Fields for Dynamics {
         self.compiled.evaluate(time, points, values, scratch);
     }
 
+    fn knots(&self) -> &[f64] {
+        &self.compiled.scaling.knots
+    }
+
     fn compiled(&self) -> Option<&Compiled> {
         Some(&self.compiled)
     }
@@ -156,7 +160,8 @@ mod tests {
     }
 
     fn model((networks, law): Parts) -> Dynamics {
-        let scaling = Scaling { centre: vec![5.0, -1.0, 0.0], length: 3.0, start: 1.0, duration: 2.5 };
+        let scaling =
+            Scaling { centre: vec![5.0, -1.0, 0.0], length: 3.0, start: 1.0, duration: 2.5, knots: vec![] };
         Dynamics::new(info(), scaling, networks, law).unwrap()
     }
 
@@ -288,7 +293,8 @@ mod tests {
 
     #[test]
     fn parts_that_do_not_go_together_are_refused() {
-        let scaling = || Scaling { centre: vec![0.0; DIMS], length: 1.0, start: 0.0, duration: 1.0 };
+        let scaling =
+            || Scaling { centre: vec![0.0; DIMS], length: 1.0, start: 0.0, duration: 1.0, knots: vec![] };
         let law = GrowthLaw::quadratic(1.0).unwrap();
         let refusal = |info, (networks, law): Parts| {
             Dynamics::new(info, scaling(), networks, law).unwrap_err().to_string()

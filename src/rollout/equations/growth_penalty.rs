@@ -1,7 +1,7 @@
 //! What growth costs.
 
 use super::diffusion::Diffusion;
-use super::{GrowthPrice, Setting};
+use super::{GrowthPrice, Moment, Setting};
 
 /// The price Ψ(g) of growing at rate g, of a unit of mass and time, as a squared length over a squared time.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -30,12 +30,12 @@ impl GrowthPenalty {
         }
     }
 
-    /// The price at `time`.
-    pub(super) fn at(self, time: f64) -> Price {
+    /// The price at a moment, in its units.
+    pub(super) fn at(self, moment: Moment) -> Price {
         match self {
             GrowthPenalty::Quadratic { delta } => Price::Quadratic { delta },
             GrowthPenalty::Branching { delta, sigma } => {
-                let sigma = sigma.at(time);
+                let sigma = sigma.at(moment);
                 Price::Branching { sigma, rate: (sigma / delta).powi(2) }
             }
         }
