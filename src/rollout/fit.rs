@@ -187,11 +187,17 @@ impl<'a> Run<'a> {
     }
 
     /// The model's networks, in the order in which its equations take them.
+    ///
+    /// They start without growth: a random rate, small as it is, is the same along a path, and over many intervals lets the
+    /// population vanish or explode before anything is learned. A potential, of which growth is a function, starts flat.
     pub(super) fn networks(&self) -> Result<Vec<Mlp>> {
         let network = |&role: &Role| {
             let count = self.training.architecture(role, self.dims)?.parameter_count();
             fits_in_memory("hidden", count, count.checked_mul(8))?;
-            self.training.network(role, self.dims, self.seed)
+            match role {
+                Role::Growth | Role::Potential => self.training.silent_network(role, self.dims, self.seed),
+                _ => self.training.network(role, self.dims, self.seed),
+            }
         };
         self.facts.networks.iter().map(network).collect()
     }
