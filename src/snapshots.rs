@@ -159,9 +159,13 @@ impl Snapshots {
     /// Sorts cells by their time label into snapshots. `labels` holds one time a row of `points`; cells of equal
     /// label keep their order. `weights`, where given, holds one non-negative number a cell.
     ///
+    /// Points are kept in single precision, as they are, not centred.
+    ///
     /// # Errors
-    /// [`Error::InvalidData`] naming the row (and column) of a coordinate, label or weight that cannot be used, or
-    /// a time point without mass; [`Error::InvalidArgument`] for lengths that disagree.
+    /// [`Error::InvalidData`] naming the row (and column) of a coordinate, label or weight that cannot be used; a time
+    /// point without mass; two times that differ by less than 1e-9 of the span of all, as 0.3 and 0.1 + 0.2 do; a
+    /// coordinate so far from the origin, for the spread of the cells, that single precision would blur them.
+    /// [`Error::InvalidArgument`] for lengths that disagree.
     pub fn new(points: MatrixView<'_>, labels: &[f64], weights: Option<&[f64]>) -> Result<Self> {
         let (rows, dims) = (points.rows(), points.cols());
         if dims == 0 {
@@ -178,6 +182,7 @@ impl Snapshots {
                 format!("row {}: the time is {}, which is not a finite number", row + 1, labels[row]);
             return Err(Error::InvalidData(message));
         }
+        check_resolution(&points)?;
         let mut order: Vec<usize> = (0..rows).collect();
         order.sort_by(|&a, &b| labels[a].total_cmp(&labels[b]));
 
@@ -210,6 +215,7 @@ impl Snapshots {
         if rows > 0 {
             snapshots.offsets.push(rows);
         }
+        check_times(&snapshots.times)?;
         snapshots.checked()
     }
 
@@ -232,18 +238,42 @@ impl Snapshots {
     /// # Errors
     /// [`Error::InvalidArgument`] for a time that is not there.
     pub fn without(&self, times: &[f64]) -> Result<Self> {
-        for &time in times {
-            self.index_of(time)?;
-        }
-        let mut kept =
-            Self { times: vec![], offsets: vec![0], points: vec![], weights: vec![], dims: self.dims };
-        for k in (0..self.len()).filter(|&k| !times.contains(&self.times[k])) {
+        let left_out = times.iter().map(|&time| self.index_of(time)).collect::<Result<Vec<usize>>>()?;
+        let mut kept = self.empty();
+        for k in (0..self.len()).filter(|k| !left_out.contains(k)) {
             kept.times.push(self.times[k]);
             kept.points.extend_from_slice(self.points(k));
             kept.weights.extend_from_slice(self.weights(k));
             kept.offsets.push(kept.weights.len());
         }
         kept.checked()
+    }
+
+    /// Of each snapshot the cells `rows[k]`, in that order and with their weights: see
+    /// [`with_masses`](Self::with_masses) for a sample that stands for the whole.
+    ///
+    /// # Errors
+    /// [`Error::InvalidArgument`] unless there is one list of rows a snapshot, each below its count;
+    /// [`Error::InvalidData`] if nothing of a snapshot's mass is left.
+    pub fn subset(&self, rows: &[Vec<usize>]) -> Result<Self> {
+        check_len("rows", rows.len(), self.len())?;
+        let mut kept = Self { times: self.times.clone(), ..self.empty() };
+        for (k, rows) in rows.iter().enumerate() {
+            if let Some(&row) = rows.iter().find(|&&row| row >= self.count(k)) {
+                let (time, count) = (self.times[k], self.count(k));
+                return Err(Error::argument("row", row, &format!("below {count}, the cells at time {time}")));
+            }
+            for &row in rows {
+                kept.points.extend_from_slice(&self.points(k)[row * self.dims..(row + 1) * self.dims]);
+                kept.weights.push(self.weights(k)[row]);
+            }
+            kept.offsets.push(kept.weights.len());
+        }
+        kept.checked()
+    }
+
+    fn empty(&self) -> Self {
+        Self { times: vec![], offsets: vec![0], points: vec![], weights: vec![], dims: self.dims }
     }
 
     fn checked(self) -> Result<Self> {
@@ -262,14 +292,16 @@ impl Snapshots {
         Ok(self)
     }
 
-    /// The snapshot whose time is exactly `time`.
+    /// The snapshot whose time is `time`, up to the rounding that tells 0.1 + 0.2 from 0.3: two times of a data set are
+    /// never so close.
     ///
     /// # Errors
     /// [`Error::InvalidArgument`] listing the times that there are.
     pub fn index_of(&self, time: f64) -> Result<usize> {
-        self.times.iter().position(|&t| t == time).ok_or_else(|| {
-            Error::argument("time", time, &format!("one of the data's time points {:?}", self.times))
-        })
+        let near = RESOLVED_TIME * half_span(&self.times);
+        self.times.iter().position(|&t| t == time || (t / 2.0 - time / 2.0).abs() < near / 2.0).ok_or_else(
+            || Error::argument("time", time, &format!("one of the data's time points {:?}", self.times)),
+        )
     }
 
     /// The dimension d of the space.
@@ -322,6 +354,61 @@ fn check_len(name: &str, got: usize, want: usize) -> Result<()> {
     }
 }
 
+/// Times are told apart by at least this part of the span of all.
+const RESOLVED_TIME: f64 = 1e-9;
+
+/// Half the span, which is finite where the span is not.
+fn half_span(times: &[f64]) -> f64 {
+    times.last().zip(times.first()).map_or(0.0, |(last, first)| last / 2.0 - first / 2.0)
+}
+
+/// Refuses increasing times of which two are one but for rounding: between them cells would have to move at once.
+fn check_times(times: &[f64]) -> Result<()> {
+    let least = RESOLVED_TIME * half_span(times);
+    match times.windows(2).find(|pair| pair[1] / 2.0 - pair[0] / 2.0 < least) {
+        None => Ok(()),
+        Some(pair) => Err(Error::InvalidData(format!(
+            "times {} and {} differ by {:.1e}, less than {RESOLVED_TIME:e} of the span of all times: cells of one snapshot \
+             must have one label; round the labels",
+            pair[0],
+            pair[1],
+            pair[1] - pair[0]
+        ))),
+    }
+}
+
+/// The spread of the cells is resolved into at least so many steps of single precision.
+const RESOLVED_STEPS: f64 = 1e4;
+
+/// Refuses cells that single precision would blur: where a coordinate is large, its steps are wide, and they must be small
+/// beside the widest spread of any coordinate, which is what distances between cells are made of. A coordinate that is the same
+/// for all cells has nothing to blur.
+fn check_resolution(points: &MatrixView<'_>) -> Result<()> {
+    let mut ranges = vec![(f64::INFINITY, f64::NEG_INFINITY); points.cols()];
+    for row in 0..points.rows() {
+        for (col, (low, high)) in ranges.iter_mut().enumerate() {
+            let x = points.get(row, col);
+            (*low, *high) = (low.min(x), high.max(x));
+        }
+    }
+    let widest = ranges.iter().map(|(low, high)| high - low).fold(0.0, f64::max);
+    for (col, (low, high)) in ranges.into_iter().enumerate() {
+        let size = low.abs().max(high.abs());
+        // What is not finite is refused by its row. The step from a number of single precision to the next is at most this.
+        let step = size * f64::from(f32::EPSILON);
+        if low < high && size.is_finite() && widest < RESOLVED_STEPS * step {
+            return Err(Error::InvalidData(format!(
+                "coordinate {}: its values are as large as {size:.3e} and spread over {:.1e} (the widest coordinate over \
+                 {widest:.1e}), but points are kept in single precision, whose steps are {step:.1e} there; subtract the \
+                 mean of the coordinate first",
+                col + 1,
+                high - low
+            )));
+        }
+    }
+    Ok(())
+}
+
 fn coordinate(value: f64, row: usize, col: usize) -> Result<f32> {
     let single = value as f32;
     if single.is_finite() {
@@ -352,6 +439,61 @@ mod tests {
         for view in views.map(Result::unwrap) {
             let all: Vec<f64> = (0..2).flat_map(|i| (0..3).map(move |j| view.get(i, j))).collect();
             assert_eq!(all, [1.0, 2.0, 3.0, 4.0, 5.0, 6.0]);
+        }
+    }
+
+    fn line(points: &[f64], labels: &[f64]) -> Result<Snapshots> {
+        Snapshots::new(MatrixView::from_f64(points, labels.len(), points.len() / labels.len())?, labels, None)
+    }
+
+    fn refusal(made: Result<Snapshots>) -> String {
+        match made {
+            Err(Error::InvalidData(message)) => message,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn times_that_differ_by_rounding_are_refused_and_found() {
+        let points = [0.0, 1.0, 2.0, 3.0];
+        let message = refusal(line(&points, &[0.0, 0.3, 0.1 + 0.2, 1.0]));
+        assert!(message.contains("0.3 and 0.30000000000000004"), "{message}");
+        for labels in [[0.0, 1e-8, 0.3, 1.0], [-1e308, 0.0, 1e300, 1e308], [5.0; 4], [-0.0, 0.0, 1.0, 1.0]] {
+            assert!(line(&points, &labels).is_ok(), "{labels:?}");
+        }
+        assert!(line(&points, &[-1e308, 0.0, 1e298, 1e308]).is_err());
+        let snapshots = line(&points, &[0.0, 0.1 + 0.2, 0.6, 1.0]).unwrap();
+        assert_eq!(snapshots.index_of(0.3), Ok(1));
+        assert_eq!(snapshots.without(&[0.3]).unwrap().times(), [0.0, 0.6, 1.0]);
+        assert!(snapshots.index_of(0.3 + 1e-8).is_err() && snapshots.index_of(f64::NAN).is_err());
+    }
+
+    #[test]
+    fn cells_that_single_precision_would_blur_are_refused() {
+        let times = [0.0, 0.0, 1.0, 1.0];
+        for offset in [1e7, -1e9] {
+            let points = [0.0, 0.1, 1.0, 1.2].map(|x| x + offset);
+            let message = refusal(line(&points, &times));
+            assert!(message.contains("coordinate 1") && message.contains("subtract the mean"), "{message}");
+        }
+        // A kilometre from the origin, metres are resolved into a tenth of a millimetre.
+        assert!(line(&[1000.0, 1001.0, 1002.0, 1003.0], &times).is_ok());
+        // All the same; far from the origin in a coordinate that does not vary; rounded beside a much wider coordinate.
+        assert!(line(&[1e9; 4], &times).is_ok());
+        assert!(line(&[0.0, 1e9, 0.1, 1e9, 0.5, 1e9, 0.7, 1e9], &times).is_ok());
+        assert!(line(&[0.0, 1e6, 3e3, 1e6 + 1.0, 5e3, 1e6, 0.0, 1e6], &times).is_ok());
+        assert!(line(&[0.0, 1e6, 0.0, 1e6 + 1.0, 1.0, 1e6, 1.0, 1e6], &times).is_err());
+    }
+
+    #[test]
+    fn a_subset_keeps_the_chosen_cells_and_their_weights() {
+        let points = MatrixView::from_f64(&[0.0, 1.0, 2.0, 3.0], 4, 1).unwrap();
+        let all = Snapshots::new(points, &[0.0, 0.0, 1.0, 1.0], Some(&[1.0, 2.0, 0.0, 4.0])).unwrap();
+        let some = all.subset(&[vec![1, 0], vec![1]]).unwrap();
+        assert_eq!((some.points(0), some.weights(0)), (&[1.0, 0.0][..], &[2.0, 1.0][..]));
+        assert_eq!((some.points(1), some.weights(1)), (&[3.0][..], &[4.0][..]));
+        for rows in [vec![vec![0]], vec![vec![0], vec![2]], vec![vec![0], vec![]], vec![vec![0], vec![0]]] {
+            assert!(all.subset(&rows).is_err(), "{rows:?}");
         }
     }
 

@@ -1,7 +1,9 @@
 //! Every bridge starts and ends at its cells and obeys its own differential equations.
 
 use chreode::Scales;
-use chreode::bridge::{BridgeKind, BridgeState, Ends, birth, death};
+use chreode::bridge::{
+    BridgeKind, BridgeState, Ends, birth, birth_time_of_share, death, death_time_of_share,
+};
 
 const SIGMA: f64 = 0.3;
 const DELTA: f64 = 0.8;
@@ -154,5 +156,41 @@ fn cells_without_a_partner_die_and_are_born_on_the_geodesic() {
             assert!((death.growth + 2.0 / ((1.0 - r) * h)).abs() < 1e-12);
             assert!((birth.growth - 2.0 / (r * h)).abs() < 1e-12);
         }
+    }
+}
+
+#[test]
+fn times_come_in_proportion_to_the_mass_on_the_way() {
+    for &kind in BRIDGES {
+        let bridge = kind.build(&Scales { sigma: SIGMA, delta: DELTA }).unwrap();
+        for (displacement, (sent, received), length) in cases() {
+            let ends = Ends { distance2: displacement * displacement, sent, received, start: 0.0, length };
+            let step = 1e-5;
+            for r in [0.1, 0.5, 0.8] {
+                let slope = (bridge.cumulative_mass(&ends, r + step)
+                    - bridge.cumulative_mass(&ends, r - step))
+                    / (2.0 * step);
+                let mass = bridge.state(&ends, r).relative_mass;
+                // Truncation 1e-10 times the mass's curvature, which is of the order of the larger end.
+                assert!(
+                    (slope - mass).abs() < 1e-8 * (1.0 + received / sent),
+                    "{kind} at {r}: {slope}, mass {mass}"
+                );
+            }
+            let range = (0.001, 0.999);
+            let total = bridge.mean_mass(&ends, range) * (range.1 - range.0);
+            for share in [0.0, 0.01, 0.4, 0.99, 1.0] {
+                let r = bridge.time_of_share(&ends, range, share);
+                let before = bridge.cumulative_mass(&ends, r) - bridge.cumulative_mass(&ends, range.0);
+                assert!((before - share * total).abs() < 1e-9 * total, "{kind}: {share} at {r}");
+                assert!((range.0 - 1e-9..=range.1 + 1e-9).contains(&r), "{kind}: {r}");
+            }
+        }
+    }
+    for share in [0.0, 0.2, 0.9] {
+        let (death_time, birth_time) = (death_time_of_share(share), birth_time_of_share(share));
+        // ∫₀^r (1−s)² ds = (1 − (1−r)³)/3 and ∫₀^r s² ds = r³/3, of 1/3 in all.
+        assert!((1.0 - (1.0 - death_time).powi(3) - share).abs() < 1e-12);
+        assert!((birth_time.powi(3) - share).abs() < 1e-12 && birth_time > 0.0);
     }
 }

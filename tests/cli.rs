@@ -6,9 +6,10 @@ mod cli_support;
 mod common;
 
 use std::fs;
+use std::io::Write;
 use std::path::Path;
 
-use cli_support::{TINY, chreode, folder, run};
+use cli_support::{TINY, chreode, folder, run, run_with_input};
 use common::{number, shared};
 use serde_json::Value;
 
@@ -250,6 +251,126 @@ fn columns_are_found_by_name_and_order_of_rows_does_not_matter() {
     assert_eq!(fs::read(folder.join("a")).unwrap(), fs::read(folder.join("b")).unwrap());
     run(&folder, &format!("fit a.csv --masses 1,3 {TINY} -o c")).succeeded();
     assert_ne!(fs::read(folder.join("a")).unwrap(), fs::read(folder.join("c")).unwrap());
+}
+
+#[test]
+fn a_model_finds_its_coordinates_by_name_in_any_file() {
+    let folder = with_cells("names");
+    run(&folder, &format!("fit cells.csv {TINY} -o model")).succeeded();
+    let text = fs::read_to_string(folder.join("cells.csv")).unwrap();
+    let swapped = |line: &str| line.split(',').rev().map(String::from).collect::<Vec<_>>().join(",") + "\n";
+    fs::write(folder.join("swapped.csv"), text.lines().map(swapped).collect::<String>()).unwrap();
+    assert!(fs::read_to_string(folder.join("swapped.csv")).unwrap().starts_with("x2,x1,samples\n"));
+    let measured =
+        |file: &str| run(&folder, &format!("evaluate model {file} --json")).succeeded().stdout.clone();
+    assert_eq!(measured("cells.csv"), measured("swapped.csv"));
+    let simulated = |file: &str| {
+        run(&folder, &format!("simulate model {file} --founders 7 --seed 4 -o out.csv")).succeeded();
+        fs::read_to_string(folder.join("out.csv")).unwrap()
+    };
+    assert_eq!(simulated("cells.csv"), simulated("swapped.csv"));
+    // Another seed, other founders: they are drawn, not the first.
+    run(&folder, "simulate model cells.csv --founders 7 --seed 5 -o out.csv").succeeded();
+    assert_ne!(fs::read_to_string(folder.join("out.csv")).unwrap(), simulated("cells.csv"));
+
+    // A model that knows no names takes columns in their order.
+    let mut model = chreode::model::Dynamics::load(folder.join("model")).unwrap();
+    assert_eq!(model.info().coordinates.as_deref(), Some(&["x1".to_string(), "x2".to_string()][..]));
+    model.set_coordinates(vec!["PC1".into(), "PC2".into()]).unwrap();
+    model.save(folder.join("model")).unwrap();
+    let refused = run(&folder, "evaluate model cells.csv");
+    assert!(refused.complaint(1).contains("`PC1`, `PC2` are missing; there are `x1`, `x2`"), "{refused:?}");
+}
+
+#[test]
+fn masses_of_a_fit_are_remembered() {
+    let folder = with_cells("masses");
+    run(&folder, &format!("fit cells.csv --masses 10,11,12,13,20 {TINY} -o model")).succeeded();
+    let measured = |options: &str| run(&folder, &format!("evaluate model cells.csv {options} --json")).json();
+    assert_eq!(measured(""), measured("--masses 10,11,12,13,20"));
+    assert_ne!(measured(""), measured("--masses 10,11,12,13,40"));
+    run(&folder, &format!("fit cells.csv --masses 10,11,12,13,20 --hold-out 2 {TINY} -o model")).succeeded();
+    let unknown = run(&folder, "evaluate model cells.csv");
+    assert!(unknown.complaint(2).contains("has none for 2: give --masses"), "{unknown:?}");
+}
+
+#[test]
+fn tables_are_read_as_programs_write_them() {
+    let folder = with_cells("dialects");
+    let text = fs::read_to_string(folder.join("cells.csv")).unwrap();
+    let fitted = |file: &str| {
+        let outcome = run(&folder, &format!("fit {file} {TINY} -o model"));
+        (outcome.notes().join("\n"), fs::read(folder.join("model")).unwrap())
+    };
+    let (silence, expected) = fitted("cells.csv");
+    assert_eq!(silence, "");
+    let rows = || text.lines().skip(1).enumerate();
+    let numbered = |header: &str, first: usize| {
+        header.to_string()
+            + "\n"
+            + &rows().map(|(i, row)| format!("{},{row}\n", i + first)).collect::<String>()
+    };
+    let mut compressed = flate2::write::GzEncoder::new(vec![], flate2::Compression::fast());
+    compressed.write_all(text.as_bytes()).unwrap();
+    let headed = |name: &str| text.replacen("samples", name, 1).into_bytes();
+    let labelled = |before: &str, after: &str| {
+        let row = |row: &str| {
+            row.split_once(',').map(|(time, rest)| format!("{before}{time}{after},{rest}\n")).unwrap()
+        };
+        ("samples,x1,x2\n".to_string() + &rows().map(|(_, line)| row(line)).collect::<String>()).into_bytes()
+    };
+    for (name, contents, told) in [
+        ("semicolons", text.replace(',', ";").into_bytes(), ""),
+        ("tabs", text.replace(',', "\t").into_bytes(), ""),
+        ("compressed", compressed.finish().unwrap(), ""),
+        ("byte-order-mark", ("\u{feff}".to_string() + &text).into_bytes(), ""),
+        ("empty-lines", ("\n\n".to_string() + &text.replace('\n', "\r\n\r\n")).into_bytes(), ""),
+        ("pandas", numbered(",samples,x1,x2", 0).into_bytes(), "names of rows"),
+        ("pandas-twice", numbered("Unnamed: 0,samples,x1,x2", 0).into_bytes(), "names of rows"),
+        ("r", numbered("\"\",\"samples\",\"x1\",\"x2\"", 1).into_bytes(), "names of rows"),
+        ("r-twice", numbered("X,samples,x1,x2", 1).into_bytes(), "`X`, is left out: it counts the rows"),
+        ("day", headed("Day"), ""),
+        ("batch-time", headed("batch_time"), ""),
+        ("time-point", headed("Time point"), ""),
+        ("first", headed("when"), "the times are taken from `when`, the first column"),
+        ("labels", labelled("day", ""), "times: day0 → 0, day1 → 1, day2 → 2, day3 → 3, day4 → 4"),
+        ("hours", labelled("", " h"), "times: 0 h → 0"),
+        ("embryos", labelled("E", ".0"), "times: E0.0 → 0"),
+    ] {
+        fs::write(folder.join(name), contents).unwrap();
+        let (notes, model) = fitted(name);
+        assert!(notes.contains(told) && notes.is_empty() == told.is_empty(), "{name}: {notes}");
+        assert!(model == expected, "{name}");
+    }
+    fs::write(
+        folder.join("named"),
+        labelled("t", "").iter().map(|&b| b as char).collect::<String>().replace("t4", "end"),
+    )
+    .unwrap();
+    let mapped = run(&folder, &format!("fit named --time-map t0=0,t1=1,t2=2,t3=3,end=4 {TINY} -o model"));
+    assert!(mapped.notes().is_empty() && fs::read(folder.join("model")).unwrap() == expected);
+    let piped =
+        run_with_input(&folder, &format!("fit - {TINY} -o model --report page.html"), text.as_bytes());
+    assert!(piped.notes().is_empty() && fs::read(folder.join("model")).unwrap() == expected);
+    assert!(fs::read_to_string(folder.join("page.html")).unwrap().contains("on standard input"));
+    let broken = run_with_input(&folder, &format!("fit - {TINY} -o model"), b"samples,x\n\n0,1\n\n1,\n");
+    assert!(broken.one_line().contains("standard input: line 5, column `x`"), "{broken:?}");
+}
+
+#[test]
+fn clouds_agree_on_their_columns_by_name() {
+    let folder = folder("clouds");
+    fs::write(folder.join("a.csv"), "x,y\n0,1\n2,5\n").unwrap();
+    fs::write(folder.join("b.csv"), "y,x\n1,0\n5,2\n").unwrap();
+    fs::write(folder.join("c.csv"), "u,v\n1,0\n5,2\n").unwrap();
+    let cost = |a: &str, b: &str| {
+        number(
+            &run(&folder, &format!("transport {a} {b} --cost euclidean --penalty inf --json")).json(),
+            "primal",
+        )
+    };
+    assert_eq!(cost("a.csv", "b.csv"), 0.0);
+    assert!(cost("a.csv", "c.csv") > 1.0);
 }
 
 #[test]

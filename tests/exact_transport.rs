@@ -49,7 +49,7 @@ fn certified(problem: &Problem<'_>) -> Solution {
         primal += mass * c;
     }
     assert!((primal - report.primal).abs() <= 1e-12 * primal);
-    assert_eq!(report.gap, report.primal - report.dual);
+    assert!(report.gap >= 0.0 && report.dual == report.primal - report.gap, "{report:?}");
     solution
 }
 
@@ -332,5 +332,44 @@ fn extreme_weights_are_no_trouble() {
         let report = network_simplex(&problem(&a, &b, Cost::Euclidean), &Stop::default()).unwrap().report;
         assert!(report.converged);
         approx::assert_relative_eq!(report.primal, 0.5 * scale, max_relative = 1e-14);
+    }
+}
+
+#[test]
+fn weights_over_twenty_orders_of_magnitude_have_the_right_value() {
+    for (x, y, weights, want) in [
+        ([0.0, 1e20], [0.0, 2e20], [1e9, 1e-9], 1e11),
+        ([0.0, 1.0], [0.0, 1000.0], [1e10, 1e-10], 9.99e-8),
+        ([0.0, 1.0], [0.0, 1e25], [1e11, 1e-11], 1e14),
+    ] {
+        let (a, b) = (cloud(&x, 1, Some(&weights)), cloud(&y, 1, Some(&weights)));
+        let report = network_simplex(&problem(&a, &b, Cost::Euclidean), &Stop::default()).unwrap().report;
+        assert!(report.converged, "{report:?}");
+        approx::assert_relative_eq!(report.primal, want, max_relative = 1e-12);
+    }
+    // The light points' mass is split among heavy ones, whose weights add up to the same total exactly.
+    let a = cloud(&[0.0, 5.0], 1, Some(&[1e10, 1.0 / 1024.0]));
+    let b = cloud(&[0.0, 0.0, 7.0], 1, Some(&[3e9, 7e9, 1.0 / 1024.0]));
+    let report = network_simplex(&problem(&a, &b, Cost::Euclidean), &Stop::default()).unwrap().report;
+    assert!(report.converged, "{report:?}");
+    approx::assert_relative_eq!(report.primal, 2.0 / 1024.0, max_relative = 1e-12);
+}
+
+#[test]
+fn coordinates_whose_squares_underflow_have_the_right_value() {
+    for scale in [1e-200, 1e-290, 1e-160, 1e-140] {
+        let (a, b) = (
+            cloud(&[scale, 2.0 * scale, 0.0, 0.0], 2, None),
+            cloud(&[4.0 * scale, 6.0 * scale, 0.0, scale], 2, None),
+        );
+        let report = network_simplex(&problem(&a, &b, Cost::Euclidean), &Stop::default()).unwrap().report;
+        assert!(report.converged, "{report:?}");
+        approx::assert_relative_eq!(report.primal, 6.0 * scale, max_relative = 1e-12);
+        // With δ as small, the angles are those of the same points at δ = 10.
+        let wfr = |a: &PointCloud, b: &PointCloud, delta| {
+            network_simplex(&problem(a, b, Cost::Wfr { delta }), &Stop::default()).unwrap().report.primal
+        };
+        let (x, y) = (cloud(&[1.0, 2.0, 0.0, 0.0], 2, None), cloud(&[4.0, 6.0, 0.0, 1.0], 2, None));
+        approx::assert_relative_eq!(wfr(&a, &b, 10.0 * scale), wfr(&x, &y, 10.0), max_relative = 1e-12);
     }
 }

@@ -14,7 +14,7 @@ mod straight_log_linear;
 mod travelling_dirac;
 mod unmatched;
 
-pub use unmatched::{birth, death};
+pub use unmatched::{MEAN_MASS, birth, birth_time_of_share, death, death_time_of_share};
 
 use crate::error::Result;
 use crate::named::named;
@@ -123,6 +123,44 @@ pub trait Bridge: std::fmt::Debug + Send + Sync {
 
     /// Where a unit of mass at the start is at relative time `r`, and how it moves and grows there.
     fn state(&self, ends: &Ends, r: f64) -> BridgeState;
+
+    /// ∫₀^r m(r′)/m0 dr′, the mass that has been on the way, times how long.
+    fn cumulative_mass(&self, _ends: &Ends, r: f64) -> f64 {
+        r
+    }
+}
+
+impl dyn Bridge + '_ {
+    /// The mean of m(r)/m0 over the relative times from `low` to `high`.
+    pub fn mean_mass(&self, ends: &Ends, (low, high): (f64, f64)) -> f64 {
+        (self.cumulative_mass(ends, high) - self.cumulative_mass(ends, low)) / (high - low)
+    }
+
+    /// The relative time between `low` and `high` before which a share of the mass between them has been on the way: with a uniform
+    /// share, a draw in proportion to m(r).
+    ///
+    /// By Newton's method within a bracket; the cumulative mass increases, so that it ends. Good to 1e-12.
+    pub fn time_of_share(&self, ends: &Ends, (low, high): (f64, f64), share: f64) -> f64 {
+        let at = |r: f64| self.cumulative_mass(ends, r);
+        let (first, last) = (at(low), at(high));
+        let wanted = first + share * (last - first);
+        let (mut below, mut above) = (low, high);
+        let mut r = low + (high - low) * share;
+        for _ in 0..60 {
+            let excess = at(r) - wanted;
+            if excess.abs() <= 1e-12 * (last - first) {
+                break;
+            }
+            if excess > 0.0 {
+                above = r
+            } else {
+                below = r
+            }
+            let step = r - excess / self.state(ends, r).relative_mass;
+            r = if step > below && step < above { step } else { 0.5 * (below + above) };
+        }
+        r
+    }
 }
 
 /// A bridge at one relative time, for a unit of mass at its start.

@@ -1,7 +1,7 @@
 //! The bridge of branching Brownian motion: Brownian in position, log-linear in mass.
 
 use super::brownian::Brownian;
-use super::straight_log_linear::with_log_linear_mass;
+use super::straight_log_linear::{cumulative_log_linear_mass, with_log_linear_mass};
 use super::{Bridge, BridgeState, Ends, Facts};
 
 pub(super) const FACTS: Facts = Facts {
@@ -22,5 +22,9 @@ impl Bridge for PoissonBrownian {
 
     fn state(&self, ends: &Ends, r: f64) -> BridgeState {
         with_log_linear_mass(self.0.state(ends, r), ends, r)
+    }
+
+    fn cumulative_mass(&self, ends: &Ends, r: f64) -> f64 {
+        cumulative_log_linear_mass(ends, r)
     }
 }

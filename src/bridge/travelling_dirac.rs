@@ -47,4 +47,11 @@ impl Bridge for TravellingDirac {
             ..BridgeState::AT_REST
         }
     }
+    fn cumulative_mass(&self, ends: &Ends, r: f64) -> f64 {
+        // |z(r)|² = (1−r)² + 2ρ cos θ r(1−r) + ρ² r², in units of m0.
+        let rho2 = ends.received / ends.sent;
+        let along = rho2.sqrt() * libm::cos(ends.distance2.sqrt() / (2.0 * self.delta));
+        let cube = r * r * r / 3.0;
+        (r - r * r + cube) + 2.0 * along * (0.5 * r * r - cube) + rho2 * cube
+    }
 }

@@ -13,3 +13,17 @@ pub fn death(h: f64, r: f64) -> BridgeState {
 pub fn birth(h: f64, r: f64) -> BridgeState {
     BridgeState { relative_mass: r * r, growth: 2.0 / (r * h), ..BridgeState::AT_REST }
 }
+
+/// The mean over the way of what a cell without a partner weighs, relative to its mass where it has one: ∫ (1−r)² dr = ∫ r² dr.
+pub const MEAN_MASS: f64 = 1.0 / 3.0;
+
+/// The relative time before which a share of a dying cell's mass has been on the way.
+pub fn death_time_of_share(share: f64) -> f64 {
+    1.0 - libm::cbrt(1.0 - share)
+}
+
+/// The relative time before which a share of a born cell's mass has been on the way; never 0, where the growth rate is
+/// unbounded.
+pub fn birth_time_of_share(share: f64) -> f64 {
+    libm::cbrt(share.max(f64::EPSILON / 4.0))
+}

@@ -35,6 +35,8 @@ const OF_ALL: &[Measure<Evaluation>] = &[
     ("mean_rme", |all| all.mean_rme.mean),
     ("mean_rme_sd", |all| all.mean_rme.sd),
     ("action", |all| all.action),
+    // NaN where there is none.
+    ("regularised_action", |all| all.regularised_action.unwrap_or(f64::NAN)),
 ];
 
 fn by_name<T>(measures: &[Measure<T>], name: &str) -> Result<fn(&T) -> f64, Error> {
@@ -103,7 +105,9 @@ pub unsafe extern "C" fn chreode_evaluation_values(
     })
 }
 
-/// Tells a measure of all time points together: "mean_w1", "mean_rme", "mean_w1_sd", "mean_rme_sd" or "action".
+/// Tells a measure of all time points together: "mean_w1", "mean_rme", "mean_w1_sd", "mean_rme_sd", "action" (of the
+/// flow, Wasserstein–Fisher–Rao) or "regularised_action" (of the diffusion, at the fit's own price of growth; NaN for a model
+/// that solves no such problem).
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn chreode_evaluation_value(
     evaluation: *const chreode_evaluation,

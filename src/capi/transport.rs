@@ -43,6 +43,7 @@ pub unsafe extern "C" fn chreode_transport(
         let source = cloud("source", source, source_weights)?;
         let target = cloud("target", target, target_weights)?;
         let options = build::<TransportOptions>(options)?;
+        let advice = options.advice();
         let solution = run_once(options.threads, || options.solve(source, target, &Stop::default()))??;
         let report = solution.report.clone();
         give("plan", plan, chreode_plan(solution))?;
@@ -52,8 +53,7 @@ pub unsafe extern "C" fn chreode_transport(
         Err(Failure::new(
             CHREODE_ERROR_NOT_CONVERGED,
             format!(
-                "the solver did not converge: duality gap {:.1e} after {} iterations; raise epsilon, tolerance or \
-                 max_iterations, or rescale the coordinates",
+                "the solver did not converge: duality gap {:.1e} after {} iterations; {advice}",
                 report.gap, report.iterations
             ),
         ))

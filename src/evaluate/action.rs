@@ -14,8 +14,20 @@ const GRID: usize = 100;
 /// Cells that are integrated together: their paths on the grid are held in memory.
 const CELLS: usize = 16 * BLOCK;
 
-/// The Wasserstein–Fisher–Rao action ∫ ½(‖v‖² + δ² g²) w dt along the probability flow from all cells of the
-/// first snapshot, with their weights there, over the snapshot's mass: what a unit of mass spends.
+/// What a unit of mass spends on the way from the first snapshot to the last.
+#[derive(Debug, Clone, Copy, PartialEq)]
+#[non_exhaustive]
+pub struct PathAction {
+    /// The Wasserstein–Fisher–Rao action of the probability flow, ∫ ½(‖v‖² + δ² g²) w dt.
+    pub flow: f64,
+    /// The action of regularised unbalanced transport, ∫ (½‖v + s‖² + Ψ(g)) w dt with the fit's own price Ψ of growth: what the
+    /// diffusion spends, whose population is that of the flow (Zhang, Li, Zhou, ICLR 2025; Sun et al., NeurIPS 2025). None of
+    /// fields that solve no such problem.
+    pub regularised: Option<f64>,
+}
+
+/// The path action along the probability flow from all cells of the first snapshot, with their weights there, over the snapshot's
+/// mass.
 ///
 /// The integral is the left rectangle sum on 100 equally spaced times from the first to the last snapshot:
 /// the field's values at each of the first 99, times Δt = (t_K − t_0)/99. That is the quadrature of the
@@ -30,7 +42,7 @@ pub fn path_action(
     delta: f64,
     solver: &ode::Solver,
     stop: &Stop,
-) -> Result<f64> {
+) -> Result<PathAction> {
     positive("delta", delta)?;
     let (first, last) = (snapshots.times()[0], snapshots.times()[snapshots.len() - 1]);
     if first == last {
@@ -39,32 +51,49 @@ pub fn path_action(
     let step = (last - first) / (GRID - 1) as f64;
     let times: Vec<f64> = (0..GRID - 1).map(|i| first + i as f64 * step).collect();
     let dims = snapshots.dims();
-    let mut sum = 0.0;
+    let (mut flow, mut regularised) = (0.0, 0.0);
     for (points, weights) in snapshots.points(0).chunks(CELLS * dims).zip(snapshots.weights(0).chunks(CELLS))
     {
         let start = Particles::new(first, dims, points.to_vec(), Some(weights))?;
         let paths = ode::integrate(fields, &start, &times, solver, stop)?;
-        sum += paths.frames.iter().map(|frame| weighted_cost(fields, frame, delta) * step).sum::<f64>();
+        for frame in &paths.frames {
+            let (of_flow, of_diffusion) = weighted_costs(fields, frame, delta);
+            flow += of_flow * step;
+            regularised += of_diffusion * step;
+        }
     }
-    Ok(sum / snapshots.mass(0))
+    let mass = snapshots.mass(0);
+    let priced = fields.growth_cost(first, 0.0).is_some();
+    Ok(PathAction { flow: flow / mass, regularised: priced.then_some(regularised / mass) })
 }
 
-/// Σ ½(‖v‖² + δ² g²) w over the particles.
-fn weighted_cost(fields: &dyn Fields, particles: &Particles, delta: f64) -> f64 {
-    let dims = particles.dims;
+/// Σ ½(‖v‖² + δ² g²) w and Σ (½‖v + s‖² + Ψ(g)) w over the particles.
+fn weighted_costs(fields: &dyn Fields, particles: &Particles, delta: f64) -> (f64, f64) {
+    let (dims, time) = (particles.dims, particles.time);
+    let priced = fields.growth_cost(time, 0.0).is_some();
     let of_block = |scratch: &mut Scratch, (points, log_weights): (&[f32], &[f64])| {
         let (mut velocity, mut growth) = (vec![0.0; points.len()], vec![0.0; log_weights.len()]);
-        let values =
-            FieldValues { velocity: Some(&mut velocity), growth: Some(&mut growth), score_drift: None };
-        fields.evaluate(particles.time, points, values, scratch);
-        let costs = velocity.chunks_exact(dims).zip(&growth).zip(log_weights).map(|((v, &g), &l)| {
-            let speed = v.iter().map(|&v| f64::from(v).powi(2)).sum::<f64>();
-            0.5 * (speed + (delta * f64::from(g)).powi(2)) * libm::exp(l)
-        });
-        costs.sum::<f64>()
+        let mut score = vec![0.0; if priced { points.len() } else { 0 }];
+        let score_drift = priced.then_some(&mut score[..]);
+        let values = FieldValues { velocity: Some(&mut velocity), growth: Some(&mut growth), score_drift };
+        fields.evaluate(time, points, values, scratch);
+        let (mut flow, mut regularised) = (0.0, 0.0);
+        for (i, (&g, &log_weight)) in growth.iter().zip(log_weights).enumerate() {
+            let weight = libm::exp(log_weight);
+            let row = i * dims..(i + 1) * dims;
+            let speed = velocity[row.clone()].iter().map(|&v| f64::from(v).powi(2)).sum::<f64>();
+            flow += 0.5 * (speed + (delta * f64::from(g)).powi(2)) * weight;
+            if let Some(price) = fields.growth_cost(time, g.into()).filter(|_| priced) {
+                let drifts = velocity[row.clone()].iter().zip(&score[row]);
+                let drift = drifts.map(|(&v, &s)| (f64::from(v) + f64::from(s)).powi(2)).sum::<f64>();
+                regularised += (0.5 * drift + price) * weight;
+            }
+        }
+        (flow, regularised)
     };
     let blocks = particles.points.par_chunks(BLOCK * dims).zip(particles.log_weights.par_chunks(BLOCK));
-    blocks.map_init(Scratch::default, of_block).collect::<Vec<f64>>().into_iter().sum()
+    let sums: Vec<(f64, f64)> = blocks.map_init(Scratch::default, of_block).collect();
+    sums.into_iter().fold((0.0, 0.0), |(a, b), (flow, regularised)| (a + flow, b + regularised))
 }
 
 #[cfg(test)]
@@ -89,7 +118,10 @@ mod tests {
         let labels: Vec<f64> = (0..=cells).map(|i| if i < cells { 1.0 } else { 4.0 }).collect();
         let view = MatrixView::from_f32(&points, cells + 1, 2).unwrap();
         let snapshots = Snapshots::new(view, &labels, None).unwrap();
-        let got = path_action(&fields, &snapshots, 1.5, &ode::Solver::default(), &Stop::default()).unwrap();
+        let action =
+            path_action(&fields, &snapshots, 1.5, &ode::Solver::default(), &Stop::default()).unwrap();
+        assert_eq!(action.regularised, None, "functions solve no problem");
+        let got = action.flow;
         let rate = 0.5 * (25.0 + 2.25 * 0.16);
         let step: f64 = 3.0 / 99.0;
         let left_sum = rate * step * (1.2f64.exp() - 1.0) / ((0.4 * step).exp() - 1.0);
@@ -126,7 +158,7 @@ mod tests {
         let action = |weights: Option<&[f64]>| {
             let view = MatrixView::from_f32(&[0.0, 1.0, 0.0], 3, 1).unwrap();
             let snapshots = Snapshots::new(view, &[0.0, 0.0, 1.0], weights).unwrap();
-            path_action(&fields, &snapshots, 1.0, &ode::Solver::default(), &Stop::default()).unwrap()
+            path_action(&fields, &snapshots, 1.0, &ode::Solver::default(), &Stop::default()).unwrap().flow
         };
         let even = action(None);
         assert!(even > 0.05, "{even}");
@@ -143,5 +175,44 @@ mod tests {
                 "{got} with weights {weights:?}, {even} without"
             );
         }
+    }
+    /// Fields that were learned under a price of growth of their own, with noise.
+    struct Priced(ClosedForm);
+
+    impl Fields for Priced {
+        fn dims(&self) -> usize {
+            self.0.dims()
+        }
+
+        fn sigma(&self, time: f64) -> f64 {
+            self.0.sigma(time)
+        }
+
+        fn evaluate(&self, time: f64, points: &[f32], values: FieldValues<'_>, scratch: &mut Scratch) {
+            self.0.evaluate(time, points, values, scratch);
+        }
+
+        fn growth_cost(&self, _time: f64, growth: f64) -> Option<f64> {
+            Some(7.0 * growth.abs())
+        }
+    }
+
+    #[test]
+    fn the_diffusion_pays_for_its_whole_drift_and_the_fits_own_price_of_growth() {
+        // v + s = (4, 5) and Ψ = 7 · .4, in the place of v = (3, 4) and ½δ²g².
+        let fields = Priced(ClosedForm {
+            dims: 2,
+            sigma: 1.0,
+            velocity: Box::new(|_, _, v| v.copy_from_slice(&[3.0, 4.0])),
+            growth: Box::new(|_, _| 0.4),
+            score_drift: Box::new(|_, _, s| s.fill(1.0)),
+        });
+        let view = MatrixView::from_f32(&[0.0, 0.0, 1.0, 1.0], 2, 2).unwrap();
+        let snapshots = Snapshots::new(view, &[0.0, 2.0], None).unwrap();
+        let action =
+            path_action(&fields, &snapshots, 1.5, &ode::Solver::default(), &Stop::default()).unwrap();
+        let ratio = (0.5 * 41.0 + 7.0 * 0.4) / (0.5 * (25.0 + 2.25 * 0.16));
+        // The same mass at the same times: one rounding of single-precision fields.
+        assert!((action.regularised.unwrap() / action.flow / ratio - 1.0).abs() < 1e-6);
     }
 }

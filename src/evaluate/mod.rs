@@ -98,8 +98,11 @@ pub struct Evaluation {
     pub mean_w1: Statistic,
     /// The mean of the relative mass error over the time points, over runs.
     pub mean_rme: Statistic,
-    /// The path action, of the probability flow.
+    /// The Wasserstein–Fisher–Rao path action of the probability flow, by the δ that was asked for.
     pub action: f64,
+    /// The action of regularised unbalanced transport, which the diffusion spends at the fit's own price of growth; none of fields
+    /// that solve no such problem. See [`PathAction`](action::PathAction).
+    pub regularised_action: Option<f64>,
 }
 
 /// Predicts every later snapshot from all cells of the first and compares, by the protocol of WFR-FM (Peng et al., ICLR
@@ -143,11 +146,13 @@ pub fn evaluate(
         Statistic::of(measured.iter().map(of_run))
     };
     let solver = if let Mode::Ode(solver) = options.mode { solver } else { ode::Solver::default() };
+    let action = action::path_action(fields, snapshots, options.delta, &solver, stop)?;
     Ok(Evaluation {
         time_points: time_points.collect(),
         mean_w1: mean(0),
         mean_rme: mean(2),
-        action: action::path_action(fields, snapshots, options.delta, &solver, stop)?,
+        action: action.flow,
+        regularised_action: action.regularised,
     })
 }
 

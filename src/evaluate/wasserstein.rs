@@ -56,7 +56,7 @@ fn exact(a: &PointCloud, b: &PointCloud, cost: Cost, stop: &Stop) -> Result<f64>
     let report = network_simplex(&problem, &Stop::default())?.report;
     if !report.converged {
         return Err(Error::NonFinite(format!(
-            "the Wasserstein distance was found only to a duality gap of {} in {}; rescale the coordinates",
+            "the Wasserstein distance was found only to a duality gap of {:?} in {:?}; rescale the coordinates",
             report.gap, report.primal
         )));
     }

@@ -77,6 +77,14 @@ impl GrowthLaw {
         }
     }
 
+    /// What growing at rate g costs, αψ(g), of the power law as published, without its cap.
+    pub fn cost(self, growth: f64) -> f64 {
+        match self {
+            GrowthLaw::Quadratic { alpha } => 0.5 * alpha * growth * growth,
+            GrowthLaw::Power { alpha, .. } => alpha * libm::pow(growth.abs(), 2.0 / 15.0),
+        }
+    }
+
     /// The growth part H(λ) = λg − αψ(g) of the Hamiltonian, and its derivative g(λ).
     pub fn hamiltonian(self, lambda: f64) -> (f64, f64) {
         match self {
@@ -163,7 +171,7 @@ mod tests {
             assert!((g / published - 1.0).abs() < 1e-13, "{g}, published {published}");
             // λg − H is the cost α|g|^{2/15}.
             let cost = lambda * g - law.hamiltonian(lambda).0;
-            assert!((cost / (2.0 * libm::pow(g.abs(), 2.0 / 15.0)) - 1.0).abs() < 1e-13);
+            assert!((cost / law.cost(g) - 1.0).abs() < 1e-13);
         }
     }
 

@@ -7,17 +7,21 @@
 //! | `compiled` | networks as fields: what the CPU and the devices evaluate |
 //! | `diffusion` | σ as a function of time |
 //! | `growth_law` | the growth rate as a function of a potential |
+//! | `growth_price` | what growth costs |
 
 mod closed_form;
 mod compiled;
 mod diffusion;
 mod growth_law;
+mod growth_price;
 
 pub use closed_form::{ClosedForm, ScalarField, VectorField};
 pub use compiled::Compiled;
 pub(crate) use compiled::{Network, Role};
 pub use diffusion::Diffusion;
 pub use growth_law::GrowthLaw;
+pub use growth_price::GrowthPrice;
+pub(crate) use growth_price::Price;
 
 /// Which fields to evaluate at a block of points, and where to put them: an absent field is not computed.
 #[derive(Debug, Default)]
@@ -61,6 +65,12 @@ pub trait Fields: Sync {
     ///
     /// `scratch` is the caller's, kept between calls, so that a steady-state loop does not allocate.
     fn evaluate(&self, time: f64, points: &[f32], values: FieldValues<'_>, scratch: &mut Scratch);
+
+    /// What a unit of mass pays for growing at rate `growth` at time `time`, a squared length over a squared time, where the
+    /// fields were learned as the solution of a problem that has such a price.
+    fn growth_cost(&self, _time: f64, _growth: f64) -> Option<f64> {
+        None
+    }
 
     /// The times between which the fields have units of time of their own, increasing: those of the snapshots that they
     /// were fitted to, where intervals differ; none of other fields.

@@ -5,7 +5,7 @@ use std::sync::atomic::Ordering::Relaxed;
 
 use super::resolve::Resolved;
 use super::{CouplingKind, FitOptions, FitReport};
-use crate::bridge::Bridge;
+use crate::bridge::{self, Bridge};
 use crate::error::{Error, Result};
 use crate::exec::progress::{Progress, Reporter, Stage};
 use crate::exec::threads::Threads;
@@ -15,7 +15,6 @@ use crate::snapshots::{MatrixView, Snapshots};
 use crate::train::IntervalWeighting;
 use crate::transport::PointCloud;
 use crate::transport::minibatch::couple;
-use crate::transport::sampling::PairSampler;
 
 /// Couples the cells of all intervals, and tells the report of it.
 ///
@@ -23,7 +22,8 @@ use crate::transport::sampling::PairSampler;
 /// Those of the static solvers, [`Error::NotConverged`] for one that did not reach its tolerance, [`Error::Cancelled`].
 pub(super) fn couple_intervals(
     snapshots: &Snapshots,
-    (kind, bridge): (CouplingKind, &dyn Bridge),
+    kind: CouplingKind,
+    bridge: (&bridge::Facts, &dyn Bridge),
     options: &FitOptions,
     resolved: &Resolved,
     threads: &Threads,
@@ -34,7 +34,8 @@ pub(super) fn couple_intervals(
     for index in 0..snapshots.len() - 1 {
         intervals.push(couple_interval(
             snapshots,
-            (index, kind, bridge),
+            (index, kind),
+            bridge,
             options,
             resolved,
             threads,
@@ -50,7 +51,8 @@ pub(super) fn couple_intervals(
 /// Couples the cells of snapshots `index` and `index + 1`.
 fn couple_interval(
     snapshots: &Snapshots,
-    (index, kind, bridge): (usize, CouplingKind, &dyn Bridge),
+    (index, kind): (usize, CouplingKind),
+    (bridge_facts, bridge): (&bridge::Facts, &dyn Bridge),
     options: &FitOptions,
     resolved: &Resolved,
     threads: &Threads,
@@ -116,7 +118,7 @@ fn couple_interval(
         IntervalWeighting::Uniform => 1.0,
         IntervalWeighting::Mass => snapshots.mass(index),
     };
-    Ok(CoupledInterval { index, start, length: end - start, sampler: PairSampler::new(coupling)?, weight })
+    CoupledInterval::new(snapshots, index, coupling, (bridge_facts, bridge), weight)
 }
 
 /// The cells of a snapshot, for the static solvers.

@@ -10,7 +10,7 @@ use crate::error::{Error, Result};
 use crate::exec::progress::{Progress, ProgressFn, Reporter, Stage};
 use crate::exec::threads::Threads;
 use crate::exec::watch::watched;
-use crate::fields::{FieldValues, Fields, Scratch};
+use crate::fields::{FieldValues, Fields, GrowthPrice, Scratch};
 use crate::model::{Dynamics, ModelInfo};
 use crate::snapshots::Snapshots;
 use crate::transport::sinkhorn;
@@ -79,16 +79,24 @@ pub fn fit(snapshots: &Snapshots, options: &FitOptions, progress: &mut ProgressF
         Learning::Matching { coupling, bridge: kind } => {
             let started = Instant::now();
             let bridge = kind.build(&resolved.scales())?;
-            let pair = (coupling, &*bridge);
-            let intervals =
-                couple_intervals(snapshots, pair, options, &resolved, &threads, &mut reporter, &mut report)?;
+            let facts = kind.facts();
+            let intervals = couple_intervals(
+                snapshots,
+                coupling,
+                (facts, &*bridge),
+                options,
+                &resolved,
+                &threads,
+                &mut reporter,
+                &mut report,
+            )?;
             report.coupling_seconds = started.elapsed().as_secs_f64();
             let started = Instant::now();
             let (networks, descended) = matching::train(
                 snapshots,
                 &scaling,
                 &intervals,
-                (kind.facts(), &*bridge),
+                (facts, &*bridge),
                 &options.training,
                 options.seed,
                 &threads,
@@ -125,6 +133,10 @@ pub fn fit(snapshots: &Snapshots, options: &FitOptions, progress: &mut ProgressF
         sigma,
         final_sigma: report.final_sigma,
         delta: resolved.length(),
+        growth_price: match options.rollout.growth_price {
+            price if options.recipe.takes("growth_price") => price,
+            _ => GrowthPrice::default(),
+        },
         times: snapshots.times().to_vec(),
         seed: options.seed,
         epochs: report.losses.len(),

@@ -2,7 +2,7 @@
 
 use super::ModelInfo;
 use crate::error::{Error, Result};
-use crate::fields::{Compiled, FieldValues, Fields, GrowthLaw, Network, Scratch};
+use crate::fields::{Compiled, FieldValues, Fields, GrowthLaw, GrowthPrice, Network, Price, Scratch};
 use crate::units::Scaling;
 
 /// Learned fields: a few networks, the change of units around them, and what they were made with.
@@ -102,6 +102,27 @@ impl Fields for Dynamics {
         &self.compiled.scaling.knots
     }
 
+    fn growth_cost(&self, time: f64, growth: f64) -> Option<f64> {
+        if let Some(law) = self.compiled.law {
+            let Scaling { length, .. } = self.compiled.scaling;
+            let unit = self.compiled.scaling.clock(time).unit;
+            return Some(law.cost(growth * unit) * (length / unit).powi(2));
+        }
+        let branching = self.info.growth_price == GrowthPrice::Branching;
+        if !(self.has_score() || branching) {
+            return None;
+        }
+        match self.info.delta {
+            Some(delta) if branching => {
+                let sigma = self.sigma(time);
+                Some(Price::Branching { sigma, rate: (sigma / delta).powi(2) }.of(growth).0)
+            }
+            Some(delta) => Some(Price::Quadratic { delta }.of(growth).0),
+            None if !self.has_growth() => Some(0.0),
+            None => None,
+        }
+    }
+
     fn compiled(&self) -> Option<&Compiled> {
         Some(&self.compiled)
     }
@@ -150,6 +171,7 @@ mod tests {
             sigma: 0.8,
             final_sigma: Some(0.2),
             delta: None,
+            growth_price: GrowthPrice::Quadratic,
             times: vec![1.0, 2.0, 6.0],
             seed: 0,
             epochs: 0,

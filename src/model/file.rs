@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 use super::{Dynamics, ModelInfo};
 use crate::error::{Error, Result};
 use crate::exec::files::write_atomically;
-use crate::fields::{GrowthLaw, Network, Role};
+use crate::fields::{GrowthLaw, GrowthPrice, Network, Role};
 use crate::nn::{Activation, Architecture, Mlp};
 use crate::units::Scaling;
 
@@ -53,6 +53,7 @@ impl Dynamics {
             sigma,
             final_sigma,
             delta,
+            growth_price,
             times,
             seed,
             epochs,
@@ -84,6 +85,9 @@ impl Dynamics {
                     json!({ "name": "power", "alpha": alpha, "floor": floor })
                 }
             };
+        }
+        if *growth_price != GrowthPrice::Quadratic {
+            metadata["growth_price"] = json!(growth_price.as_str());
         }
         // What is not there is not written: a model without it is the same bytes as before there was any.
         if !knots.is_empty() {
@@ -140,6 +144,13 @@ impl Dynamics {
             sigma,
             final_sigma: fields.find("final_sigma").map(|_| fields.positive("final_sigma")).transpose()?,
             delta: if fields.get("delta")?.is_null() { None } else { Some(fields.positive("delta")?) },
+            growth_price: match fields.find("growth_price") {
+                None => GrowthPrice::Quadratic,
+                Some(_) => fields
+                    .text("growth_price")?
+                    .parse()
+                    .map_err(|_| bad("its growth_price is not one that this library knows".into()))?,
+            },
             times: fields.numbers("times")?,
             seed: fields.text("seed")?.parse().map_err(|_| bad("its seed is not a number".into()))?,
             epochs: fields.unsigned("epochs")? as usize,

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::Dynamics;
 use crate::error::{Error, Result, positive};
-use crate::fields::{Diffusion, Fields};
+use crate::fields::{Diffusion, Fields, GrowthPrice};
 
 /// What a model was made with; kept in its file.
 #[derive(Debug, Clone, PartialEq)]
@@ -18,6 +18,8 @@ pub struct ModelInfo {
     pub final_sigma: Option<f64>,
     /// The Wasserstein–Fisher–Rao length δ (of a method with a penalty ρ instead, √(ρ/2)), where there is growth.
     pub delta: Option<f64>,
+    /// What growth costs in the problem that it solves.
+    pub growth_price: GrowthPrice,
     /// The times of the snapshots that it was fitted to.
     pub times: Vec<f64>,
     /// The seed.

@@ -37,6 +37,8 @@ mod tests;
 
 pub use equations::{EquationsKind, Facts};
 pub(crate) use fit::train;
-pub use options::{EXACT_DIMS, GrowthPrice, RolloutOptions};
+pub use options::{EXACT_DIMS, RolloutOptions};
+
+pub use crate::fields::GrowthPrice;
 pub use report::{RolloutReport, Term};
 pub use solver::Scheme;

@@ -2,22 +2,7 @@
 
 use super::solver::Scheme;
 use crate::error::{Error, Result, positive};
-use crate::named::named;
-
-/// What growth costs, Ψ(g) or αψ(g).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum GrowthPrice {
-    /// ½δ²g², the Wasserstein–Fisher–Rao price; of Var-RUOT its ψ1 with α = δ².
-    #[default]
-    Quadratic,
-    /// Of TIGON and DeepRUOT: the price of branching Brownian motion with diffusion σ and branching rate σ²/δ²,
-    /// which USB approximates by the quadratic one.
-    Branching,
-    /// Of Var-RUOT: its ψ2 = |g|^{2/15} with α = δ², capped as [`GrowthLaw`](crate::fields::GrowthLaw) tells.
-    Power,
-}
-
-named!(GrowthPrice, "growth_price", Quadratic = "quadratic", Branching = "branching", Power = "power");
+use crate::fields::GrowthPrice;
 
 /// The options of simulation-based methods; the loss that they weigh is the [module](super)'s.
 #[derive(Debug, Clone, PartialEq)]

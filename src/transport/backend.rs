@@ -7,9 +7,9 @@ mod cpu;
 mod cuda;
 
 use std::fmt::Debug;
+use std::ops::Range;
 
 use super::Problem;
-use super::objective::MarginalTerms;
 use crate::device::{Device, Opened};
 use crate::error::Result;
 use crate::exec::stop::Stop;
@@ -52,9 +52,6 @@ pub(super) trait Backend: Debug {
     /// Updates g from the column masses of the last sweep, then shifts (f, g) along the translation.
     fn update_target(&mut self, epsilon: f64) -> Result<()>;
 
-    /// What either marginal adds to the objective at the last sweep.
-    fn marginal_terms(&mut self) -> Result<[MarginalTerms; 2]>;
-
     /// (f, g).
     fn potentials(&self) -> Result<(Vec<f64>, Vec<f64>)>;
 
@@ -64,32 +61,53 @@ pub(super) trait Backend: Debug {
     /// The row and column masses of the plan of the last sweep; their totals agree.
     fn masses(&self) -> Result<(Vec<f64>, Vec<f64>)>;
 
-    /// The entries that are not negligible at the current potentials; none if they are many.
-    fn kernel(&mut self, epsilon: f64) -> Result<Option<Kernel>>;
+    /// The row masses of the plan at (f, `g`), which stay as they are.
+    fn row_masses(&mut self, epsilon: f64, g: &[f64]) -> Result<Vec<f64>>;
+
+    /// The entries at the current potentials above the share e^−`cutoff` of what their row or their column would have if its
+    /// mass were spread over all pairs; none if there are more than [`MOST_ENTRIES`].
+    fn kernel(&mut self, epsilon: f64, cutoff: f64) -> Result<Option<Kernel>>;
 
     /// The plan at the potentials of the last sweep. Of a row, entries below the share `drop_below` of its mass are left out
     /// and the others scaled up.
     fn plan(&mut self, epsilon: f64, drop_below: f64) -> Result<Vec<Entry>>;
 }
 
-/// Entries below e^−40 of a⊗b are left out of a kernel,
-const NEGLIGIBLE: f64 = 40.0;
-/// which is not worth it with more than one in so many of all pairs.
-const DENSE: usize = 8;
+/// The most entries that a kernel may have (48 MiB).
+const MOST_ENTRIES: usize = 1 << 22;
 
-/// exp((f_i + g_j − C_ij)/ε) b_j at some potentials, row by row, where it is not negligible.
+/// exp((f_i + g_j − C_ij)/ε) b_j at some potentials, where it is not negligible.
 pub(super) struct Kernel {
-    row_offsets: Vec<usize>,
-    columns: Vec<u32>,
-    values: Vec<f64>,
+    /// Consecutive rows, [`chunk_rows`] a block.
+    pub(super) blocks: Vec<Block>,
 }
 
-impl Kernel {
-    /// The entries of row `i`: column, value.
-    pub(super) fn row(&self, i: usize) -> impl Iterator<Item = (usize, f64)> + Clone + '_ {
-        let row = self.row_offsets[i]..self.row_offsets[i + 1];
-        self.columns[row.clone()].iter().map(|&j| j as usize).zip(self.values[row].iter().copied())
+/// Some rows of a kernel.
+#[derive(Default)]
+pub(super) struct Block {
+    /// The first row.
+    pub(super) first: usize,
+    /// Where each row begins, and the end of the last.
+    pub(super) offsets: Vec<usize>,
+    pub(super) columns: Vec<u32>,
+    pub(super) values: Vec<f64>,
+}
+
+impl Block {
+    /// The rows.
+    pub(super) fn rows(&self) -> Range<usize> {
+        self.first..self.first + self.offsets.len() - 1
     }
+
+    /// Where the entries of the block's `r`-th row are.
+    pub(super) fn entries(&self, r: usize) -> Range<usize> {
+        self.offsets[r]..self.offsets[r + 1]
+    }
+}
+
+/// e^{−p/ρ}, the share of its weight that a potential leaves a point; 1 for a hard marginal.
+fn shares(potential: &[f64], rho: f64) -> Vec<f64> {
+    potential.iter().map(|p| if rho.is_infinite() { 1.0 } else { libm::exp(-p / rho) }).collect()
 }
 
 /// u_j = g_j/ε + ln b_j.

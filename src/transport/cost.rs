@@ -36,7 +36,37 @@ impl Cost {
             Cost::Wfr { delta } => wfr(r2 * (1.0 / (4.0 * delta * delta))),
         }
     }
+
+    /// The cost over these differences of coordinates, by way of the largest: for those whose squares underflow.
+    pub(crate) fn of_differences(self, differences: impl Iterator<Item = f64> + Clone) -> f64 {
+        let largest = differences.clone().fold(0.0f64, |largest, d| largest.max(d.abs()));
+        if largest == 0.0 {
+            return 0.0;
+        }
+        let distance = largest * differences.map(|d| (d / largest) * (d / largest)).sum::<f64>().sqrt();
+        match self {
+            Cost::Euclidean => distance,
+            Cost::HalfSquaredEuclidean => 0.5 * distance * distance,
+            Cost::Wfr { delta } => wfr((0.5 * (distance / delta)).powi(2)),
+        }
+    }
+
+    /// Whether the cost at the squared distance `r2` lacks figures, or all: a square root brings an underflow back to light,
+    /// and so does a δ as small.
+    #[inline(always)]
+    fn underflows(self, r2: f64) -> bool {
+        match self {
+            Cost::Euclidean => r2 < SMALLEST_SQUARE,
+            Cost::HalfSquaredEuclidean => false,
+            Cost::Wfr { delta } => delta < SMALLEST_DELTA && r2 < 1.0,
+        }
+    }
 }
+
+/// Squares below have addends that underflow.
+const SMALLEST_SQUARE: f64 = 1e-280;
+/// δ² and its inverse have all their figures from here on.
+const SMALLEST_DELTA: f64 = 1e-130;
 
 /// −2 ln cos z as a function of u = z², infinite from u = π²/4 on.
 ///
@@ -130,9 +160,16 @@ impl<'a> CostRows<'a> {
                     let difference = x - y;
                     r2 = difference.mul_add(difference, r2);
                 }
-                self.cost.of_squared_distance(r2)
+                if self.cost.underflows(r2) { self.small(i, j) } else { self.cost.of_squared_distance(r2) }
             },
         )
+    }
+
+    /// C_ij where the square of the distance underflows.
+    #[cold]
+    fn small(&self, i: usize, j: usize) -> f64 {
+        let pairs = self.source.point(i).iter().zip(self.target.point(j));
+        self.cost.of_differences(pairs.map(|(x, y)| x - y))
     }
 
     /// C_ij for j in `first..first + out.len()`.
@@ -157,12 +194,22 @@ impl<'a> CostRows<'a> {
                     *r2 = difference.mul_add(difference, *r2);
                 }
             }
+            let small = tile.iter().any(|r2| self.cost.underflows(*r2));
             match self.cost {
                 Cost::Euclidean => tile.iter_mut().for_each(|c| *c = c.sqrt()),
                 Cost::HalfSquaredEuclidean => tile.iter_mut().for_each(|c| *c *= 0.5),
                 Cost::Wfr { delta } => {
                     let scale = 1.0 / (4.0 * delta * delta);
                     tile.iter_mut().for_each(|c| *c = wfr(*c * scale));
+                }
+            }
+            if small {
+                // Rare, coincident points aside.
+                let all = matches!(self.cost, Cost::Wfr { .. });
+                for (k, cost) in tile.iter_mut().enumerate() {
+                    if all || self.cost.underflows(*cost * *cost) {
+                        *cost = self.small(i, start + k);
+                    }
                 }
             }
         }

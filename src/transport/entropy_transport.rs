@@ -15,6 +15,7 @@
 //! marginals of an entropic plan ([`sinkhorn`](super::sinkhorn)), which leaves it few steps to make.
 
 mod forest;
+mod nearly_hard;
 mod start;
 
 use super::backend;
@@ -27,6 +28,7 @@ use crate::device::{Device, Opened};
 use crate::error::{Error, Result};
 use crate::exec::stop::Stop;
 use forest::Forest;
+use nearly_hard::nearly_hard;
 use start::start;
 
 /// When to stop.
@@ -78,12 +80,15 @@ pub fn entropy_transport(
     let mut source_potential = vec![f64::INFINITY; problem.source.len()];
     let mut target_potential = vec![f64::INFINITY; problem.target.len()];
     let mut entries = Vec::new();
-    let (mut iterations, mut converged) = (0, true);
+    let mut iterations = 0;
     if !reach.rows.is_empty() {
         let (source, target) = (problem.source.subset(&reach.rows), problem.target.subset(&reach.columns));
         let reduced = Problem { source: &source, target: &target, ..*problem };
+        if let Some(solution) = nearly_hard(problem, options.tolerance, stop)? {
+            return Ok(solution);
+        }
         let mut solver = ActiveSet::new(&reduced, &opened, stop)?;
-        converged = solver.run(options)?;
+        solver.run(options)?;
         iterations = solver.pivots;
         let (f, g) = solver.feasible_potentials();
         reach.rows.iter().zip(f).for_each(|(&i, f)| source_potential[i] = f);
@@ -93,7 +98,7 @@ pub fn entropy_transport(
         entries = solver.forest.entries().map(original).collect();
     }
     let plan = SparsePlan::from_entries(problem.source.len(), entries);
-    let report = report(problem, &plan, &source_potential, &target_potential, iterations, converged);
+    let report = report(problem, &plan, &source_potential, &target_potential, iterations, options.tolerance);
     if !(report.primal.is_finite() && report.dual.is_finite()) {
         return Err(Error::NonFinite(format!(
             "the transport problem is beyond double precision (objective {}, dual {}): its costs exceed the penalties \
@@ -105,31 +110,39 @@ pub fn entropy_transport(
 }
 
 /// The objective and the residuals of a plan and feasible potentials.
+///
+/// The gap is a sum of terms that are not negative, so that it keeps its figures where primal and dual agree in all
+/// of theirs: Σ γ_ij (C_ij − f_i − g_j), and what the marginals add.
 fn report(
     problem: &Problem<'_>,
     plan: &SparsePlan,
     f: &[f64],
     g: &[f64],
     iterations: usize,
-    converged: bool,
+    tolerance: f64,
 ) -> Report {
     let costs = CostRows::new(problem);
-    let transport_cost: f64 = plan.entries().map(|(i, j, mass)| mass * costs.entry(i, j)).sum();
+    let (mut transport_cost, mut slack) = (0.0, 0.0);
+    for (i, j, mass) in plan.entries() {
+        let cost = costs.entry(i, j);
+        transport_cost += mass * cost;
+        slack += mass * (cost - f[i] - g[j]).max(0.0);
+    }
     let source = MarginalTerms::of(problem.source.weights(), f, &plan.row_mass(), problem.source_penalty);
     let columns = plan.column_mass(problem.target.len());
     let target = MarginalTerms::of(problem.target.weights(), g, &columns, problem.target_penalty);
     let primal = transport_cost + source.penalty + target.penalty;
-    let dual = source.dual + target.dual;
+    let gap = slack + source.gap + target.gap;
     Report {
         iterations,
-        converged,
+        converged: gap <= tolerance * primal,
         primal,
-        dual,
-        gap: primal - dual,
+        dual: primal - gap,
+        gap,
         transport_cost,
         transported_mass: plan.values.iter().sum(),
-        source_residual: source.residual(),
-        target_residual: target.residual(),
+        source_residual: source.error / source.weight,
+        target_residual: target.error / target.weight,
     }
 }
 
@@ -138,7 +151,7 @@ struct ActiveSet<'a> {
     costs: CostRows<'a>,
     forest: Forest,
     pivots: usize,
-    /// By how much each row's worst pair was violated in the latest pricing.
+    /// By how much the latest pricing found each potential too high, rows first.
     slack: Vec<f64>,
     /// The largest potential then, in absolute value.
     largest: f64,
@@ -165,19 +178,20 @@ impl<'a> ActiveSet<'a> {
         Ok(Self { costs, forest, pivots: 0, slack: vec![], largest: 0.0, stop: stop.clone() })
     }
 
-    /// Runs to the tolerance; false if the pivots ran out or rounding forbids further progress.
-    fn run(&mut self, options: &EntropyTransportOptions) -> Result<bool> {
-        let (mut stalled, mut best) = (0, f64::INFINITY);
+    /// Runs to the tolerance, or until the pivots run out or rounding forbids further progress.
+    fn run(&mut self, options: &EntropyTransportOptions) -> Result<()> {
+        let (mut stalled, mut lowest, mut narrowest) = (0, f64::INFINITY, f64::INFINITY);
         loop {
             let Pricing { candidates, primal, gap } = self.price()?;
-            if gap.is_finite() && gap <= options.tolerance * primal.abs() {
-                return Ok(true);
+            // A margin: the report adds what rounding leaves in the plan.
+            if gap <= 0.5 * options.tolerance * primal {
+                return Ok(());
             }
-            // The objective falls strictly but for rounding; three rounds without a fall are rounding.
-            stalled = if primal < best { 0 } else { stalled + 1 };
-            best = best.min(primal);
-            if candidates.is_empty() || stalled == 3 || self.pivots >= options.max_iterations {
-                return Ok(false);
+            // The objective falls strictly but for rounding, below which the gap may go on closing.
+            stalled = if primal < lowest || gap < narrowest { 0 } else { stalled + 1 };
+            (lowest, narrowest) = (lowest.min(primal), narrowest.min(gap));
+            if candidates.is_empty() || stalled == MOST_STALLED || self.pivots >= options.max_iterations {
+                return Ok(());
             }
             for candidate in &candidates {
                 // Earlier pivots may have settled it.
@@ -190,40 +204,54 @@ impl<'a> ActiveSet<'a> {
     }
 
     fn price(&mut self) -> Result<Pricing> {
-        let (f, g) = self.forest.potentials();
-        let finite = f.iter().chain(g).filter(|p| p.is_finite());
+        let (f, g) = self.potentials();
+        let finite = f.iter().chain(&g).filter(|p| p.is_finite());
         self.largest = finite.fold(0.0, |largest: f64, p| largest.max(p.abs()));
-        let pairs = pricing::all_violated(&self.costs, f, g, PER_ROW, &self.stop)?;
-        let mut feasible = f.to_vec();
-        pricing::lower(&mut feasible, g, &pairs);
-        let slack = |(f, lowered): (&f64, f64)| if *f == lowered { 0.0 } else { f - lowered };
-        self.slack = f.iter().zip(feasible).map(slack).collect();
+        let pairs = pricing::all_violated(&self.costs, &f, &g, PER_ROW, &self.stop)?;
+        self.slack = self.forest.slack((&f, &g), &pairs);
         // Of a row only what is near its worst is worth a pivot: the others often vanish with it.
         let noise = self.noise();
+        let mut worst = vec![0.0f64; f.len()];
+        for pair in &pairs {
+            worst[pair.row as usize] = worst[pair.row as usize].max(self.violation(pair));
+        }
         let mut candidates: Vec<(f64, Candidate)> =
             pairs.into_iter().map(|pair| (self.violation(&pair), pair)).collect();
         candidates.retain(|(violation, pair)| {
-            *violation > noise && *violation >= NEAR_WORST * self.slack[pair.row as usize]
+            *violation > noise && *violation >= NEAR_WORST * worst[pair.row as usize]
         });
         candidates.sort_by(|(u, a), (v, b)| v.total_cmp(u).then((a.row, a.column).cmp(&(b.row, b.column))));
         let (mut gap, mut primal) = (0.0, 0.0);
-        for ((w, p, rho), slack) in self.forest.nodes().zip(self.slack.iter().chain(std::iter::repeat(&0.0)))
-        {
+        for ((w, p, rho), slack) in self.forest.nodes().zip(&self.slack) {
             if rho.is_infinite() {
                 primal += w * p;
                 gap += w * slack;
             } else {
-                primal += rho * w * (1.0 - libm::exp(-p / rho));
-                gap += rho * w * (libm::exp(-(p - slack) / rho) - libm::exp(-p / rho));
+                primal -= rho * w * libm::expm1(-p / rho);
+                let capped = p.min(NEGLIGIBLE * rho);
+                gap += rho * w * libm::exp(-capped / rho) * libm::expm1(slack / rho);
             }
         }
         Ok(Pricing { candidates: candidates.into_iter().map(|(_, pair)| pair).collect(), primal, gap })
     }
 
+    /// The forest's potentials, but none beyond what makes a point's mass negligible: a dual bound that is no weaker,
+    /// and that pairs which could carry next to nothing do not spoil.
+    fn potentials(&self) -> (Vec<f64>, Vec<f64>) {
+        let (f, g) = self.forest.potentials();
+        let capped = |potentials: &[f64], rho: f64| {
+            potentials.iter().map(|p| if rho.is_finite() { p.min(NEGLIGIBLE * rho) } else { *p }).collect()
+        };
+        let [source, target] = self.forest.penalties();
+        (capped(f, source), capped(g, target))
+    }
+
     /// f_i + g_j − C_ij.
     fn violation(&self, pair: &Candidate) -> f64 {
         let (f, g) = self.forest.potentials();
-        f[pair.row as usize] + g[pair.column as usize] - pair.cost
+        let [source, target] = self.forest.penalties();
+        f[pair.row as usize].min(NEGLIGIBLE * source) + g[pair.column as usize].min(NEGLIGIBLE * target)
+            - pair.cost
     }
 
     /// What rounding does to a sum of potentials along a path.
@@ -231,13 +259,20 @@ impl<'a> ActiveSet<'a> {
         1e-14 * self.largest
     }
 
-    /// The potentials lowered on the rows until no pair violates its cost.
+    /// The potentials lowered until no pair violates its cost.
     fn feasible_potentials(&self) -> (Vec<f64>, Vec<f64>) {
-        let (f, g) = self.forest.potentials();
-        (f.iter().zip(&self.slack).map(|(f, slack)| f - slack).collect(), g.to_vec())
+        let (f, g) = self.potentials();
+        let (of_rows, of_columns) = self.slack.split_at(f.len());
+        let lowered =
+            |potentials: Vec<f64>, slack: &[f64]| potentials.iter().zip(slack).map(|(p, s)| p - s).collect();
+        (lowered(f, of_rows), lowered(g, of_columns))
     }
 }
 
+/// Potentials, in penalties, beyond which a point has less than 1e-17 of its mass: what it still has does not count.
+const NEGLIGIBLE: f64 = 40.0;
+/// Rounds of pivots without progress that are taken for rounding.
+const MOST_STALLED: usize = 5;
 /// Candidates looked at of one row in one pass.
 const PER_ROW: usize = 3;
 /// Candidates taken: those violated by at least this share of their row's worst.

@@ -18,6 +18,9 @@ pub type Solver<'a> = dyn Fn(&PointCloud, &PointCloud) -> Result<(SparsePlan, Re
 /// Cuts both clouds into random blocks of at most `chunk` points, couples block with block by `solve`, and joins the
 /// couplings: memory O(chunk²) a thread while it runs and a few pairs a point after.
 ///
+/// The reports, and the gaps in them, are those of the blocks. The joint coupling is a plan between the whole clouds, but not the
+/// best one: points can only be matched within their block.
+///
 /// Without `chunk`, or when both clouds fit into one, it is one solve over all points. A block's targets are scaled
 /// so that its shares of both masses are equal: a random block must not look like growth. Blocks are independent and
 /// run in parallel; the cut depends on `seed` and `interval` only. `stop` may end it before each block and, where `solve` looks

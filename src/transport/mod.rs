@@ -54,8 +54,11 @@ impl PointCloud {
             for col in 0..dims {
                 let x = points.get(row, col);
                 if x.is_nan() || x.abs() > 1e150 {
-                    let message =
-                        format!("row {}, coordinate {}: {x} is not finite or beyond 1e150", row + 1, col + 1);
+                    let message = format!(
+                        "row {}, coordinate {}: {x:?} is not finite or beyond 1e150",
+                        row + 1,
+                        col + 1
+                    );
                     return Err(Error::InvalidData(message));
                 }
                 elements.push(x);
@@ -67,7 +70,7 @@ impl PointCloud {
         }
         if let Some(row) = weights.iter().position(|w| !(*w >= 0.0 && w.is_finite())) {
             let message = format!(
-                "row {}: the weight is {}; weights are finite and not negative",
+                "row {}: the weight is {:?}; weights are finite and not negative",
                 row + 1,
                 weights[row]
             );
@@ -76,7 +79,7 @@ impl PointCloud {
         let mass: f64 = weights.iter().sum();
         if !(mass > 0.0 && mass.is_finite()) {
             return Err(Error::InvalidData(format!(
-                "the total weight is {mass}; it must be positive and finite"
+                "the total weight is {mass:?}; it must be positive and finite"
             )));
         }
         Ok(Self { dims, points: elements, weights })
@@ -174,7 +177,8 @@ impl Problem<'_> {
             // Totals that a caller normalised separately agree to rounding.
             if (a - b).abs() > 1e-9 * a.max(b) {
                 return Err(Error::Infeasible(format!(
-                    "both marginals are hard but the total weights differ: {a} and {b}; normalise them or give a finite penalty"
+                    "both marginals are hard but the total weights differ: the source's is {a:?}, the target's {b:?}; normalise them \
+                     or give a finite penalty"
                 )));
             }
         }
@@ -189,19 +193,20 @@ pub struct Report {
     pub iterations: usize,
     /// Whether the tolerance was met.
     pub converged: bool,
-    /// The objective at the returned plan, all its terms included.
+    /// The objective at the plan, all its terms included; of an entropic plan, before small entries are dropped, and mended
+    /// where it misses a hard marginal.
     pub primal: f64,
     /// The dual objective at the returned potentials: a lower bound of the optimum.
     pub dual: f64,
-    /// `primal − dual`.
+    /// primal − dual, never negative: a sum of terms none of which is, with the figures that the difference has lost.
     pub gap: f64,
     /// ⟨C,γ⟩ alone.
     pub transport_cost: f64,
     /// Σ γ.
     pub transported_mass: f64,
-    /// Σ_i |Σ_j γ_ij − r_i| / Σ r, with r the source marginal that the potentials imply.
+    /// Σ_i |Σ_j γ_ij − r_i| / Σ a, with r the source marginal that the potentials imply.
     pub source_residual: f64,
-    /// Σ_j |Σ_i γ_ij − c_j| / Σ c, with c the target marginal that the potentials imply.
+    /// Σ_j |Σ_i γ_ij − c_j| / Σ b, with c the target marginal that the potentials imply.
     pub target_residual: f64,
 }
 
@@ -209,6 +214,25 @@ impl Report {
     /// The gap over the primal, or the gap itself where nothing is to be paid.
     pub fn relative_gap(&self) -> f64 {
         if self.primal == 0.0 { self.gap.abs() } else { (self.gap / self.primal).abs() }
+    }
+}
+
+impl Solution {
+    /// The solution of the problem with source and target, of `columns` points, exchanged.
+    fn transposed(self, columns: usize) -> Self {
+        let Self { source_potential, target_potential, plan, report } = self;
+        let entries = plan.entries().map(|(i, j, mass)| (j as u32, i as u32, mass)).collect();
+        let report = Report {
+            source_residual: report.target_residual,
+            target_residual: report.source_residual,
+            ..report
+        };
+        Self {
+            source_potential: target_potential,
+            target_potential: source_potential,
+            plan: SparsePlan::from_entries(columns, entries),
+            report,
+        }
     }
 }
 

@@ -101,7 +101,7 @@ pub fn network_simplex(problem: &Problem<'_>, stop: &Stop) -> Result<Solution> {
         .filter(|arc| arc.flow > 0)
         .map(|arc| (rows[arc.source] as u32, columns[arc.target] as u32, flow(&arc)));
     let plan = SparsePlan::from_entries(problem.source.len(), entries.collect());
-    let report = report(problem, &f, &g, &plan, primal, &optimum);
+    let report = report(problem, &plan, primal, &optimum, (&rows, units));
     if !(report.primal.is_finite() && report.dual.is_finite()) {
         return Err(Error::NonFinite(format!(
             "the optimal transport cost is {}, beyond double precision; rescale the coordinates",
@@ -112,10 +112,14 @@ pub fn network_simplex(problem: &Problem<'_>, stop: &Stop) -> Result<Solution> {
 }
 
 /// A good plan between the clouds' weights (of which only the proportions matter), as entries (row, column, mass): optimal
-/// among the pairs that are cheapest at target potentials `g`. None if these pairs cannot route all mass.
+/// among the pairs that are cheapest at target potentials `g`. None if these pairs cannot route all mass, or there is none.
 ///
 /// For solvers that need a support to start from, and know potentials that are nearly right.
 pub(super) fn support(problem: &Problem<'_>, g: &[f64], stop: &Stop) -> Result<Option<Vec<Entry>>> {
+    // Masses that all underflow have no proportions.
+    if [problem.source, problem.target].iter().any(|cloud| !cloud.mass().is_normal()) {
+        return Ok(None);
+    }
     let Start { f, g, arcs } = promising(problem, &CostRows::new(problem), g.to_vec(), stop)?;
     let units = units(problem);
     let mut tree = Tree::new(&masses(problem.source, units), &masses(problem.target, units), &f, &g);
@@ -127,7 +131,7 @@ pub(super) fn support(problem: &Problem<'_>, g: &[f64], stop: &Stop) -> Result<O
         tree.set_price(&f, &g, price);
         pivot_among(&arcs, &mut tree, usize::MAX, stop)?;
         if tree.unrouted() == 0 {
-            let mass = |flow: i64| flow as f64 / units as f64 * problem.source.mass();
+            let mass = |flow: i128| flow as f64 / units as f64 * problem.source.mass();
             let carried = tree.arcs().filter(|arc| arc.flow > 0);
             let entry = |arc: TreeArc| (arc.source as u32, arc.target as u32, mass(arc.flow));
             return Ok(Some(carried.map(entry).collect()));
@@ -242,25 +246,29 @@ fn mean_reduced_cost(arcs: &[Candidate], f: &[f64], g: &[f64]) -> f64 {
 /// A price at which mass is left unrouted only if no plan of finite cost routes it: above what rerouting along any
 /// path, which uses each point once, can cost.
 fn highest_price(problem: &Problem<'_>, f: &[f64], g: &[f64]) -> f64 {
-    let mut squared_diameter = 0.0;
-    for c in 0..problem.source.dims() {
+    let largest_potential = f.iter().chain(g).fold(0.0f64, |largest, x| largest.max(x.abs()));
+    let price = largest_cost(problem) * f.len().min(g.len()) as f64 + 2.0 * largest_potential;
+    // Positive, so that raising the price ends there even if all costs are zero, and such that sums stay finite.
+    price.clamp(f64::MIN_POSITIVE, f64::MAX / 16.0)
+}
+
+/// A bound of all finite costs, from the box around the points.
+pub(super) fn largest_cost(problem: &Problem<'_>) -> f64 {
+    let mut extents = vec![0.0; problem.source.dims()];
+    for (c, extent) in extents.iter_mut().enumerate() {
         let (mut low, mut high) = (f64::INFINITY, f64::NEG_INFINITY);
         for cloud in [problem.source, problem.target] {
             for x in cloud.points().iter().skip(c).step_by(cloud.dims()) {
                 (low, high) = (low.min(*x), high.max(*x));
             }
         }
-        squared_diameter += (high - low) * (high - low);
+        *extent = high - low;
     }
-    let largest_cost = match problem.cost {
+    match problem.cost {
         // The cost's largest finite value: −2 ln of the distance between 1 and the number before it, and a little.
         Cost::Wfr { .. } => 80.0,
-        cost => cost.of_squared_distance(squared_diameter),
-    };
-    let largest_potential = f.iter().chain(g).fold(0.0f64, |largest, x| largest.max(x.abs()));
-    let price = largest_cost * f.len().min(g.len()) as f64 + 2.0 * largest_potential;
-    // Positive, so that raising the price ends there even if all costs are zero, and such that sums stay finite.
-    price.clamp(f64::MIN_POSITIVE, f64::MAX / 16.0)
+        cost => cost.of_differences(extents.into_iter()),
+    }
 }
 
 /// Potentials to start from, and the pairs that they make promising.
@@ -329,23 +337,40 @@ fn with_weight(cloud: &PointCloud) -> (Vec<usize>, PointCloud) {
     (rows, cloud)
 }
 
-/// The integer that stands for the whole mass, so that flows are exact in units of at most 1e-18 of it: a multiple of
+/// The integer that stands for the whole mass, so that flows are exact in units of at most 1e-37 of it: a multiple of
 /// n m, so that uniform weights are exact too and equal clouds match point to point.
-fn units(problem: &Problem<'_>) -> i64 {
-    let product = (problem.source.len() * problem.target.len()) as i64;
+fn units(problem: &Problem<'_>) -> i128 {
+    let product = (problem.source.len() * problem.target.len()) as i128;
     product << (product.leading_zeros() - 2)
 }
 
-/// The weights, all positive, as integers that add up to `units`.
-fn masses(cloud: &PointCloud, units: i64) -> Vec<i64> {
-    // Relative to the heaviest point, so that equal weights are exact whatever they are and nothing overflows.
+/// The weights, all positive, as integers that add up to `units`: their shares of it to the last unit, at least 1.
+fn masses(cloud: &PointCloud, units: i128) -> Vec<i128> {
+    // As integers of 125 bits in all, by a power of two: exact, if they are within thirty orders of magnitude.
     let heaviest = cloud.weights().iter().fold(0.0f64, |heaviest, w| heaviest.max(*w));
-    let relative: Vec<f64> = cloud.weights().iter().map(|w| w / heaviest).collect();
-    let per_weight = units as f64 / exact_sum(&relative);
-    let mut masses: Vec<i64> = relative.iter().map(|w| ((w * per_weight).round() as i64).max(1)).collect();
+    let room = 124 - cloud.len().next_power_of_two().ilog2() as i32;
+    let integer = |w: &f64| libm::scalbn(*w, room - libm::ilogb(heaviest) - 1) as u128;
+    let integers: Vec<u128> = cloud.weights().iter().map(integer).collect();
+    let total = integers.iter().sum();
+    let share = |&integer: &u128| (multiple(integer, units as u128, total) as i128).max(1);
+    let mut masses: Vec<i128> = integers.iter().map(share).collect();
     let largest = (0..masses.len()).max_by_key(|&i| masses[i]).unwrap_or(0);
-    masses[largest] += units - masses.iter().sum::<i64>();
+    masses[largest] += units - masses.iter().sum::<i128>();
     masses
+}
+
+/// ⌊part · whole / total⌋ for part ≤ total < 2¹²⁶, bit by bit of `whole`, as the product needs 256 bits.
+fn multiple(part: u128, whole: u128, total: u128) -> u128 {
+    let (mut quotient, mut rest) = (0, 0);
+    for bit in (0..u128::BITS - whole.leading_zeros()).rev() {
+        rest = 2 * rest + (whole >> bit & 1) * part;
+        quotient *= 2;
+        while rest >= total {
+            rest -= total;
+            quotient += 1;
+        }
+    }
+    quotient
 }
 
 /// Σ values with the rounding of every addition put back (Neumaier, ZAMM 1974): a plain sum of thousands of equal
@@ -394,37 +419,35 @@ fn extend(
     Ok((all_f, all_g))
 }
 
+/// The value of the plan, and its distance from the optimum at the most.
+///
+/// Along the tree f_i + g_j = C_ij, so that only what f was lowered by to be feasible, and the rounding of weights to units, keep
+/// the dual below the primal.
 fn report(
     problem: &Problem<'_>,
-    f: &[f64],
-    g: &[f64],
     plan: &SparsePlan,
     primal: f64,
     optimum: &Optimum,
+    (rows, units): (&[usize], f64),
 ) -> Report {
     let a = problem.source.weights();
     let mass = exact_sum(a);
     let scale = mass / exact_sum(problem.target.weights());
     let b: Vec<f64> = problem.target.weights().iter().map(|w| w * scale).collect();
-    // A weightless point may have an infinite potential and counts for nothing.
-    let terms: Vec<f64> = a
-        .iter()
-        .zip(f)
-        .chain(b.iter().zip(g))
-        .filter(|(weight, _)| **weight > 0.0)
-        .map(|(weight, potential)| weight * potential)
-        .collect();
-    let dual = exact_sum(&terms);
-    let magnitude: f64 = terms.iter().map(|x| x.abs()).sum();
+    let lowered =
+        rows.iter().zip(optimum.tree.f().iter().zip(&optimum.f)).map(|(&i, (f, to))| a[i] * (f - to));
+    let magnitude: f64 = optimum.f.iter().chain(optimum.tree.g()).map(|p| p.abs()).sum();
+    // No cost is negative, and so the optimum is not.
+    let gap = (lowered.sum::<f64>() + magnitude / units * mass).min(primal);
     let residual = |got: &[f64], want: &[f64]| {
         got.iter().zip(want).map(|(got, want)| (got - want).abs()).sum::<f64>() / mass
     };
     Report {
         iterations: optimum.pivots,
-        converged: optimum.finished && primal - dual <= GAP * primal + TOLERANCE * magnitude,
+        converged: optimum.finished && gap <= GAP * primal,
         primal,
-        dual,
-        gap: primal - dual,
+        dual: primal - gap,
+        gap,
         transport_cost: primal,
         transported_mass: plan.values.iter().sum(),
         source_residual: residual(&plan.row_mass(), a),

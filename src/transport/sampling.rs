@@ -21,29 +21,50 @@ pub enum Draw {
 /// Draws from a [`Coupling`] by the alias method (Walker 1977, Vose 1991): O(1) a draw, whatever the number of pairs.
 ///
 /// A matched pair or dying cell comes with probability proportional to the mass that it has at the start, a born
-/// cell to the mass that it has at the end.
+/// cell to the mass that it has at the end, each times what a caller says of the draw.
 #[derive(Debug, Clone)]
 pub struct PairSampler {
     coupling: Coupling,
     alias: WeightedAliasIndex<f64>,
+    mean_factor: f64,
 }
 
 impl PairSampler {
-    /// Builds the alias table.
+    /// Builds the alias table of draws in proportion to mass.
+    ///
+    /// # Errors
+    /// As [`weighted`](Self::weighted).
+    pub fn new(coupling: Coupling) -> Result<Self> {
+        Self::weighted(coupling, |_| 1.0)
+    }
+
+    /// Builds the alias table of draws in proportion to mass times `factor`.
     ///
     /// # Errors
     /// [`Error::InvalidData`] if the coupling holds no mass, or more than 2³² − 1 entries.
-    pub fn new(coupling: Coupling) -> Result<Self> {
-        let sent = coupling.pairs.iter().map(|p| p.sent);
-        let alone = coupling.dying.iter().chain(&coupling.born).map(|&(_, weight)| weight);
+    pub fn weighted(coupling: Coupling, factor: impl Fn(Draw) -> f64) -> Result<Self> {
+        let pairs = coupling.pairs.iter().map(|&pair| (Draw::Matched(pair), pair.sent));
+        let dying = coupling.dying.iter().map(|&(cell, mass)| (Draw::Dying(cell), mass));
+        let born = coupling.born.iter().map(|&(cell, mass)| (Draw::Born(cell), mass));
+        let (mut mass, mut total) = (0.0, 0.0);
+        let mut weights = Vec::with_capacity(coupling.pairs.len());
+        for (draw, of_draw) in pairs.chain(dying).chain(born) {
+            let weight = of_draw * factor(draw);
+            mass += of_draw;
+            total += weight;
+            weights.push(weight);
+        }
         // Relative weights: the table refuses weights above f64::MAX / n.
-        let mut weights: Vec<f64> = sent.chain(alone).collect();
-        let total: f64 = weights.iter().sum();
         weights.iter_mut().for_each(|w| *w /= total);
         let alias = WeightedAliasIndex::new(weights).map_err(|e| {
             Error::InvalidData(format!("a coupling of total mass {total} cannot be sampled: {e}"))
         })?;
-        Ok(Self { coupling, alias })
+        Ok(Self { coupling, alias, mean_factor: total / mass })
+    }
+
+    /// The mean of the factor that draws were weighted by, over draws in proportion to mass alone.
+    pub fn mean_factor(&self) -> f64 {
+        self.mean_factor
     }
 
     /// One draw.

@@ -5,29 +5,32 @@
 //! exponential a pair: a row's entries exp((f_i + g_j − C_ij)/ε) at the old f give the new f_i, and rescaled by
 //! exp((f_i' − f_i)/ε) they are what the column sums need.
 
-mod sparse;
+mod coarse;
+mod mending;
+mod newton;
 
 pub(crate) use super::backend::ENOUGH;
 use super::backend::{self, Backend, Entry};
 use super::cost::CostRows;
+use super::objective::MarginalTerms;
 use super::reach::Reach;
 use super::{PointCloud, Problem, Report, Solution, SparsePlan};
 use crate::device::{Device, Opened};
 use crate::error::{Result, positive};
 use crate::exec::stop::Stop;
+use mending::{mending, scaling};
 
 /// How far to regularise and when to stop.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct SinkhornOptions {
     /// ε > 0, in units of the cost.
     pub epsilon: f64,
-    /// Stop when the duality gap is at most this fraction of the primal value (and, for hard marginals, when the
-    /// marginal residual is at most this fraction of the mass).
+    /// Stop when the certified duality gap is at most this fraction of the primal value.
     pub tolerance: f64,
     /// Give up after this many sweeps; the report then says that it did not converge.
     pub max_iterations: usize,
     /// Entries below this fraction of their row's mass are left out of the returned plan; the others of the row
-    /// are scaled up so that its mass is kept.
+    /// are scaled up so that its mass is kept. Where only the target is hard, columns take the place of rows.
     pub drop_below: f64,
     /// Where the sweeps over all pairs run.
     pub device: Device,
@@ -54,6 +57,18 @@ pub fn sinkhorn(problem: &Problem<'_>, options: &SinkhornOptions, stop: &Stop) -
     problem.validate()?;
     positive("epsilon", options.epsilon)?;
     positive("tolerance", options.tolerance)?;
+    if problem.target_penalty.is_infinite() && problem.source_penalty.is_finite() {
+        // A sweep meets the source's marginal: it takes the side of the one that is hard.
+        let Problem { source, target, source_penalty, target_penalty, cost } = *problem;
+        let turned = Problem {
+            source: target,
+            target: source,
+            source_penalty: target_penalty,
+            target_penalty: source_penalty,
+            cost,
+        };
+        return Ok(sinkhorn(&turned, options, stop)?.transposed(source.len()));
+    }
     let opened = backend::open(problem, options.device)?;
     let reach = Reach::of(problem, &opened, stop)?;
     let mut iterations = 0;
@@ -66,8 +81,9 @@ pub fn sinkhorn(problem: &Problem<'_>, options: &SinkhornOptions, stop: &Stop) -
         let (source, target) = (problem.source.subset(&reach.rows), problem.target.subset(&reach.columns));
         let reduced = Problem { source: &source, target: &target, ..*problem };
         let mut sweeper = Sweeper::new(&reduced, &opened, stop)?;
-        (iterations, converged) = sweeper.solve(options)?;
-        values.add(&sweeper.values(options.epsilon)?);
+        let reached;
+        (reached, iterations, converged) = sweeper.solve(options)?;
+        values.add(&reached);
         let original =
             |(i, j, mass): Entry| (reach.rows[i as usize] as u32, reach.columns[j as usize] as u32, mass);
         let plan = sweeper.backend.plan(options.epsilon, options.drop_below)?;
@@ -91,13 +107,14 @@ pub fn sinkhorn(problem: &Problem<'_>, options: &SinkhornOptions, stop: &Stop) -
 #[derive(Debug, Default, Clone, Copy)]
 pub(super) struct Values {
     primal: f64,
-    dual: f64,
+    /// How far the primal is above the dual, kept apart: their difference has no figures left.
+    gap: f64,
     transport_cost: f64,
     mass: f64,
     source_error: f64,
-    source_total: f64,
+    source_weight: f64,
     target_error: f64,
-    target_total: f64,
+    target_weight: f64,
 }
 
 impl Values {
@@ -115,17 +132,17 @@ impl Values {
         let value = lost(a, kept_a, reach.rows.len(), positive(problem.source), problem.source_penalty)
             + lost(b, kept_b, reach.columns.len(), positive(problem.target), problem.target_penalty)
             + epsilon * (a * b - kept_a * kept_b).max(0.0);
-        Self { primal: value, dual: value, ..Self::default() }
+        Self { primal: value, ..Self::default() }
     }
 
     fn add(&mut self, other: &Self) {
         self.primal += other.primal;
-        self.dual += other.dual;
+        self.gap += other.gap;
         self.mass += other.mass;
         self.source_error += other.source_error;
-        self.source_total += other.source_total;
+        self.source_weight += other.source_weight;
         self.target_error += other.target_error;
-        self.target_total += other.target_total;
+        self.target_weight += other.target_weight;
     }
 
     fn report(&self, iterations: usize, converged: bool) -> Report {
@@ -134,20 +151,33 @@ impl Values {
             iterations,
             converged,
             primal: self.primal,
-            dual: self.dual,
-            gap: self.primal - self.dual,
+            dual: self.primal - self.gap,
+            gap: self.gap,
             transport_cost: self.transport_cost,
             transported_mass: self.mass,
-            source_residual: ratio(self.source_error, self.source_total),
-            target_residual: ratio(self.target_error, self.target_total),
+            source_residual: ratio(self.source_error, self.source_weight),
+            target_residual: self.target_residual(),
         }
+    }
+
+    fn target_residual(&self) -> f64 {
+        if self.target_weight > 0.0 { self.target_error / self.target_weight } else { 0.0 }
     }
 }
 
-/// Dense sweeps between two attempts to finish on the few entries that matter.
-const POLISH_EVERY: usize = 10;
-/// Sweeps on those entries in one attempt, at the most.
-const SPARSE_SWEEPS: usize = 50_000;
+/// ε falls by this factor from stage to stage,
+const STAGE: f64 = 0.25;
+/// each of which ends when the columns' masses are off by this share, or after a few sweeps: that is near enough for the next.
+const STAGE_RESIDUAL: f64 = 1e-3;
+const STAGE_SWEEPS: usize = 13;
+const STAGE_CUTOFF: f64 = 10.0;
+/// Dense sweeps at the target between two looks at the entries that matter.
+const REFINE_EVERY: usize = 4;
+/// The accuracy of the columns' masses that a refinement aims at; below the first figure rounding begins.
+const FINEST: f64 = 1e-14;
+/// How much finer, in logarithms, the entries of a kernel are than the accuracy that is wanted of their sums.
+const MARGIN: f64 = 5.0;
+const COARSEST: f64 = 1e-2;
 
 /// Sinkhorn sweeps over a problem in which every point has positive weight and a partner within reach.
 #[derive(Debug)]
@@ -158,6 +188,9 @@ pub(super) struct Sweeper<'a> {
     pub(super) scale: f64,
     /// How much dearer a row's second cheapest partner is than its cheapest, on average: where the plan is decided.
     pub(super) resolution: f64,
+    /// What a unit of mass that misses a hard target costs, by the latest look at it, and a guess before.
+    price_of_mending: f64,
+    opened: Opened,
     stop: Stop,
 }
 
@@ -165,84 +198,131 @@ impl<'a> Sweeper<'a> {
     pub(super) fn new(problem: &Problem<'a>, opened: &Opened, stop: &Stop) -> Result<Self> {
         let mut backend = backend::on(opened, problem, stop)?;
         let (scale, resolution) = backend.cost_ranges()?;
-        Ok(Self { problem: *problem, backend, scale, resolution, stop: stop.clone() })
+        Ok(Self {
+            problem: *problem,
+            backend,
+            scale,
+            resolution,
+            price_of_mending: 0.1 * scale,
+            opened: opened.clone(),
+            stop: stop.clone(),
+        })
     }
 
-    /// ε-scaling down to the target, then sweeps until the tolerance is met; (sweeps, converged).
-    fn solve(&mut self, options: &SinkhornOptions) -> Result<(usize, bool)> {
+    /// ε-scaling down to the target, then sweeps until the tolerance is met; the values there, sweeps, and whether it is met.
+    fn solve(&mut self, options: &SinkhornOptions) -> Result<(Values, usize, bool)> {
+        let epsilon = options.epsilon;
         // The last sweep is at the target.
-        let most = options.max_iterations.saturating_sub(1);
-        let mut sweeps = self.scale_down(options.epsilon, 0.25, 8, most)?;
-        let scaled = sweeps;
+        let mut sweeps =
+            self.scale_down(epsilon, STAGE_RESIDUAL, options.max_iterations.saturating_sub(1))?;
+        let mut goal = COARSEST;
         loop {
-            // The gap belongs to the potentials before g is updated: look first, then move.
-            self.backend.sweep(options.epsilon)?;
-            sweeps += 1;
-            let converged = self.is_within(options.tolerance, options.epsilon)?;
-            if converged || sweeps >= options.max_iterations {
-                return Ok((sweeps, converged));
+            for _ in 0..REFINE_EVERY {
+                // The gap belongs to the potentials before g is updated: look first, then move.
+                self.backend.sweep(epsilon)?;
+                sweeps += 1;
+                let last = sweeps >= options.max_iterations;
+                let mut values = self.values(epsilon)?;
+                if last || values.gap <= options.tolerance * values.primal {
+                    self.certify(&mut values, epsilon)?;
+                }
+                let converged = values.gap <= options.tolerance * values.primal;
+                if converged || last {
+                    return Ok((values, sweeps, converged));
+                }
+                // Each look aims at what would end it, or at a tenth of what the last one aimed at.
+                let wanted = 0.1 * values.target_residual() * options.tolerance * values.primal / values.gap;
+                goal = wanted.clamp(FINEST, COARSEST).min(goal);
+                self.backend.update_target(epsilon)?;
             }
-            self.backend.update_target(options.epsilon)?;
-            if (sweeps - scaled).is_multiple_of(POLISH_EVERY) {
-                self.polish(options.epsilon, 0.1 * options.tolerance, SPARSE_SWEEPS)?;
-            }
+            self.refine(epsilon, goal, -libm::log(goal) + MARGIN)?;
         }
     }
 
     /// Warm starts from the scale of the costs down to (not including) `epsilon`, in at most `max` sweeps; returns those done.
-    pub(super) fn scale_down(
-        &mut self,
-        epsilon: f64,
-        factor: f64,
-        sweeps_each: usize,
-        max: usize,
-    ) -> Result<usize> {
-        let mut sweeps = 0;
-        let mut level = self.scale;
-        while level > epsilon && sweeps < max {
-            let now = sweeps_each.min(max - sweeps);
-            for _ in 0..now {
-                self.backend.sweep(level)?;
-                self.backend.update_target(level)?;
-            }
-            sweeps += now;
-            level *= factor;
-        }
+    pub(super) fn scale_down(&mut self, epsilon: f64, wanted: f64, max: usize) -> Result<usize> {
+        let first = self.coarse_start(epsilon, wanted)?.unwrap_or(self.scale);
+        let (_, sweeps) = self.stages(first, epsilon, wanted, max)?;
         Ok(sweeps)
     }
 
-    fn is_within(&mut self, tolerance: f64, epsilon: f64) -> Result<bool> {
-        let values = self.values(epsilon)?;
-        let report = values.report(0, false);
-        let scale = report.primal.abs().max(report.dual.abs());
-        Ok(report.gap.abs() <= tolerance * scale.max(f64::MIN_POSITIVE)
-            && (self.problem.source_penalty.is_finite() || report.source_residual <= tolerance)
-            && (self.problem.target_penalty.is_finite() || report.target_residual <= tolerance))
+    /// Stages from ε = `first` down to (not including) `last`, each until the columns' masses are off by the share `wanted`, in at
+    /// most `max` sweeps; the last stage's ε, and the sweeps done.
+    fn stages(&mut self, first: f64, last: f64, wanted: f64, max: usize) -> Result<(f64, usize)> {
+        let (mut level, mut done, mut sweeps) = (first, first, 0);
+        while level > last && sweeps < max {
+            for sweep in 1..=STAGE_SWEEPS.min(max - sweeps) {
+                self.backend.sweep(level)?;
+                let residual = self.target_residual()?;
+                self.backend.update_target(level)?;
+                sweeps += 1;
+                if residual < wanted {
+                    break;
+                }
+                if sweep.is_multiple_of(REFINE_EVERY) {
+                    self.refine(level, 0.1 * wanted, STAGE_CUTOFF)?;
+                }
+            }
+            (level, done) = (level * STAGE, level);
+        }
+        Ok((done, sweeps))
     }
 
-    /// The objective at the potentials of the last sweep (new f, old g), from its marginals alone:
-    /// ⟨C,γ⟩ + ε KL(γ|a⊗b) = Σ r_i f_i + Σ c_j g_j − ε Σγ + ε (Σa)(Σb).
+    /// The objective at the potentials of the last sweep (new f, old g), and how far above the optimum it is at the most.
+    ///
+    /// The dual is −Σ a φ*(−f) − Σ b φ*(−g) + ε (Σa)(Σb) − ε Σγ. The sweep leaves the plan's rows as f implies them; its columns c are
+    /// not those that g implies, and add ρ KL(c | b e^{−g/ρ}) to the primal, which is never negative. A hard target is
+    /// not met by c: what it takes to meet it is estimated here, and left to [`certify`](Self::certify).
     fn values(&mut self, epsilon: f64) -> Result<Values> {
-        let total = self.problem.source.mass() * self.problem.target.mass();
-        let [source, target] = self.backend.marginal_terms()?;
+        let Problem { source, target, source_penalty, target_penalty, .. } = self.problem;
+        let ((f, g), (rows, columns)) = (self.backend.potentials()?, self.backend.masses()?);
+        let of_source = MarginalTerms::of(source.weights(), &f, &rows, source_penalty);
+        let of_target = MarginalTerms::of(target.weights(), &g, &columns, target_penalty);
         // Both marginals have the mass of the plan; the rows' sum is the one that is reported.
-        let mass = source.mass;
-        let linear = source.linear + target.linear;
+        let mass = of_source.mass;
+        let dual = of_source.dual + of_target.dual + epsilon * (source.mass() * target.mass() - mass);
+        let gap = if target_penalty.is_infinite() {
+            0.5 * of_target.error * self.price_of_mending
+        } else {
+            of_source.gap + of_target.gap
+        };
         Ok(Values {
-            primal: linear + source.penalty + target.penalty + epsilon * (total - mass),
-            dual: source.dual + target.dual + epsilon * (total - mass),
+            primal: dual + gap,
+            gap,
             mass,
-            source_error: source.error,
-            source_total: source.total,
-            target_error: target.error,
-            target_total: target.total,
+            source_error: of_source.error,
+            source_weight: of_source.weight,
+            target_error: of_target.error,
+            target_weight: of_target.weight,
             ..Values::default()
         })
     }
 
+    /// Puts in place of the estimated gap of two hard marginals the one to a plan that meets both.
+    fn certify(&mut self, values: &mut Values, epsilon: f64) -> Result<()> {
+        if self.problem.target_penalty.is_finite() {
+            return Ok(());
+        }
+        let ((f, g), (_, columns)) = (self.backend.potentials()?, self.backend.masses()?);
+        let shrunk: Vec<f64> = scaling(&self.problem, &columns)
+            .iter()
+            .zip(&g)
+            .map(|(s, g)| g + epsilon * libm::log(*s))
+            .collect();
+        let rows = self.backend.row_masses(epsilon, &shrunk)?;
+        values.primal -= values.gap;
+        values.gap = mending(&self.problem, (&f, &g), (&rows, &columns), epsilon);
+        values.primal += values.gap;
+        if values.target_error > 0.0 {
+            self.price_of_mending = values.gap / (0.5 * values.target_error);
+        }
+        Ok(())
+    }
+
     /// Σ_j |column mass − the mass that g_j implies| over the implied mass, at the last sweep.
     pub(super) fn target_residual(&mut self) -> Result<f64> {
-        let [_, target] = self.backend.marginal_terms()?;
-        Ok(target.residual())
+        let ((_, g), (_, columns)) = (self.backend.potentials()?, self.backend.masses()?);
+        let Problem { target, target_penalty, .. } = self.problem;
+        Ok(MarginalTerms::of(target.weights(), &g, &columns, target_penalty).residual())
     }
 }

@@ -69,6 +69,18 @@ impl Default for TransportOptions {
 }
 
 impl TransportOptions {
+    /// What may help where the solver that these options choose did not converge.
+    pub fn advice(&self) -> &'static str {
+        let hard = |penalty: Option<f64>| penalty.unwrap_or(self.penalty).is_infinite();
+        if self.epsilon > 0.0 {
+            "raise epsilon, tolerance or max_iterations"
+        } else if hard(self.source_penalty) && hard(self.target_penalty) {
+            "coordinates or weights are of too different magnitudes for double precision: rescale them"
+        } else {
+            "raise tolerance or max_iterations, or bring the magnitudes of weights, costs and penalties together"
+        }
+    }
+
     /// Solves the problem: entropic by [`sinkhorn`], unregularised with two hard marginals by [`network_simplex`], else by
     /// [`entropy_transport`].
     ///

@@ -3,8 +3,9 @@
 #![allow(dead_code)] // each test file uses a part
 
 use std::ffi::OsString;
+use std::io::Write;
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Output, Stdio};
 
 use serde_json::Value;
 
@@ -25,6 +26,11 @@ pub struct Outcome {
 }
 
 impl Outcome {
+    fn of(output: Output) -> Self {
+        let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
+        Self { code: output.status.code(), stdout: text(output.stdout), stderr: text(output.stderr) }
+    }
+
     /// Its JSON, after checking that it succeeded silently.
     pub fn json(&self) -> Value {
         self.succeeded();
@@ -43,14 +49,21 @@ impl Outcome {
         self.one_line()
     }
 
-    /// Its one line of complaint: exit code 1 or 2, no panic.
+    /// What it told of how it read the data, after checking that it succeeded and told nothing else.
+    pub fn notes(&self) -> Vec<&str> {
+        assert_eq!(self.code, Some(0), "{self:?}");
+        let note = |line| str::strip_prefix(line, "chreode: note: ").unwrap_or_else(|| panic!("{self:?}"));
+        self.stderr.lines().map(note).collect()
+    }
+
+    /// Its one line of complaint, after notes on how it read the data: exit code 1 or 2, no panic.
     pub fn one_line(&self) -> &str {
         assert!(matches!(self.code, Some(1 | 2)), "{self:?}");
-        let line = self.stderr.strip_suffix('\n').unwrap_or_else(|| panic!("{self:?}"));
-        assert!(
-            line.starts_with("chreode: ") && !line.contains('\n') && !line.contains("panicked"),
-            "{self:?}"
-        );
+        let text = self.stderr.strip_suffix('\n').unwrap_or_else(|| panic!("{self:?}"));
+        let mut lines = text.lines().skip_while(|line| line.starts_with("chreode: note: "));
+        let line = lines.next().unwrap_or_else(|| panic!("{self:?}"));
+        let is_last = lines.next().is_none() && text.ends_with(line);
+        assert!(is_last && line.starts_with("chreode: ") && !line.contains("panicked"), "{self:?}");
         line
     }
 }
@@ -64,14 +77,22 @@ pub fn chreode(folder: &Path, arguments: &[&str]) -> Outcome {
 pub fn chreode_with(environment: &[(&'static str, OsString)], folder: &Path, arguments: &[&str]) -> Outcome {
     let mut command = Command::new(env!("CARGO_BIN_EXE_chreode"));
     command.current_dir(folder).args(arguments).envs(environment.iter().cloned());
-    let output = command.output().unwrap();
-    let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
-    Outcome { code: output.status.code(), stdout: text(output.stdout), stderr: text(output.stderr) }
+    Outcome::of(command.output().unwrap())
 }
 
 /// Runs `chreode` in `folder` with arguments separated by spaces.
 pub fn run(folder: &Path, arguments: &str) -> Outcome {
     chreode(folder, &arguments.split_whitespace().collect::<Vec<_>>())
+}
+
+/// Runs `chreode` in `folder` with arguments separated by spaces and something on standard input.
+pub fn run_with_input(folder: &Path, arguments: &str, input: &[u8]) -> Outcome {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_chreode"));
+    command.current_dir(folder).args(arguments.split_whitespace());
+    let mut child =
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    child.stdin.take().unwrap().write_all(input).unwrap();
+    Outcome::of(child.wait_with_output().unwrap())
 }
 
 /// Options of a fit that takes a moment.

@@ -13,7 +13,7 @@ use chreode::simulate::ode;
 use chreode::snapshots::Snapshots;
 use clap::Args;
 
-use crate::arguments::Data;
+use crate::cells::Data;
 use crate::failure::{Failure, Result};
 use crate::fit::fit;
 use crate::generate::counts;

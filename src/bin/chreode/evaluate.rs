@@ -13,7 +13,8 @@ use chreode::snapshots::Snapshots;
 use clap::{Args, ValueEnum};
 use serde_json::{Value, json};
 
-use crate::arguments::{DataArgs, Flags};
+use crate::arguments::Flags;
+use crate::cells::DataArgs;
 use crate::failure::{Failure, Result};
 use crate::output::{columns, print, print_json, short};
 
@@ -43,8 +44,7 @@ enum Truth {
 impl Evaluate {
     pub fn run(self) -> Result<()> {
         let model = Dynamics::load(&self.model)?;
-        let data = self.data.read()?;
-        self.data.check_model(&data, &self.model, &model)?;
+        let data = self.data.read_for(&self.model, &model)?.with_masses_of(&model, &self.data)?;
         let snapshots = &data.snapshots;
         let options = self.protocol.0.options(&model, snapshots);
         let correlation =
@@ -78,6 +78,7 @@ impl Evaluate {
             "mean_w1": evaluation.mean_w1.mean,
             "mean_rme": evaluation.mean_rme.mean,
             "action": evaluation.action,
+            "regularised_action": evaluation.regularised_action,
         });
         if self.is_stochastic() {
             value["w1_sd"] = json!(evaluation.mean_w1.sd);
@@ -98,6 +99,9 @@ impl Evaluate {
     ) -> String {
         let mut text = measures(evaluation, self.is_stochastic());
         text += &format!("action {} (δ = {})\n", short(evaluation.action), short(options.delta));
+        if let Some(action) = evaluation.regularised_action {
+            text += &format!("action of the diffusion, at the fit's own price of growth {}\n", short(action));
+        }
         if let Some(correlation) = correlation {
             text += &format!("growth correlation {correlation:.4}\n");
         }

@@ -9,7 +9,8 @@ use chreode::snapshots::Snapshots;
 use clap::{ArgMatches, Args, FromArgMatches};
 use serde_json::json;
 
-use crate::arguments::{Data, DataArgs, Flags};
+use crate::arguments::Flags;
+use crate::cells::{Data, DataArgs};
 use crate::failure::{Failure, Result};
 use crate::output::{self, check_writable, print, print_json, short};
 use crate::progress::Bar;
@@ -71,7 +72,13 @@ impl Fit {
             check_writable(path)?;
         }
         let FitArgs(options) = &self.options;
-        let fitted = fit(&training, options)?;
+        let mut fitted = fit(&training, options)?;
+        fitted.dynamics.set_coordinates(data.names.clone())?;
+        if let Some(masses) = &self.data.masses {
+            let of_times = data.snapshots.times().iter().zip(masses);
+            let fitted_to = of_times.filter(|(time, _)| training.times().contains(time));
+            fitted.dynamics.set_masses(fitted_to.map(|(_, &mass)| mass).collect())?;
+        }
         fitted.dynamics.save(&self.output)?;
         let total = started.elapsed().as_secs_f64();
         if let Some(path) = &self.report {
@@ -160,8 +167,12 @@ fn summary(options: &FitOptions, report: &FitReport) -> String {
         text += &format!("{} = {} ({})\n", choice.name, short(choice.value), choice.rule);
     }
     for (k, (dying, born)) in report.unmatched_mass.iter().enumerate() {
+        let of_blocks = match report.couplings[k].len() {
+            0 | 1 => String::new(),
+            blocks => format!(" within each of {blocks} blocks"),
+        };
         text += &format!(
-            "interval {}: {} pairs, relative gap {}, unmatched mass {} dying, {} born\n",
+            "interval {}: {} pairs, relative gap {}{of_blocks}, unmatched mass {} dying, {} born\n",
             k + 1,
             report.pairs[k],
             short(report.coupling_gap(k)),

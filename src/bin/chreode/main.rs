@@ -1,22 +1,25 @@
 //! The `chreode` command: cell dynamics from a CSV of time-stamped cells, without writing a program.
 //!
-//! One file a subcommand; what several of them need is in [`arguments`], [`table`], [`output`], [`progress`] and
+//! One file a subcommand; what several of them need is in [`arguments`], [`cells`], [`table`], [`output`], [`progress`] and
 //! [`report`]. Results go to stdout, progress and errors to stderr; the exit code is 0 for success, 1 for a failure and 2
 //! for a usage error.
 
 mod arguments;
+mod cells;
 mod demo;
 mod doctor;
 mod evaluate;
 mod failure;
 mod fit;
 mod generate;
+mod labels;
 mod methods;
 mod options;
 mod output;
 mod progress;
 mod report;
 mod simulate;
+mod source;
 mod table;
 mod transport;
 

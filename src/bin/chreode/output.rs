@@ -20,6 +20,12 @@ pub fn print(text: &str) -> Result<()> {
     }
 }
 
+/// Tells on stderr what a reader should know of how the data were read; results on stdout stay as they are.
+pub fn note(text: &str) {
+    // Nobody can be told that stderr is closed.
+    let _ = writeln!(std::io::stderr(), "chreode: note: {}", text.replace(['\n', '\r'], " "));
+}
+
 /// Prints one line of JSON.
 pub fn print_json(value: &Value) -> Result<()> {
     print(&value.to_string())

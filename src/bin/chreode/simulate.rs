@@ -12,7 +12,8 @@ use chreode::simulate::simulation::{Outcome, Process, Simulation};
 use clap::Args;
 use serde_json::json;
 
-use crate::arguments::{Data, DataArgs, Flags};
+use crate::arguments::Flags;
+use crate::cells::{Data, DataArgs};
 use crate::failure::{Failure, Result};
 use crate::output::{check_writable, columns, print, print_json, short, write_csv};
 
@@ -59,13 +60,12 @@ impl Simulate {
     pub fn run(self) -> Result<()> {
         self.check_arguments()?;
         let model = Dynamics::load(&self.model)?;
-        let data = self.data.read()?;
-        self.data.check_model(&data, &self.model, &model)?;
+        let data = self.data.read_for(&self.model, &model)?;
         if let Some(name) = data.names.iter().find(|name| COLUMNS.contains(&name.as_str())) {
             return Err(Failure::Failed(format!(
                 "{}: a coordinate is called `{name}`, which is a column of the output; name its role (--time-column, \
                  --weight-column, --ignore-column) or rename it",
-                self.data.data.display()
+                self.data.name()
             )));
         }
         for path in std::iter::once(&self.output).chain(&self.newick) {

@@ -1,13 +1,14 @@
-//! Tables of numbers in CSV files: the only reader of the command, so that every complaint names file, line and column.
+//! Tables of numbers in text files: the only reader of the command, so that every complaint names file, line and column.
 
-use std::fs::File;
-use std::io::{BufReader, Read, Seek, SeekFrom};
-use std::path::Path;
+use std::io::{BufRead, Read};
+use std::path::{Path, PathBuf};
 
 use chreode::snapshots::MatrixView;
-use csv::{ByteRecord, ReaderBuilder, Trim};
+use csv::{ByteRecord, Position, Reader, ReaderBuilder, Trim};
 
 use crate::failure::{Failure, Result};
+use crate::labels::{Labels, Mapped, Refused, number};
+use crate::source::{self, Source};
 
 /// What a column holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -22,6 +23,16 @@ pub enum Role {
     Ignored,
 }
 
+/// A file whose header has been read: columns separated by commas, semicolons or tabs.
+#[derive(Debug)]
+pub struct TableFile {
+    path: PathBuf,
+    source: Source,
+    delimiter: u8,
+    /// The names of the columns; only the first may be without.
+    pub header: Vec<String>,
+}
+
 /// A file's cells.
 #[derive(Debug)]
 pub struct Table {
@@ -31,56 +42,83 @@ pub struct Table {
     pub points: Vec<f64>,
     /// One a cell, if there is such a column.
     pub times: Vec<f64>,
+    /// What the labels of times were taken for, where they are not numbers.
+    pub time_labels: Option<String>,
     /// One a cell, if there is such a column.
     pub weights: Option<Vec<f64>>,
     /// The number of cells, at least 1.
     pub rows: usize,
 }
 
-impl Table {
-    /// Reads a file with a header. `roles` says what each of the named columns holds; coordinates may be as large as
-    /// `largest`.
-    pub fn read(path: &Path, largest: f64, roles: impl Fn(&[String]) -> Result<Vec<Role>>) -> Result<Self> {
-        let failed = |what: String| Failure::Failed(format!("{}: {what}", path.display()));
-        let file = File::open(path).map_err(|e| failed(e.to_string()))?;
-        let mut reader = ReaderBuilder::new().flexible(true).trim(Trim::All).from_reader(file);
+impl TableFile {
+    /// Reads the header of a file, or of standard input where the path is `-`.
+    pub fn open(path: &Path) -> Result<Self> {
+        let failed = |what: String| Failure::Failed(format!("{}: {what}", source::name(path)));
+        let source = Source::open(path).map_err(|e| failed(e.to_string()))?;
+        let delimiter = delimiter(&source).map_err(|e| failed(e.to_string()))?;
+        let mut file = Self { path: path.into(), source, delimiter, header: vec![] };
+        let mut reader = file.reader()?;
         let header = reader.byte_headers().map_err(|e| failed(e.to_string()))?;
         let header: Vec<String> = header.iter().map(|name| String::from_utf8_lossy(name).into()).collect();
-        check_header(&header).map_err(&failed)?;
-        let roles = roles(&header).map_err(|failure| match failure {
-            Failure::Usage(what) => Failure::Usage(format!("{}: {what}", path.display())),
-            Failure::Failed(what) => failed(what),
-        })?;
+        check_header(&header).map_err(failed)?;
+        drop(reader);
+        file.header = header;
+        Ok(file)
+    }
+
+    /// A failure that names the file.
+    pub fn failed(&self, what: impl std::fmt::Display) -> Failure {
+        Failure::Failed(format!("{}: {what}", source::name(&self.path)))
+    }
+
+    /// A usage error that names the file.
+    pub fn misused(&self, what: impl std::fmt::Display) -> Failure {
+        Failure::Usage(format!("{}: {what}", source::name(&self.path)))
+    }
+
+    /// The index of the column `name`.
+    pub fn column(&self, name: &str) -> Result<usize> {
+        self.header.iter().position(|found| found == name).ok_or_else(|| {
+            self.misused(format!("there is no column `{name}`; there are {}", listed(&self.header)))
+        })
+    }
+
+    /// Whether column `index` holds the names or numbers of rows, as R and pandas write them: it says nothing of the cells.
+    pub fn is_row_names(&self, index: usize) -> bool {
+        index == 0 && matches!(self.header[0].as_str(), "" | "Unnamed: 0")
+    }
+
+    /// Reads the cells. `roles` says what each of the columns holds; coordinates may be as large as `largest`; `time_map` tells
+    /// times of labels.
+    pub fn read(&self, roles: &[Role], largest: f64, time_map: &[Mapped]) -> Result<Table> {
         let is = |role: Role| move |found: &&Role| **found == role;
         if roles.iter().filter(is(Role::Coordinate)).count() == 0 {
-            return Err(failed("there is no column of coordinates".into()));
+            return Err(self.failed("there is no column of coordinates"));
         }
-        let names = header.iter().zip(&roles).filter(|(_, role)| **role == Role::Coordinate);
-        let weighted = roles.contains(&Role::Weight);
-        let mut table = Self {
+        let names = self.header.iter().zip(roles).filter(|(_, role)| **role == Role::Coordinate);
+        let mut table = Table {
             names: names.map(|(name, _)| name.clone()).collect(),
             points: vec![],
             times: vec![],
-            weights: weighted.then(Vec::new),
+            time_labels: None,
+            weights: roles.contains(&Role::Weight).then(Vec::new),
             rows: 0,
         };
+        let mut labels = Labels::default();
+        let mut reader = self.reader()?;
         let mut record = ByteRecord::new();
-        while reader.read_byte_record(&mut record).map_err(|e| failed(e.to_string()))? {
-            if record.len() != header.len() {
-                let (line, found, columns) = (line_of(path, &record), record.len(), header.len());
-                return Err(failed(format!(
-                    "line {line}: {found} values, but the header names {columns} columns"
-                )));
+        while reader.read_byte_record(&mut record).map_err(|e| self.failed(e))? {
+            if record.len() != self.header.len() {
+                return Err(self.ragged(&record));
             }
-            for ((field, name), &role) in record.iter().zip(&header).zip(&roles) {
-                let at_fault = |what: String| {
-                    failed(format!("line {}, column `{name}`: {what}", line_of(path, &record)))
-                };
+            for ((field, name), &role) in record.iter().zip(&self.header).zip(roles) {
+                let at_fault = |what: String| self.at_fault(record.position(), name, &what);
                 match role {
                     Role::Ignored => {}
-                    Role::Time => table.times.push(number(field).map_err(at_fault)?),
+                    Role::Time => labels.push(field),
                     Role::Coordinate => {
-                        let x = number(field).map_err(at_fault)?;
+                        let x =
+                            number(field).map_err(|why| at_fault(self.not_a_coordinate(field, name, why)))?;
                         if x.abs() > largest {
                             return Err(at_fault(format!(
                                 "{x:e} is beyond {largest:.1e}, the largest coordinate"
@@ -100,69 +138,160 @@ impl Table {
             table.rows += 1;
         }
         if table.rows == 0 {
-            return Err(failed("there are no cells: no line follows the header".into()));
+            return Err(self.failed("there are no cells: no line follows the header"));
+        }
+        if let Some(time) = roles.iter().position(|&role| role == Role::Time) {
+            let times = labels.times(time_map).map_err(|refused| self.no_time(time, &refused));
+            (table.times, table.time_labels) = times?;
         }
         Ok(table)
     }
 
+    fn reader(&self) -> Result<Reader<impl Read + '_>> {
+        let bytes = self.source.reader().map_err(|e| self.failed(e))?;
+        let mut builder = ReaderBuilder::new();
+        builder.flexible(true).trim(Trim::All).delimiter(self.delimiter);
+        Ok(builder.from_reader(bytes))
+    }
+
+    fn at_fault(&self, position: Option<&Position>, column: &str, what: &str) -> Failure {
+        self.failed(format!("line {}, column `{column}`: {what}", self.line_of(position)))
+    }
+
+    /// Explains a field that is not a number, by what is often the matter.
+    fn not_a_coordinate(&self, field: &[u8], name: &str, why: String) -> String {
+        let is_digit = |byte: &u8| byte.is_ascii_digit();
+        match (field.iter().filter(|&&byte| byte == b',').count(), field.iter().any(is_digit)) {
+            (1, true) => why + "; decimals are written with a point",
+            (_, false) if why.contains("is not a number") => {
+                format!("{why}; if the column holds no coordinate: --ignore-column {name}")
+            }
+            _ => why,
+        }
+    }
+
+    fn ragged(&self, record: &ByteRecord) -> Failure {
+        let (found, columns) = (record.len(), self.header.len());
+        let names_of_rows = if found == columns + 1 {
+            "; if they are names of rows, write the file without (R: row.names = FALSE)"
+        } else {
+            ""
+        };
+        let line = self.line_of(record.position());
+        self.failed(format!(
+            "line {line}: {found} values, but the header names {columns} columns{names_of_rows}"
+        ))
+    }
+
+    /// Explains a label without a time; its row is read again to find the line.
+    fn no_time(&self, column: usize, refused: &Refused) -> Failure {
+        let position = self.reader().ok().and_then(|reader| {
+            let record = reader.into_byte_records().nth(refused.row)?.ok()?;
+            record.position().cloned()
+        });
+        self.at_fault(position.as_ref(), &self.header[column], &refused.why)
+    }
+
+    /// The line of a file at which a record begins. The CSV reader tells where the one before ended, and passes over empty
+    /// lines in between.
+    fn line_of(&self, position: Option<&Position>) -> u64 {
+        let Some(position) = position else { return 0 };
+        let mut empty_lines = 0;
+        // The file was read a moment ago; should it be gone, the line is off by the empty ones.
+        if let Ok(mut bytes) = self.source.reader()
+            && std::io::copy(&mut bytes.by_ref().take(position.byte()), &mut std::io::sink()).is_ok()
+        {
+            let line_ends = bytes.bytes().map_while(|byte| byte.ok().filter(|b| b"\r\n".contains(b)));
+            empty_lines = line_ends.filter(|&byte| byte == b'\n').count() as u64;
+        }
+        position.line() + empty_lines
+    }
+}
+
+impl Table {
     /// The coordinates as a matrix.
     pub fn view(&self) -> Result<MatrixView<'_>> {
         Ok(MatrixView::from_f64(&self.points, self.rows, self.names.len())?)
     }
+
+    /// Takes the coordinates of these indices, in this order.
+    pub fn select(&mut self, columns: &[usize]) {
+        let rows = self.points.chunks_exact(self.names.len());
+        self.points = rows.flat_map(|row| columns.iter().map(|&column| row[column])).collect();
+        self.names = columns.iter().map(|&column| self.names[column].clone()).collect();
+    }
+
+    /// Whether the first coordinate counts the rows, from 0 or from 1.
+    pub fn begins_with_row_numbers(&self) -> bool {
+        let mut firsts = self.points.iter().step_by(self.names.len()).enumerate();
+        let start = self.points[0];
+        (start == 0.0 || start == 1.0) && firsts.all(|(row, &x)| x == start + row as f64)
+    }
+
+    /// The number of different times.
+    pub fn distinct_times(&self) -> usize {
+        let mut times = self.times.clone();
+        times.sort_by(f64::total_cmp);
+        times.dedup();
+        times.len()
+    }
 }
 
-/// The line of a file at which a record begins. The CSV reader tells where the one before ended, and passes over empty
-/// lines in between.
-fn line_of(path: &Path, record: &ByteRecord) -> u64 {
-    let Some(position) = record.position() else { return 0 };
-    let mut empty_lines = 0;
-    // The file was read a moment ago; should it be gone, the line is off by the empty ones.
-    if let Ok(mut file) = File::open(path)
-        && file.seek(SeekFrom::Start(position.byte())).is_ok()
-    {
-        let line_ends =
-            BufReader::new(file).bytes().map_while(|byte| byte.ok().filter(|b| b"\r\n".contains(b)));
-        empty_lines = line_ends.filter(|&byte| byte == b'\n').count() as u64;
+/// The first names, for a message.
+pub fn listed(names: &[String]) -> String {
+    let some: Vec<&str> = names.iter().take(20).map(String::as_str).collect();
+    some.join(", ") + if names.len() > some.len() { ", …" } else { "" }
+}
+
+/// Longest header that is looked at to find out what separates columns.
+const HEADER: u64 = 1 << 24;
+
+/// What separates the columns of the first line that is not empty: a tab if there is one, else the more frequent of comma and
+/// semicolon, quoted names aside.
+fn delimiter(source: &Source) -> std::io::Result<u8> {
+    let mut bytes = source.reader()?.take(HEADER);
+    let mut line = vec![];
+    while line.iter().all(u8::is_ascii_whitespace) {
+        line.clear();
+        if bytes.read_until(b'\n', &mut line)? == 0 {
+            return Ok(b',');
+        }
     }
-    position.line() + empty_lines
+    let mut quoted = false;
+    let bare = line.into_iter().filter(|&byte| {
+        quoted ^= byte == b'"';
+        !quoted
+    });
+    let bare: Vec<u8> = bare.collect();
+    let count = |delimiter: u8| bare.iter().filter(|&&byte| byte == delimiter).count();
+    Ok(match (count(b'\t'), count(b';'), count(b',')) {
+        (0, semicolons, commas) if semicolons <= commas => b',',
+        (0, ..) => b';',
+        _ => b'\t',
+    })
 }
 
 fn check_header(header: &[String]) -> std::result::Result<(), String> {
     if header.is_empty() {
         return Err("the file is empty; a header is needed".into());
     }
+    let is_binary = |c: char| c.is_control() && !c.is_whitespace();
+    if header.iter().any(|name| name.contains(is_binary)) {
+        return Err(
+            "line 1: this is no text; tables are read from CSV files (export them from Excel, R or AnnData)"
+                .into(),
+        );
+    }
     for (i, name) in header.iter().enumerate() {
-        if name.is_empty() {
-            return Err(format!(
-                "line 1: column {} has no name; row names are to be left out (R: row.names = FALSE, pandas: index=False)",
-                i + 1
-            ));
+        if i > 0 && name.is_empty() {
+            return Err(format!("line 1: column {} has no name", i + 1));
         }
         if header[..i].contains(name) {
             return Err(format!("line 1: two columns are called `{name}`"));
         }
     }
-    if header.iter().all(|name| name.parse::<f64>().is_ok()) {
+    if header.iter().all(|name| name.is_empty() || name.parse::<f64>().is_ok()) {
         return Err("line 1: a header is needed, but there are numbers only".into());
     }
     Ok(())
-}
-
-/// The index of the column `name`.
-pub fn column(header: &[String], name: &str) -> Result<usize> {
-    header.iter().position(|found| found == name).ok_or_else(|| {
-        let some: Vec<&str> = header.iter().take(20).map(String::as_str).collect();
-        let more = if header.len() > some.len() { ", …" } else { "" };
-        Failure::Usage(format!("there is no column `{name}`; there are {}{more}", some.join(", ")))
-    })
-}
-
-fn number(field: &[u8]) -> std::result::Result<f64, String> {
-    let text = str::from_utf8(field).ok();
-    match text.and_then(|text| text.parse::<f64>().ok()) {
-        Some(x) if x.is_finite() => Ok(x),
-        Some(x) => Err(format!("{x} is not a finite number")),
-        None if field.is_empty() => Err("a number is missing".into()),
-        None => Err(format!("`{}` is not a number", String::from_utf8_lossy(field))),
-    }
 }

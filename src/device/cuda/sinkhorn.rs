@@ -63,7 +63,6 @@ pub(crate) struct DeviceSinkhorn {
     maxima: CudaSlice<f64>,
     sums: CudaSlice<f64>,
     totals: CudaSlice<f64>,
-    side_sums: CudaSlice<f64>,
 }
 
 /// How the columns of a side are cut for the rows of the other: (columns of a segment, segments).
@@ -103,7 +102,6 @@ impl DeviceSinkhorn {
             maxima: queue.zeros(partial)?,
             sums: queue.zeros(partial)?,
             totals: queue.zeros(2)?,
-            side_sums: queue.zeros(12)?,
             queue,
         })
     }
@@ -191,30 +189,6 @@ impl DeviceSinkhorn {
             )?;
         }
         Ok(())
-    }
-
-    /// Of either side, at the last sweep, the six sums of the kernel `side_sums`.
-    pub(crate) fn side_sums(&mut self, source_penalty: f64, target_penalty: f64) -> Result<[[f64; 6]; 2]> {
-        let queue = &self.queue;
-        for (at, (side, penalty)) in
-            [(&self.source, source_penalty), (&self.target, target_penalty)].iter().enumerate()
-        {
-            let count = side.count as u32;
-            let mut out = self.side_sums.slice_mut(6 * at..6 * (at + 1));
-            launch!(
-                queue,
-                "side_sums",
-                one_block(),
-                &side.weights,
-                &side.potential,
-                &side.mass,
-                penalty,
-                &count,
-                &mut out,
-            )?;
-        }
-        let sums = queue.read(&self.side_sums, 12)?;
-        Ok([std::array::from_fn(|k| sums[k]), std::array::from_fn(|k| sums[6 + k])])
     }
 
     /// (f, g)

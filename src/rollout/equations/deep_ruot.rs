@@ -91,7 +91,7 @@ impl Equations for DeepRuot {
             energy = tape.sum((energy, 1.0), (log_density, (-rate * square) as f32));
         }
         let price = self.growth.at(moment);
-        let price = tape.map(growth, |g| price.of(g));
+        let price = tape.map(growth, price);
         energy = tape.sum((energy, 1.0), (price, 1.0));
 
         let residual = divergence.map(|divergence| {

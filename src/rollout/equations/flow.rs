@@ -60,7 +60,7 @@ impl Equations for Flow {
             match self.growth.zip(growth) {
                 Some((penalty, growth)) => {
                     let price = penalty.at(moment);
-                    let price = record.tape.map(growth, |g| price.of(g));
+                    let price = record.tape.map(growth, price);
                     record.tape.sum((speed, 0.5), (price, 1.0))
                 }
                 None => record.tape.scale(speed, 0.5),

@@ -9,10 +9,10 @@ mod flow;
 mod growth_penalty;
 mod var_ruot;
 
-use super::options::{GrowthPrice, RolloutOptions};
+use super::options::RolloutOptions;
 use crate::error::{Error, Result};
 use crate::exec::progress::Stage;
-use crate::fields::{GrowthLaw, Role};
+use crate::fields::{GrowthLaw, GrowthPrice, Role};
 use crate::named::named;
 use crate::nn::{Directions, Mlp, Tape, Var};
 use crate::scales::Scales;

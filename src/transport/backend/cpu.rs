@@ -1,14 +1,17 @@
 //! All pairs of points, on the CPU: in chunks of rows whose size does not depend on the number of threads.
 
+use std::sync::atomic::AtomicUsize;
+use std::sync::atomic::Ordering::Relaxed;
+
 use rayon::prelude::*;
 
-use super::{Backend, DENSE, Entry, Kernel, NEGLIGIBLE, column_exponents, kappa};
+use super::{Backend, Block, Entry, Kernel, MOST_ENTRIES, column_exponents, kappa, shares};
 use crate::error::Result;
 use crate::exec::simd;
 use crate::exec::stop::Stop;
 use crate::transport::Problem;
 use crate::transport::cost::CostRows;
-use crate::transport::objective::{MarginalTerms, translate};
+use crate::transport::objective::translate;
 
 /// The most costs that one solve keeps in memory (32 MiB); above it they are computed anew in every sweep.
 const CACHED_COSTS: usize = 1 << 22;
@@ -198,14 +201,6 @@ impl Backend for Cpu<'_> {
         Ok(())
     }
 
-    fn marginal_terms(&mut self) -> Result<[MarginalTerms; 2]> {
-        let Problem { source, target, source_penalty, target_penalty, .. } = self.problem;
-        Ok([
-            MarginalTerms::of(source.weights(), &self.f, &self.row_mass, source_penalty),
-            MarginalTerms::of(target.weights(), &self.g, &self.column_mass, target_penalty),
-        ])
-    }
-
     fn potentials(&self) -> Result<(Vec<f64>, Vec<f64>)> {
         Ok((self.f.clone(), self.g.clone()))
     }
@@ -219,50 +214,62 @@ impl Backend for Cpu<'_> {
         Ok((self.row_mass.clone(), self.column_mass.clone()))
     }
 
-    fn kernel(&mut self, epsilon: f64) -> Result<Option<Kernel>> {
+    fn row_masses(&mut self, epsilon: f64, g: &[f64]) -> Result<Vec<f64>> {
+        let (n, chunk_rows) = (self.f.len(), chunk_rows(self.f.len()));
+        let u = column_exponents(&self.problem, g, epsilon);
+        let (costs, cached, f, a) = (&self.costs, &self.cached, &self.f, self.problem.source.weights());
+        let stop = &self.stop;
+        let blocks: Vec<Vec<f64>> = self
+            .chunks
+            .par_iter_mut()
+            .enumerate()
+            .map(|(c, chunk)| {
+                let rows = c * chunk_rows..n.min((c + 1) * chunk_rows);
+                let mass = |i: usize| {
+                    let cost_row = cost_row(costs, cached.as_deref(), i, &mut chunk.costs);
+                    a[i] * exponentials(f[i] / epsilon, 1.0 / epsilon, cost_row, &u, &mut chunk.entries)
+                };
+                rows.take_while(|_| !stop.is_requested()).map(mass).collect()
+            })
+            .collect();
+        stop.check()?;
+        Ok(blocks.concat())
+    }
+
+    fn kernel(&mut self, epsilon: f64, cutoff: f64) -> Result<Option<Kernel>> {
+        let Problem { source_penalty, target_penalty, target, .. } = self.problem;
         let chunk_rows = chunk_rows(self.f.len());
         let u = column_exponents(&self.problem, &self.g, epsilon);
-        let cutoff: Vec<f64> =
-            self.problem.target.weights().iter().map(|b| b * libm::exp(-NEGLIGIBLE)).collect();
+        let (of_rows, of_columns) = (shares(&self.f, source_penalty), shares(&self.g, target_penalty));
+        let cutoffs: Vec<f64> = target.weights().iter().map(|b| b * libm::exp(-cutoff)).collect();
         let (costs, cached, f, stop) = (&self.costs, &self.cached, &self.f, &self.stop);
-        type Part = (Vec<usize>, Vec<u32>, Vec<f64>);
-        let parts: Vec<Option<Part>> = self
+        let count = AtomicUsize::new(0);
+        let blocks: Vec<Block> = self
             .chunks
             .par_iter_mut()
             .enumerate()
             .map(|(c, chunk)| {
                 let rows = c * chunk_rows..f.len().min((c + 1) * chunk_rows);
-                let most = rows.len() * u.len() / DENSE;
-                let (mut lengths, mut columns, mut values) = (vec![], vec![], vec![]);
-                for i in rows.take_while(|_| !stop.is_requested()) {
+                let mut block = Block { first: rows.start, offsets: vec![0], ..Block::default() };
+                let go_on = |_: &usize| !stop.is_requested() && count.load(Relaxed) <= MOST_ENTRIES;
+                for i in rows.take_while(go_on) {
                     let cost_row = cost_row(costs, cached.as_deref(), i, &mut chunk.costs);
                     exponentials(f[i] / epsilon, 1.0 / epsilon, cost_row, &u, &mut chunk.entries);
-                    let before = columns.len();
-                    for (j, (&k, &cutoff)) in chunk.entries.iter().zip(&cutoff).enumerate() {
-                        if k > cutoff {
-                            columns.push(j as u32);
-                            values.push(k);
+                    let before = block.columns.len();
+                    for (j, (&k, &cutoff)) in chunk.entries.iter().zip(&cutoffs).enumerate() {
+                        if k > cutoff * of_rows[i].min(of_columns[j]) {
+                            block.columns.push(j as u32);
+                            block.values.push(k);
                         }
                     }
-                    lengths.push(columns.len() - before);
-                    if columns.len() > most {
-                        return None;
-                    }
+                    block.offsets.push(block.columns.len());
+                    count.fetch_add(block.columns.len() - before, Relaxed);
                 }
-                Some((lengths, columns, values))
+                block
             })
             .collect();
         stop.check()?;
-        let mut kernel = Kernel { row_offsets: vec![0], columns: vec![], values: vec![] };
-        for part in parts {
-            let Some((lengths, columns, values)) = part else { return Ok(None) };
-            for length in lengths {
-                kernel.row_offsets.push(kernel.row_offsets[kernel.row_offsets.len() - 1] + length);
-            }
-            kernel.columns.extend(columns);
-            kernel.values.extend(values);
-        }
-        Ok(Some(kernel))
+        Ok((count.into_inner() <= MOST_ENTRIES).then_some(Kernel { blocks }))
     }
 
     fn plan(&mut self, epsilon: f64, drop_below: f64) -> Result<Vec<Entry>> {

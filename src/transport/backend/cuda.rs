@@ -2,11 +2,10 @@
 
 use std::sync::Arc;
 
-use super::{Backend, DENSE, Entry, Kernel, NEGLIGIBLE, column_exponents, kappa};
+use super::{Backend, Block, Entry, Kernel, MOST_ENTRIES, chunk_rows, column_exponents, kappa, shares};
 use crate::device::cuda::{Cloud, DeviceSinkhorn, Gpu};
 use crate::error::Result;
 use crate::exec::stop::Stop;
-use crate::transport::objective::MarginalTerms;
 use crate::transport::{Cost, PointCloud, Problem};
 
 /// The state of Sinkhorn's iteration, on the device.
@@ -66,18 +65,6 @@ impl Backend for Cuda<'_> {
         Ok(())
     }
 
-    fn marginal_terms(&mut self) -> Result<[MarginalTerms; 2]> {
-        let sums = self.device.side_sums(self.problem.source_penalty, self.problem.target_penalty)?;
-        Ok(sums.map(|[mass, linear, error, total, penalty, dual]| MarginalTerms {
-            mass,
-            linear,
-            penalty,
-            dual,
-            error,
-            total,
-        }))
-    }
-
     fn potentials(&self) -> Result<(Vec<f64>, Vec<f64>)> {
         self.device.potentials()
     }
@@ -90,25 +77,50 @@ impl Backend for Cuda<'_> {
         self.device.marginals()
     }
 
-    fn kernel(&mut self, epsilon: f64) -> Result<Option<Kernel>> {
+    fn row_masses(&mut self, epsilon: f64, g: &[f64]) -> Result<Vec<f64>> {
+        // Two sweeps: f follows from g alone, and the one at `g` differs from f by the logarithm of the rows' masses.
+        let kappa = kappa(self.problem.source_penalty, epsilon);
+        let (f, old) = self.device.potentials()?;
+        self.device.set_potentials(&f, g)?;
+        self.device.sweep(epsilon, kappa)?;
+        let (moved, _) = self.device.potentials()?;
+        self.device.set_potentials(&f, &old)?;
+        self.device.sweep(epsilon, kappa)?;
+        let a = self.problem.source.weights();
+        Ok((0..a.len()).map(|i| a[i] * libm::exp((f[i] - moved[i] / kappa) / epsilon)).collect())
+    }
+
+    fn kernel(&mut self, epsilon: f64, cutoff: f64) -> Result<Option<Kernel>> {
+        let Problem { source_penalty, target_penalty, target, .. } = self.problem;
         let (f, g) = self.device.potentials()?;
-        // exp((f_i + g_j − C_ij)/ε) > e^−40
+        // exp((f_i + g_j − C_ij)/ε) > e^−cutoff · min(share of the row, smallest share of a column)
+        let smallest = shares(&g, target_penalty).into_iter().fold(f64::INFINITY, f64::min);
         let exponents: Vec<f64> = g.iter().map(|g| g / epsilon).collect();
-        let thresholds: Vec<f64> = f.iter().map(|f| -NEGLIGIBLE - f / epsilon).collect();
-        let most = f.len() * g.len() / DENSE;
-        let Some(entries) = self.device.entries(epsilon, &exponents, &thresholds, most)? else {
+        let threshold = |(f, share): (&f64, f64)| libm::log(smallest.min(share)) - cutoff - f / epsilon;
+        let thresholds: Vec<f64> = f.iter().zip(shares(&f, source_penalty)).map(threshold).collect();
+        let Some(entries) = self.device.entries(epsilon, &exponents, &thresholds, MOST_ENTRIES)? else {
             return Ok(None);
         };
-        let b = self.problem.target.weights();
-        let row_offsets: Vec<usize> = entries.offsets.iter().map(|&offset| offset as usize).collect();
-        let mut values = Vec::with_capacity(entries.costs.len());
-        for (i, row) in row_offsets.windows(2).enumerate() {
-            values.extend((row[0]..row[1]).map(|e| {
-                let j = entries.columns[e] as usize;
-                b[j] * libm::exp((f[i] + g[j] - entries.costs[e]) / epsilon)
-            }));
-        }
-        Ok(Some(Kernel { row_offsets, columns: entries.columns, values }))
+        let value = |i: usize, e: usize| {
+            let j = entries.columns[e] as usize;
+            target.weights()[j] * libm::exp((f[i] + g[j] - entries.costs[e]) / epsilon)
+        };
+        let rows: Vec<usize> = (0..f.len()).collect();
+        let block = |rows: &[usize]| {
+            let at = |i: usize| entries.offsets[i] as usize;
+            let (first, end) = (rows[0], rows[0] + rows.len());
+            Block {
+                first,
+                offsets: (first..=end).map(|i| at(i) - at(first)).collect(),
+                columns: entries.columns[at(first)..at(end)].to_vec(),
+                values: rows
+                    .iter()
+                    .flat_map(|&i| (at(i)..at(i + 1)).map(move |e| (i, e)))
+                    .map(|(i, e)| value(i, e))
+                    .collect(),
+            }
+        };
+        Ok(Some(Kernel { blocks: rows.chunks(chunk_rows(f.len())).map(block).collect() }))
     }
 
     fn plan(&mut self, epsilon: f64, drop_below: f64) -> Result<Vec<Entry>> {

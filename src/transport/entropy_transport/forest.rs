@@ -2,6 +2,7 @@
 
 use super::super::Problem;
 use super::super::pricing::Candidate;
+use super::PER_ROW;
 use crate::error::Result;
 use crate::exec::simd;
 use crate::exec::stop::Stop;
@@ -59,6 +60,8 @@ struct Walk {
 }
 
 const NONE: u32 = u32::MAX;
+/// A root with less than this share of the heaviest node's mass is not one to sum flows towards.
+const LIGHT: f64 = 1e-4;
 /// A point whose potential reaches this many penalties has mass below the smallest positive number.
 const EMPTY: f64 = 700.0;
 
@@ -115,6 +118,43 @@ impl Forest {
     /// Potentials of the rows and of the columns.
     pub(super) fn potentials(&self) -> (&[f64], &[f64]) {
         self.potential.split_at(self.rows)
+    }
+
+    /// By how much each of the potentials (f, g) must fall, rows first, so that none of the violated `pairs` stays so: those of a
+    /// row, in order, and all that it has if they are fewer than [`PER_ROW`].
+    ///
+    /// What falls is the lighter end, if that settles the row: the dual bound loses mass times fall.
+    pub(super) fn slack(&self, (f, g): (&[f64], &[f64]), pairs: &[Candidate]) -> Vec<f64> {
+        let mass = |node: usize, p: f64| {
+            let rho = self.penalty[self.side(node as u32)];
+            self.weight[node] * if rho.is_infinite() { 1.0 } else { libm::exp(-p / rho) }
+        };
+        let mut slack = vec![0.0f64; self.weight.len()];
+        for of_row in pairs.chunk_by(|a, b| a.row == b.row) {
+            let row = of_row[0].row as usize;
+            let row_mass = mass(row, f[row]);
+            let lighter = |pair: &Candidate| {
+                let column = pair.column as usize;
+                mass(self.rows + column, g[column]) < row_mass
+            };
+            let by_columns = of_row.len() < PER_ROW && of_row.iter().all(lighter);
+            for pair in of_row {
+                let column = pair.column as usize;
+                // Of the potential that falls, so that the difference rounds once.
+                let (node, excess) = if by_columns {
+                    (self.rows + column, g[column] - (pair.cost - f[row]))
+                } else {
+                    (row, f[row] - (pair.cost - g[column]))
+                };
+                slack[node] = slack[node].max(excess);
+            }
+        }
+        slack
+    }
+
+    /// ρ of the rows, and of the columns.
+    pub(super) fn penalties(&self) -> [f64; 2] {
+        self.penalty
     }
 
     /// The entries that carry mass: row, column, mass.
@@ -195,6 +235,11 @@ impl Forest {
             }
             self.walk_tree(node);
             self.minimise_tree();
+            // A flow is a sum over the subtree below: one that holds nearly all mass rounds a light rest away.
+            if let Some(heavy) = self.heavy_node() {
+                self.walk_tree(heavy);
+                self.minimise_tree();
+            }
             let step = (1..self.walk.nodes.len()).map(|at| self.blocking_step(at)).fold(1.0, f64::min);
             if step == 1.0 { self.accept() } else { self.move_and_cut(step) }
         }
@@ -286,6 +331,13 @@ impl Forest {
             walk.flow[at] = flow;
             walk.flow[walk.parent[at] as usize] += flow;
         }
+    }
+
+    /// The heaviest node of the walked tree, if the root is light beside it.
+    fn heavy_node(&self) -> Option<u32> {
+        let Walk { nodes, mass, .. } = &self.walk;
+        let heaviest = (0..mass.len()).fold(0, |best, at| if mass[at] > mass[best] { at } else { best });
+        (mass[0] < LIGHT * mass[heaviest]).then(|| nodes[heaviest])
     }
 
     /// The step towards the minimiser at which the parent edge of position `at` empties; infinite if it does not.

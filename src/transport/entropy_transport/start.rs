@@ -24,14 +24,14 @@ pub(super) fn start(problem: &Problem<'_>, opened: &Opened, stop: &Stop) -> Resu
     let mut sweeper = Sweeper::new(&scaled, opened, stop)?;
     // At the resolution of the costs. The floor keeps f/ε representable.
     let epsilon = sweeper.resolution.max(1e-9 * sweeper.scale);
-    sweeper.scale_down(epsilon, 0.25, SWEEPS_A_LEVEL, usize::MAX)?;
+    sweeper.scale_down(epsilon, STAGE_ERROR, usize::MAX)?;
     for _ in 0..MOST_POLISHES {
         sweeper.backend.sweep(epsilon)?;
         if sweeper.target_residual()? < MARGINAL_ERROR {
             break;
         }
         sweeper.backend.update_target(epsilon)?;
-        sweeper.polish(epsilon, 1e-5, SWEEPS_A_POLISH)?;
+        sweeper.refine(epsilon, 0.3 * MARGINAL_ERROR, CUTOFF)?;
     }
     sweeper.backend.sweep(epsilon)?;
     let (rows, columns) = sweeper.backend.masses()?;
@@ -53,8 +53,8 @@ pub(super) fn start(problem: &Problem<'_>, opened: &Opened, stop: &Stop) -> Resu
 
 // Chosen on Gaussian clouds of 2, 10 and 50 dimensions. The error of the marginals counts most: mass is shared along
 // long chains of neighbours, where small errors add up and leave thousands of pivots to make.
-const SWEEPS_A_LEVEL: usize = 4;
-const SWEEPS_A_POLISH: usize = 80;
+const CUTOFF: f64 = 15.0;
+const STAGE_ERROR: f64 = 0.01;
 const MARGINAL_ERROR: f64 = 1e-3;
 const MOST_POLISHES: usize = 60;
 

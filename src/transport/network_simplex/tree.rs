@@ -26,7 +26,7 @@ struct Node {
     next: u32,
     previous: u32,
     depth: u32,
-    flow: i64,
+    flow: i128,
     cost: f64,
 }
 
@@ -34,7 +34,7 @@ struct Node {
 pub(super) struct TreeArc {
     pub(super) source: usize,
     pub(super) target: usize,
-    pub(super) flow: i64,
+    pub(super) flow: i128,
     pub(super) cost: f64,
 }
 
@@ -43,14 +43,14 @@ struct Leaving {
     /// The arc is the one above this node.
     node: usize,
     /// Its flow, which is what the pivot moves round the cycle.
-    flow: i64,
+    flow: i128,
     /// Whether it lies between the apex of the cycle and the entering arc's source.
     on_source_side: bool,
 }
 
 impl Tree {
     /// The tree of artificial arcs alone, with the potentials `f` and `g` as their costs.
-    pub(super) fn new(supply: &[i64], demand: &[i64], f: &[f64], g: &[f64]) -> Self {
+    pub(super) fn new(supply: &[i128], demand: &[i128], f: &[f64], g: &[f64]) -> Self {
         let (n, m) = (supply.len(), demand.len());
         let node = Node {
             parent: NONE,
@@ -90,7 +90,7 @@ impl Tree {
     }
 
     /// The mass on artificial arcs out of sources, which is that on artificial arcs into targets.
-    pub(super) fn unrouted(&self) -> i64 {
+    pub(super) fn unrouted(&self) -> i128 {
         (0..self.sources).filter(|&v| self.hangs_from_root(v)).map(|v| self.nodes[v].flow).sum()
     }
 
@@ -147,8 +147,8 @@ impl Tree {
     /// The arc that empties first; of several, the last one on the way round the cycle from its apex in the direction of
     /// the entering arc, which keeps the tree strongly feasible.
     fn leaving(&self, source: usize, target: usize) -> Leaving {
-        let mut before = Leaving { node: source, flow: i64::MAX, on_source_side: true };
-        let mut after = Leaving { node: target, flow: i64::MAX, on_source_side: false };
+        let mut before = Leaving { node: source, flow: i128::MAX, on_source_side: true };
+        let mut after = Leaving { node: target, flow: i128::MAX, on_source_side: false };
         let (mut u, mut v) = (source, target);
         while u != v {
             if self.nodes[u].depth >= self.nodes[v].depth {
@@ -171,7 +171,7 @@ impl Tree {
     }
 
     /// Moves `mass` round the cycle that an arc from `source` to `target` closes.
-    fn push(&mut self, source: usize, target: usize, mass: i64) {
+    fn push(&mut self, source: usize, target: usize, mass: i128) {
         let (mut u, mut v) = (source, target);
         while u != v {
             if self.nodes[u].depth >= self.nodes[v].depth {
@@ -199,7 +199,7 @@ impl Tree {
         }
     }
 
-    fn attach(&mut self, v: usize, parent: usize, flow: i64, cost: f64) {
+    fn attach(&mut self, v: usize, parent: usize, flow: i128, cost: f64) {
         let next = self.nodes[parent].first_child;
         if next != NONE {
             self.nodes[next as usize].previous = v as u32;

@@ -15,7 +15,7 @@ use chreode::method::Choice;
 
 pub use section::ModelSection;
 
-use crate::arguments::Data;
+use crate::cells::Data;
 use crate::failure::Result;
 use crate::output::{seconds, short};
 use pictures::{Figure, Mark};
@@ -199,7 +199,8 @@ fn chosen(section: &ModelSection<'_>) -> String {
         return text + &table(&["part of the last loss", "value", "meaning"], &rows);
     }
     text + &table(&["interval", "pairs", "gap", "dying", "born"], &intervals)
-        + "<p class=\"note\">Pairs: coupled pairs of cells. Gap: certified duality gap of the coupling, relative to its value. \
+        + "<p class=\"note\">Pairs: coupled pairs of cells. Gap: certified duality gap of the coupling, relative to its value; \
+           of a coupling in blocks the largest of theirs, which leaves out what pairs across blocks would save. \
            Dying and born: mass of cells that have no partner within reach.</p>"
 }
 

@@ -1,0 +1,294 @@
+//! Cells of a file as snapshots: which column holds the times, which are coordinates, and whether they are those of a model.
+
+use std::path::{Path, PathBuf};
+
+use chreode::fields::Fields;
+use chreode::model::Dynamics;
+use chreode::snapshots::Snapshots;
+use clap::Args;
+
+use crate::failure::{Failure, Result};
+use crate::labels::Mapped;
+use crate::output::note;
+use crate::source;
+use crate::table::{Role, Table, TableFile, listed};
+
+/// A data set and how it is to be read.
+#[derive(Debug, Args)]
+pub struct DataArgs {
+    /// CSV file with a header: a column of times, the others coordinates, one row a cell
+    ///
+    /// Columns are separated by commas, semicolons or tabs; the file may be compressed (gzip), and - is standard input. A first column
+    /// without a name of its own, as R and pandas write for the rows, is left out.
+    pub data: PathBuf,
+    /// The column that holds the times
+    ///
+    /// Default: the one with a usual name (samples, time, day, hour, stage, timepoint, batch_time …), else the first.
+    #[arg(long, value_name = "NAME")]
+    pub time_column: Option<String>,
+    /// Times of labels, as in day0=0,day2=2,iPSC=18
+    ///
+    /// Default: labels are numbers, or one number each between the same words (day7, E8.5, 3h).
+    #[arg(long, value_name = "LABEL=TIME", value_delimiter = ',')]
+    pub time_map: Vec<Mapped>,
+    /// A column that holds the cells' weights
+    ///
+    /// Default: every cell weighs 1.
+    #[arg(long, value_name = "NAME")]
+    pub weight_column: Option<String>,
+    /// A column that is no coordinate; may be repeated
+    #[arg(long, value_name = "NAME")]
+    pub ignore_column: Vec<String>,
+    /// The mass of the population at each time point, where the number of cells does not tell it
+    ///
+    /// Range: one positive number a time point, separated by commas.
+    ///
+    /// Default: the sum of the weights; to evaluate, the masses that the model was fitted with, if any.
+    #[arg(long, value_name = "REALS", value_delimiter = ',', allow_hyphen_values = true)]
+    pub masses: Option<Vec<f64>>,
+}
+
+/// Cells and what their coordinates are called.
+#[derive(Debug)]
+pub struct Data {
+    pub snapshots: Snapshots,
+    pub names: Vec<String>,
+}
+
+/// What columns of times are called, in lower case and without what is neither letter nor digit.
+const TIMES: [&str; 27] = [
+    "samples",
+    "sample",
+    "time",
+    "times",
+    "t",
+    "timepoint",
+    "timepoints",
+    "timelabel",
+    "timeid",
+    "batchtime",
+    "samplingtime",
+    "sampletime",
+    "collectiontime",
+    "experimentaltime",
+    "realtime",
+    "day",
+    "days",
+    "dpi",
+    "hour",
+    "hours",
+    "hpf",
+    "hpi",
+    "week",
+    "weeks",
+    "age",
+    "stage",
+    "developmentalstage",
+];
+/// Rows from which a column with a usual name may not give most of them a time of their own.
+const FEW_ROWS: usize = 10;
+
+/// The column of the times, and how it was found.
+struct TimeColumn {
+    index: usize,
+    found: Found,
+}
+
+#[derive(PartialEq)]
+enum Found {
+    Given,
+    ByName,
+    First,
+}
+
+impl DataArgs {
+    /// The cells, with the coordinates as they stand in the file.
+    pub fn read(&self) -> Result<Data> {
+        self.read_as(|_, _| Ok(()))
+    }
+
+    /// The cells with the coordinates of a model, in its order: by their names if it knows them, else by their number.
+    pub fn read_for(&self, path: &Path, model: &Dynamics) -> Result<Data> {
+        self.read_as(|file, table| {
+            if let Some(names) = &model.info().coordinates {
+                arrange(file, table, path, names)?;
+            }
+            let (dims, columns) = (model.dims(), table.names.len());
+            if columns == dims {
+                return Ok(());
+            }
+            Err(Failure::Failed(format!(
+                "{} is of dimension {dims}, but {} has {columns} coordinates ({})",
+                path.display(),
+                self.name(),
+                listed(&table.names)
+            )))
+        })
+    }
+
+    /// The file's name without its folder.
+    pub fn name(&self) -> String {
+        let name = self.data.file_name().unwrap_or(self.data.as_os_str());
+        if source::is_standard_input(&self.data) {
+            source::name(&self.data)
+        } else {
+            name.to_string_lossy().into()
+        }
+    }
+
+    fn read_as(&self, arrange: impl Fn(&TableFile, &mut Table) -> Result<()>) -> Result<Data> {
+        let file = TableFile::open(&self.data)?;
+        let (roles, time) = self.roles(&file)?;
+        let tell = |what: String| note(&format!("{}: {what}", source::name(&self.data)));
+        let mut table = file.read(&roles, f32::MAX.into(), &self.time_map)?;
+        refuse_own_times(&file, &table, &time)?;
+        if time.found == Found::First {
+            tell(format!(
+                "the times are taken from `{}`, the first column, since none has a usual name (time, day, …); another: --time-column",
+                file.header[time.index]
+            ));
+        }
+        if let Some(mapping) = &table.time_labels {
+            tell(format!("times: {mapping}"));
+        }
+        if file.is_row_names(0) && roles[0] == Role::Ignored && !self.ignore_column.contains(&file.header[0])
+        {
+            tell("the first column, without a name of its own, is left out: names of rows".into());
+        }
+        if roles[0] == Role::Coordinate
+            && table.rows >= FEW_ROWS
+            && table.names.len() > 1
+            && table.begins_with_row_numbers()
+        {
+            tell(format!("the first column, `{}`, is left out: it counts the rows", table.names[0]));
+            table.select(&(1..table.names.len()).collect::<Vec<_>>());
+        }
+        arrange(&file, &mut table)?;
+        let snapshots = Snapshots::new(table.view()?, &table.times, table.weights.as_deref());
+        let snapshots = snapshots.map_err(|error| file.failed(error))?;
+        let snapshots = match &self.masses {
+            Some(masses) => snapshots.with_masses(masses)?,
+            None => snapshots,
+        };
+        Ok(Data { snapshots, names: table.names })
+    }
+
+    fn roles(&self, file: &TableFile) -> Result<(Vec<Role>, TimeColumn)> {
+        let mut roles = vec![Role::Coordinate; file.header.len()];
+        if file.is_row_names(0) {
+            roles[0] = Role::Ignored;
+        }
+        for name in &self.ignore_column {
+            roles[file.column(name)?] = Role::Ignored;
+        }
+        if let Some(name) = &self.weight_column {
+            roles[file.column(name)?] = Role::Weight;
+        }
+        let time = match &self.time_column {
+            Some(name) => TimeColumn { index: file.column(name)?, found: Found::Given },
+            None => guess(file, &roles)?,
+        };
+        roles[time.index] = Role::Time;
+        Ok((roles, time))
+    }
+}
+
+impl Data {
+    /// With the masses that a model was fitted with, unless there are none or others are given.
+    pub fn with_masses_of(self, model: &Dynamics, given: &DataArgs) -> Result<Self> {
+        let info = model.info();
+        let Some(masses) = info.masses.as_ref().filter(|_| given.masses.is_none()) else { return Ok(self) };
+        let mut of_time = vec![f64::NAN; self.snapshots.len()];
+        for (&time, &mass) in info.times.iter().zip(masses) {
+            if let Ok(k) = self.snapshots.index_of(time) {
+                of_time[k] = mass;
+            }
+        }
+        if let Some(k) = of_time.iter().position(|mass| mass.is_nan()) {
+            let time = self.snapshots.times()[k];
+            return Err(Failure::Usage(format!(
+                "the model was fitted with masses of the times {:?}, and has none for {time}: give --masses",
+                info.times
+            )));
+        }
+        Ok(Self { snapshots: self.snapshots.with_masses(&of_time)?, ..self })
+    }
+}
+
+/// The column of the times by what it is called, else the first that has no other role.
+fn guess(file: &TableFile, roles: &[Role]) -> Result<TimeColumn> {
+    let free = || (0..roles.len()).filter(|&index| roles[index] == Role::Coordinate);
+    let is_usual = |&index: &usize| {
+        let letters = file.header[index].chars().filter(|c| c.is_alphanumeric());
+        TIMES.contains(&letters.flat_map(char::to_lowercase).collect::<String>().as_str())
+    };
+    let usual: Vec<usize> = free().filter(is_usual).collect();
+    match usual[..] {
+        [index] => Ok(TimeColumn { index, found: Found::ByName }),
+        [] => match free().next() {
+            Some(index) => Ok(TimeColumn { index, found: Found::First }),
+            None => Err(file.misused("no column is left for the times")),
+        },
+        _ => {
+            let names: Vec<String> = usual.iter().map(|&index| format!("`{}`", file.header[index])).collect();
+            Err(file.misused(format!(
+                "each of {} could be the times: say which by --time-column, and leave out the others by --ignore-column",
+                names.join(", ")
+            )))
+        }
+    }
+}
+
+/// Refuses a guess by which most cells would be a snapshot of their own.
+fn refuse_own_times(file: &TableFile, table: &Table, time: &TimeColumn) -> Result<()> {
+    let few = match time.found {
+        Found::Given => return Ok(()),
+        Found::ByName => FEW_ROWS,
+        Found::First => 2,
+    };
+    let distinct = table.distinct_times();
+    if table.rows < few || 2 * distinct <= table.rows {
+        return Ok(());
+    }
+    Err(file.misused(format!(
+        "`{}` has {distinct} values in {} rows, so it can hardly be the time of snapshots; name the column of the times: \
+         --time-column",
+        file.header[time.index], table.rows
+    )))
+}
+
+/// Brings the coordinates into the order of a model's, by name.
+fn arrange(file: &TableFile, table: &mut Table, model: &Path, names: &[String]) -> Result<()> {
+    let of_model = format!("the coordinates of {} ({})", model.display(), listed(names));
+    let unknown: Vec<String> = table.names.iter().filter(|name| !names.contains(name)).cloned().collect();
+    let missing: Vec<String> = names.iter().filter(|name| !table.names.contains(name)).cloned().collect();
+    match (&unknown[..], &missing[..]) {
+        ([], []) => {}
+        ([first, ..], []) => {
+            return Err(file.failed(format!(
+                "{} {} not among {of_model}; leave out what is none: --ignore-column {first}",
+                quoted(&unknown),
+                if unknown.len() == 1 { "is" } else { "are" }
+            )));
+        }
+        (others, _) => {
+            let instead =
+                if others.is_empty() { String::new() } else { format!("; there are {}", quoted(others)) };
+            return Err(file.failed(format!(
+                "of {of_model}, {} {} missing{instead}",
+                quoted(&missing),
+                if missing.len() == 1 { "is" } else { "are" }
+            )));
+        }
+    }
+    let place = |name: &String| table.names.iter().position(|found| found == name);
+    let order: Vec<usize> = names.iter().filter_map(place).collect();
+    if order.iter().enumerate().any(|(to, &from)| to != from) {
+        table.select(&order);
+    }
+    Ok(())
+}
+
+fn quoted(names: &[String]) -> String {
+    listed(&names.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>())
+}
