@@ -20,12 +20,16 @@ const GPU: Device = Device::Cuda(0);
 
 /// Three snapshots of a drifting, growing cloud.
 fn snapshots(dims: usize) -> Snapshots {
+    snapshots_at([0.0, 1.0, 2.0], dims)
+}
+
+fn snapshots_at(at: [f64; 3], dims: usize) -> Snapshots {
     let (points, times): (Vec<f64>, Vec<f64>) = {
         let mut points = vec![];
         let mut times = vec![];
         for (k, count) in [20usize, 26, 34].into_iter().enumerate() {
             points.extend(normal(40 + k as u64, count * dims).iter().map(|x| x + 0.6 * k as f64));
-            times.extend(std::iter::repeat_n(k as f64, count));
+            times.extend(std::iter::repeat_n(at[k], count));
         }
         (points, times)
     };
@@ -34,13 +38,17 @@ fn snapshots(dims: usize) -> Snapshots {
 
 /// A model that was hardly trained: its fields are smooth, and none is zero.
 fn model(method: Method, dims: usize, hidden: &[usize], activation: Activation) -> Dynamics {
+    fitted_to(&snapshots(dims), method, hidden, activation)
+}
+
+fn fitted_to(snapshots: &Snapshots, method: Method, hidden: &[usize], activation: Activation) -> Dynamics {
     let mut options = FitOptions::new(method);
     let training = &mut options.training;
     (training.epochs, training.batch_size, training.activation) = (3, 16, activation);
     (training.hidden, training.growth_hidden, training.score_hidden) = (hidden.to_vec(), None, None);
     let rollout = &mut options.rollout;
     (rollout.pretraining_epochs, rollout.score_epochs, rollout.probes) = (1, 2, 1);
-    fit(&snapshots(dims), &options, &mut chreode::exec::progress::silent).unwrap().dynamics
+    fit(snapshots, &options, &mut chreode::exec::progress::silent).unwrap().dynamics
 }
 
 fn start(count: usize, dims: usize) -> Particles {
@@ -98,6 +106,26 @@ fn every_method_s_fields_step_the_same() {
             let (cpu, gpu) = run(&hundred_steps(process, rule), &model, &start(37, 3), &[0.5, 2.0]);
             agree(&format!("{method}, {process}, {rule}"), &cpu, &gpu);
         }
+    }
+}
+
+#[test]
+fn units_of_each_interval_step_the_same_forward_and_backward() {
+    let Some(_device) = cuda_support::standin() else { return };
+    let spaced = snapshots_at([0.0, 0.25, 2.0], 3);
+    for method in [Method::Usb, Method::VarRuot] {
+        let model = fitted_to(&spaced, method, &[24, 10], Activation::Silu);
+        for (process, rule) in PROCESSES {
+            let simulation = hundred_steps(process, rule);
+            for (from, times) in [(0.0, [0.2, 2.0]), (2.5, [0.25, 0.0])] {
+                let start = Particles { time: from, ..start(37, 3) };
+                let (cpu, gpu) = run(&simulation, &model, &start, &times);
+                agree(&format!("{method}, {process}, {rule} from {from}"), &cpu, &gpu);
+            }
+        }
+        let equal = Particles::new(0.0, 3, start(50, 3).points, None).unwrap();
+        let (cpu, gpu) = run(&hundred_steps(Process::Branching, Rule::Euler), &model, &equal, &[0.2, 2.0]);
+        agree(&format!("{method}, branching"), &cpu, &gpu);
     }
 }
 

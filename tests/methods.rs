@@ -203,6 +203,71 @@ fn unequal_intervals_are_in_physical_time() {
     }
 }
 
+/// Thirty cells around (k, k/2) at each of the times, and a mass that grows by a tenth an interval.
+fn clouds(times: &[f64]) -> Snapshots {
+    let (mut points, mut labels) = (vec![], vec![]);
+    for (k, &time) in times.iter().enumerate() {
+        for cell in common::normal(70 + k as u64, 60).chunks(2) {
+            points.extend([0.1 * cell[0] + k as f64, 0.1 * cell[1] + 0.5 * k as f64]);
+            labels.push(time);
+        }
+    }
+    let masses: Vec<f64> = (0..times.len()).map(|k| 1.0 + 0.1 * k as f64).collect();
+    let view = MatrixView::from_f64(&points, labels.len(), 2).unwrap();
+    Snapshots::new(view, &labels, None).unwrap().with_masses(&masses).unwrap()
+}
+
+/// Times that give the same network times: equal, short next to long, and very short next to very long.
+const SPACINGS: [[f64; 4]; 3] = [[0.0, 1.0, 2.0, 3.0], [0.0, 0.1, 1.0, 6.0], [0.0, 1.0, 2.0, 1000.0]];
+
+#[test]
+fn the_spacing_of_times_does_not_matter_without_noise() {
+    for method in [Method::OtCfm, Method::UotFm, Method::Vgfm, Method::WfrFm, Method::MioFlow, Method::Tigon]
+    {
+        let losses = SPACINGS.map(|times| {
+            let mut options = quick(method);
+            options.training.epochs = 15;
+            // σ and δ of a branching price are not scaled by hand here: these methods have none, or δ alone.
+            fit(&clouds(&times), &options, &mut silent).unwrap().report.losses
+        });
+        for other in &losses[1..] {
+            for (a, b) in losses[0].iter().zip(other) {
+                // The same numbers up to the rounding of times, which training amplifies.
+                assert!((a / b - 1.0).abs() < 1e-2, "{method}: {a} and {b}");
+            }
+            assert!(
+                (losses[0][0] / other[0] - 1.0).abs() < 1e-5,
+                "{method}: {} and {}",
+                losses[0][0],
+                other[0]
+            );
+        }
+    }
+}
+
+#[test]
+fn short_and_long_intervals_are_learned_equally_well() {
+    for method in [Method::WfrFm, Method::Usb] {
+        for times in SPACINGS {
+            let snapshots = clouds(&times);
+            let mut options = quick(method);
+            options.training.hidden = vec![64; 3];
+            options.training.growth_hidden = None;
+            let dynamics = fit(&snapshots, &options, &mut silent).unwrap().dynamics;
+            for mode in [
+                Mode::Ode(ode::Solver::default()),
+                Mode::Ode(ode::Solver::RungeKutta4 { step: (times[3] - times[0]) / 60.0 }),
+            ] {
+                let measured = measure(&dynamics, &snapshots, mode);
+                let (w1, rme) = (measured.mean_w1.mean, measured.mean_rme.mean);
+                println!("{method} at {times:?}: W1 {w1:.3} RME {rme:.4}");
+                // Clouds of 30 cells of standard deviation 0.1 are .05 apart.
+                assert!(w1 < 0.1 && rme < 0.02, "{method} at {times:?}: W1 {w1} RME {rme}");
+            }
+        }
+    }
+}
+
 #[test]
 fn masses_may_be_given_apart_from_cell_counts() {
     // The same cells at both times, but the population tripled.

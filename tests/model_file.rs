@@ -172,6 +172,68 @@ fn models_that_older_readers_understand_stay_readable_to_them() {
     assert!(String::from_utf8_lossy(&again).contains(r#"format_version\":1"#));
 }
 
+/// The change of units with an entry more.
+fn with_knots(knots: Value) -> Value {
+    json!({ "scaling": { "centre": [0.5, -0.5], "length": 2.0, "start": 0.0, "duration": 1.0, "knots": knots } })
+}
+
+#[test]
+fn units_of_each_interval_are_read_as_written() {
+    let velocity = [("velocity", 2), ("growth", 1), ("score", 2)];
+    let read = |version, more| Dynamics::from_bytes(&written(version, &velocity, more)).unwrap();
+    let (paced, plain) = (read(3, with_knots(json!([0.0, 0.5, 2.0]))), read(1, json!({})));
+    let bytes = paced.to_bytes();
+    assert_eq!(Dynamics::from_bytes(&bytes).unwrap(), paced);
+    assert!(
+        String::from_utf8_lossy(&bytes).contains(r#"format_version\":3"#),
+        "older readers must not guess"
+    );
+    assert_eq!((paced.knots(), plain.knots()), (&[0.0, 0.5, 2.0][..], &[][..]));
+    let fields = |model: &Dynamics, time| {
+        let (mut velocity, mut growth, mut score) = ([0.0; 2], [0.0], [0.0; 2]);
+        let values = FieldValues {
+            velocity: Some(&mut velocity),
+            growth: Some(&mut growth),
+            score_drift: Some(&mut score),
+        };
+        model.evaluate(time, &[0.3, 0.4], values, &mut Scratch::default());
+        [velocity[0], growth[0], score[0]]
+    };
+    // The networks see 0.5 at 0.25, in units of 0.5, and 1.5 at 1.25, in units of 1.5; outside they go on.
+    for (time, seen, unit) in [(0.25, 0.5, 0.5), (1.25, 1.5, 1.5), (-0.5, -1.0, 0.5), (3.5, 3.0, 1.5f32)] {
+        let scale = [1.0 / unit, 1.0 / unit, 1.0 / unit.sqrt()];
+        for ((got, want), scale) in fields(&paced, time).into_iter().zip(fields(&plain, seen)).zip(scale) {
+            assert!((got - want * scale).abs() < 1e-6 * got.abs(), "at {time}: {got}, not {}", want * scale);
+        }
+    }
+}
+
+#[test]
+fn knots_that_are_no_times_are_refused() {
+    let refusal = |version, knots| complaint(&written(version, &[("velocity", 2)], with_knots(knots)));
+    for knots in [
+        json!([]),
+        json!([0.0]),
+        json!([0.0, 0.0, 1.0]),
+        json!([0.0, 2.0, 1.0]),
+        json!([1.0, 2.0]),
+        json!([0.0, null]),
+        json!([0.0, "1"]),
+        json!("0, 1"),
+        json!(null),
+    ] {
+        let told = refusal(3, knots.clone());
+        assert!(told.contains("the metadata field `knots` is not a list of"), "{knots}: {told}");
+    }
+    let far = json!([-1.7e308, 1.7e308]);
+    let start = json!({ "scaling": { "centre": [0.0, 0.0], "length": 1.0, "start": -1.7e308, "duration": 1.0, "knots": far } });
+    assert!(complaint(&written(3, &[("velocity", 2)], start)).contains("`knots`"));
+    // Versions that had none.
+    for version in [1, 2] {
+        assert!(refusal(version, json!([0.0, 0.5, 2.0])).contains("which has none"));
+    }
+}
+
 #[test]
 fn parts_that_contradict_each_other_are_refused() {
     let velocity = ("velocity", 2);
@@ -254,6 +316,17 @@ fn what_a_file_claims_to_remember_is_checked() {
 }
 
 proptest! {
+    #[test]
+    fn any_knots_are_read_or_refused(knots in prop::collection::vec(any::<f64>(), 0..6), time: f64) {
+        let knots: Vec<Value> = [0.0].into_iter().chain(knots).map(|knot| json!(knot)).collect();
+        if let Ok(model) = Dynamics::from_bytes(&written(3, &[("velocity", 2)], with_knots(json!(knots)))) {
+            let mut velocity = [0.0; 2];
+            let values = FieldValues { velocity: Some(&mut velocity), ..FieldValues::default() };
+            model.evaluate(time, &[0.3, 0.4], values, &mut Scratch::default());
+            prop_assert_eq!(&Dynamics::from_bytes(&model.to_bytes()).unwrap(), &model);
+        }
+    }
+
     #[test]
     fn damaged_files_of_potentials_never_panic(damage in prop::collection::vec((0.0f64..1.0, any::<u8>()), 1..4)) {
         let mut bytes = Dynamics::from_bytes(&written(2, &[("potential", 1), ("log_density", 1)], power_law()))

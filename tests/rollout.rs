@@ -236,6 +236,31 @@ fn the_hjb_residual_falls_under_training_and_the_action_falls_when_its_weight_ri
 }
 
 #[test]
+fn many_snapshots_start_without_growth_and_are_learned() {
+    let (mut points, mut labels) = (vec![], vec![]);
+    for k in 0..40 {
+        for cell in common::normal(k, 60).chunks(2) {
+            points.extend([0.1 * cell[0] + k as f64, 0.1 * cell[1] + 0.5 * k as f64]);
+            labels.push(k as f64);
+        }
+    }
+    let view = MatrixView::from_f64(&points, labels.len(), 2).unwrap();
+    let snapshots = Snapshots::new(view, &labels, None).unwrap();
+    for method in [Method::Tigon, Method::DeepRuot] {
+        let mut options = quick(method);
+        options.training.epochs = 25;
+        (options.rollout.pretraining_epochs, options.rollout.score_epochs) = (0, 2);
+        let fitted = fit(&snapshots, &options, &mut silent).unwrap();
+        assert!(fitted.stopped.is_none(), "{method}: {:?}", fitted.stopped);
+        let mass = fitted.report.rollout.as_ref().unwrap().term("mass").unwrap();
+        // Thirty cells at every time: weights of single precision are one in all.
+        assert!(mass[0] < 1e-10, "{method}: the population begins with a mass error of {}", mass[0]);
+        let losses = &fitted.report.losses;
+        assert!(losses[24] < 0.7 * losses[0], "{method}: {losses:?}");
+    }
+}
+
+#[test]
 fn parts_of_the_loss_can_be_left_out() {
     let snapshots = gene_network();
     let mut options = quick(Method::VarRuot);

@@ -260,6 +260,80 @@ fn a_diffusion_that_changes_with_time_is_that_of_each_steps_start() {
     check(1.0, 0.0);
 }
 
+/// One unit of way and growth in each interval between knots, whatever its length.
+struct Paced {
+    knots: Vec<f64>,
+}
+
+impl Fields for Paced {
+    fn dims(&self) -> usize {
+        1
+    }
+
+    fn sigma(&self, _time: f64) -> f64 {
+        0.0
+    }
+
+    fn evaluate(&self, time: f64, _points: &[f32], values: FieldValues<'_>, _scratch: &mut Scratch) {
+        let k = self.knots.partition_point(|&knot| knot <= time).clamp(1, self.knots.len() - 1);
+        let pace = (1.0 / (self.knots[k] - self.knots[k - 1])) as f32;
+        [values.velocity, values.growth].into_iter().flatten().for_each(|v| v.fill(pace));
+        values.score_drift.into_iter().for_each(|s| s.fill(0.0));
+    }
+
+    fn knots(&self) -> &[f64] {
+        &self.knots
+    }
+}
+
+#[test]
+fn solvers_step_onto_the_knots_of_fields_and_not_across() {
+    let fields = Paced { knots: vec![0.0, 0.1, 1.0, 6.0, 1000.0] };
+    // The mean interval is 250: a step that long is one step in every interval.
+    let (step, close) = (250.0, 1e-6);
+    let check = |frames: &[Particles], want: &[f64], what: &str| {
+        for (frame, want) in frames.iter().zip(want) {
+            let (x, growth) = (f64::from(frame.points[0]), frame.log_weights[0]);
+            assert!(
+                (x - want).abs() < close && (growth - want).abs() < close,
+                "{what}: {x}, {growth}, not {want}"
+            );
+        }
+    };
+    // Output times on knots, between them, across several of them, and after the last.
+    let (forward, way) = ([0.1, 0.55, 6.0, 503.0, 1497.0], [1.0, 1.5, 3.0, 3.5, 4.5]);
+    let (backward, way_back) = ([1000.0, 3.5, 0.05, -0.1], [-0.5, -2.0, -4.0, -5.5]);
+    for (from, times, want) in [(0.0, &forward[..], &way[..]), (1497.0, &backward[..], &way_back[..])] {
+        let start = Particles::new(from, 1, vec![0.0; 3], None).unwrap();
+        for solver in [
+            Solver::Euler { step },
+            Solver::RungeKutta4 { step },
+            Solver::DormandPrince(Tolerance::default()),
+        ] {
+            let frames = ode::integrate(&fields, &start, times, &solver, &Stop::default()).unwrap().frames;
+            check(&frames, want, &format!("{solver:?} from {from}"));
+        }
+        for resample_below in [0.0, 1.0] {
+            let options = sde::Options { resample_below, ..sde::Options::new(step, 1) };
+            let frames = sde::simulate(&fields, &start, times, &options, &Stop::default()).unwrap().frames;
+            check(&frames, want, &format!("sde from {from}"));
+        }
+    }
+    // Cells double at every division: their number is that of the growth, on average.
+    let start = Particles::new(0.0, 1, vec![0.0; 4000], None).unwrap();
+    for motion in [Motion::Flow, Motion::Diffusion] {
+        let options = branching::Options { motion, ..branching::Options::new(step, 1) };
+        let population =
+            branching::simulate(&fields, &start, &[0.1, 6.0], &options, &Stop::default()).unwrap();
+        for (frame, way) in population.trajectory.frames.iter().zip([1.0f64, 3.0]) {
+            // A family of mean m has variance m² − m at most.
+            let (ratio, error) = (frame.len() as f64 / 4000.0 / way.exp(), 5.0 / 4000f64.sqrt());
+            assert!((ratio - 1.0).abs() < error, "{motion}: {ratio}");
+            assert!(frame.points.iter().all(|&x| (f64::from(x) - way).abs() < close), "{motion}");
+        }
+    }
+}
+
 /// A Gaussian N(m(t), V(t)) with m = 1 + t and V = 0.3 + σ² t / 2 + 0.1 t, as velocity, score and diffusion.
 fn moving_gaussian(sigma: f64) -> (ClosedForm, impl Fn(f64) -> (f64, f64)) {
     let law = move |t: f64| (1.0 + t, 0.3 + (0.5 * sigma * sigma + 0.1) * t);

@@ -3,7 +3,7 @@
 use super::{Diffusion, FieldValues, GrowthLaw, Scratch};
 use crate::error::{Error, Result};
 use crate::nn::Mlp;
-use crate::units::Scaling;
+use crate::units::{Clock, Scaling};
 
 /// What the output of a network of (t, x) is, in network units: see [`Scaling`].
 /// Their order here is that of a model file.
@@ -16,7 +16,7 @@ pub(crate) enum Role {
     Potential,
     /// The growth rate g: one output.
     Growth,
-    /// The score drift s, in units of [`Scaling::score_unit`]: d outputs.
+    /// The score drift s, in units of [`Clock::score_unit`]: d outputs.
     Score,
     /// ln p, up to a constant: one output. Its gradient is that of the score drift, s = (σ²/2) ∇ ln p.
     LogDensity,
@@ -163,12 +163,12 @@ impl Compiled {
         scratch: &mut Scratch,
     ) {
         let Some(Network { role, mlp }) = self.landscape() else { return values.fill(0.0) };
-        let &Scaling { length, duration, .. } = &self.scaling;
+        let (length, clock) = (self.scaling.length, self.scaling.clock(time));
         let unit = match role {
-            Role::Potential => -(length * length / duration),
+            Role::Potential => -(length * length / clock.unit),
             _ => -(0.5 * self.diffusion.at(time).powi(2)),
         };
-        let input = self.network_input(time, points, &mut scratch.input);
+        let input = self.network_input(clock.read(time), points, &mut scratch.input);
         apply(mlp, input, unit, values, &mut scratch.layers);
     }
 
@@ -176,8 +176,9 @@ impl Compiled {
     pub(crate) fn evaluate(&self, time: f64, points: &[f32], values: FieldValues<'_>, scratch: &mut Scratch) {
         let FieldValues { mut velocity, mut growth, score_drift } = values;
         let Scratch { input, layers, values: scalars, gradient, score_drift: own_score_drift } = scratch;
-        let input = self.network_input(time, points, input);
-        let (dims, &Scaling { length, duration, .. }) = (self.dims(), &self.scaling);
+        let (dims, length, clock) = (self.dims(), self.scaling.length, self.scaling.clock(time));
+        let Clock { unit: duration, .. } = clock;
+        let input = self.network_input(clock.read(time), points, input);
         // A potential gives v + s, so that v asks for s.
         let gives_the_sum = self.has_score() && self.law.is_some();
         let mut score_drift = match (score_drift, &velocity) {
@@ -207,7 +208,7 @@ impl Compiled {
                 }
                 Role::Score => {
                     if let Some(score_drift) = score_drift.as_deref_mut() {
-                        let unit = self.scaling.score_unit(self.diffusion.first());
+                        let unit = clock.score_unit(self.diffusion.first());
                         apply(mlp, input, unit, score_drift, layers);
                     }
                 }
@@ -237,7 +238,7 @@ impl Compiled {
         }
     }
 
-    /// The rows (t, x) of `points`, in network units.
+    /// The rows (t, x) of `points` at the networks' time `time`, in network units.
     fn network_input<'a>(&self, time: f64, points: &[f32], input: &'a mut Vec<f32>) -> &'a [f32] {
         let dims = self.dims();
         input.resize(points.len() / dims * (dims + 1), 0.0);

@@ -78,6 +78,16 @@ pub trait Fields: Sync {
         None
     }
 
+    /// The times between which the fields have units of time of their own, increasing: those of the snapshots that they
+    /// were fitted to, where intervals differ; none of other fields.
+    ///
+    /// The fields may jump there, to what they are from that time on: a solver steps onto these times and not across. What
+    /// it takes as the longest step is meant for an interval of the mean length, and is as much shorter or longer as another
+    /// interval is.
+    fn knots(&self) -> &[f64] {
+        &[]
+    }
+
     /// The networks behind the fields, where there are any: those can be evaluated on a device as well.
     fn compiled(&self) -> Option<&Compiled> {
         None

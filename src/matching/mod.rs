@@ -35,7 +35,7 @@ pub(crate) fn train(
         bridge,
         facts,
         scaling,
-        score_unit: scaling.score_unit(bridge.sigma(snapshots.times()[0])),
+        sigma: bridge.sigma(snapshots.times()[0]),
         rows_per_interval: options.batch_size,
         seed,
     };

@@ -11,7 +11,7 @@ use crate::error::Result;
 use crate::snapshots::Snapshots;
 use crate::transport::coupling::{Coupling, Pair};
 use crate::transport::sampling::{Draw, PairSampler};
-use crate::units::Scaling;
+use crate::units::{Clock, Scaling};
 
 /// An interval between consecutive snapshots whose cells are coupled.
 #[derive(Debug)]
@@ -34,8 +34,8 @@ pub(super) struct Source<'a> {
     /// What is known of the bridge's kind.
     pub(super) facts: &'a BridgeFacts,
     pub(super) scaling: &'a Scaling,
-    /// The data's unit of the score, as in [`Scaling::score_unit`].
-    pub(super) score_unit: f64,
+    /// The diffusion at the first snapshot, which the unit of the score is made of.
+    pub(super) sigma: f64,
     pub(super) rows_per_interval: usize,
     pub(super) seed: u64,
 }
@@ -84,28 +84,29 @@ impl Source<'_> {
                 (point(k + 1, cell), point(k + 1, cell), r, birth(h, r))
             }
         };
-        self.place(interval.start + r * h, (start, end), &state, noise, input, velocity);
+        let clock = self.scaling.clock_of(k);
+        self.place((clock, interval.start + r * h), (start, end), &state, noise, input, velocity);
         let rows = (self.intervals.len() * self.rows_per_interval) as f64;
         Row {
             weight: (interval.weight * interval.sampler.mean_factor() / rows) as f32,
-            growth: (state.growth * self.scaling.duration) as f32,
-            score_weight: (state.score_weight * self.score_unit) as f32,
+            growth: (state.growth * clock.unit) as f32,
+            score_weight: (state.score_weight * clock.score_unit(self.sigma)) as f32,
         }
     }
 
-    /// Writes the place x0 + α(x1 − x0) + βξ at `time` and the velocity α'(x1 − x0) + β'ξ there.
+    /// Writes the place x0 + α(x1 − x0) + βξ at `time`, by the interval's clock, and the velocity α'(x1 − x0) + β'ξ there.
     fn place(
         &self,
-        time: f64,
+        (clock, time): (Clock, f64),
         (start, end): (&[f32], &[f32]),
         state: &BridgeState,
         noise: &[f32],
         input: &mut [f32],
         velocity: &mut [f32],
     ) {
-        let Scaling { centre, length, start: origin, duration } = self.scaling;
-        input[0] = ((time - origin) / duration) as f32;
-        let speed = duration / length;
+        let Scaling { centre, length, .. } = self.scaling;
+        input[0] = clock.read(time) as f32;
+        let speed = clock.unit / length;
         for c in 0..start.len() {
             let (x0, x1) = (f64::from(start[c]), f64::from(end[c]));
             let xi = f64::from(noise[c]);

@@ -98,10 +98,15 @@ impl Fields for Dynamics {
         self.compiled.evaluate(time, points, values, scratch);
     }
 
+    fn knots(&self) -> &[f64] {
+        &self.compiled.scaling.knots
+    }
+
     fn growth_cost(&self, time: f64, growth: f64) -> Option<f64> {
-        let Scaling { length, duration, .. } = self.compiled.scaling;
         if let Some(law) = self.compiled.law {
-            return Some(law.cost(growth * duration) * (length / duration).powi(2));
+            let Scaling { length, .. } = self.compiled.scaling;
+            let unit = self.compiled.scaling.clock(time).unit;
+            return Some(law.cost(growth * unit) * (length / unit).powi(2));
         }
         let branching = self.info.growth_price == GrowthPrice::Branching;
         if !(self.has_score() || branching) {
@@ -182,7 +187,8 @@ mod tests {
     }
 
     fn model((networks, law): Parts) -> Dynamics {
-        let scaling = Scaling { centre: vec![5.0, -1.0, 0.0], length: 3.0, start: 1.0, duration: 2.5 };
+        let scaling =
+            Scaling { centre: vec![5.0, -1.0, 0.0], length: 3.0, start: 1.0, duration: 2.5, knots: vec![] };
         Dynamics::new(info(), scaling, networks, law).unwrap()
     }
 
@@ -314,7 +320,8 @@ mod tests {
 
     #[test]
     fn parts_that_do_not_go_together_are_refused() {
-        let scaling = || Scaling { centre: vec![0.0; DIMS], length: 1.0, start: 0.0, duration: 1.0 };
+        let scaling =
+            || Scaling { centre: vec![0.0; DIMS], length: 1.0, start: 0.0, duration: 1.0, knots: vec![] };
         let law = GrowthLaw::quadratic(1.0).unwrap();
         let refusal = |info, (networks, law): Parts| {
             Dynamics::new(info, scaling(), networks, law).unwrap_err().to_string()

@@ -20,9 +20,10 @@ use crate::units::Scaling;
 
 /// The newest version of the format that this library reads and writes.
 ///
-/// Version 2 has potentials, densities and a diffusion that changes with time. A reader of version 1 would pass over
-/// some of them in silence, so a model that has any is of version 2; every other model is still of version 1.
-pub const FORMAT_VERSION: u64 = 2;
+/// Version 2 has potentials, densities and a diffusion that changes with time; version 3 has units of time for each interval
+/// (`knots`). An older reader would pass over some of them in silence, so a model is of the oldest version that has all that
+/// it needs.
+pub const FORMAT_VERSION: u64 = 3;
 
 /// The key of our JSON in the safetensors metadata.
 const KEY: &str = "chreode";
@@ -60,7 +61,7 @@ impl Dynamics {
             masses,
             attributes,
         } = &self.info;
-        let Scaling { centre, length, start, duration } = &self.compiled.scaling;
+        let Scaling { centre, length, start, duration, knots } = &self.compiled.scaling;
         let mut metadata = json!({
             "format_version": self.format_version(),
             "library_version": env!("CARGO_PKG_VERSION"),
@@ -89,6 +90,9 @@ impl Dynamics {
             metadata["growth_price"] = json!(growth_price.as_str());
         }
         // What is not there is not written: a model without it is the same bytes as before there was any.
+        if !knots.is_empty() {
+            metadata["scaling"]["knots"] = json!(knots);
+        }
         if let Some(names) = coordinates {
             metadata["coordinates"] = json!(names);
         }
@@ -130,13 +134,7 @@ impl Dynamics {
             )));
         }
         let tensors = SafeTensors::deserialize(bytes).map_err(|e| bad(e.to_string()))?;
-        let scaling = Metadata(fields.get("scaling")?);
-        let scaling = Scaling {
-            centre: scaling.numbers("centre")?,
-            length: scaling.positive("length")?,
-            start: scaling.number("start")?,
-            duration: scaling.positive("duration")?,
-        };
+        let scaling = read_scaling(&Metadata(fields.get("scaling")?), version)?;
         let sigma = fields.number("sigma")?;
         if sigma < 0.0 {
             return Err(bad(format!("sigma is {sigma}")));
@@ -202,8 +200,34 @@ impl Dynamics {
     fn format_version(&self) -> u64 {
         let recent = |network: &Network| matches!(network.role, Role::Potential | Role::LogDensity);
         let is_second = self.compiled.networks.iter().any(recent) || self.info.final_sigma.is_some();
-        if is_second { 2 } else { 1 }
+        match (is_second, self.compiled.scaling.knots.is_empty()) {
+            (_, false) => 3,
+            (true, true) => 2,
+            (false, true) => 1,
+        }
     }
+}
+
+/// The change of units, of a file of this version.
+fn read_scaling(fields: &Metadata<'_>, version: u64) -> Result<Scaling> {
+    let scaling = Scaling {
+        centre: fields.numbers("centre")?,
+        length: fields.positive("length")?,
+        start: fields.number("start")?,
+        duration: fields.positive("duration")?,
+        knots: fields.find("knots").map_or(Ok(vec![]), |_| fields.numbers("knots"))?,
+    };
+    let knots = &scaling.knots;
+    if fields.find("knots").is_some() {
+        let apart = |pair: &[f64]| pair[1] > pair[0] && (pair[1] - pair[0]).is_finite();
+        if version < 3 {
+            return Err(fields.wrong("knots", &format!("not of format version {version}, which has none")));
+        }
+        if knots.len() < 2 || knots[0] != scaling.start || !knots.windows(2).all(apart) {
+            return Err(fields.wrong("knots", "not a list of increasing times from the start on"));
+        }
+    }
+    Ok(scaling)
 }
 
 /// The growth law of a potential.

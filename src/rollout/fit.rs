@@ -140,8 +140,8 @@ impl<'a> Run<'a> {
             training.activation.require_smooth(what)?;
         }
         let Scaling { length, duration, start, .. } = *scaling;
+        let times = snapshots.times();
         let dims = snapshots.dims();
-        let marks: Vec<f64> = snapshots.times().iter().map(|t| (t - start) / duration).collect();
         let setting = Setting {
             // A diffusion's σ² is a squared length over a time; a δ is a length.
             scales: Scales { sigma: scales.sigma * duration.sqrt() / length, delta: scales.delta / length },
@@ -149,7 +149,7 @@ impl<'a> Run<'a> {
                 .final_sigma
                 .filter(|_| facts.takes("final_sigma"))
                 .map(|last| last / scales.sigma),
-            span: marks[marks.len() - 1],
+            span: (times[times.len() - 1] - start) / duration,
             options,
         };
         let equations = facts.build(&setting)?;
@@ -162,7 +162,7 @@ impl<'a> Run<'a> {
         let compares_start = facts.takes("initial_density_weight") && options.initial_density_weight > 0.0;
         let mixture =
             compares_start.then(|| Mixture::fit(&first.x, &first.weights, dims, seed)).transpose()?;
-        let grid = Grid::new(marks, options.steps);
+        let grid = Grid::new(times, scaling, options.steps);
         fits_in_memory("rollout_steps", options.steps, Paths::numbers(&grid, dims, particles))?;
         Ok(Self {
             dims,
@@ -187,11 +187,17 @@ impl<'a> Run<'a> {
     }
 
     /// The model's networks, in the order in which its equations take them.
+    ///
+    /// They start without growth: a random rate, small as it is, is the same along a path, and over many intervals lets the
+    /// population vanish or explode before anything is learned. A potential, of which growth is a function, starts flat.
     pub(super) fn networks(&self) -> Result<Vec<Mlp>> {
         let network = |&role: &Role| {
             let count = self.training.architecture(role, self.dims)?.parameter_count();
             fits_in_memory("hidden", count, count.checked_mul(8))?;
-            self.training.network(role, self.dims, self.seed)
+            match role {
+                Role::Growth | Role::Potential => self.training.silent_network(role, self.dims, self.seed),
+                _ => self.training.network(role, self.dims, self.seed),
+            }
         };
         self.facts.networks.iter().map(network).collect()
     }
@@ -396,7 +402,7 @@ impl Loss for DensityLoss<'_> {
             self.matching.take(self.paths);
         }
         self.gradient.fill(0.0);
-        let sigma2 = |time: f64| run.equations.sigma2(time);
+        let sigma2 = |moment| run.equations.sigma2(moment);
         Ok(self.matching.evaluate(&networks[0], &sigma2, (run.seed, step), &mut self.gradient))
     }
 

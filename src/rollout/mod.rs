@@ -8,15 +8,17 @@
 //! | DeepRUOT (Zhang, Li, Zhou, ICLR 2025) | v, g, ln p | the same, the energy of regularised unbalanced transport, the Fokker–Planck equation |
 //! | Var-RUOT (Sun et al., NeurIPS 2025) | one potential λ | the same, the Hamilton–Jacobi–Bellman equation |
 //!
-//! The loss, in the networks' units of space (the root mean square deviation of a coordinate) and time (the mean interval),
-//! with squared lengths as means over the d coordinates, is
+//! The loss, in the networks' units of space (the root mean square deviation of a coordinate) and time (the interval between
+//! snapshots), with squared lengths as means over the d coordinates, is
 //!
 //! ```text
 //! 1/K Σ_k [ W2²(ŵ(t_k), snapshot k) + mass_weight (Σw/M_k − 1)² + local_mass_weight n Σ_i (w_i − mass nearest to i)² ]
 //!   + energy_weight 1/K ∫ Σ w e dt + residual_weight ⟨Σ ŵ r²⟩_t + initial_density_weight ⟨(ln p_θ − ln p_0)²⟩
 //! ```
 //!
-//! with each model's energy rate e and residual r.
+//! with each model's energy rate e and residual r. Where intervals differ, energy and residual are each in the interval's own
+//! unit of time, in which the equations are the same: between snapshots that are met, the path of least energy does not
+//! depend on the unit, and so a short interval gives up no more of its reconstruction for its energy than a long one.
 
 mod equations;
 mod fit;

@@ -9,7 +9,7 @@ use crate::fields::GrowthPrice;
 pub struct RolloutOptions {
     /// How particles are stepped. With noise, it is Euler–Maruyama.
     pub scheme: Scheme,
-    /// Steps of the solver in a mean interval between snapshots.
+    /// Steps of the solver in an interval between snapshots.
     pub steps: usize,
     /// Weight of the total mass at each snapshot.
     pub mass_weight: f64,
@@ -23,7 +23,7 @@ pub struct RolloutOptions {
     pub initial_density_weight: f64,
     /// What growth costs.
     pub growth_price: GrowthPrice,
-    /// The largest growth rate of [`GrowthPrice::Power`], per mean interval.
+    /// The largest growth rate of [`GrowthPrice::Power`], per interval between snapshots.
     pub growth_cap: f64,
     /// ε of the plans between particles and cells, a squared length in the data's units; exact plans where absent.
     pub plan_epsilon: Option<f64>,

@@ -7,12 +7,13 @@
 
 use rayon::prelude::*;
 
-use super::equations::{Equations, Record, State, Wanted};
+use super::equations::{Equations, Moment, Record, State, Wanted};
 use super::solver::{Scheme, SolverStep, advance};
 use crate::error::{Error, Result};
 use crate::exec::rng::{Purpose, normals, stream};
 use crate::nn::{Directions, Mlp, Tape, Var};
 use crate::simulate::resampling::{effective_sample_size, equalise};
+use crate::units::Scaling;
 
 /// The most particles of a chunk: more would leave the cache. There are several chunks for each, so that threads end
 /// together, unless chunks would become too small for matrix products to run at speed.
@@ -27,18 +28,37 @@ const HEAVIEST: f32 = 80.0;
 /// The solver's steps between snapshots, in network time.
 #[derive(Debug, Clone)]
 pub(super) struct Grid {
-    /// The times of the snapshots.
+    /// The network times of the snapshots.
     pub(super) marks: Vec<f64>,
     /// The number of steps of each interval between them.
     pub(super) steps: Vec<usize>,
+    /// The intervals between them in physical time.
+    spacing: Vec<Spacing>,
+}
+
+/// An interval in physical time, in units of the mean interval.
+#[derive(Debug, Clone, Copy)]
+struct Spacing {
+    /// Its start, from the first snapshot on.
+    start: f64,
+    /// The unit of network time in it.
+    unit: f64,
 }
 
 impl Grid {
-    /// Steps of at most 1/`per_unit`.
-    pub(super) fn new(marks: Vec<f64>, per_unit: usize) -> Self {
+    /// Steps of at most 1/`per_unit` between the snapshots of these times.
+    pub(super) fn new(times: &[f64], scaling: &Scaling, per_unit: usize) -> Self {
+        let whole = |time: f64| (time - scaling.start) / scaling.duration;
+        let mark = |(k, &time): (usize, &f64)| if scaling.knots.is_empty() { whole(time) } else { k as f64 };
+        let marks: Vec<f64> = times.iter().enumerate().map(mark).collect();
+        let spacing = |(k, &time): (usize, &f64)| Spacing {
+            start: whole(time),
+            unit: scaling.clock_of(k).unit / scaling.duration,
+        };
+        let spacing = times[..times.len() - 1].iter().enumerate().map(spacing).collect();
         // An interval that is a unit up to rounding gets exactly `per_unit` steps.
         let steps = |pair: &[f64]| ((pair[1] - pair[0]) * per_unit as f64 - 1e-9).ceil().max(1.0) as usize;
-        Self { steps: marks.windows(2).map(steps).collect(), marks }
+        Self { steps: marks.windows(2).map(steps).collect(), marks, spacing }
     }
 
     pub(super) fn intervals(&self) -> usize {
@@ -48,10 +68,17 @@ impl Grid {
     pub(super) fn step(&self, interval: usize, index: usize) -> SolverStep {
         let (start, end) = (self.marks[interval], self.marks[interval + 1]);
         let length = (end - start) / self.steps[interval] as f64;
-        SolverStep { time: start + index as f64 * length, length }
+        SolverStep { start: self.moment(interval, start + index as f64 * length), length }
     }
 
-    /// The time from the first snapshot to the last.
+    /// A network time in an interval.
+    pub(super) fn moment(&self, interval: usize, time: f64) -> Moment {
+        let Spacing { start, unit } = self.spacing[interval];
+        let elapsed = if unit == 1.0 { time } else { start + (time - self.marks[interval]) * unit };
+        Moment { time, elapsed, unit }
+    }
+
+    /// The network time from the first snapshot to the last.
     pub(super) fn span(&self) -> f64 {
         self.marks[self.marks.len() - 1] - self.marks[0]
     }
@@ -345,7 +372,8 @@ impl Chunk {
         let x = self.tape.leaf(rows, &states.x[index * rows * dims..(index + 1) * rows * dims]);
         let log_weight = self.tape.leaf(rows, &states.log_weight[index * rows..(index + 1) * rows]);
         let noise = (equations.noise() > 0.0).then(|| {
-            let size = equations.noise() * grid.step(interval, index).length.sqrt();
+            let SolverStep { start, length } = grid.step(interval, index);
+            let size = equations.noise() * (start.unit * length).sqrt();
             normals(&mut self.stream(stepping, run, (interval, index), 0), &mut self.normals);
             self.single.clear();
             self.single.extend(self.normals.iter().map(|&z| (size * z) as f32));

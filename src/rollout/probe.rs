@@ -59,7 +59,9 @@ impl Probe {
         let scaling = Scaling::of(snapshots);
         let facts: &'static EquationsFacts = model.facts();
         let run = Run::new(snapshots, &scaling, facts, scales, options, training, 7).unwrap();
-        let mut networks = run.networks().unwrap();
+        // As random as they are not at a start of training, where growth is silent.
+        let network = |&role| training.network(role, run.dims, 7).unwrap();
+        let mut networks: Vec<Mlp> = facts.networks.iter().map(network).collect();
         let paths = run.paths(&networks);
         // Larger weights than at a start of training bend the fields more.
         networks.iter_mut().flat_map(|n| n.parameters_mut()).for_each(|p| *p *= 1.5);

@@ -3,6 +3,7 @@
 use rand::RngExt;
 use rayon::prelude::*;
 
+use super::equations::Moment;
 use super::path::{Cloud, Paths};
 use crate::exec::rng::{Purpose, normals, stream, uniform};
 use crate::nn::{Mlp, Tape};
@@ -34,8 +35,8 @@ pub(super) struct ScoreMatching {
 
 #[derive(Debug)]
 struct PathBridge {
-    start: f64,
-    end: f64,
+    start: Moment,
+    length: f64,
     from: Vec<f32>,
     to: Vec<f32>,
     /// Running sums of the particles' shares.
@@ -91,8 +92,8 @@ impl ScoreMatching {
                     sum
                 });
                 self.bridges.push(PathBridge {
-                    start: grid.step(interval, first).time,
-                    end: grid.step(interval, last).time,
+                    start: grid.step(interval, first).start,
+                    length: grid.step(interval, last).start.time - grid.step(interval, first).start.time,
                     cumulative: cumulative.collect(),
                     from: std::mem::take(&mut from.x),
                     to: std::mem::take(&mut to.x),
@@ -102,11 +103,11 @@ impl ScoreMatching {
     }
 
     /// The loss on a new batch, whose draws are numbered by `step`, and its parameter gradient added to `gradient`.
-    /// `sigma2` is σ² as a function of time.
+    /// `sigma2` is σ² in the units of a moment.
     pub(super) fn evaluate(
         &mut self,
         network: &Mlp,
-        sigma2: &(dyn Fn(f64) -> f64 + Sync),
+        sigma2: &(dyn Fn(Moment) -> f64 + Sync),
         (seed, step): (u64, usize),
         gradient: &mut [f32],
     ) -> f64 {
@@ -127,7 +128,7 @@ impl Task {
         &mut self,
         network: &Mlp,
         bridges: &[PathBridge],
-        sigma2: &(dyn Fn(f64) -> f64 + Sync),
+        sigma2: &(dyn Fn(Moment) -> f64 + Sync),
         (seed, step): (u64, usize),
         dims: usize,
         total: usize,
@@ -141,11 +142,11 @@ impl Task {
             let place = uniform(&mut rng) * bridge.cumulative[bridge.cumulative.len() - 1];
             let i = bridge.cumulative.partition_point(|&sum| sum < place).min(bridge.cumulative.len() - 1);
             let r = MARGIN + (1.0 - 2.0 * MARGIN) * uniform(&mut rng);
-            let h = bridge.end - bridge.start;
-            let time = bridge.start + r * h;
-            let beta = (sigma2(time) * h * r * (1.0 - r)).sqrt();
+            let h = bridge.length;
+            let moment = bridge.start.after(r * h);
+            let beta = (sigma2(moment) * h * r * (1.0 - r)).sqrt();
             normals(&mut rng, noise);
-            input.push(time as f32);
+            input.push(moment.time as f32);
             let ends = bridge.from[i * dims..(i + 1) * dims].iter().zip(&bridge.to[i * dims..(i + 1) * dims]);
             for ((&a, &b), z) in ends.zip(&*noise) {
                 input.push(((1.0 - r) * f64::from(a) + r * f64::from(b) + beta * z) as f32);

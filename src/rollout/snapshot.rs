@@ -27,7 +27,8 @@ impl ScaledSnapshot {
         let total = snapshots.mass(k);
         for (point, &weight) in snapshots.points(k).chunks_exact(dims).zip(snapshots.weights(k)) {
             if weight > 0.0 {
-                scaling.write_row(snapshots.times()[k], point, &mut row);
+                // The place alone is kept.
+                scaling.write_row(0.0, point, &mut row);
                 x.extend_from_slice(&row[1..]);
                 weights.push(weight / total);
             }

@@ -3,7 +3,7 @@
 //! The state is what the particles of a chunk carry: position and log-weight. Along with it the costs of the path are
 //! integrated, by the solver's own quadrature.
 
-use super::equations::{Equations, Rates, Record, State, Wanted};
+use super::equations::{Equations, Moment, Rates, Record, State, Wanted};
 use crate::named::named;
 use crate::nn::Var;
 
@@ -18,10 +18,10 @@ pub enum Scheme {
 
 named!(Scheme, "scheme", Euler = "euler", RungeKutta4 = "rk4");
 
-/// A step of length `length` from `time` on.
+/// A step of length `length`, in network time, from `start` on.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct SolverStep {
-    pub(super) time: f64,
+    pub(super) start: Moment,
     pub(super) length: f64,
 }
 
@@ -44,8 +44,8 @@ pub(super) fn advance(
     noise: Option<Var>,
     wanted: Wanted,
 ) -> Advanced {
-    let SolverStep { time, length } = step;
-    let first = equations.rates(record, time, start, wanted);
+    let SolverStep { start: moment, length } = step;
+    let first = equations.rates(record, moment, start, wanted);
     let residual = first.residual.map(|residual| {
         let square = record.tape.product(residual, residual);
         record.tape.scale(square, length as f32)
@@ -60,7 +60,7 @@ pub(super) fn advance(
             let mut rates = first;
             for (at, share) in [(0.5, 1.0 / 3.0), (0.5, 1.0 / 3.0), (1.0, 1.0 / 6.0)] {
                 let stage = record.moved(start, rates, at * length);
-                rates = equations.rates(record, time + at * length, stage, later);
+                rates = equations.rates(record, moment.after(at * length), stage, later);
                 end = record.moved(end, rates, share * length);
                 if let (Some(sum), Some(rate)) = (energy, rates.energy) {
                     let more = record.weigh(rate, stage, share * length);

@@ -30,7 +30,8 @@ named!(Motion, "motion", Diffusion = "diffusion", Flow = "flow");
 /// How a branching population is simulated.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Options {
-    /// The longest step, in units of time: the interval between two output times is cut into equal steps.
+    /// The longest step, in units of time: the interval between two output times is cut into equal steps. Of fields with
+    /// [`knots`](Fields::knots), in an interval of the mean length.
     pub step: f64,
     /// The seed of the noise, the divisions and the deaths.
     pub seed: u64,
@@ -94,7 +95,7 @@ pub fn simulate(
     let mut lineage = Lineage::new(start.len(), start.time);
     let mut lanes = lanes(|| Mover::new(fields, options));
     let mut frames = Vec::with_capacity(times.len());
-    for interval in OutputInterval::all(start.time, times, options.step)? {
+    for interval in OutputInterval::all(start.time, times, options.step, fields.knots())? {
         for step in (0..interval.count).map(|j| interval.step(j)) {
             let ids = &living.ids;
             for_each_block(&mut lanes, &mut living.state, living.width, |mover, row, state| {

@@ -195,7 +195,7 @@ fn runs_backward(dims: usize, start: &Particles, times: &[f64]) -> Result<bool> 
     Ok(backward)
 }
 
-/// One of the equal steps between two output times.
+/// One of the steps between two output times.
 #[derive(Debug, Clone, Copy)]
 struct TimeStep {
     /// Where it begins.
@@ -204,33 +204,98 @@ struct TimeStep {
     length: f64,
     /// Its number, counted from the start of the simulation.
     index: u64,
+    /// The stretch that it is in.
+    stretch: Stretch,
 }
 
-/// The stretch between two output times, cut into equal steps.
-#[derive(Debug, Clone, Copy)]
-struct OutputInterval {
+/// A stretch of time without a border of the fields' units inside.
+#[derive(Debug, Clone, Copy, PartialEq)]
+struct Stretch {
     from: f64,
     to: f64,
-    /// How many steps; none if the ends coincide.
+    /// Between which moments the fields are those of the stretch: those of a border are those of the time after it, so the last
+    /// moment is the one before the border at the later end. Infinite where there is no border.
+    earliest: f64,
+    latest: f64,
+    /// The length of the interval between borders that it is in, over the mean of such lengths.
+    relative: f64,
+}
+
+impl Stretch {
+    /// The time between `from` and `to`, cut at the `knots` of the fields, in the direction from the one to the other; none
+    /// if they coincide.
+    fn all(from: f64, to: f64, knots: &[f64]) -> Vec<Self> {
+        let (low, high) = (from.min(to), from.max(to));
+        let mut ends: Vec<f64> = knots.iter().copied().filter(|&knot| low < knot && knot < high).collect();
+        ends.push(high);
+        let mut begin = low;
+        let stretch = |end: f64| {
+            let (a, b) = (std::mem::replace(&mut begin, end), end);
+            let earliest = if knots.contains(&a) { a } else { f64::NEG_INFINITY };
+            let latest = if knots.contains(&b) { b.next_down() } else { f64::INFINITY };
+            let (from, to) = if from <= to { (a, b) } else { (b, a) };
+            Self { from, to, earliest, latest, relative: relative_length(knots, a + (b - a) / 2.0) }
+        };
+        let mut stretches: Vec<Self> = ends.into_iter().map(stretch).collect();
+        if from > to {
+            stretches.reverse();
+        }
+        stretches.retain(|stretch| stretch.from != stretch.to);
+        stretches
+    }
+
+    fn middle(&self) -> f64 {
+        self.from + (self.to - self.from) / 2.0
+    }
+
+    /// When the fields of `time` are to be evaluated, which is in the stretch or, up to rounding, at an end of it.
+    fn inside(&self, time: f64) -> f64 {
+        time.max(self.earliest).min(self.latest)
+    }
+
+    /// How many steps no longer than `step`, a length in an interval of the mean length, it is cut into.
+    fn steps(&self, step: f64) -> f64 {
+        // The tolerance keeps an interval of 0.3 at three steps of 0.1.
+        let count = ((self.to - self.from).abs() / (step * self.relative) - 1e-9).ceil();
+        count.max(1.0)
+    }
+}
+
+/// The length of the interval between knots that `time` is in, or nearest to, over the mean; 1 without knots.
+fn relative_length(knots: &[f64], time: f64) -> f64 {
+    let [first, .., last] = *knots else { return 1.0 };
+    let intervals = knots.len() - 1;
+    let k = knots.partition_point(|&knot| knot <= time).clamp(1, intervals);
+    (knots[k] - knots[k - 1]) / ((last - first) / intervals as f64)
+}
+
+/// The time between two output times, cut into stretches of equal steps.
+#[derive(Debug, Clone)]
+struct OutputInterval {
+    to: f64,
+    /// The stretches, and how many steps each has.
+    stretches: Vec<(Stretch, usize)>,
+    /// How many steps there are; none if the ends coincide.
     count: usize,
     /// The number of the first step.
     first_index: u64,
 }
 
 impl OutputInterval {
-    /// The intervals that end at `times`, in steps no longer than `step`.
-    fn all(start: f64, times: &[f64], step: f64) -> Result<Vec<Self>> {
+    /// The intervals that end at `times`, in steps no longer than `step` that do not cross the fields' `knots`.
+    fn all(start: f64, times: &[f64], step: f64, knots: &[f64]) -> Result<Vec<Self>> {
+        positive("step", step)?;
         let (mut from, mut first_index, mut intervals) = (start, 0, Vec::with_capacity(times.len()));
         for &to in times {
-            // The tolerance keeps an interval of 0.3 at three steps of 0.1.
-            let count = ((to - from).abs() / positive("step", step)? - 1e-9).ceil();
-            let count = if to == from { 0.0 } else { count.max(1.0) };
+            let stretches = Stretch::all(from, to, knots);
+            let count: f64 = stretches.iter().map(|stretch| stretch.steps(step)).sum();
             if count > MOST_SUBSTEPS {
-                let shortest = (to - from).abs() / MOST_SUBSTEPS;
+                let shortest = step * (count / MOST_SUBSTEPS);
                 let allowed = format!("at least {shortest:e} for the interval from {from} to {to}");
                 return Err(Error::argument("step", step, &allowed));
             }
-            intervals.push(Self { from, to, count: count as usize, first_index });
+            let stretches = stretches.into_iter().map(|s| (s, s.steps(step) as usize)).collect();
+            intervals.push(Self { to, stretches, count: count as usize, first_index });
             first_index += count as u64;
             from = to;
         }
@@ -238,8 +303,15 @@ impl OutputInterval {
     }
 
     fn step(&self, j: usize) -> TimeStep {
-        let length = (self.to - self.from) / self.count as f64;
-        TimeStep { time: self.from + j as f64 * length, length, index: self.first_index + j as u64 }
+        let (mut first, mut at) = (0, 0);
+        while j >= first + self.stretches[at].1 {
+            first += self.stretches[at].1;
+            at += 1;
+        }
+        let (stretch, count) = self.stretches[at];
+        let length = (stretch.to - stretch.from) / count as f64;
+        let time = stretch.from + (j - first) as f64 * length;
+        TimeStep { time, length, index: self.first_index + j as u64, stretch }
     }
 }
 

@@ -3,8 +3,8 @@
 use rayon::prelude::*;
 
 use super::{
-    BLOCK, BlockFields, OutputInterval, Particles, TimeStep, Trajectory, check_finite, fill_state, record,
-    runs_backward,
+    BLOCK, BlockFields, OutputInterval, Particles, Stretch, TimeStep, Trajectory, check_finite, fill_state,
+    record, runs_backward,
 };
 use crate::error::{Error, Result, positive};
 use crate::exec::simd::vectorised;
@@ -17,13 +17,13 @@ use crate::fields::Fields;
 pub enum Solver {
     /// Euler's rule, first order: equal steps, none longer than `step`, between output times.
     Euler {
-        /// The longest step, in units of time.
+        /// The longest step, in units of time; of fields with [`knots`](Fields::knots), in an interval of the mean length.
         step: f64,
     },
     /// The classical fourth-order Runge–Kutta rule: equal steps, none longer than `step`, between output
     /// times.
     RungeKutta4 {
-        /// The longest step, in units of time.
+        /// The longest step, in units of time; of fields with [`knots`](Fields::knots), in an interval of the mean length.
         step: f64,
     },
     /// The adaptive rule of Dormand and Prince, order 5(4), with output by its dense fourth-order
@@ -102,7 +102,7 @@ pub fn integrate(
     stop: &Stop,
 ) -> Result<Trajectory> {
     runs_backward(fields.dims(), start, times)?;
-    let plan = Plan::new(start, times, solver, stop)?;
+    let plan = Plan::new(fields, start, times, solver, stop)?;
     let mut frames: Vec<Particles> = times.iter().map(|&time| Particles { time, ..start.clone() }).collect();
     frames.iter_mut().for_each(|frame| frame.ancestors = (0..start.len()).collect());
 
@@ -127,22 +127,29 @@ struct Plan<'a> {
 enum Stepping {
     /// One rule for every step.
     Fixed(Rule, Vec<OutputInterval>),
-    /// The tolerance, and the scale L of the coordinates.
-    Adaptive(Tolerance, f64),
+    /// Steps of any length within each stretch; `scale` is the L of the coordinates.
+    Adaptive { tolerance: Tolerance, scale: f64, stretches: Vec<Stretch> },
 }
 
 type Rule = fn(&mut Scratch<'_>, TimeStep, &mut [f64]);
 
 impl<'a> Plan<'a> {
-    fn new(start: &'a Particles, times: &'a [f64], solver: &Solver, stop: &'a Stop) -> Result<Self> {
-        let intervals = |step| OutputInterval::all(start.time, times, step);
+    fn new(
+        fields: &dyn Fields,
+        start: &'a Particles,
+        times: &'a [f64],
+        solver: &Solver,
+        stop: &'a Stop,
+    ) -> Result<Self> {
+        let intervals = |step| OutputInterval::all(start.time, times, step, fields.knots());
         let stepping = match *solver {
             Solver::Euler { step } => Stepping::Fixed(euler_step, intervals(step)?),
             Solver::RungeKutta4 { step } => Stepping::Fixed(runge_kutta_step, intervals(step)?),
             Solver::DormandPrince(tolerance) => {
                 positive("relative_tolerance", tolerance.relative)?;
                 positive("absolute_tolerance", tolerance.absolute)?;
-                Stepping::Adaptive(tolerance, spread(start))
+                let stretches = Stretch::all(start.time, times[times.len() - 1], fields.knots());
+                Stepping::Adaptive { tolerance, scale: spread(start), stretches }
             }
         };
         Ok(Self { start, times, stepping, stop })
@@ -204,8 +211,8 @@ fn integrate_block(
         Stepping::Fixed(rule, intervals) => {
             fixed_steps(scratch, plan.stop, (*rule, intervals), ids, &mut state, &mut emit)
         }
-        Stepping::Adaptive(tolerance, scale) => {
-            adaptive_steps(scratch, plan, tolerance, *scale, ids, &mut state, &mut emit)
+        Stepping::Adaptive { tolerance, scale, stretches } => {
+            adaptive_steps(scratch, plan, (tolerance, *scale), stretches, ids, &mut state, &mut emit)
         }
     };
     scratch.state = state;
@@ -284,17 +291,19 @@ fn fixed_steps(
 
 fn euler_step(scratch: &mut Scratch<'_>, step: TimeStep, state: &mut [f64]) {
     let rates = &mut scratch.rates[0][..state.len()];
-    scratch.fields.rates(step.time, state, rates);
+    scratch.fields.rates(step.stretch.inside(step.time), state, rates);
     state.iter_mut().zip(rates).for_each(|(x, r)| *x += step.length * *r);
 }
 
 /// One step of the classical Runge–Kutta rule for a block's state.
 pub(super) fn runge_kutta_step(scratch: &mut Scratch<'_>, step: TimeStep, state: &mut [f64]) {
     let (t, h, n) = (step.time, step.length, state.len());
-    scratch.evaluate_stage(0, t, state, h, &[]);
-    scratch.evaluate_stage(1, t + h / 2.0, state, h, &[0.5]);
-    scratch.evaluate_stage(2, t + h / 2.0, state, h, &[0.0, 0.5]);
-    scratch.evaluate_stage(3, t + h, state, h, &[0.0, 0.0, 1.0]);
+    let (start, middle, end) =
+        (step.stretch.inside(t), step.stretch.inside(t + h / 2.0), step.stretch.inside(t + h));
+    scratch.evaluate_stage(0, start, state, h, &[]);
+    scratch.evaluate_stage(1, middle, state, h, &[0.5]);
+    scratch.evaluate_stage(2, middle, state, h, &[0.0, 0.5]);
+    scratch.evaluate_stage(3, end, state, h, &[0.0, 0.0, 1.0]);
     scratch.stage[..n].copy_from_slice(state);
     combine(state, &scratch.stage[..n], h, &[1.0 / 6.0, 1.0 / 3.0, 1.0 / 3.0, 1.0 / 6.0], &scratch.rates);
 }
@@ -322,70 +331,77 @@ const DENSE: [f64; 7] = [
     69997945.0 / 29380423.0,
 ];
 
-/// A step shorter than this fraction of the whole span cannot be meant.
+/// A step shorter than this fraction of the whole stretch cannot be meant.
 const SHORTEST_STEP: f64 = 1e-12;
 
 fn adaptive_steps(
     scratch: &mut Scratch<'_>,
     plan: &Plan<'_>,
-    tolerance: &Tolerance,
-    scale: f64,
+    (tolerance, scale): (&Tolerance, f64),
+    stretches: &[Stretch],
     ids: &[u64],
     state: &mut [f64],
     emit: &mut dyn FnMut(usize, &[f64]) -> Result<()>,
 ) -> Result<()> {
     let norm = ErrorNorm { tolerance, scale, width: plan.start.dims + 1 };
-    let (t0, end, n) = (plan.start.time, plan.times[plan.times.len() - 1], state.len());
+    let n = state.len();
     let mut next_output = 0;
-    if plan.times[0] == t0 {
+    if plan.times[0] == plan.start.time {
         emit(0, state)?;
         next_output = 1;
     }
-    if next_output == plan.times.len() {
-        return Ok(());
-    }
-    let mut t = t0;
-    scratch.fields.rates(t, state, &mut scratch.rates[0][..n]);
-    check_finite(t, &scratch.rates[0][..n], ids)?;
-    let mut h = first_step(scratch, &norm, t, end, state);
-    let mut controller = Controller { previous: 1e-4, rejected: false };
-    for _ in 0..tolerance.max_steps {
-        plan.stop.check()?;
-        // A last step a little longer than planned beats a tiny one after it.
-        if (t + 1.01 * h - end) * (end - t0).signum() >= 0.0 {
-            h = end - t;
-        }
-        for k in 1..7 {
-            scratch.evaluate_stage(k, t + NODES[k] * h, state, h, STAGES[k]);
-        }
-        // The seventh stage is the new state itself.
-        std::mem::swap(&mut scratch.next, &mut scratch.stage);
-        let error = norm.of_step(state, &scratch.next[..n], h, &scratch.rates, &mut scratch.stage[..n]);
-        let factor = controller.factor(error);
-        if error <= 1.0 {
-            let arrived = if h == end - t { end } else { t + h };
-            check_finite(arrived, &scratch.next[..n], ids)?;
-            while next_output < plan.times.len() && (plan.times[next_output] - arrived) * h.signum() <= 0.0 {
-                let theta = (plan.times[next_output] - t) / (arrived - t);
-                interpolate(&mut scratch.stage[..n], theta, h, state, &scratch.next[..n], &scratch.rates);
-                emit(next_output, &scratch.stage[..n])?;
-                next_output += 1;
+    let mut steps_left = tolerance.max_steps;
+    for stretch in stretches {
+        let (mut t, end) = (stretch.from, stretch.to);
+        scratch.fields.rates(stretch.inside(t), state, &mut scratch.rates[0][..n]);
+        check_finite(t, &scratch.rates[0][..n], ids)?;
+        let mut h = first_step(scratch, &norm, stretch, state);
+        let mut controller = Controller { previous: 1e-4, rejected: false };
+        while t != end {
+            if steps_left == 0 {
+                return Err(too_many_steps(tolerance, t, plan.times[plan.times.len() - 1]));
             }
-            if next_output == plan.times.len() {
-                return Ok(());
+            steps_left -= 1;
+            plan.stop.check()?;
+            // A last step a little longer than planned beats a tiny one after it.
+            if (t + 1.01 * h - end) * h.signum() >= 0.0 {
+                h = end - t;
             }
-            t = arrived;
-            state.copy_from_slice(&scratch.next[..n]);
-            scratch.rates.swap(0, 6);
-        } else if h.abs() < SHORTEST_STEP * (end - t0).abs() {
-            check_finite(t + h, &scratch.next[..n], ids)?;
-            return Err(unreachable_tolerance(tolerance, t, h));
+            for k in 1..7 {
+                scratch.evaluate_stage(k, stretch.inside(t + NODES[k] * h), state, h, STAGES[k]);
+            }
+            // The seventh stage is the new state itself.
+            std::mem::swap(&mut scratch.next, &mut scratch.stage);
+            let error = norm.of_step(state, &scratch.next[..n], h, &scratch.rates, &mut scratch.stage[..n]);
+            let factor = controller.factor(error);
+            if error <= 1.0 {
+                let arrived = if h == end - t { end } else { t + h };
+                check_finite(arrived, &scratch.next[..n], ids)?;
+                while next_output < plan.times.len()
+                    && (plan.times[next_output] - arrived) * h.signum() <= 0.0
+                {
+                    let theta = (plan.times[next_output] - t) / (arrived - t);
+                    interpolate(&mut scratch.stage[..n], theta, h, state, &scratch.next[..n], &scratch.rates);
+                    emit(next_output, &scratch.stage[..n])?;
+                    next_output += 1;
+                }
+                t = arrived;
+                state.copy_from_slice(&scratch.next[..n]);
+                scratch.rates.swap(0, 6);
+            } else if h.abs() < SHORTEST_STEP * (end - stretch.from).abs() {
+                check_finite(t + h, &scratch.next[..n], ids)?;
+                return Err(unreachable_tolerance(tolerance, t, h));
+            }
+            h *= factor;
         }
-        h *= factor;
     }
+    Ok(())
+}
+
+fn too_many_steps(tolerance: &Tolerance, time: f64, end: f64) -> Error {
     let allowed =
-        format!("larger for this tolerance: {} steps reached time {t} of {end}", tolerance.max_steps);
-    Err(Error::argument("max_steps", tolerance.max_steps, &allowed))
+        format!("larger for this tolerance: {} steps reached time {time} of {end}", tolerance.max_steps);
+    Error::argument("max_steps", tolerance.max_steps, &allowed)
 }
 
 fn unreachable_tolerance(tolerance: &Tolerance, time: f64, h: f64) -> Error {
@@ -430,13 +446,14 @@ impl ErrorNorm<'_> {
 
 /// The first step: such that both an Euler step and the second derivative stay within a hundredth of the
 /// tolerance (Hairer, Nørsett, Wanner 1993, II.4). Needs `rates[0]` at the start.
-fn first_step(scratch: &mut Scratch<'_>, norm: &ErrorNorm<'_>, t: f64, end: f64, state: &[f64]) -> f64 {
+fn first_step(scratch: &mut Scratch<'_>, norm: &ErrorNorm<'_>, stretch: &Stretch, state: &[f64]) -> f64 {
+    let &Stretch { from: t, to: end, .. } = stretch;
     let (n, span) = (state.len(), (end - t).abs());
     let size = norm.worst(state, state, |i| state[i]);
     let slope = norm.worst(state, state, |i| scratch.rates[0][i]);
     let trial = if size < 1e-5 || slope < 1e-5 { 1e-6 * span } else { (0.01 * size / slope).min(span) };
     let h = trial.copysign(end - t);
-    scratch.evaluate_stage(1, t + h, state, h, &[1.0]);
+    scratch.evaluate_stage(1, stretch.inside(t + h), state, h, &[1.0]);
     let (first, second) = (&scratch.rates[0][..n], &scratch.rates[1][..n]);
     let bend = norm.worst(state, state, |i| second[i] - first[i]) / trial;
     let steepest = slope.max(bend);

@@ -12,7 +12,8 @@ use crate::fields::Fields;
 /// How the diffusion is simulated.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Options {
-    /// The longest step, in units of time: the interval between two output times is cut into equal steps.
+    /// The longest step, in units of time: the interval between two output times is cut into equal steps. Of fields with
+    /// [`knots`](Fields::knots), in an interval of the mean length.
     pub step: f64,
     /// The seed of the noise.
     pub seed: u64,
@@ -73,7 +74,7 @@ pub fn simulate(
     let mut lanes = lanes(|| Scratch::new(fields));
     let mut cloud = Cloud::new(start);
     let mut frames = Vec::with_capacity(times.len());
-    for interval in OutputInterval::all(start.time, times, options.step)? {
+    for interval in OutputInterval::all(start.time, times, options.step, fields.knots())? {
         // Without resampling the blocks do not need each other, and each goes through the whole interval at
         // once.
         let stride = if options.resamples() { 1 } else { interval.count.max(1) };
@@ -130,10 +131,11 @@ pub(super) fn diffusion_step(
     ids: &[u64],
     state: &mut [f64],
 ) -> Result<()> {
-    let (dims, sigma) = (scratch.fields.model.dims(), scratch.fields.model.sigma(step.time));
+    let time = step.stretch.inside(step.time);
+    let (dims, sigma) = (scratch.fields.model.dims(), scratch.fields.model.sigma(time));
     // Without diffusion the score drift (σ²/2) ∇ log p is zero.
     let noisy = sigma > 0.0;
-    scratch.fields.evaluate(step.time, state, noisy);
+    scratch.fields.evaluate(time, state, noisy);
     let (h, duration) = (step.length, step.length.abs());
     let amplitude = sigma * duration.sqrt();
     let stream_of_step = step.index | u64::from(noise.backward) << 63;

@@ -43,4 +43,19 @@ impl TrainingOptions {
     pub(crate) fn network(&self, role: Role, dims: usize, seed: u64) -> Result<Mlp> {
         Mlp::new(self.architecture(role, dims)?, seed, stream(role))
     }
+
+    /// The same, silent to begin with: its last layer is zero, and so is its output everywhere. The layers before it are as
+    /// random as ever, so that the last one learns at once, and all others from the next step on.
+    ///
+    /// # Errors
+    /// As [`architecture`](Self::architecture).
+    pub(crate) fn silent_network(&self, role: Role, dims: usize, seed: u64) -> Result<Mlp> {
+        let mut network = self.network(role, dims, seed)?;
+        if let Some(last) = network.architecture().layers().last() {
+            let parameters = network.parameters_mut();
+            parameters[last.weights()].fill(0.0);
+            parameters[last.bias()].fill(0.0);
+        }
+        Ok(network)
+    }
 }

@@ -9,7 +9,7 @@ use crate::error::{Error, Result};
 use crate::exec::stop::Stop;
 use crate::fields::{Compiled, GrowthLaw, Network, Role};
 use crate::nn::Activation;
-use crate::units::Scaling;
+use crate::units::{Clock, Scaling};
 
 /// The threads of the stepping kernels, and the terms of a product whose weights they hold at a time.
 const THREADS: usize = 256;
@@ -33,6 +33,22 @@ pub(crate) enum Rule {
     EulerMaruyama = 2,
 }
 
+/// The units of a model's networks: the first of the reals that cuda/particles.cu reads. Those of time are another interval's
+/// where [`Steps::clock`] says so.
+#[derive(Debug, Clone, Copy)]
+struct Units {
+    clock: Clock,
+    length: f64,
+    /// The diffusion at the first snapshot.
+    sigma: f64,
+}
+
+impl Units {
+    fn reals(self) -> [f64; 4] {
+        [self.clock.start, self.clock.unit, self.length, self.clock.score_unit(self.sigma)]
+    }
+}
+
 /// A model as cuda/particles.cu reads it.
 #[derive(Debug, Clone)]
 pub(crate) struct Program {
@@ -40,6 +56,7 @@ pub(crate) struct Program {
     layout: Vec<i32>,
     parameters: Vec<f32>,
     reals: Vec<f64>,
+    units: Units,
     /// The widest hidden layer.
     widest: usize,
 }
@@ -52,6 +69,8 @@ pub(crate) struct Steps<'a> {
     pub(crate) times: &'a [f64],
     pub(crate) sigmas: &'a [f64],
     pub(crate) length: f64,
+    /// The units of the networks' time during all of them.
+    pub(crate) clock: Clock,
     /// The number of the first among those of the simulation, with the highest bit set when time runs backward.
     pub(crate) first_index: u64,
     pub(crate) seed: u64,
@@ -103,6 +122,8 @@ pub(crate) struct Stepper {
     layout: CudaSlice<i32>,
     parameters: CudaSlice<f32>,
     reals: CudaSlice<f64>,
+    /// Those on the device.
+    units: Units,
     widest: u32,
     /// Particles of a block, its kernel, its shared memory in bytes, and how many blocks run at a time.
     rows: usize,
@@ -126,18 +147,18 @@ impl Program {
     /// # Errors
     /// [`Error::InvalidArgument`] for more parameters than a device's 32-bit indices reach.
     pub(crate) fn new(fields: &Compiled) -> Result<Self> {
-        let Scaling { centre, length, start, duration } = &fields.scaling;
-        let score_unit = fields.scaling.score_unit(fields.diffusion.first());
+        let Scaling { centre, length, .. } = &fields.scaling;
         let law = match fields.law {
             None => [0.0, 1.0, 0.0],
             Some(GrowthLaw::Quadratic { alpha }) => [0.0, alpha, 0.0],
             Some(GrowthLaw::Power { alpha, floor }) => [1.0, GrowthLaw::power_factor(alpha), floor],
         };
-        let reals =
-            [*start, *duration, *length, score_unit].into_iter().chain(law).chain(centre.iter().copied());
+        let units =
+            Units { clock: fields.scaling.clock_of(0), length: *length, sigma: fields.diffusion.first() };
+        let reals = units.reals().into_iter().chain(law).chain(centre.iter().copied()).collect();
         let dims = fields.dims();
         let layout = vec![dims as i32, fields.networks.len() as i32, 0];
-        let mut program = Self { dims, layout, parameters: vec![], reals: reals.collect(), widest: 0 };
+        let mut program = Self { dims, layout, parameters: vec![], reals, units, widest: 0 };
         fields.networks.iter().try_for_each(|network| program.add(network))?;
         Ok(program)
     }
@@ -248,6 +269,7 @@ impl Stepper {
             layout: queue.upload(&program.layout)?,
             parameters: queue.upload(&program.parameters)?,
             reals: queue.upload(&program.reals)?,
+            units: program.units,
             widest: program.widest as u32,
             rows,
             kernel,
@@ -352,6 +374,10 @@ impl Stepper {
             return Ok(None);
         }
         let queue = &self.queue;
+        if self.units.clock != steps.clock {
+            self.units.clock = steps.clock;
+            queue.write(&self.units.reals(), &mut self.reals)?;
+        }
         let (times, sigmas) = (queue.upload(steps.times)?, queue.upload(steps.sigmas)?);
         queue.write(&[u64::MAX], &mut self.fault)?;
         let (rule, n, count) = (steps.rule as i32, self.count as u32, steps.times.len() as u32);

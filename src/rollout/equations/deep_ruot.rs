@@ -2,7 +2,7 @@
 
 use super::diffusion::SigmaOverTime;
 use super::growth_penalty::GrowthPenalty;
-use super::{Equations, EquationsFacts, GrowthPrice, Rates, Record, Role, Stage, State, Wanted};
+use super::{Equations, EquationsFacts, GrowthPrice, Moment, Rates, Record, Role, Stage, State, Wanted};
 use crate::nn::Var;
 
 /// What is known of DeepRUOT.
@@ -58,8 +58,8 @@ struct DeepRuot {
 }
 
 impl Equations for DeepRuot {
-    fn rates(&self, record: &mut Record<'_>, time: f64, state: State, wanted: Wanted) -> Rates {
-        let t = time as f32;
+    fn rates(&self, record: &mut Record<'_>, moment: Moment, state: State, wanted: Wanted) -> Rates {
+        let t = moment.time as f32;
         let Record { tape, networks, directions } = record;
         let input = tape.input(t, state.x);
         let growth = tape.apply(networks, 1, input, 1).output;
@@ -79,17 +79,18 @@ impl Equations for DeepRuot {
         let dims = tape.value(velocity).len() / tape.value(growth).len();
         let gradient = tape.columns(slopes, 1, dims);
 
-        let square = self.sigma.square(time);
+        let square = self.sigma.square(moment);
         let (speed, fisher) = (tape.dot(velocity, velocity), tape.dot(gradient, gradient));
         let mut energy = tape.sum((speed, 0.5), (fisher, (square * square / 8.0) as f32));
         let shifted = tape.map(log_density, |l| (1.0 + l, 1.0));
         let entropy = tape.product(shifted, growth);
         energy = tape.sum((energy, 1.0), (entropy, (-square / 2.0) as f32));
-        if self.sigma.rate != 0.0 {
+        let rate = self.sigma.rate(moment);
+        if rate != 0.0 {
             // dσ²/dt = 2ρσ²
-            energy = tape.sum((energy, 1.0), (log_density, (-self.sigma.rate * square) as f32));
+            energy = tape.sum((energy, 1.0), (log_density, (-rate * square) as f32));
         }
-        let price = self.growth.at(time);
+        let price = self.growth.at(moment);
         let price = tape.map(growth, price);
         energy = tape.sum((energy, 1.0), (price, 1.0));
 
@@ -108,7 +109,7 @@ impl Equations for DeepRuot {
         let learned = record.tape.apply(record.networks, 2, input, 1).output;
         Some(record.tape.sum((learned, 1.0), (log_density, -1.0)))
     }
-    fn sigma2(&self, time: f64) -> f64 {
-        self.sigma.square(time)
+    fn sigma2(&self, moment: Moment) -> f64 {
+        self.sigma.square(moment)
     }
 }

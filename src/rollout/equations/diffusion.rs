@@ -1,13 +1,13 @@
 //! A diffusion that may change with time.
 
-use super::Setting;
+use super::{Moment, Setting};
 
-/// σ(t) = σ₀ e^{ρ(t − t₀)} with t₀ = 0: constant for ρ = 0.
+/// σ(t) = σ₀ e^{ρ(t − t₀)} in physical time: constant for ρ = 0.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct SigmaOverTime {
     start: f64,
-    /// ρ.
-    pub(super) rate: f64,
+    /// ρ, by the mean interval.
+    rate: f64,
 }
 
 impl SigmaOverTime {
@@ -17,14 +17,19 @@ impl SigmaOverTime {
         Self { start: setting.scales.sigma, rate }
     }
 
-    /// σ.
-    pub(super) fn at(self, time: f64) -> f64 {
-        self.start * libm::exp(self.rate * time)
+    /// σ, by the square root of the moment's unit of time.
+    pub(super) fn at(self, moment: Moment) -> f64 {
+        self.start * libm::exp(self.rate * moment.elapsed) * moment.unit.sqrt()
     }
 
-    /// σ².
-    pub(super) fn square(self, time: f64) -> f64 {
-        let sigma = self.at(time);
+    /// σ², by the moment's unit of time.
+    pub(super) fn square(self, moment: Moment) -> f64 {
+        let sigma = self.at(moment);
         sigma * sigma
+    }
+
+    /// ρ, of which dσ²/dt = 2ρσ², by the moment's unit of time.
+    pub(super) fn rate(self, moment: Moment) -> f64 {
+        self.rate * moment.unit
     }
 }

@@ -1,7 +1,7 @@
 //! MIOFlow and TIGON: a velocity, and a growth rate, along the probability flow.
 
 use super::growth_penalty::GrowthPenalty;
-use super::{Equations, EquationsFacts, GrowthPrice, Rates, Record, Role, Stage, State, Wanted};
+use super::{Equations, EquationsFacts, GrowthPrice, Moment, Rates, Record, Role, Stage, State, Wanted};
 
 /// What is known of MIOFlow.
 pub(super) const MIOFLOW: EquationsFacts = EquationsFacts {
@@ -51,15 +51,15 @@ struct Flow {
 }
 
 impl Equations for Flow {
-    fn rates(&self, record: &mut Record<'_>, time: f64, state: State, wanted: Wanted) -> Rates {
-        let input = record.tape.input(time as f32, state.x);
+    fn rates(&self, record: &mut Record<'_>, moment: Moment, state: State, wanted: Wanted) -> Rates {
+        let input = record.tape.input(moment.time as f32, state.x);
         let velocity = record.tape.apply(record.networks, 0, input, 1).output;
         let growth = self.growth.map(|_| record.tape.apply(record.networks, 1, input, 1).output);
         let energy = (wanted != Wanted::Motion).then(|| {
             let speed = record.tape.dot(velocity, velocity);
             match self.growth.zip(growth) {
                 Some((penalty, growth)) => {
-                    let price = penalty.at(time);
+                    let price = penalty.at(moment);
                     let price = record.tape.map(growth, price);
                     record.tape.sum((speed, 0.5), (price, 1.0))
                 }

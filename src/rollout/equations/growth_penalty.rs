@@ -1,7 +1,7 @@
 //! What growth costs along a rollout.
 
 use super::diffusion::SigmaOverTime;
-use super::{GrowthPrice, Setting};
+use super::{GrowthPrice, Moment, Setting};
 use crate::fields::Price;
 
 /// The price Ψ(g) of a fit, which may change with time; see [`GrowthPrice`].
@@ -21,12 +21,12 @@ impl GrowthPenalty {
         }
     }
 
-    /// g ↦ (Ψ(g), Ψ′(g)) at `time`.
-    pub(super) fn at(self, time: f64) -> impl Fn(f32) -> (f32, f32) {
+    /// g ↦ (Ψ(g), Ψ′(g)) at a moment, in its units.
+    pub(super) fn at(self, moment: Moment) -> impl Fn(f32) -> (f32, f32) {
         let price = match self {
             GrowthPenalty::Quadratic { delta } => Price::Quadratic { delta },
             GrowthPenalty::Branching { delta, sigma } => {
-                let sigma = sigma.at(time);
+                let sigma = sigma.at(moment);
                 Price::Branching { sigma, rate: (sigma / delta).powi(2) }
             }
         };

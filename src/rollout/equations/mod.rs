@@ -65,7 +65,7 @@ pub struct EquationsFacts {
     build: fn(&Setting<'_>) -> Result<Box<dyn Equations>>,
 }
 
-/// What equations are made from, in the networks' units.
+/// What equations are made from, in the networks' units with the mean interval as that of time.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Setting<'a> {
     /// σ at the first snapshot, and δ.
@@ -137,6 +137,25 @@ pub(super) enum Wanted {
     EnergyAndResidual,
 }
 
+/// A moment of a rollout.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Moment {
+    /// Network time.
+    pub(super) time: f64,
+    /// Physical time since the first snapshot, in mean intervals.
+    pub(super) elapsed: f64,
+    /// The unit of network time, and so of all rates, in mean intervals: 1 where all intervals are equal.
+    pub(super) unit: f64,
+}
+
+impl Moment {
+    /// So much network time later, in the same interval.
+    pub(super) fn after(self, length: f64) -> Self {
+        let Self { time, elapsed, unit } = self;
+        Self { time: time + length, elapsed: elapsed + length * unit, unit }
+    }
+}
+
 /// What equations are recorded on, and with.
 pub(super) struct Record<'a> {
     pub(super) tape: &'a mut Tape,
@@ -146,17 +165,21 @@ pub(super) struct Record<'a> {
 }
 
 /// A model's equations of motion, all in network units.
+///
+/// The unit of time is that of the interval: velocity, growth rate, potential, energy and residual are each in the unit that
+/// goes with it, in which the equations are the same in every interval. Only the diffusion is not: σ² of an interval is
+/// the physical one times its unit of time.
 pub(super) trait Equations: Send + Sync {
-    /// Records the rates of a chunk of particles at `time`.
-    fn rates(&self, record: &mut Record<'_>, time: f64, state: State, wanted: Wanted) -> Rates;
+    /// Records the rates of a chunk of particles at a moment.
+    fn rates(&self, record: &mut Record<'_>, moment: Moment, state: State, wanted: Wanted) -> Rates;
 
-    /// The diffusion of the particles themselves.
+    /// The diffusion of the particles themselves, by the square root of a mean interval.
     fn noise(&self) -> f64 {
         0.0
     }
 
     /// σ² of the population that the particles stand for, where the model has a score.
-    fn sigma2(&self, _time: f64) -> f64 {
+    fn sigma2(&self, _moment: Moment) -> f64 {
         0.0
     }
 

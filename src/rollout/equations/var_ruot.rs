@@ -1,6 +1,8 @@
 //! Var-RUOT: one potential, from which motion and growth follow by the optimality conditions.
 
-use super::{Equations, EquationsFacts, GrowthPrice, Rates, Record, Role, Setting, Stage, State, Wanted};
+use super::{
+    Equations, EquationsFacts, GrowthPrice, Moment, Rates, Record, Role, Setting, Stage, State, Wanted,
+};
 use crate::error::Result;
 use crate::fields::GrowthLaw;
 
@@ -57,8 +59,8 @@ struct VarRuot {
 }
 
 impl Equations for VarRuot {
-    fn rates(&self, record: &mut Record<'_>, time: f64, state: State, wanted: Wanted) -> Rates {
-        let t = time as f32;
+    fn rates(&self, record: &mut Record<'_>, moment: Moment, state: State, wanted: Wanted) -> Rates {
+        let t = moment.time as f32;
         let Record { tape, networks, directions } = record;
         let (potential, laplacian) = if wanted == Wanted::EnergyAndResidual {
             let jet = tape.apply_jet(networks, 0, (t, state.x), directions);
@@ -87,7 +89,7 @@ impl Equations for VarRuot {
         let residual = laplacian.map(|laplacian| {
             let change = tape.columns(slopes, 0, 1);
             let advected = tape.sum((change, 1.0), (speed, 0.5));
-            let spread = tape.sum((laplacian, (0.5 * self.sigma * self.sigma) as f32), (hamiltonian, 1.0));
+            let spread = tape.sum((laplacian, (0.5 * self.sigma2(moment)) as f32), (hamiltonian, 1.0));
             tape.sum((advected, 1.0), (spread, 1.0))
         });
         Rates { drift, growth: Some(growth), energy: Some(energy), residual }
@@ -100,8 +102,8 @@ impl Equations for VarRuot {
     fn needs_laplacian(&self) -> bool {
         true
     }
-    fn sigma2(&self, _time: f64) -> f64 {
-        self.sigma * self.sigma
+    fn sigma2(&self, moment: Moment) -> f64 {
+        self.sigma * self.sigma * moment.unit
     }
 
     fn law(&self) -> Option<GrowthLaw> {

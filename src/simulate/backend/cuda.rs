@@ -11,7 +11,7 @@ use crate::device::cuda::{self, Fault, Gpu, Program, Rule, Stepper, Steps};
 use crate::error::{Error, Result};
 use crate::exec::rng::{Purpose, stream};
 use crate::exec::stop::Stop;
-use crate::fields::{Compiled, Diffusion, Fields};
+use crate::fields::{Compiled, Fields};
 use crate::simulate::branching::{self, BirthDeath, BranchingTrajectory, Motion};
 use crate::simulate::lineage::Lineage;
 use crate::simulate::ode::Solver;
@@ -47,10 +47,10 @@ impl<'a> Cuda<'a> {
         start: &Particles,
         times: &[f64],
         step: f64,
-        walk: Walk,
+        walk: Walk<'a>,
         stop: &Stop,
     ) -> Result<Trajectory> {
-        let intervals = OutputInterval::all(start.time, times, step)?;
+        let intervals = OutputInterval::all(start.time, times, step, self.knots())?;
         let mut stepper = self.stepper(start.len())?;
         let part = stepper.capacity()?;
         if part == 0 {
@@ -70,7 +70,7 @@ impl<'a> Cuda<'a> {
                 ids,
             )?;
             for (interval, frame) in intervals.iter().zip(&mut frames) {
-                walk.take(&mut stepper, *interval, 0..interval.count, stop)?;
+                walk.take(&mut stepper, interval, 0..interval.count, stop)?;
                 let ancestors: Vec<usize> = rows.clone().collect();
                 let state = stepper.state()?;
                 let reported = report(interval.to, start.dims, &state, ids, log_weights, &ancestors)?;
@@ -82,8 +82,12 @@ impl<'a> Cuda<'a> {
         Ok(Trajectory { frames })
     }
 
-    fn walk(&self, rule: Rule, seed: u64, backward: bool) -> Walk {
-        Walk { rule, diffusion: self.fields.diffusion, seed, backward }
+    fn knots(&self) -> &'a [f64] {
+        &self.fields.scaling.knots
+    }
+
+    fn walk(&self, rule: Rule, seed: u64, backward: bool) -> Walk<'a> {
+        Walk { rule, fields: self.fields, seed, backward }
     }
 }
 
@@ -118,9 +122,9 @@ impl Backend for Cuda<'_> {
         stepper.require(start.len())?;
         load(&mut stepper, &start.points, start.dims, &start.ids)?;
         let (mut frames, mut log_weights) = (Vec::with_capacity(times.len()), start.log_weights.clone());
-        for interval in OutputInterval::all(start.time, times, options.step)? {
+        for interval in OutputInterval::all(start.time, times, options.step, self.knots())? {
             for j in 0..interval.count {
-                walk.take(&mut stepper, interval, j..j + 1, stop)?;
+                walk.take(&mut stepper, &interval, j..j + 1, stop)?;
                 let step = interval.step(j).index;
                 let growth = stepper.growth()?;
                 let now = log_weights.iter().zip(&growth).map(|(l, a)| l + a);
@@ -155,9 +159,9 @@ impl Backend for Cuda<'_> {
         let mut lineage = Lineage::new(start.len(), start.time);
         let log_weight = start.log_weights.first().copied().unwrap_or(0.0);
         let mut frames = Vec::with_capacity(times.len());
-        for interval in OutputInterval::all(start.time, times, options.step)? {
+        for interval in OutputInterval::all(start.time, times, options.step, self.knots())? {
             for j in 0..interval.count {
-                walk.take(&mut stepper, interval, j..j + 1, stop)?;
+                walk.take(&mut stepper, &interval, j..j + 1, stop)?;
                 multiply(&mut stepper, interval.step(j), options, &mut lineage)?;
             }
             let ids = stepper.ids()?;
@@ -209,40 +213,50 @@ fn multiply(
 
 /// How particles without births and deaths are stepped.
 #[derive(Debug, Clone, Copy)]
-struct Walk {
+struct Walk<'a> {
     rule: Rule,
-    diffusion: Diffusion,
+    fields: &'a Compiled,
     seed: u64,
     backward: bool,
 }
 
-impl Walk {
+impl Walk<'_> {
     /// Takes the steps numbered `some` of an interval.
     fn take(
         self,
         stepper: &mut Stepper,
-        interval: OutputInterval,
+        interval: &OutputInterval,
         some: Range<usize>,
         stop: &Stop,
     ) -> Result<()> {
         for first in some.clone().step_by(STEPS_AT_A_TIME) {
             let last = some.end.min(first + STEPS_AT_A_TIME);
             let steps: Vec<TimeStep> = (first..last).map(|j| interval.step(j)).collect();
-            let times: Vec<f64> = steps.iter().map(|step| step.time).collect();
-            let sigmas: Vec<f64> = times.iter().map(|&time| self.diffusion.at(time)).collect();
-            let walked = Steps {
-                rule: self.rule,
-                times: &times,
-                sigmas: &sigmas,
-                length: steps[0].length,
-                first_index: steps[0].index | u64::from(self.backward) << 63,
-                seed: self.seed,
-            };
-            if let Some(Fault { step, row }) = stepper.advance(&walked, stop)? {
-                return Err(blown_up(stepper.ids()?[row], times[step] + steps[step].length));
+            for steps in steps.chunk_by(|a, b| a.stretch == b.stretch) {
+                self.take_equal(stepper, steps, stop)?;
             }
         }
         Ok(())
+    }
+
+    /// Takes steps of one stretch, which are of one length and by one clock.
+    fn take_equal(self, stepper: &mut Stepper, steps: &[TimeStep], stop: &Stop) -> Result<()> {
+        let times: Vec<f64> = steps.iter().map(|step| step.time).collect();
+        let sigmas: Vec<f64> = times.iter().map(|&time| self.fields.diffusion.at(time)).collect();
+        let first = steps[0];
+        let walked = Steps {
+            rule: self.rule,
+            times: &times,
+            sigmas: &sigmas,
+            length: first.length,
+            clock: self.fields.scaling.clock(first.stretch.middle()),
+            first_index: first.index | u64::from(self.backward) << 63,
+            seed: self.seed,
+        };
+        match stepper.advance(&walked, stop)? {
+            Some(Fault { step, row }) => Err(blown_up(stepper.ids()?[row], times[step] + steps[step].length)),
+            None => Ok(()),
+        }
     }
 }
 
