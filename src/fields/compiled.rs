@@ -1,6 +1,6 @@
 //! Networks as fields: the one description from which the CPU and the devices evaluate them.
 
-use super::{Diffusion, FieldValues, GrowthLaw, Scratch};
+use super::{Diffusion, FieldValues, GrowthLaw, Guard, Scratch};
 use crate::error::{Error, Result};
 use crate::nn::Mlp;
 use crate::units::{Clock, Scaling};
@@ -73,6 +73,8 @@ pub struct Compiled {
     pub(crate) networks: Vec<Network>,
     /// g as a function of λ, where there is a potential.
     pub(crate) law: Option<GrowthLaw>,
+    /// Where the networks are asked, unless everywhere.
+    pub(crate) guard: Option<Guard>,
 }
 
 impl Compiled {
@@ -85,9 +87,10 @@ impl Compiled {
         diffusion: Diffusion,
         mut networks: Vec<Network>,
         law: Option<GrowthLaw>,
+        guard: Option<Guard>,
     ) -> Result<Self> {
         networks.sort_by_key(|network| network.role as u8);
-        let compiled = Self { scaling, diffusion, networks, law };
+        let compiled = Self { scaling, diffusion, networks, law, guard };
         compiled.check().map(|()| compiled)
     }
 
@@ -168,7 +171,7 @@ impl Compiled {
             Role::Potential => -(length * length / clock.unit),
             _ => -(0.5 * self.diffusion.at(time).powi(2)),
         };
-        let input = self.network_input(clock.read(time), points, &mut scratch.input);
+        let input = self.network_input(time, points, &mut scratch.input);
         apply(mlp, input, unit, values, &mut scratch.layers);
     }
 
@@ -178,7 +181,7 @@ impl Compiled {
         let Scratch { input, layers, values: scalars, gradient, score_drift: own_score_drift } = scratch;
         let (dims, length, clock) = (self.dims(), self.scaling.length, self.scaling.clock(time));
         let Clock { unit: duration, .. } = clock;
-        let input = self.network_input(clock.read(time), points, input);
+        let input = self.network_input(time, points, input);
         // A potential gives v + s, so that v asks for s.
         let gives_the_sum = self.has_score() && self.law.is_some();
         let mut score_drift = match (score_drift, &velocity) {
@@ -238,12 +241,24 @@ impl Compiled {
         }
     }
 
-    /// The rows (t, x) of `points` at the networks' time `time`, in network units.
+    /// The times at which the fields may jump; see [`Fields::knots`](super::Fields::knots).
+    pub(crate) fn knots(&self) -> &[f64] {
+        self.guard.as_ref().map_or(&self.scaling.knots, Guard::times)
+    }
+
+    /// The rows (t, x) of `points` at `time`, in network units, none outside of the guard.
     fn network_input<'a>(&self, time: f64, points: &[f32], input: &'a mut Vec<f32>) -> &'a [f32] {
         let dims = self.dims();
         input.resize(points.len() / dims * (dims + 1), 0.0);
-        for (point, row) in points.chunks_exact(dims).zip(input.chunks_exact_mut(dims + 1)) {
-            self.scaling.write_row(time, point, row);
+        let moment = self.scaling.clock(time).read(time);
+        let rows = points.chunks_exact(dims).zip(input.chunks_exact_mut(dims + 1));
+        match self.guard.as_ref().map(|guard| guard.at(time)) {
+            None => rows.for_each(|(point, row)| self.scaling.write_row(moment, point.iter().copied(), row)),
+            Some((lower, upper)) => rows.for_each(|(point, row)| {
+                let sides = lower.iter().zip(upper);
+                let inside = point.iter().zip(sides).map(|(x, (&low, &high))| x.clamp(low, high));
+                self.scaling.write_row(moment, inside, row);
+            }),
         }
         input
     }

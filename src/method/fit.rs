@@ -10,7 +10,7 @@ use crate::error::{Error, Result};
 use crate::exec::progress::{Progress, ProgressFn, Reporter, Stage};
 use crate::exec::threads::Threads;
 use crate::exec::watch::watched;
-use crate::fields::{FieldValues, Fields, GrowthPrice, Scratch};
+use crate::fields::{FieldValues, Fields, GrowthPrice, Guard, Scratch};
 use crate::model::{Dynamics, ModelInfo};
 use crate::snapshots::Snapshots;
 use crate::transport::sinkhorn;
@@ -145,7 +145,7 @@ pub fn fit(snapshots: &Snapshots, options: &FitOptions, progress: &mut ProgressF
         masses: None,
         attributes: Default::default(),
     };
-    let dynamics = Dynamics::new(info, scaling, networks, law)?;
+    let dynamics = Dynamics::new(info, scaling, networks, law, options.guard.then(|| Guard::of(snapshots)))?;
     if let Some(rate) = report.branching_rate.filter(|_| dynamics.has_growth()) {
         report.growth_over_branching_rate = Some(threads.run(|| fastest_growth(&dynamics, snapshots)) / rate);
     }

@@ -2,7 +2,7 @@
 
 use super::ModelInfo;
 use crate::error::{Error, Result};
-use crate::fields::{Compiled, FieldValues, Fields, GrowthLaw, GrowthPrice, Network, Price, Scratch};
+use crate::fields::{Compiled, FieldValues, Fields, GrowthLaw, GrowthPrice, Guard, Network, Price, Scratch};
 use crate::units::Scaling;
 
 /// Learned fields: a few networks, the change of units around them, and what they were made with.
@@ -24,9 +24,10 @@ impl Dynamics {
         scaling: Scaling,
         networks: Vec<Network>,
         law: Option<GrowthLaw>,
+        guard: Option<Guard>,
     ) -> Result<Self> {
         info.check(scaling.centre.len())?;
-        let compiled = Compiled::new(scaling, info.diffusion(), networks, law)?;
+        let compiled = Compiled::new(scaling, info.diffusion(), networks, law, guard)?;
         Ok(Self { info, compiled })
     }
 
@@ -99,7 +100,11 @@ impl Fields for Dynamics {
     }
 
     fn knots(&self) -> &[f64] {
-        &self.compiled.scaling.knots
+        self.compiled.knots()
+    }
+
+    fn guard(&self) -> Option<&Guard> {
+        self.compiled.guard.as_ref()
     }
 
     fn growth_cost(&self, time: f64, growth: f64) -> Option<f64> {
@@ -189,7 +194,7 @@ mod tests {
     fn model((networks, law): Parts) -> Dynamics {
         let scaling =
             Scaling { centre: vec![5.0, -1.0, 0.0], length: 3.0, start: 1.0, duration: 2.5, knots: vec![] };
-        Dynamics::new(info(), scaling, networks, law).unwrap()
+        Dynamics::new(info(), scaling, networks, law, None).unwrap()
     }
 
     /// Points within about one length of the centre.
@@ -324,7 +329,7 @@ mod tests {
             || Scaling { centre: vec![0.0; DIMS], length: 1.0, start: 0.0, duration: 1.0, knots: vec![] };
         let law = GrowthLaw::quadratic(1.0).unwrap();
         let refusal = |info, (networks, law): Parts| {
-            Dynamics::new(info, scaling(), networks, law).unwrap_err().to_string()
+            Dynamics::new(info, scaling(), networks, law, None).unwrap_err().to_string()
         };
         for (what, parts) in [
             ("the potential network takes 4 numbers to 2", with((vec![], Some(law)), Role::Potential, 2, 0)),

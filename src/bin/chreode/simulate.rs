@@ -6,9 +6,9 @@ use chreode::exec::files::write_atomically;
 use chreode::exec::rng::{Purpose, stream, uniform};
 use chreode::exec::stop::Stop;
 use chreode::model::Dynamics;
-use chreode::simulate::Particles;
 use chreode::simulate::lineage::{Fate, Lineage};
 use chreode::simulate::simulation::{Outcome, Process, Simulation};
+use chreode::simulate::{Particles, Trajectory};
 use clap::Args;
 use serde_json::json;
 
@@ -76,12 +76,12 @@ impl Simulate {
         let Outcome { trajectory, lineage, warnings, .. } =
             self.simulation.0.run(&model, &start, &times, &Stop::default())?;
         warn(&warnings);
-        let frames = trajectory.frames;
+        let Trajectory { frames, outside } = trajectory;
         self.write(&data, &start, &frames, lineage.as_ref())?;
         if let Some((path, lineage)) = self.newick.as_ref().zip(lineage.as_ref()) {
             write_atomically(path, lineage.newick().as_bytes())?;
         }
-        self.tell(&frames, lineage.as_ref(), &warnings)
+        self.tell(&frames, lineage.as_ref(), outside, &warnings)
     }
 
     fn check_arguments(&self) -> Result<()> {
@@ -146,7 +146,13 @@ impl Simulate {
         write_csv(&self.output, &header, rows)
     }
 
-    fn tell(&self, frames: &[Particles], lineage: Option<&Lineage>, warnings: &[String]) -> Result<()> {
+    fn tell(
+        &self,
+        frames: &[Particles],
+        lineage: Option<&Lineage>,
+        outside: Option<f64>,
+        warnings: &[String],
+    ) -> Result<()> {
         let count = |fate: Fate| lineage.map(|lineage| lineage.times_of(fate).count());
         let (divisions, deaths) = (count(Fate::Divided), count(Fate::Died));
         if self.json {
@@ -155,6 +161,7 @@ impl Simulate {
                 "time_points": frames.iter().map(of_frame).collect::<Vec<_>>(),
                 "divisions": divisions,
                 "deaths": deaths,
+                "outside": outside,
                 "warnings": warnings,
                 "output": self.output.display().to_string(),
             }));
@@ -164,6 +171,12 @@ impl Simulate {
         let mut text = columns(&["time", "particles", "mass"], &frames.iter().map(row).collect::<Vec<_>>());
         if let Some((divisions, deaths)) = divisions.zip(deaths) {
             text += &format!("{divisions} divisions, {deaths} deaths\n");
+        }
+        if let Some(outside) = outside {
+            text += &format!(
+                "{:.1} % of the particles' time outside of the box of the fitted cells\n",
+                100.0 * outside
+            );
         }
         print(&(text + &format!("particles: {}", self.output.display())))
     }
