@@ -130,3 +130,84 @@ impl Means {
         (weight > 0.0).then(|| sums.iter().map(move |sum| sum / weight))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::snapshots::MatrixView;
+
+    /// Cells on the line at the times 0, 1 and 3; the path of the first is `path`, its weight exp of that.
+    fn three_times(path: impl Fn(f64) -> f64, others: &[(f64, f64)]) -> (Snapshots, Vec<Coupling>) {
+        let times = [0.0, 1.0, 3.0];
+        let cells = times.map(|t| (t, path(t))).into_iter().chain(others.iter().copied());
+        let (labels, points): (Vec<f64>, Vec<f64>) = cells.unzip();
+        let view = MatrixView::from_f64(&points, points.len(), 1).unwrap();
+        let pair = |k: usize| Pair {
+            source: 0,
+            target: 0,
+            sent: path(times[k]).exp(),
+            received: path(times[k + 1]).exp(),
+        };
+        let coupling = |k| Coupling { pairs: vec![pair(k)], ..Default::default() };
+        (Snapshots::new(view, &labels, None).unwrap(), vec![coupling(0), coupling(1)])
+    }
+
+    #[test]
+    fn constant_acceleration_is_found_at_all_cells_whatever_the_intervals() {
+        for (velocity, acceleration) in [(0.5, 0.0), (0.0, 0.25), (-1.0, 0.5)] {
+            let path = |t: f64| 1.0 + velocity * t + 0.5 * acceleration * t * t;
+            let (snapshots, couplings) = three_times(path, &[]);
+            for tension in [0.0, 0.25, 1.0] {
+                let curvature = Curvature::new(&snapshots, &couplings, tension);
+                for k in 0..3 {
+                    let want = (1.0 - tension) * acceleration;
+                    // Places are single precision.
+                    assert!((curvature.of_place(k, 0)[0] - want).abs() < 1e-6, "{k}: {curvature:?}");
+                    assert!((curvature.of_log_mass(k, 0) - want).abs() < 1e-12, "{k}: {curvature:?}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn rates_are_means_over_partners_by_the_mass_sent_and_received() {
+        // At time 1 the first cell stays where it was, at 0, and then sends a quarter of its mass to 4 and the rest to 8, over a time
+        // of 2: the mean velocity after is (0.25·4 + 0.75·8)/2.
+        let (snapshots, mut couplings) = three_times(|t| if t < 2.0 { 0.0 } else { 4.0 }, &[(3.0, 8.0)]);
+        let pair = |target, sent, received| Pair { source: 0, target, sent, received };
+        couplings[1].pairs = vec![pair(0, 0.25, 0.5), pair(1, 0.75, 0.75)];
+        let curvature = Curvature::new(&snapshots, &couplings, 0.0);
+        assert!((curvature.of_place(1, 0)[0] - 2.0 * 3.5 / 3.0).abs() < 1e-12);
+        assert!((curvature.of_log_mass(1, 0) - 2.0 * 0.25 * 2f64.ln() / 2.0 / 3.0).abs() < 1e-12);
+        // Both ends of both pairs have no other neighbour than that cell.
+        for (k, cell) in [(0, 0), (2, 0), (2, 1)] {
+            assert_eq!(curvature.of(k, cell), curvature.of(1, 0));
+        }
+    }
+
+    #[test]
+    fn cells_without_partners_on_both_sides_bend_as_their_partners_or_not_at_all() {
+        // Beside the first cell, one that is born at time 1 and lives on, and one that is born at time 3.
+        let path = |t: f64| 0.5 * t * t;
+        let (snapshots, mut couplings) = three_times(path, &[(1.0, 20.0), (3.0, 21.0), (3.0, 30.0)]);
+        couplings[0].born = vec![(1, 1.0)];
+        couplings[1].pairs.push(Pair { source: 1, target: 1, sent: 1.0, received: 2.0 });
+        couplings[1].born = vec![(2, 1.0)];
+        let curvature = Curvature::new(&snapshots, &couplings, 0.0);
+        assert!((curvature.of_place(1, 0)[0] - 1.0).abs() < 1e-6);
+        for (k, cell) in [(1, 1), (2, 1), (2, 2)] {
+            assert_eq!(curvature.of(k, cell), [0.0, 0.0], "snapshot {k}, cell {cell}");
+        }
+        // The newborn's mass comes from elsewhere, too: its way is bent by that partner's acceleration.
+        couplings[1].pairs.push(Pair { source: 0, target: 1, sent: 0.5, received: 0.5 });
+        let curvature = Curvature::new(&snapshots, &couplings, 0.0);
+        assert_eq!(curvature.of(2, 1), curvature.of(1, 0));
+    }
+
+    #[test]
+    fn two_snapshots_alone_bend_no_path() {
+        let (snapshots, couplings) = three_times(|t| t * t, &[]);
+        let curvature = Curvature::new(&snapshots.without(&[3.0]).unwrap(), &couplings[..1], 0.0);
+        assert_eq!((curvature.of(0, 0), curvature.of(1, 0)), (&[0.0; 2][..], &[0.0; 2][..]));
+    }
+}

@@ -185,3 +185,66 @@ impl CoupledInterval {
         Ok(Self { index, start, length, sampler, weight })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::bridge::BridgeKind;
+    use crate::exec::rng::{Purpose, stream};
+    use crate::scales::Scales;
+    use crate::snapshots::MatrixView;
+
+    #[test]
+    fn rows_of_a_bent_bridge_lie_on_the_path_of_constant_acceleration_that_cells_were_seen_on() {
+        // One cell in the plane and its mass, at unequal times.
+        let times = [0.0, 1.0, 3.0];
+        let place = |t: f64| [0.3 + 0.5 * t - 0.2 * t * t, 1.0 - t + 0.4 * t * t];
+        let speed = |t: f64| [0.5 - 0.4 * t, -1.0 + 0.8 * t];
+        let (log_mass, rate) = (|t: f64| 0.7 * t - 0.1 * t * t, |t: f64| 0.7 - 0.2 * t);
+        let points: Vec<f64> = times.into_iter().flat_map(place).collect();
+        let snapshots = Snapshots::new(MatrixView::from_f64(&points, 3, 2).unwrap(), &times, None).unwrap();
+        let mass = |k: usize| log_mass(times[k]).exp();
+        let couplings = [0, 1].map(|k| Coupling {
+            pairs: vec![Pair { source: 0, target: 0, sent: mass(k), received: mass(k + 1) }],
+            ..Default::default()
+        });
+        let kind = BridgeKind::Hermite;
+        // So little noise that it does not show: below 1e-6 in place, below 1e-4 in velocity.
+        let bridge = kind.build(&Scales { sigma: 1e-6, delta: 1.0 }).unwrap();
+        let curvature = Curvature::new(&snapshots, &couplings, 0.0);
+        let interval = |(k, coupling)| {
+            CoupledInterval::new(&snapshots, k, coupling, Some(&curvature), (kind.facts(), &*bridge), 1.0)
+        };
+        let intervals: Vec<_> =
+            couplings.into_iter().enumerate().map(interval).collect::<Result<_>>().unwrap();
+        let scaling = Scaling::of(&snapshots);
+        let source = Source {
+            snapshots: &snapshots,
+            intervals: &intervals,
+            curvature: Some(&curvature),
+            bridge: &*bridge,
+            facts: kind.facts(),
+            scaling: &scaling,
+            sigma: 1e-6,
+            rows_per_interval: 1,
+            seed: 0,
+        };
+        let mut rng = stream(3, Purpose::Training, 0, 0);
+        let (mut input, mut velocity, mut noise) = ([0.0; 3], [0.0; 2], [0.0; 2]);
+        for interval in intervals.iter().cycle().take(50) {
+            let row = source.draw_row(interval, &mut rng, &mut input, &mut velocity, &mut noise);
+            let clock = scaling.clock_of(interval.index);
+            let t = f64::from(input[0]) * clock.unit + clock.start;
+            assert!((interval.start..=interval.start + interval.length).contains(&t));
+            for c in 0..2 {
+                let x = f64::from(input[1 + c]) * scaling.length + scaling.centre[c];
+                let v = f64::from(velocity[c]) * scaling.length / clock.unit;
+                // Rows are single precision.
+                assert!((x - place(t)[c]).abs() < 1e-5, "{c} at {t}: {x}");
+                assert!((v - speed(t)[c]).abs() < 2e-4, "velocity {c} at {t}: {v}");
+            }
+            let growth = f64::from(row.growth) / clock.unit;
+            assert!((growth - rate(t)).abs() < 1e-5, "growth at {t}: {growth}");
+        }
+    }
+}
