@@ -3,6 +3,7 @@
 use chreode::Scales;
 use chreode::bridge::{
     BridgeKind, BridgeState, Ends, acceleration, birth, birth_time_of_share, death, death_time_of_share,
+    trust_in_turn,
 };
 
 const SIGMA: f64 = 0.3;
@@ -297,6 +298,23 @@ fn a_short_interval_does_not_throw_a_long_one_off_its_course() {
             assert!((place - 1.0).abs() < 0.75, "{place} before {long}");
         }
     }
+}
+
+#[test]
+fn turns_are_taken_for_bends_up_to_sixty_degrees_and_not_at_all_from_ninety() {
+    let trust = |degrees: f64, speed: f64| {
+        let (sin, cos) = degrees.to_radians().sin_cos();
+        trust_in_turn([0.3, 0.0].into_iter(), [speed * cos, speed * sin].into_iter())
+    };
+    for speed in [0.1, 4.0] {
+        for (degrees, want) in [(0.0, 1.0), (30.0, 1.0), (59.0, 1.0), (90.0, 0.0), (140.0, 0.0), (180.0, 0.0)]
+        {
+            assert!((trust(degrees, speed) - want).abs() < 1e-12, "{degrees}: {}", trust(degrees, speed));
+        }
+        let between = 2.0 * 75f64.to_radians().cos();
+        assert!((trust(75.0, speed) - between).abs() < 1e-12 && (0.5..0.6).contains(&between));
+    }
+    assert_eq!(trust(0.0, 0.0), 0.0);
 }
 
 #[test]

@@ -18,7 +18,7 @@ pub(super) const FACTS: BridgeFacts = BridgeFacts {
 ///
 /// and ln m alike, from the second derivatives of the log-mass. So the slope at the start is that of the straight line less
 /// (h/2)a0, at the end that of the line plus (h/2)a1, and [`acceleration`] gives the acceleration for which the mean slopes on
-/// both sides of a snapshot agree. Without accelerations it is the bridge of branching Brownian motion, bit for bit.
+/// both sides of a snapshot agree, so that paths of constant acceleration are met exactly. Without accelerations it is the bridge of branching Brownian motion, bit for bit.
 ///
 /// Cubics between measures: Chewi et al., AISTATS 2021.
 #[derive(Debug)]
@@ -106,3 +106,20 @@ pub fn acceleration((rate_before, before): (f64, f64), (rate_after, after): (f64
 
 /// For how many times its own length an interval tells how cells move on.
 const FORESIGHT: f64 = 3.0;
+
+/// How far the change of a cell's mean velocity from one interval to the next is taken for an acceleration, from 0 to 1: twice the
+/// cosine of the angle between them, so that cells that turn by up to 60° are taken at their word.
+///
+/// Where cells wander or populations part, the two velocities tell of different partners and not of a bend: beyond a right angle,
+/// and from or into complete rest, the place has no acceleration. On branching data (dyngen, times held out) that is the
+/// difference between paths worse and better than straight ones. Growth has no direction, and needs no such care.
+pub fn trust_in_turn(before: impl Iterator<Item = f64>, after: impl Iterator<Item = f64>) -> f64 {
+    let (mut before2, mut after2, mut product) = (0.0, 0.0, 0.0);
+    for (b, a) in before.zip(after) {
+        before2 += b * b;
+        after2 += a * a;
+        product += b * a;
+    }
+    let speeds = f64::sqrt(before2) * f64::sqrt(after2);
+    if speeds > 0.0 { (2.0 * product / speeds).clamp(0.0, 1.0) } else { 0.0 }
+}

@@ -16,7 +16,7 @@ mod straight_log_linear;
 mod travelling_dirac;
 mod unmatched;
 
-pub use hermite::acceleration;
+pub use hermite::{acceleration, trust_in_turn};
 pub use unmatched::{MEAN_MASS, birth, birth_time_of_share, death, death_time_of_share};
 
 use crate::error::Result;

@@ -1,6 +1,6 @@
 //! How the paths of cells bend: the accelerations of place and of log-mass at every cell, from the couplings on both sides of it.
 
-use crate::bridge::acceleration;
+use crate::bridge::{acceleration, trust_in_turn};
 use crate::snapshots::Snapshots;
 use crate::transport::coupling::{Coupling, Pair};
 
@@ -8,7 +8,7 @@ use crate::transport::coupling::{Coupling, Pair};
 ///
 /// A cell's mean velocity in an interval is the mean of its partners' displacements, weighted by the mass that it sends them or
 /// receives from them, over the interval's length; the log-masses' rate of change likewise. Where a cell has partners on both
-/// sides, the two rates give its [`acceleration`]. A cell with partners on one side alone, as all cells of the first and of the
+/// sides, the two rates give its [`acceleration`], that of the place times the [trust](trust_in_turn) in its turn. A cell with partners on one side alone, as all cells of the first and of the
 /// last snapshot are, has no second rate to compare: it is taken to accelerate as its partners do on average, those that have
 /// an acceleration of their own, or not at all where none has. So two snapshots alone give none.
 #[derive(Debug)]
@@ -75,10 +75,14 @@ fn between_intervals(snapshots: &Snapshots, couplings: &[Coupling], looseness: f
     let mut own = Means::of_cells(snapshots);
     for k in 1..snapshots.len() - 1 {
         for cell in 0..snapshots.count(k) as u32 {
-            if let (Some(before), Some(after)) = (before[k].of(cell), after[k].of(cell)) {
-                let rates = before.zip(after);
-                let of_rates = |(past, future)| acceleration((past, length(k - 1)), (future, length(k)));
-                own[k].add(cell, 1.0, rates.map(|rates| looseness * of_rates(rates)));
+            let rates = || Some((before[k].of(cell)?, after[k].of(cell)?));
+            if let (Some((past, future)), Some(rates)) = (rates(), rates()) {
+                let trust = trust_in_turn(past.take(dims), future.take(dims));
+                let of_rates = |(c, (past, future))| {
+                    let scale = if c < dims { looseness * trust } else { looseness };
+                    scale * acceleration((past, length(k - 1)), (future, length(k)))
+                };
+                own[k].add(cell, 1.0, rates.0.zip(rates.1).enumerate().map(of_rates));
             }
         }
     }
@@ -154,7 +158,7 @@ mod tests {
 
     #[test]
     fn constant_acceleration_is_found_at_all_cells_whatever_the_intervals() {
-        for (velocity, acceleration) in [(0.5, 0.0), (0.0, 0.25), (-1.0, 0.5)] {
+        for (velocity, acceleration) in [(0.5, 0.0), (0.0, 0.25), (-2.0, 0.5)] {
             let path = |t: f64| 1.0 + velocity * t + 0.5 * acceleration * t * t;
             let (snapshots, couplings) = three_times(path, &[]);
             for tension in [0.0, 0.25, 1.0] {
@@ -171,13 +175,15 @@ mod tests {
 
     #[test]
     fn rates_are_means_over_partners_by_the_mass_sent_and_received() {
-        // At time 1 the first cell stays where it was, at 0, and then sends a quarter of its mass to 4 and the rest to 8, over a time
+        // The first cell comes to 0 at speed 2 by time 1, and then sends a quarter of its mass to 4 and the rest to 8, over a time
         // of 2: the mean velocity after is (0.25·4 + 0.75·8)/2.
-        let (snapshots, mut couplings) = three_times(|t| if t < 2.0 { 0.0 } else { 4.0 }, &[(3.0, 8.0)]);
+        let path = |t: f64| if t < 2.0 { 2.0 * t - 2.0 } else { 4.0 };
+        let (snapshots, mut couplings) = three_times(path, &[(3.0, 8.0)]);
+        couplings[0].pairs[0].sent = couplings[0].pairs[0].received;
         let pair = |target, sent, received| Pair { source: 0, target, sent, received };
         couplings[1].pairs = vec![pair(0, 0.25, 0.5), pair(1, 0.75, 0.75)];
         let curvature = Curvature::new(&snapshots, &couplings, 0.0);
-        assert!((curvature.of_place(1, 0)[0] - 2.0 * 3.5 / 3.0).abs() < 1e-12);
+        assert!((curvature.of_place(1, 0)[0] - 2.0 * (3.5 - 2.0) / 3.0).abs() < 1e-12);
         assert!((curvature.of_log_mass(1, 0) - 2.0 * 0.25 * 2f64.ln() / 2.0 / 3.0).abs() < 1e-12);
         // Both ends of both pairs have no other neighbour than that cell.
         for (k, cell) in [(0, 0), (2, 0), (2, 1)] {
@@ -202,6 +208,16 @@ mod tests {
         couplings[1].pairs.push(Pair { source: 0, target: 1, sent: 0.5, received: 0.5 });
         let curvature = Curvature::new(&snapshots, &couplings, 0.0);
         assert_eq!(curvature.of(2, 1), curvature.of(1, 0));
+    }
+
+    #[test]
+    fn cells_that_turn_back_keep_to_straight_lines_and_their_growth_still_bends() {
+        let path = |t: f64| if t < 0.5 { 1.0 } else { 2.5 - t / 2.0 };
+        let (snapshots, couplings) = three_times(path, &[]);
+        let curvature = Curvature::new(&snapshots, &couplings, 0.0);
+        // Log-masses change as places do: at rate 1, then at rate −1/2.
+        assert_eq!(curvature.of_place(1, 0), [0.0]);
+        assert!((curvature.of_log_mass(1, 0) + 1.0).abs() < 1e-12, "{curvature:?}");
     }
 
     #[test]

@@ -33,8 +33,8 @@ pub struct FitOptions {
     /// ρ of UOT-FM and VGFM, a squared length.
     pub penalty: Option<f64>,
     /// The tension of a bridge that bends, [`BridgeKind::Hermite`](super::BridgeKind::Hermite), from 0, where velocity and growth rate
-    /// go on through snapshots on average, to 1, where paths are straight. The default of a quarter was chosen by held-out times:
-    /// it keeps nearly all that full bends gain where a population moves as one, and loses little where it branches.
+    /// go on through snapshots on average, to 1, where paths are straight. The default of a quarter was chosen by held-out times
+    /// of three data sets: it keeps what full bends gain where a population moves as one, and is better where it branches.
     pub tension: f64,
     /// Couple in random blocks of at most this many cells a side.
     pub chunk_size: Option<usize>,
