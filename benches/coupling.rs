@@ -2,7 +2,7 @@
 //! and the floor: the time of one exponential a pair, which is what one look at all pairs costs an entropic solver. Then how the
 //! time grows from there to 5000 with 5000 points, in processor seconds: 6.25 times the pairs may cost 9 times as much.
 //!
-//! `cargo bench --bench coupling` prints a table; for the folder CHREODE_CLOUDS see `benches/against_pot.py`.
+//! `cargo bench --bench coupling` prints a table, `-- NAME…` only the lines of growth of these names; for the folder CHREODE_CLOUDS see `benches/against_pot.py`.
 
 #[path = "clouds.rs"]
 mod clouds;
@@ -21,6 +21,18 @@ const SMALL: usize = 2000;
 const LARGE: usize = 5000;
 
 fn main() {
+    if names().next().is_none() {
+        time_couplings();
+    }
+    time_growths();
+}
+
+/// Which lines of growth are asked for; all where none is.
+fn names() -> impl Iterator<Item = String> {
+    std::env::args().skip(1).filter(|word| !word.starts_with('-'))
+}
+
+fn time_couplings() {
     // δ so large that every pair is in reach: POT cannot take an infinite cost.
     for (dims, delta) in [(2, 4.0), (50, 8.0)] {
         let name = format!("wfr-{dims}d-delta-{delta}");
@@ -29,6 +41,9 @@ fn main() {
         clouds::write_if_asked(&name, &source, &target);
         time_coupling(&name, &source, &target, delta);
     }
+}
+
+fn time_growths() {
     let gaussian =
         |n, dims| (clouds::cloud(n, dims, "uniform", 0.0, 1), clouds::cloud(n, dims, "uniform", 0.5, 2));
     let clusters = |n, dims| (clouds::clusters(n, dims, 0.0, 1), clouds::clusters(n, dims, 0.5, 2));
@@ -51,6 +66,9 @@ fn of_snapshot(snapshots: &Snapshots, k: usize, n: usize) -> PointCloud {
 
 /// The processor time of a coupling of LARGE points over that of SMALL, to the gap that fits ask for.
 fn time_growth(name: &str, delta: f64, clouds: impl Fn(usize) -> (PointCloud, PointCloud)) {
+    if names().next().is_some() && names().all(|asked| asked != name) {
+        return;
+    }
     let options = EntropyTransportOptions { tolerance: 1e-6, ..Default::default() };
     let time = |n: usize| {
         let (source, target) = clouds(n);

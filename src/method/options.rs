@@ -32,7 +32,8 @@ pub struct FitOptions {
     pub branching_rate: Option<f64>,
     /// ρ of UOT-FM and VGFM, a squared length.
     pub penalty: Option<f64>,
-    /// Couple in random blocks of at most this many cells a side.
+    /// Couple in random blocks of at most this many cells a side. What that costs at the most, the report estimates
+    /// ([`FitReport::whole_gaps`](super::FitReport::whole_gaps)).
     pub chunk_size: Option<usize>,
     /// Seed of all random numbers.
     pub seed: u64,
