@@ -20,7 +20,7 @@ mod warnings;
 pub use catalogue::Method;
 pub use coupling::CouplingKind;
 pub use fit::{Fit, fit};
-pub use options::{FitOptions, Preset, SigmaRule};
+pub use options::{DeltaRule, FitOptions, Preset, SigmaRule};
 pub use recipe::{Learning, Recipe};
 pub use report::{Choice, FitReport};
 

@@ -25,8 +25,8 @@ named!(Preset, "preset", Recommended = "recommended", Published = "published");
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum SigmaRule {
-    /// σ√h̄ = min(2r, 0.3 L): r is the median distance from a cell to the nearest other cell of its snapshot, over √d; L is
-    /// the root mean square deviation of a coordinate.
+    /// σ√h̄ = 2r, but at least 0.06 L and at most 0.3 L: r is the median distance from a cell to the nearest other cell of its
+    /// snapshot, over √d; L is the root mean square deviation of a coordinate.
     Spacing,
     /// σ√h̄ is [`Recipe::default_noise`] of L.
     Spread,
@@ -34,14 +34,29 @@ pub enum SigmaRule {
 
 named!(SigmaRule, "sigma_rule", Spacing = "spacing", Spread = "spread");
 
+/// How δ is chosen where neither it, nor σ with a branching rate, is given.
+///
+/// Both begin with the reach of the cells: the largest, over intervals and both directions, of the 99 % quantiles of the distance
+/// from a cell to the nearest cell of the neighbouring snapshot. Cells then reach their neighbours at half a radian of the cone,
+/// well inside πδ, where mass would rather die and be born.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum DeltaRule {
+    /// The reach, but at least 2 L, L as in [`SigmaRule`]: where snapshots overlap, the reach alone is so short that mass rather
+    /// grows and dies in place than moves, and growth is learned with an error of its own.
+    Spread,
+    /// The reach.
+    Reach,
+}
+
+named!(DeltaRule, "delta_rule", Spread = "spread", Reach = "reach");
+
 /// What a fit is to do.
 ///
 /// δ, σ and the branching rate λ of USB's reference process are tied by δ² = σ²/λ: any two give the third. What is
 /// absent is chosen from the data by a rule, and the report says what was chosen:
 ///
-/// * δ: the largest, over intervals and both directions, of the 99 % quantiles of the distance from a cell to
-///   the nearest cell of the neighbouring snapshot. Cells then reach their neighbours at half a radian of the cone,
-///   well inside πδ, where mass would rather die and be born.
+/// * δ: by a [`DeltaRule`].
 /// * σ: by a [`SigmaRule`].
 /// * ρ (UOT-FM, VGFM): 2δ², which makes small displacements cost what they do in WFR_δ.
 ///
@@ -55,6 +70,8 @@ pub struct FitOptions {
     pub preset: Preset,
     /// δ of the Wasserstein–Fisher–Rao metric, a length in the data's units.
     pub delta: Option<f64>,
+    /// How δ is chosen where it is absent.
+    pub delta_rule: DeltaRule,
     /// Diffusion σ, length per square root of time.
     pub sigma: Option<f64>,
     /// How σ is chosen where it is absent.
@@ -100,6 +117,7 @@ impl FitOptions {
             recipe,
             preset,
             delta: None,
+            delta_rule: if is_recommended && is_matched { DeltaRule::Spread } else { DeltaRule::Reach },
             sigma: None,
             sigma_rule: if is_recommended && is_matched { SigmaRule::Spacing } else { SigmaRule::Spread },
             branching_rate: None,
@@ -115,11 +133,20 @@ impl FitOptions {
         }
     }
 
+    /// The rule by which δ is chosen where it is absent, in words.
+    pub(crate) fn delta_rule_in_words(&self) -> String {
+        let reach = "the largest 99 % quantile of nearest-neighbour distances between consecutive snapshots";
+        match self.delta_rule {
+            DeltaRule::Spread => format!("{reach}, and at least twice the spread of a coordinate"),
+            DeltaRule::Reach => reach.into(),
+        }
+    }
+
     /// The rule by which σ is chosen where it is absent, in words.
     pub(crate) fn sigma_rule_in_words(&self) -> String {
         match self.sigma_rule {
-            SigmaRule::Spacing => "so that σ√h is twice the median distance to the nearest cell of the same snapshot over √d, and at \
-                                   most 30 % of the spread of a coordinate, h the mean interval"
+            SigmaRule::Spacing => "so that σ√h is twice the median distance to the nearest cell of the same snapshot over √d, at \
+                                   least 6 % and at most 30 % of the spread of a coordinate, h the mean interval"
                 .into(),
             SigmaRule::Spread => {
                 let percent = 100.0 * self.recipe.noise_share();

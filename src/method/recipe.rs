@@ -107,6 +107,9 @@ impl Recipe {
         if option == "sigma_rule" {
             return self.takes("sigma");
         }
+        if option == "delta_rule" {
+            return self.takes("delta");
+        }
         if option == "branching_rate" {
             // It ties the two: δ² = σ²/λ.
             return self.takes("sigma") && self.takes("delta");

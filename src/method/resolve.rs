@@ -4,7 +4,7 @@ use rand::seq::SliceRandom;
 
 use super::couple::cloud;
 use super::coupling::CouplingNumbers;
-use super::{Choice, FitOptions, Learning, SigmaRule};
+use super::{Choice, DeltaRule, FitOptions, Learning, SigmaRule};
 use crate::error::{Error, Result, positive};
 use crate::exec::rng::{Purpose, stream};
 use crate::exec::stop::Stop;
@@ -23,9 +23,6 @@ pub(super) struct Resolved {
     /// Each of them with the rule that it came by.
     pub(super) choices: Vec<Choice>,
 }
-
-/// How δ is chosen, in words.
-const DELTA_RULE: &str = "largest 99 % quantile of nearest-neighbour distances between consecutive snapshots";
 
 impl Resolved {
     /// Takes what is given and chooses the rest by the rules of [`FitOptions`].
@@ -77,7 +74,7 @@ impl Resolved {
         }
         let (needs_delta, needs_penalty) = (recipe.needs_delta(), recipe.needs_penalty());
         if (needs_delta || needs_penalty && options.penalty.is_none()) && delta.is_none() {
-            delta = Some(automatic_delta(snapshots, scaling, options.seed, stop)?);
+            delta = Some(automatic_delta(snapshots, scaling, options, stop)?);
         }
         let penalty = options.penalty.or(delta.map(|delta| 2.0 * delta * delta));
         let mut resolved = Self {
@@ -101,7 +98,7 @@ impl Resolved {
         let sigma_rule = options.sigma_rule_in_words();
         let penalty_rule = if options.delta.is_some() { "2δ²" } else { "2δ², δ as for other methods" };
         let all = [
-            ("delta", self.delta, rule(options.delta, by_rate, DELTA_RULE.into())),
+            ("delta", self.delta, rule(options.delta, by_rate, options.delta_rule_in_words())),
             ("sigma", self.sigma, rule(options.sigma, by_rate && options.delta.is_some(), sigma_rule)),
             ("branching_rate", self.branching_rate(), rule(options.branching_rate, false, "σ²/δ²".into())),
             ("penalty", self.penalty, rule(options.penalty, false, penalty_rule.into())),
@@ -148,14 +145,14 @@ fn automatic_noise(
         SigmaRule::Spacing => {
             let most = MOST_NOISE * scaling.length;
             let noise = SPACINGS * spacing(snapshots, options.seed, stop)?;
-            // Cells that all have a twin say nothing of how far apart they are.
-            Ok(if noise > 0.0 { noise.min(most) } else { most })
+            Ok(noise.clamp(LEAST_NOISE * scaling.length, most))
         }
     }
 }
 
-/// The noise of the spacing's rule, in spacings, and at most in lengths of the data.
+/// The noise of the spacing's rule, in spacings, and at least and at most in lengths of the data.
 const SPACINGS: f64 = 2.0;
+const LEAST_NOISE: f64 = 0.06;
 const MOST_NOISE: f64 = 0.3;
 
 /// The median distance from a cell to the nearest other of its snapshot, over √d; at most [`NEIGHBOUR_SAMPLE`] cells of each
@@ -177,14 +174,25 @@ fn spacing(snapshots: &Snapshots, seed: u64, stop: &Stop) -> Result<f64> {
 /// Cells whose nearest neighbours are looked up for the automatic δ, for each interval and direction.
 const NEIGHBOUR_SAMPLE: usize = 1000;
 
-/// The rule of [`FitOptions`]: the largest 99 % quantile of nearest-neighbour distances between neighbouring
-/// snapshots, or the data's length where all of them are zero.
-fn automatic_delta(snapshots: &Snapshots, scaling: &Scaling, seed: u64, stop: &Stop) -> Result<f64> {
+/// The least δ of the spread's rule, in lengths of the data.
+const LEAST_DELTA: f64 = 2.0;
+
+/// δ by the rule of the options; the data's length where all cells have a twin in the neighbouring snapshots.
+fn automatic_delta(
+    snapshots: &Snapshots,
+    scaling: &Scaling,
+    options: &FitOptions,
+    stop: &Stop,
+) -> Result<f64> {
+    let least = match options.delta_rule {
+        DeltaRule::Spread => LEAST_DELTA * scaling.length,
+        DeltaRule::Reach => 0.0,
+    };
     let mut largest = 0.0f64;
     for k in 0..snapshots.len() - 1 {
         for (from, to) in [(k, k + 1), (k + 1, k)] {
             let mut cells: Vec<usize> = (0..snapshots.count(from)).collect();
-            let mut rng = stream(seed, Purpose::Minibatch, from as u64, 2 + to as u64);
+            let mut rng = stream(options.seed, Purpose::Minibatch, from as u64, 2 + to as u64);
             let (sample, _) = cells.partial_shuffle(&mut rng, NEIGHBOUR_SAMPLE);
             let sample = cloud(snapshots, from)?.subset(sample);
             let mut distances = nearest_distances(&sample, &cloud(snapshots, to)?, 0, stop)?;
@@ -192,5 +200,5 @@ fn automatic_delta(snapshots: &Snapshots, scaling: &Scaling, seed: u64, stop: &S
             largest = largest.max(distances[((distances.len() - 1) as f64 * 0.99).round() as usize]);
         }
     }
-    Ok(if largest > 0.0 { largest } else { scaling.length })
+    Ok(if largest > 0.0 { largest.max(least) } else { scaling.length.max(least) })
 }

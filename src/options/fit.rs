@@ -5,7 +5,7 @@ use super::Kind::{Device, Integer, Name, Real, Switch, Widths};
 use super::RealRange::{BelowOne, NotNegative, Positive, ShareOrNone};
 use super::{Entry, Settings, Target};
 use crate::error::{Error, Result};
-use crate::method::{BridgeKind, CouplingKind, FitOptions, Method, Preset, Recipe, SigmaRule};
+use crate::method::{BridgeKind, CouplingKind, DeltaRule, FitOptions, Method, Preset, Recipe, SigmaRule};
 use crate::nn::Activation;
 use crate::rollout::{GrowthPrice, Scheme};
 use crate::train::IntervalWeighting;
@@ -30,7 +30,7 @@ impl Target for FitOptions {
                 *o = FitOptions::of(v.parse::<Method>()?.recipe(), o.preset);
                 Ok(())
             }),
-            default: Value("wfr-fm"),
+            default: Value("usb"),
             meaning: "The published method",
         },
         Entry {
@@ -56,10 +56,17 @@ impl Target for FitOptions {
         Entry {
             name: "delta",
             kind: Real(Positive, |o, v| o.delta = Some(v)),
-            default: Rule(
-                "the largest 99 % quantile of nearest-neighbour distances between consecutive snapshots",
-            ),
+            default: Brought(|o| Some(o.delta_rule_in_words()), ""),
             meaning: "δ of the Wasserstein–Fisher–Rao metric, a length: cells farther apart than πδ are never matched",
+        },
+        Entry {
+            name: "delta_rule",
+            kind: Name(DeltaRule::NAMES, |o, v| {
+                o.delta_rule = v.parse()?;
+                Ok(())
+            }),
+            default: Brought(|o| Some(o.delta_rule.to_string()), ""),
+            meaning: "How δ is chosen where it is not given: by how far apart neighbouring snapshots are, with the spread of the data as the least or without",
         },
         Entry {
             name: "sigma",
@@ -290,7 +297,7 @@ impl Target for FitOptions {
     ];
 
     fn initial() -> Self {
-        FitOptions::new(Method::WfrFm)
+        FitOptions::new(Method::Usb)
     }
 
     fn variants() -> Vec<(&'static str, Self)> {
@@ -371,7 +378,7 @@ mod tests {
 
     #[test]
     fn the_initial_fit_is_the_default_method_s() {
-        assert_eq!(built(&[]), FitOptions::new(Method::WfrFm));
+        assert_eq!(built(&[]), FitOptions::new(Method::Usb));
     }
 
     #[test]
