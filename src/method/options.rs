@@ -36,6 +36,9 @@ pub struct FitOptions {
     pub chunk_size: Option<usize>,
     /// Seed of all random numbers.
     pub seed: u64,
+    /// Members of an ensemble, fitted to resampled cells side by side, whose mean the model is and whose differences are its error
+    /// bars; 1 for a single fit to the cells as they are.
+    pub ensemble: usize,
     /// Where Sinkhorn's sweeps of the couplings run. Exact plans, training and simulation-based methods have none.
     pub device: Device,
     /// Threads; 0 for the ambient rayon pool.
@@ -63,6 +66,7 @@ impl FitOptions {
             penalty: None,
             chunk_size: None,
             seed: 0,
+            ensemble: 1,
             device: Device::default(),
             threads: 0,
             training,

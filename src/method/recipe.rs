@@ -46,6 +46,7 @@ const EVERY: &[&str] = &[
     "epochs",
     "batch_size",
     "seed",
+    "ensemble",
     "hidden",
     "activation",
     "learning_rate",

@@ -145,8 +145,14 @@ impl Program {
     /// Learned fields as cuda/particles.cu evaluates them.
     ///
     /// # Errors
-    /// [`Error::InvalidArgument`] for more parameters than a device's 32-bit indices reach.
+    /// [`Error::InvalidArgument`] for more parameters than a device's 32-bit indices reach, and for an ensemble, whose mean no
+    /// kernel takes.
     pub(crate) fn new(fields: &Compiled) -> Result<Self> {
+        let [networks] = &fields.members[..] else {
+            let (members, allowed) =
+                (fields.members.len(), "1 on a CUDA device: the mean of an ensemble is taken on the CPU");
+            return Err(Error::argument("the number of members of the model", members, allowed));
+        };
         let Scaling { centre, length, .. } = &fields.scaling;
         let law = match fields.law {
             None => [0.0, 1.0, 0.0],
@@ -157,9 +163,9 @@ impl Program {
             Units { clock: fields.scaling.clock_of(0), length: *length, sigma: fields.diffusion.first() };
         let reals = units.reals().into_iter().chain(law).chain(centre.iter().copied()).collect();
         let dims = fields.dims();
-        let layout = vec![dims as i32, fields.networks.len() as i32, 0];
+        let layout = vec![dims as i32, networks.len() as i32, 0];
         let mut program = Self { dims, layout, parameters: vec![], reals, units, widest: 0 };
-        fields.networks.iter().try_for_each(|network| program.add(network))?;
+        networks.iter().try_for_each(|network| program.add(network))?;
         Ok(program)
     }
 
