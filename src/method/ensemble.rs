@@ -255,3 +255,56 @@ impl Values {
         Self(values)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::snapshots::MatrixView;
+
+    /// Twenty cells at each of `times`, of which every third weighs nothing.
+    fn snapshots(times: &[f64]) -> Snapshots {
+        let count = 20 * times.len();
+        let points: Vec<f64> = (0..count).map(|i| i as f64).collect();
+        let labels: Vec<f64> = (0..count).map(|i| times[i / 20]).collect();
+        let weights: Vec<f64> = (0..count).map(|i| (i % 3) as f64).collect();
+        let view = MatrixView::from_f64(&points, count, 1).unwrap();
+        Snapshots::new(view, &labels, Some(&weights)).unwrap()
+    }
+
+    #[test]
+    fn a_member_sees_as_many_cells_with_a_weight_some_twice_and_the_masses_of_all() {
+        let all = snapshots(&[0.0, 1.0, 5.0]);
+        let drawn = resampled(&all, 3).unwrap();
+        assert_eq!(drawn.times(), all.times());
+        for k in 0..3 {
+            let there = all.weights(k).iter().filter(|&&weight| weight > 0.0).count();
+            assert_eq!(drawn.count(k), there);
+            assert!((drawn.mass(k) / all.mass(k) - 1.0).abs() < 1e-12);
+            assert!(drawn.weights(k).iter().all(|&weight| weight > 0.0));
+            let mut cells: Vec<f32> = drawn.points(k).to_vec();
+            assert!(cells.iter().all(|cell| all.points(k).contains(cell)));
+            cells.sort_by(f32::total_cmp);
+            cells.dedup();
+            // Of thirteen, all different once in fifty thousand draws.
+            assert!((2..there).contains(&cells.len()), "{} different cells", cells.len());
+        }
+        assert_eq!(resampled(&all, 3).unwrap().all_points(), drawn.all_points());
+        assert_ne!(resampled(&all, 4).unwrap().all_points(), drawn.all_points());
+    }
+
+    #[test]
+    fn every_interval_is_lengthened_in_one_of_the_fits_to_fewer_snapshots() {
+        let thinned = |count: usize, which: usize| {
+            let times: Vec<f64> = (0..count).map(|k| k as f64).collect();
+            Thinned::new(&snapshots(&times), which)
+                .map(|thin| (thin.snapshots.times().to_vec(), thin.lengthened))
+        };
+        assert_eq!((thinned(2, 0), thinned(2, 1)), (None, None));
+        for which in 0..COARSE {
+            assert_eq!(thinned(3, which), Some((vec![0.0, 2.0], vec![true; 3])));
+            assert_eq!(thinned(5, which), Some((vec![0.0, 2.0, 4.0], vec![true; 5])));
+        }
+        assert_eq!(thinned(4, 0), Some((vec![0.0, 2.0, 3.0], vec![true, true, true, false])));
+        assert_eq!(thinned(4, 1), Some((vec![0.0, 1.0, 3.0], vec![false, true, true, true])));
+    }
+}

@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
-use crate::model::{FieldError, Uncertainty};
+use crate::model::Uncertainty;
 use crate::rollout::RolloutReport;
 use crate::transport::Report;
 
@@ -115,10 +115,7 @@ impl FitReport {
 }
 
 fn of_ensemble(ensemble: &EnsembleReport) -> Value {
-    let of = |error: FieldError| json!({ "sampling": error.sampling, "resolution": error.resolution });
-    let errors = ensemble.uncertainty.map(|errors| {
-        json!({ "velocity": of(errors.velocity), "growth": of(errors.growth), "score_drift": of(errors.score_drift) })
-    });
+    let errors = ensemble.uncertainty.map(|errors| errors.to_json());
     json!({ "members": ensemble.members, "coarse_fits": ensemble.coarse_fits, "uncertainty": errors })
 }
 

@@ -1,5 +1,7 @@
 //! Ensembles: how far their mean fields may be off.
 
+use serde_json::{Value, json};
+
 use super::Dynamics;
 use crate::error::{Error, Result};
 use crate::fields::{FieldValues, SpreadScratch};
@@ -37,6 +39,18 @@ pub struct Uncertainty {
     pub growth: FieldError,
     /// Of a coordinate of the score drift.
     pub score_drift: FieldError,
+}
+
+impl Uncertainty {
+    /// As JSON: `sampling` and `resolution` (null where unknown) of each field.
+    pub fn to_json(&self) -> Value {
+        let of = |error: FieldError| json!({ "sampling": error.sampling, "resolution": error.resolution });
+        json!({
+            "velocity": of(self.velocity),
+            "growth": of(self.growth),
+            "score_drift": of(self.score_drift),
+        })
+    }
 }
 
 /// What follows from the velocity, and what from the growth rate.

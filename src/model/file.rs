@@ -99,11 +99,8 @@ impl Dynamics {
         if members > 1 {
             metadata["members"] = json!(members);
         }
-        if let Some(Uncertainty { velocity, growth, score_drift }) = uncertainty {
-            let of =
-                |error: &FieldError| json!({ "sampling": error.sampling, "resolution": error.resolution });
-            metadata["uncertainty"] =
-                json!({ "velocity": of(velocity), "growth": of(growth), "score_drift": of(score_drift) });
+        if let Some(uncertainty) = uncertainty {
+            metadata["uncertainty"] = uncertainty.to_json();
         }
         // What is not there is not written: a model without it is the same bytes as before there was any.
         if !knots.is_empty() {
@@ -195,6 +192,13 @@ impl Dynamics {
             roles().map(network).collect()
         };
         let members = (0..count).map(member).collect::<Result<Vec<_>>>()?;
+        // What is not read would be a member left out.
+        let named = |name: &str| {
+            name.split('.').next().is_some_and(|first| first.parse::<usize>().is_ok_and(|m| m >= count))
+        };
+        if count > 1 && tensors.names().into_iter().any(named) {
+            return Err(bad(format!("it holds tensors of other members than its {count}")));
+        }
         let law = roles().any(|role| role == Role::Potential).then(|| read_law(&fields)).transpose()?;
         Dynamics::new(info, scaling, members, law).map_err(|e| bad(e.to_string()))
     }

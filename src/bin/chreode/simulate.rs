@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use chreode::evaluate::ensemble::masses;
 use chreode::exec::files::write_atomically;
 use chreode::exec::rng::{Purpose, stream, uniform};
 use chreode::exec::stop::Stop;
@@ -9,6 +10,7 @@ use chreode::model::Dynamics;
 use chreode::simulate::Particles;
 use chreode::simulate::lineage::{Fate, Lineage};
 use chreode::simulate::simulation::{Outcome, Process, Simulation};
+use chreode::statistics::Estimate;
 use clap::Args;
 use serde_json::json;
 
@@ -77,11 +79,12 @@ impl Simulate {
             self.simulation.0.run(&model, &start, &times, &Stop::default())?;
         warn(&warnings);
         let frames = trajectory.frames;
+        let masses = masses(&model, &self.simulation.0, &start, &frames, &Stop::default())?;
         self.write(&data, &start, &frames, lineage.as_ref())?;
         if let Some((path, lineage)) = self.newick.as_ref().zip(lineage.as_ref()) {
             write_atomically(path, lineage.newick().as_bytes())?;
         }
-        self.tell(&frames, lineage.as_ref(), &warnings)
+        self.tell(&frames, masses.as_deref(), lineage.as_ref(), &warnings)
     }
 
     fn check_arguments(&self) -> Result<()> {
@@ -146,22 +149,39 @@ impl Simulate {
         write_csv(&self.output, &header, rows)
     }
 
-    fn tell(&self, frames: &[Particles], lineage: Option<&Lineage>, warnings: &[String]) -> Result<()> {
+    fn tell(
+        &self,
+        frames: &[Particles],
+        masses: Option<&[Estimate]>,
+        lineage: Option<&Lineage>,
+        warnings: &[String],
+    ) -> Result<()> {
         let count = |fate: Fate| lineage.map(|lineage| lineage.times_of(fate).count());
         let (divisions, deaths) = (count(Fate::Divided), count(Fate::Died));
         if self.json {
-            let of_frame = |frame: &Particles| json!({ "time": frame.time, "particles": frame.len(), "mass": frame.mass() });
+            let of_frame = |(k, frame): (usize, &Particles)| -> chreode::Result<serde_json::Value> {
+                let mut told = json!({ "time": frame.time, "particles": frame.len(), "mass": frame.mass() });
+                if let Some(masses) = masses {
+                    told["mass_sd"] = json!(masses[k].sd);
+                    told["mass_q05"] = json!(masses[k].quantile(0.05)?);
+                    told["mass_q95"] = json!(masses[k].quantile(0.95)?);
+                }
+                Ok(told)
+            };
             return print_json(&json!({
-                "time_points": frames.iter().map(of_frame).collect::<Vec<_>>(),
+                "time_points": frames.iter().enumerate().map(of_frame).collect::<chreode::Result<Vec<_>>>()?,
                 "divisions": divisions,
                 "deaths": deaths,
                 "warnings": warnings,
                 "output": self.output.display().to_string(),
             }));
         }
-        let row =
-            |frame: &Particles| vec![frame.time.to_string(), frame.len().to_string(), short(frame.mass())];
-        let mut text = columns(&["time", "particles", "mass"], &frames.iter().map(row).collect::<Vec<_>>());
+        let row = |(k, frame): (usize, &Particles)| {
+            let error = masses.map_or(String::new(), |masses| format!(" ± {}", short(masses[k].sd)));
+            vec![frame.time.to_string(), frame.len().to_string(), short(frame.mass()) + &error]
+        };
+        let mut text =
+            columns(&["time", "particles", "mass"], &frames.iter().enumerate().map(row).collect::<Vec<_>>());
         if let Some((divisions, deaths)) = divisions.zip(deaths) {
             text += &format!("{divisions} divisions, {deaths} deaths\n");
         }
