@@ -128,7 +128,8 @@ enum Role { VELOCITY = 0, GROWTH = 1, POTENTIAL = 2, SCORE_DRIFT = 3, LOG_DENSIT
 // A model as the host lays it out: see src/device/cuda/model.rs.
 //   layout: dims, networks, slopes, then for each network role, activation, layers, and for each of these
 //           inputs, outputs, and where in the parameters its weights (inputs × outputs), biases and transposed weights begin
-//   reals:  start, duration and length of the scaling, unit of the score drift, growth law, its factor and floor, centre
+//   reals:  start, duration and length of the scaling, unit of the score drift, growth law, its factor and floor, centre, and the
+//           corners of the box that networks are asked in (infinite where they are asked everywhere)
 struct Model {
     const int* layout;
     const float* parameters;
@@ -144,6 +145,8 @@ struct Model {
     __device__ double length() const { return reals[2]; }
     __device__ double score_unit() const { return reals[3]; }
     __device__ const double* centre() const { return reals + 7; }
+    __device__ double lower(unsigned k) const { return reals[7 + dims() + k]; }
+    __device__ double upper(unsigned k) const { return reals[7 + 2 * dims() + k]; }
 
     // g(λ): src/growth_law.rs.
     __device__ NOINLINE float growth(double lambda) const {
@@ -412,7 +415,8 @@ struct Block {
     __device__ Global<double> row(unsigned row) const { return state + size_t(first + row) * width; }
 };
 
-// Writes (t, x + factor·rate) in network units to the workspace's input, of the rows' states x and the rates that the workspace holds.
+// Writes (t, x + factor·rate) in network units to the workspace's input, of the rows' states x and the rates that the workspace holds; what is
+// outside of the model's box is moved to its border.
 template <unsigned ROWS>
 __device__ void write_input(const Model& model, const Block& block, const Workspace& work, double time, double factor) {
     const float t = float((time - model.start()) / model.duration());
@@ -427,7 +431,21 @@ __device__ void write_input(const Model& model, const Block& block, const Worksp
         }
         double x = block.has(row) ? block.row(row)[k - 1] : centre[k - 1];
         if (factor != 0.0) x += factor * double(rates[(k - 1) * ROWS + row]);
-        input[e] = float((double(float(x)) - centre[k - 1]) / model.length());
+        const double inside = fmin(fmax(double(float(x)), model.lower(k - 1)), model.upper(k - 1));
+        input[e] = float((inside - centre[k - 1]) / model.length());
+    }
+}
+
+// Counts the block's particles that are outside of the model's box.
+template <unsigned ROWS>
+__device__ void count_outside(const Model& model, const Block& block, unsigned long long* outside) {
+    for (unsigned row = threadIdx.x; row < ROWS && block.has(row); row += THREADS) {
+        bool is_outside = false;
+        for (unsigned k = 0; k + 1 < block.width; ++k) {
+            const double x = double(float(block.row(row)[k]));
+            is_outside |= x < model.lower(k) || x > model.upper(k);
+        }
+        if (is_outside) atomicAdd(outside, 1ull);
     }
 }
 
@@ -467,12 +485,13 @@ __device__ void add_noise(const Block& block, const Workspace& work, double dura
 }
 
 // Takes `steps` steps of length h with all particles. Step j begins at times[j] with diffusion sigmas[j] and is the (first_step + j)-th of the
-// simulation, with the highest bit set where time runs backward. `fault` becomes the least (step j, particle) whose state is not finite.
+// simulation, with the highest bit set where time runs backward. told[0] becomes the least (step j, particle) whose state is not finite,
+// and told[1] grows by one for each particle that is outside of the model's box when a step begins.
 template <unsigned ROWS>
 __device__ void advance(const Model& model, int rule, Global<double> state, const unsigned long long* ids, unsigned n,
                         unsigned steps, const double* times, const double* sigmas, double h, unsigned long long seed,
                         unsigned long long first_step, unsigned widest, Global<float4> rates, Global<float4> slopes,
-                        Global<double> next, unsigned long long* fault) {
+                        Global<double> next, unsigned long long* told) {
     using T = Tiling<ROWS>;
     const unsigned width = model.dims() + 1;
     SHARED_DYNAMIC(float4, shared);
@@ -492,6 +511,7 @@ __device__ void advance(const Model& model, int rule, Global<double> state, cons
             const double time = times[j], sigma = sigmas[j];
             const bool noisy = rule == EULER_MARUYAMA && sigma > 0.0;
             const unsigned stages = rule == RUNGE_KUTTA_4 ? 4 : 1;
+            count_outside<ROWS>(model, block, told + 1);
             for (unsigned stage = 0; stage < stages; ++stage) {
                 // Classical Runge–Kutta: nodes 0, ½, ½, 1 and weights ⅙, ⅓, ⅓, ⅙.
                 const double node = stage == 0 ? 0.0 : stage == 3 ? h : h / 2.0;
@@ -509,7 +529,7 @@ __device__ void advance(const Model& model, int rule, Global<double> state, cons
             __syncthreads();  // the step is taken
             for (unsigned e = threadIdx.x; e < min(ROWS, n - first) * width; e += THREADS) {
                 if (!isfinite(rows[e])) {
-                    atomicMin(fault, (static_cast<unsigned long long>(j) << 40) | (first + e / width));
+                    atomicMin(told, (static_cast<unsigned long long>(j) << 40) | (first + e / width));
                 }
             }
         }
@@ -525,9 +545,9 @@ __device__ void advance(const Model& model, int rule, Global<double> state, cons
         advance_##ROWS(const int* layout, const float* parameters, const double* reals, int rule, double* state,       \
                        const unsigned long long* ids, unsigned n, unsigned steps, const double* times,                 \
                        const double* sigmas, double h, unsigned long long seed, unsigned long long first_step,         \
-                       unsigned widest, float* rates, float* slopes, double* next, unsigned long long* fault) {        \
+                       unsigned widest, float* rates, float* slopes, double* next, unsigned long long* told) {         \
         advance<ROWS>({layout, parameters, reals}, rule, state, ids, n, steps, times, sigmas, h, seed, first_step,     \
-                      widest, reinterpret_cast<float4*>(rates), reinterpret_cast<float4*>(slopes), next, fault);       \
+                      widest, reinterpret_cast<float4*>(rates), reinterpret_cast<float4*>(slopes), next, told);        \
     }
 
 ADVANCE(64)

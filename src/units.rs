@@ -95,9 +95,9 @@ impl Scaling {
     }
 
     /// The network input for `point` at the networks' time `time`: a row (t, x).
-    pub(crate) fn write_row(&self, time: f64, point: &[f32], row: &mut [f32]) {
+    pub(crate) fn write_row(&self, time: f64, point: impl Iterator<Item = f32>, row: &mut [f32]) {
         row[0] = time as f32;
-        for ((input, &x), centre) in row[1..].iter_mut().zip(point).zip(&self.centre) {
+        for ((input, x), centre) in row[1..].iter_mut().zip(point).zip(&self.centre) {
             *input = ((f64::from(x) - centre) / self.length) as f32;
         }
     }

@@ -209,6 +209,47 @@ fn units_of_each_interval_are_read_as_written() {
 }
 
 #[test]
+fn a_guard_moves_what_is_outside_of_its_box_to_the_border() {
+    let guard =
+        json!({ "times": [0.0, 1.0, 4.0], "lower": [-0.5, -0.5, 0.0, 0.0], "upper": [0.5, 0.5, 1.0, 2.0] });
+    let read = |version, more| Dynamics::from_bytes(&written(version, &[("velocity", 2)], more)).unwrap();
+    let (guarded, plain) = (read(3, json!({ "guard": guard })), read(1, json!({})));
+    assert_eq!(Dynamics::from_bytes(&guarded.to_bytes()).unwrap(), guarded);
+    assert_eq!((guarded.knots(), plain.knots()), (&[0.0, 1.0, 4.0][..], &[][..]));
+    let velocity = |model: &Dynamics, time: f64, point: [f32; 2]| {
+        let mut v = [0.0f32; 2];
+        let values = FieldValues { velocity: Some(&mut v), ..Default::default() };
+        model.evaluate(time, &point, values, &mut Scratch::default());
+        v
+    };
+    for (time, asked, seen) in [
+        (0.3, [0.2, -0.4], [0.2, -0.4]),
+        (0.3, [7.0, -0.4], [0.5, -0.4]),
+        (-2.0, [-7.0, 0.7], [-0.5, 0.5]),
+        (1.0, [-7.0, 1.7], [0.0, 1.7]),
+        (9.0, [7.0, 7.0], [1.0, 2.0]),
+    ] {
+        assert_eq!(velocity(&guarded, time, asked), velocity(&plain, time, seen), "{time} {asked:?}");
+    }
+    assert_ne!(velocity(&plain, 0.3, [7.0, -0.4]), velocity(&plain, 0.3, [0.5, -0.4]));
+    let told =
+        |version, guard: Value| complaint(&written(version, &[("velocity", 2)], json!({ "guard": guard })));
+    assert!(told(1, guard.clone()).contains("`guard` is not of format version 1"));
+    for (name, wrong) in [
+        ("times", json!([0.0, 0.0, 1.0])),
+        ("times", json!([0.0])),
+        ("lower", json!([-0.5, -0.5])),
+        ("lower", json!([-0.5, 9.0, 0.0, 0.0])),
+        ("upper", json!("x")),
+    ] {
+        let mut guard = guard.clone();
+        guard[name] = wrong;
+        let told = told(3, guard);
+        assert!(told.contains("guard") || told.contains("`upper`"), "{told}");
+    }
+}
+
+#[test]
 fn knots_that_are_no_times_are_refused() {
     let refusal = |version, knots| complaint(&written(version, &[("velocity", 2)], with_knots(knots)));
     for knots in [

@@ -14,9 +14,9 @@ use super::status::{Failure, chreode_status, guard, guard_free};
 use crate::error::Error;
 use crate::evaluate::ensemble::masses;
 use crate::exec::progress::Stage;
-use crate::simulate::Particles;
 use crate::simulate::lineage::{Fate, Lineage, Node};
 use crate::simulate::simulation::{Outcome, Simulation};
+use crate::simulate::{Particles, Trajectory};
 use crate::statistics::Estimate;
 
 /// The particles of a simulation at every output time, and the lineage of a branching population.
@@ -26,6 +26,7 @@ pub struct chreode_trajectory {
     masses: Option<Vec<Estimate>>,
     lineage: Option<Lineage>,
     warnings: Vec<String>,
+    outside: Option<f64>,
     dims: usize,
 }
 
@@ -88,8 +89,12 @@ pub unsafe extern "C" fn chreode_simulate(
             listener.watch(Stage::Simulation, threads, work)
         })??;
         let Outcome { trajectory: simulated, lineage, warnings } = outcome;
-        let (frames, dims) = (simulated.frames, start.dims);
-        give("trajectory", trajectory, chreode_trajectory { frames, masses, lineage, warnings, dims })
+        let (Trajectory { frames, outside }, dims) = (simulated, start.dims);
+        give(
+            "trajectory",
+            trajectory,
+            chreode_trajectory { frames, masses, lineage, warnings, outside, dims },
+        )
     })
 }
 
@@ -116,8 +121,9 @@ pub unsafe extern "C" fn chreode_trajectory_free(trajectory: *mut chreode_trajec
     guard_free(|| unsafe { free(trajectory) });
 }
 
-/// Gets what is to be known of a simulation beside its particles, as a JSON object (size, then fill): warnings, an array of
-/// sentences that say why it may mean little. Later versions may add keys.
+/// Gets what is to be known of a simulation beside its particles, as a JSON object (size, then fill): `warnings`, an array of
+/// sentences that say why it may mean little; `outside`, the share of the particles' time outside of the box of the cells that
+/// the model was fitted to, null for a model without a guard. Later versions may add keys.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn chreode_trajectory_report(
     trajectory: *const chreode_trajectory,
@@ -127,7 +133,8 @@ pub unsafe extern "C" fn chreode_trajectory_report(
 ) -> chreode_status {
     // SAFETY: the conventions of the header.
     guard(|| unsafe {
-        let report = json!({ "warnings": borrow("trajectory", trajectory)?.warnings });
+        let simulated = borrow("trajectory", trajectory)?;
+        let report = json!({ "warnings": simulated.warnings, "outside": simulated.outside });
         fill_text(&report.to_string(), buffer, capacity, size)
     })
 }

@@ -13,7 +13,9 @@ use crate::device::Device;
 use crate::error::{Error, Result};
 use crate::exec::stop::Stop;
 use crate::fields::Fields;
-use crate::simulate::{Particles, backend, branching, extrapolation, ode, resampling, sde};
+use crate::simulate::{
+    Particles, Trajectory, backend, branching, extrapolation, ode, resampling, sde, straying,
+};
 use crate::snapshots::{MatrixView, Snapshots};
 use crate::transport::PointCloud;
 
@@ -148,8 +150,11 @@ pub fn evaluate(
     let start = Particles::of_snapshot(snapshots, 0);
     let runs = if matches!(options.mode, Mode::Ode(_)) { 1 } else { options.runs };
     let mut measured: Vec<Vec<[f64; 3]>> = vec![];
+    let mut strayed = None;
     for run in 0..runs as u64 {
-        let frames = predict(fields, &start, later, options, options.seed.wrapping_add(run), stop)?;
+        let predicted = predict(fields, &start, later, options, options.seed.wrapping_add(run), stop)?;
+        strayed = strayed.or(straying(&predicted));
+        let frames = predicted.frames;
         let compare = |(k, frame): (usize, &Particles)| compare(&start, frame, snapshots, k + 1, stop);
         let run: Vec<Result<[f64; 3]>> = frames.par_iter().enumerate().map(compare).collect();
         measured.push(run.into_iter().collect::<Result<_>>()?);
@@ -167,6 +172,7 @@ pub fn evaluate(
         Statistic::of(measured.iter().map(of_run))
     };
     let mut warnings = Vec::from_iter(extrapolation(fields, snapshots.times().iter().copied()));
+    warnings.extend(strayed);
     let extinct = |k: &usize| measured.iter().any(|run| run[*k][0].is_nan());
     if let Some(k) = (0..later.len()).find(extinct) {
         let lost = measured.iter().filter(|run| run.iter().any(|m| m[0].is_nan())).count();
@@ -195,20 +201,18 @@ fn predict(
     options: &EvaluationOptions,
     seed: u64,
     stop: &Stop,
-) -> Result<Vec<Particles>> {
+) -> Result<Trajectory> {
     let open = |adaptive| backend::open(options.device, fields, start.len(), adaptive);
     match options.mode {
         Mode::Ode(solver) => {
             let adaptive = matches!(solver, ode::Solver::DormandPrince(_));
-            Ok(open(adaptive)?.flow(start, times, &solver, stop)?.frames)
+            open(adaptive)?.flow(start, times, &solver, stop)
         }
-        Mode::Sde { step } => {
-            Ok(open(false)?.diffusion(start, times, &sde::Options::new(step, seed), stop)?.frames)
-        }
+        Mode::Sde { step } => open(false)?.diffusion(start, times, &sde::Options::new(step, seed), stop),
         Mode::Branching { step, motion, turnover, max_population } => {
             let options = branching::Options { step, seed, motion, turnover, max_population };
             let start = resampling::equal(start, seed)?;
-            Ok(open(false)?.branching(&start, times, &options, stop)?.trajectory.frames)
+            Ok(open(false)?.branching(&start, times, &options, stop)?.trajectory)
         }
     }
 }

@@ -1,6 +1,6 @@
 //! Networks as fields: the one description from which the CPU and the devices evaluate them.
 
-use super::{Diffusion, FieldValues, GrowthLaw, MemberScratch, Moments, Scratch, SpreadScratch};
+use super::{Diffusion, FieldValues, GrowthLaw, Guard, MemberScratch, Moments, Scratch, SpreadScratch};
 use crate::error::{Error, Result};
 use crate::nn::Mlp;
 use crate::units::{Clock, Scaling};
@@ -75,6 +75,8 @@ pub struct Compiled {
     pub(crate) members: Vec<Vec<Network>>,
     /// g as a function of λ, where there is a potential.
     pub(crate) law: Option<GrowthLaw>,
+    /// Where the networks are asked, unless everywhere.
+    pub(crate) guard: Option<Guard>,
 }
 
 impl Compiled {
@@ -88,11 +90,12 @@ impl Compiled {
         diffusion: Diffusion,
         mut members: Vec<Vec<Network>>,
         law: Option<GrowthLaw>,
+        guard: Option<Guard>,
     ) -> Result<Self> {
         for networks in &mut members {
             networks.sort_by_key(|network| network.role as u8);
         }
-        let compiled = Self { scaling, diffusion, members, law };
+        let compiled = Self { scaling, diffusion, members, law, guard };
         compiled.check().map(|()| compiled)
     }
 
@@ -108,6 +111,7 @@ impl Compiled {
             diffusion: self.diffusion,
             members: vec![self.members[index].clone()],
             law: self.law,
+            guard: self.guard.clone(),
         }
     }
 
@@ -187,7 +191,7 @@ impl Compiled {
     ) {
         let (length, clock) = (self.scaling.length, self.scaling.clock(time));
         let Scratch { input, networks: MemberScratch { layers, .. }, member: [own, ..] } = scratch;
-        let input = self.network_input(clock.read(time), points, input);
+        let input = self.network_input(time, points, input);
         let mut of_member = |member: &[Network], values: &mut [f32]| {
             let Some(Network { role, mlp }) = landscape(member) else { return values.fill(0.0) };
             let unit = match role {
@@ -212,7 +216,7 @@ impl Compiled {
     pub(crate) fn evaluate(&self, time: f64, points: &[f32], values: FieldValues<'_>, scratch: &mut Scratch) {
         let Scratch { input, networks, member } = scratch;
         let clock = self.scaling.clock(time);
-        let input = self.network_input(clock.read(time), points, input);
+        let input = self.network_input(time, points, input);
         if let [only] = &self.members[..] {
             return self.evaluate_member(only, (time, clock), input, values, networks);
         }
@@ -240,7 +244,7 @@ impl Compiled {
     ) {
         let SpreadScratch { scratch: Scratch { input, networks, member }, moments } = scratch;
         let clock = self.scaling.clock(time);
-        let input = self.network_input(clock.read(time), points, input);
+        let input = self.network_input(time, points, input);
         let parts = values.into_parts();
         let wanted = parts.each_ref().map(|part| part.as_ref().map(|part| part.len()));
         for (moments, len) in moments.iter_mut().zip(wanted) {
@@ -341,12 +345,24 @@ impl Compiled {
         }
     }
 
-    /// The rows (t, x) of `points` at the networks' time `time`, in network units.
+    /// The times at which the fields may jump; see [`Fields::knots`](super::Fields::knots).
+    pub(crate) fn knots(&self) -> &[f64] {
+        self.guard.as_ref().map_or(&self.scaling.knots, Guard::times)
+    }
+
+    /// The rows (t, x) of `points` at `time`, in network units, none outside of the guard.
     fn network_input<'a>(&self, time: f64, points: &[f32], input: &'a mut Vec<f32>) -> &'a [f32] {
         let dims = self.dims();
         input.resize(points.len() / dims * (dims + 1), 0.0);
-        for (point, row) in points.chunks_exact(dims).zip(input.chunks_exact_mut(dims + 1)) {
-            self.scaling.write_row(time, point, row);
+        let moment = self.scaling.clock(time).read(time);
+        let rows = points.chunks_exact(dims).zip(input.chunks_exact_mut(dims + 1));
+        match self.guard.as_ref().map(|guard| guard.at(time)) {
+            None => rows.for_each(|(point, row)| self.scaling.write_row(moment, point.iter().copied(), row)),
+            Some((lower, upper)) => rows.for_each(|(point, row)| {
+                let sides = lower.iter().zip(upper);
+                let inside = point.iter().zip(sides).map(|(x, (&low, &high))| x.clamp(low, high));
+                self.scaling.write_row(moment, inside, row);
+            }),
         }
         input
     }

@@ -6,6 +6,7 @@
 //! | `closed_form` | fields given as functions |
 //! | `compiled` | networks as fields: what the CPU and the devices evaluate |
 //! | `diffusion` | σ as a function of time |
+//! | `guard` | the boxes outside of which networks are not asked |
 //! | `growth_law` | the growth rate as a function of a potential |
 //! | `growth_price` | what growth costs |
 
@@ -14,6 +15,7 @@ mod compiled;
 mod diffusion;
 mod growth_law;
 mod growth_price;
+mod guard;
 
 pub use closed_form::{ClosedForm, ScalarField, VectorField};
 pub use compiled::Compiled;
@@ -22,6 +24,7 @@ pub use diffusion::Diffusion;
 pub use growth_law::GrowthLaw;
 pub use growth_price::GrowthPrice;
 pub(crate) use growth_price::Price;
+pub use guard::Guard;
 
 /// Which fields to evaluate at a block of points, and where to put them: an absent field is not computed.
 #[derive(Debug, Default)]
@@ -138,8 +141,13 @@ pub trait Fields: Sync {
         None
     }
 
-    /// The times between which the fields have units of time of their own, increasing: those of the snapshots that they
-    /// were fitted to, where intervals differ; none of other fields.
+    /// The boxes outside of which the fields are what they are at the border; none for fields that hold everywhere.
+    fn guard(&self) -> Option<&Guard> {
+        None
+    }
+
+    /// The times between which the fields have units of time of their own, or a [`guard`](Self::guard), increasing: those of
+    /// the snapshots that they were fitted to, where intervals differ or are guarded; none of other fields.
     ///
     /// The fields may jump there, to what they are from that time on: a solver steps onto these times and not across. What
     /// it takes as the longest step is meant for an interval of the mean length, and is as much shorter or longer as another

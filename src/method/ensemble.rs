@@ -19,7 +19,7 @@ use crate::exec::progress::{Progress, Reporter, Stage};
 use crate::exec::rng::{Purpose, stream, uniform};
 use crate::exec::stop::Stop;
 use crate::exec::threads::Threads;
-use crate::fields::{Compiled, FieldValues, Network, Scratch, SpreadScratch};
+use crate::fields::{Compiled, FieldValues, Guard, Network, Scratch, SpreadScratch};
 use crate::model::{Dynamics, FieldError, Uncertainty};
 use crate::snapshots::Snapshots;
 use crate::units::Scaling;
@@ -99,8 +99,11 @@ pub(super) fn learn(
     let members: Vec<_> = of_members.into_iter().map(|learned| learned.networks).collect();
     report.ensemble =
         Some(EnsembleReport { members: members.len(), coarse_fits: of_thinned.len(), uncertainty: None });
-    let coarse = thinned.into_iter().zip(of_thinned).map(|(Thinned { scaling, lengthened, .. }, learned)| {
-        Coarse { scaling, networks: learned.networks, lengthened }
+    let coarse = thinned.into_iter().zip(of_thinned).map(|(thin, learned)| Coarse {
+        guard: Some(Guard::of(&thin.snapshots)),
+        scaling: thin.scaling,
+        networks: learned.networks,
+        lengthened: thin.lengthened,
     });
     let coarse = whole.then(|| coarse.collect());
     if stopped.is_none() {
@@ -166,6 +169,7 @@ impl Thinned {
 pub(super) struct Coarse {
     scaling: Scaling,
     networks: Vec<Network>,
+    guard: Option<Guard>,
     lengthened: Vec<bool>,
 }
 
@@ -180,9 +184,9 @@ pub(super) fn uncertainty(
     snapshots: &Snapshots,
 ) -> Result<Uncertainty> {
     let (ensemble, diffusion) = (&dynamics.compiled, dynamics.info.diffusion());
-    let fields = |coarse: Coarse| {
-        let fields = Compiled::new(coarse.scaling, diffusion, vec![coarse.networks], ensemble.law)?;
-        Ok((fields, coarse.lengthened))
+    let fields = |Coarse { scaling, networks, guard, lengthened }: Coarse| {
+        let guard = guard.filter(|_| ensemble.guard.is_some());
+        Ok((Compiled::new(scaling, diffusion, vec![networks], ensemble.law, guard)?, lengthened))
     };
     let coarse = coarse.into_iter().map(fields).collect::<Result<Vec<(Compiled, Vec<bool>)>>>()?;
     let mut sums = [Sums::default(); 3];

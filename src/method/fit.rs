@@ -11,7 +11,7 @@ use crate::error::{Error, Result};
 use crate::exec::progress::{Progress, ProgressFn, Reporter, Stage};
 use crate::exec::threads::Threads;
 use crate::exec::watch::watched;
-use crate::fields::{FieldValues, Fields, GrowthLaw, GrowthPrice, Network, Scratch};
+use crate::fields::{FieldValues, Fields, GrowthLaw, GrowthPrice, Guard, Network, Scratch};
 use crate::model::{Dynamics, ModelInfo};
 use crate::snapshots::Snapshots;
 use crate::transport::sinkhorn;
@@ -92,7 +92,8 @@ pub fn fit(snapshots: &Snapshots, options: &FitOptions, progress: &mut ProgressF
         uncertainty: None,
         attributes: Default::default(),
     };
-    let mut dynamics = Dynamics::new(info, scaling, members, law)?;
+    let guard = options.guard.then(|| Guard::of(snapshots));
+    let mut dynamics = Dynamics::new(info, scaling, members, law, guard)?;
     if let (Some(coarse), Some(ensemble)) = (coarse, &mut report.ensemble) {
         let uncertainty = threads.run(|| ensemble::uncertainty(&dynamics, coarse, snapshots))?;
         dynamics.info.uncertainty = Some(uncertainty);

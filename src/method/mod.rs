@@ -21,7 +21,7 @@ mod warnings;
 pub use catalogue::Method;
 pub use coupling::CouplingKind;
 pub use fit::{Fit, fit};
-pub use options::FitOptions;
+pub use options::{FitOptions, Preset, SigmaRule};
 pub use recipe::{Learning, Recipe};
 pub use report::{Choice, EnsembleReport, FitReport};
 

@@ -1,9 +1,38 @@
 //! What a fit is to do.
 
-use super::{Method, Recipe};
+use super::{Learning, Method, Recipe};
 use crate::device::Device;
+use crate::named::named;
 use crate::rollout::RolloutOptions;
 use crate::train::TrainingOptions;
+
+/// Where the settings come from that nobody gave.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub enum Preset {
+    /// Chosen by how well cells are predicted that were not fitted: small networks, noise on the scale of the cells' own
+    /// spacing, guarded fields.
+    #[default]
+    Recommended,
+    /// As published, by which the tables of the papers are made: large networks that learn the cells by heart, noise that is a
+    /// share of the data's spread, no guard.
+    Published,
+}
+
+named!(Preset, "preset", Recommended = "recommended", Published = "published");
+
+/// How σ is chosen where neither it nor a branching rate is given; h̄ is the mean interval.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum SigmaRule {
+    /// σ√h̄ = min(2r, 0.3 L): r is the median distance from a cell to the nearest other cell of its snapshot, over √d; L is
+    /// the root mean square deviation of a coordinate.
+    Spacing,
+    /// σ√h̄ is [`Recipe::default_noise`] of L.
+    Spread,
+}
+
+named!(SigmaRule, "sigma_rule", Spacing = "spacing", Spread = "spread");
 
 /// What a fit is to do.
 ///
@@ -13,9 +42,7 @@ use crate::train::TrainingOptions;
 /// * δ: the largest, over intervals and both directions, of the 99 % quantiles of the distance from a cell to
 ///   the nearest cell of the neighbouring snapshot. Cells then reach their neighbours at half a radian of the cone,
 ///   well inside πδ, where mass would rather die and be born.
-/// * σ: the noise of a mean interval, σ√h̄, is a share of the root mean square deviation of a coordinate:
-///   [`Recipe::default_noise`], 3 % for branching particles, 10 % for SF2M, whose entropic plan it also sets, DeepRUOT and
-///   Var-RUOT.
+/// * σ: by a [`SigmaRule`].
 /// * ρ (UOT-FM, VGFM): 2δ², which makes small displacements cost what they do in WFR_δ.
 ///
 /// Each method has a use for some of these options only, see [`Recipe::takes`]; set by name, the others are refused.
@@ -24,10 +51,14 @@ use crate::train::TrainingOptions;
 pub struct FitOptions {
     /// What the method is made of.
     pub recipe: Recipe,
+    /// Where the settings came from that follow; it has no effect of its own.
+    pub preset: Preset,
     /// δ of the Wasserstein–Fisher–Rao metric, a length in the data's units.
     pub delta: Option<f64>,
     /// Diffusion σ, length per square root of time.
     pub sigma: Option<f64>,
+    /// How σ is chosen where it is absent.
+    pub sigma_rule: SigmaRule,
     /// λ of branching Brownian motion, per unit of time.
     pub branching_rate: Option<f64>,
     /// ρ of UOT-FM and VGFM, a squared length.
@@ -41,6 +72,8 @@ pub struct FitOptions {
     pub ensemble: usize,
     /// Where Sinkhorn's sweeps of the couplings run. Exact plans, training and simulation-based methods have none.
     pub device: Device,
+    /// Whether the fields are given a [`Guard`](crate::fields::Guard).
+    pub guard: bool,
     /// Threads; 0 for the ambient rayon pool.
     pub threads: usize,
     /// Networks and optimiser.
@@ -50,27 +83,46 @@ pub struct FitOptions {
 }
 
 impl FitOptions {
-    /// The published settings of a method; of simulation-based ones, those found to serve here.
+    /// The recommended settings of a method.
     pub fn new(method: Method) -> Self {
-        Self::of_recipe(method.recipe())
+        Self::of(method.recipe(), Preset::default())
     }
 
-    /// The settings that a recipe comes with.
-    pub fn of_recipe(recipe: Recipe) -> Self {
-        let (training, rollout) = (recipe.presets)();
+    /// The settings that a recipe comes with; of simulation-based ones, those found to serve here.
+    pub fn of(recipe: Recipe, preset: Preset) -> Self {
+        let (published, rollout) = (recipe.presets)();
+        let is_recommended = preset == Preset::Recommended;
+        let is_matched = matches!(recipe.learning, Learning::Matching { .. });
+        let training = if is_recommended && is_matched { TrainingOptions::recommended() } else { published };
         Self {
             recipe,
+            preset,
             delta: None,
             sigma: None,
+            sigma_rule: if is_recommended && is_matched { SigmaRule::Spacing } else { SigmaRule::Spread },
             branching_rate: None,
             penalty: None,
             chunk_size: None,
             seed: 0,
             ensemble: 1,
             device: Device::default(),
+            guard: is_recommended,
             threads: 0,
             training,
             rollout,
+        }
+    }
+
+    /// The rule by which σ is chosen where it is absent, in words.
+    pub(crate) fn sigma_rule_in_words(&self) -> String {
+        match self.sigma_rule {
+            SigmaRule::Spacing => "so that σ√h is twice the median distance to the nearest cell of the same snapshot over √d, and at \
+                                   most 30 % of the spread of a coordinate, h the mean interval"
+                .into(),
+            SigmaRule::Spread => {
+                let percent = 100.0 * self.recipe.noise_share();
+                format!("so that σ√h is {percent:.0} % of the spread of a coordinate, h the mean interval")
+            }
         }
     }
 }

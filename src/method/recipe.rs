@@ -40,6 +40,7 @@ pub enum Learning {
 
 /// The options that every method takes.
 const EVERY: &[&str] = &[
+    "preset",
     "method",
     "coupling",
     "bridge",
@@ -52,6 +53,7 @@ const EVERY: &[&str] = &[
     "learning_rate",
     "final_learning_rate",
     "clip",
+    "guard",
     "threads",
 ];
 
@@ -103,6 +105,9 @@ impl Recipe {
 
     /// Whether an option of a fit means something to this method. What it does not take is refused by name.
     pub fn takes(&self, option: &str) -> bool {
+        if option == "sigma_rule" {
+            return self.takes("sigma");
+        }
         if option == "branching_rate" {
             // It ties the two: δ² = σ²/λ.
             return self.takes("sigma") && self.takes("delta");
@@ -126,6 +131,11 @@ impl Recipe {
             Learning::Matching { coupling, bridge } => bridge.facts().noise.or(coupling.facts().noise),
             Learning::Rollout(kind) => kind.facts().noise,
         }
+    }
+
+    /// The same, for a recipe of which only the price of growth needs a σ as well.
+    pub(crate) fn noise_share(&self) -> f64 {
+        self.default_noise().unwrap_or(0.1)
     }
 
     /// Whether it has a δ of its own, beside what a penalty may be derived from.

@@ -4,7 +4,7 @@ use rand::seq::SliceRandom;
 
 use super::couple::cloud;
 use super::coupling::CouplingNumbers;
-use super::{Choice, FitOptions, Learning};
+use super::{Choice, FitOptions, Learning, SigmaRule};
 use crate::error::{Error, Result, positive};
 use crate::exec::rng::{Purpose, stream};
 use crate::exec::stop::Stop;
@@ -69,9 +69,8 @@ impl Resolved {
                 _ => {}
             }
         }
-        let share = recipe.default_noise().unwrap_or(DEFAULT_NOISE);
         if needs_sigma && sigma.is_none() {
-            sigma = Some(share * scaling.length / scaling.duration.sqrt());
+            sigma = Some(automatic_noise(snapshots, scaling, options, stop)? / scaling.duration.sqrt());
         }
         if let (None, Some(rate), Some(sigma)) = (delta, options.branching_rate, sigma) {
             delta = Some(sigma / rate.sqrt());
@@ -87,20 +86,19 @@ impl Resolved {
             penalty: penalty.filter(|_| needs_penalty),
             choices: vec![],
         };
-        resolved.choices = resolved.explain(options, share);
+        resolved.choices = resolved.explain(options);
         Ok(resolved)
     }
 
     /// By which rule each number came to be.
-    fn explain(&self, options: &FitOptions, share: f64) -> Vec<Choice> {
+    fn explain(&self, options: &FitOptions) -> Vec<Choice> {
         let by_rate = options.branching_rate.is_some();
         let rule = |given: Option<f64>, from_rate: bool, otherwise: String| match given {
             Some(_) => "given".to_string(),
             None if from_rate => "from δ² = σ²/λ".to_string(),
             None => otherwise,
         };
-        let sigma_rule =
-            format!("σ√h is {:.0} % of the spread of a coordinate, h the mean interval", 100.0 * share);
+        let sigma_rule = options.sigma_rule_in_words();
         let penalty_rule = if options.delta.is_some() { "2δ²" } else { "2δ², δ as for other methods" };
         let all = [
             ("delta", self.delta, rule(options.delta, by_rate, DELTA_RULE.into())),
@@ -138,8 +136,43 @@ impl Resolved {
     }
 }
 
-/// The share of the spread that the automatic σ diffuses where only the price of growth needs one.
-const DEFAULT_NOISE: f64 = 0.1;
+/// The noise of a mean interval, σ√h̄, by the rule of the options.
+fn automatic_noise(
+    snapshots: &Snapshots,
+    scaling: &Scaling,
+    options: &FitOptions,
+    stop: &Stop,
+) -> Result<f64> {
+    match options.sigma_rule {
+        SigmaRule::Spread => Ok(options.recipe.noise_share() * scaling.length),
+        SigmaRule::Spacing => {
+            let most = MOST_NOISE * scaling.length;
+            let noise = SPACINGS * spacing(snapshots, options.seed, stop)?;
+            // Cells that all have a twin say nothing of how far apart they are.
+            Ok(if noise > 0.0 { noise.min(most) } else { most })
+        }
+    }
+}
+
+/// The noise of the spacing's rule, in spacings, and at most in lengths of the data.
+const SPACINGS: f64 = 2.0;
+const MOST_NOISE: f64 = 0.3;
+
+/// The median distance from a cell to the nearest other of its snapshot, over √d; at most [`NEIGHBOUR_SAMPLE`] cells of each
+/// snapshot are asked.
+fn spacing(snapshots: &Snapshots, seed: u64, stop: &Stop) -> Result<f64> {
+    let mut distances = vec![];
+    for k in (0..snapshots.len()).filter(|&k| snapshots.count(k) > 1) {
+        let mut cells: Vec<usize> = (0..snapshots.count(k)).collect();
+        let mut rng = stream(seed, Purpose::Minibatch, k as u64, 4 + k as u64);
+        let (sample, _) = cells.partial_shuffle(&mut rng, NEIGHBOUR_SAMPLE);
+        let all = cloud(snapshots, k)?;
+        distances.extend(nearest_distances(&all.subset(sample), &all, 1, stop)?);
+    }
+    distances.sort_by(f64::total_cmp);
+    let median = distances.get(distances.len() / 2).copied().unwrap_or(0.0);
+    Ok(median / (snapshots.dims() as f64).sqrt())
+}
 
 /// Cells whose nearest neighbours are looked up for the automatic δ, for each interval and direction.
 const NEIGHBOUR_SAMPLE: usize = 1000;
@@ -154,7 +187,7 @@ fn automatic_delta(snapshots: &Snapshots, scaling: &Scaling, seed: u64, stop: &S
             let mut rng = stream(seed, Purpose::Minibatch, from as u64, 2 + to as u64);
             let (sample, _) = cells.partial_shuffle(&mut rng, NEIGHBOUR_SAMPLE);
             let sample = cloud(snapshots, from)?.subset(sample);
-            let mut distances = nearest_distances(&sample, &cloud(snapshots, to)?, stop)?;
+            let mut distances = nearest_distances(&sample, &cloud(snapshots, to)?, 0, stop)?;
             distances.sort_by(f64::total_cmp);
             largest = largest.max(distances[((distances.len() - 1) as f64 * 0.99).round() as usize]);
         }

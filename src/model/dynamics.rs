@@ -2,7 +2,7 @@
 
 use super::ModelInfo;
 use crate::error::{Error, Result};
-use crate::fields::{Compiled, FieldValues, Fields, GrowthLaw, GrowthPrice, Network, Price, Scratch};
+use crate::fields::{Compiled, FieldValues, Fields, GrowthLaw, GrowthPrice, Guard, Network, Price, Scratch};
 use crate::units::Scaling;
 
 /// Learned fields: a few networks, the change of units around them, and what they were made with.
@@ -25,9 +25,10 @@ impl Dynamics {
         scaling: Scaling,
         members: Vec<Vec<Network>>,
         law: Option<GrowthLaw>,
+        guard: Option<Guard>,
     ) -> Result<Self> {
         info.check(scaling.centre.len())?;
-        let compiled = Compiled::new(scaling, info.diffusion(), members, law)?;
+        let compiled = Compiled::new(scaling, info.diffusion(), members, law, guard)?;
         Ok(Self { info, compiled })
     }
 
@@ -100,7 +101,11 @@ impl Fields for Dynamics {
     }
 
     fn knots(&self) -> &[f64] {
-        &self.compiled.scaling.knots
+        self.compiled.knots()
+    }
+
+    fn guard(&self) -> Option<&Guard> {
+        self.compiled.guard.as_ref()
     }
 
     fn growth_cost(&self, time: f64, growth: f64) -> Option<f64> {
@@ -191,7 +196,7 @@ mod tests {
     fn model((networks, law): Parts) -> Dynamics {
         let scaling =
             Scaling { centre: vec![5.0, -1.0, 0.0], length: 3.0, start: 1.0, duration: 2.5, knots: vec![] };
-        Dynamics::new(info(), scaling, vec![networks], law).unwrap()
+        Dynamics::new(info(), scaling, vec![networks], law, None).unwrap()
     }
 
     /// Points within about one length of the centre.
@@ -326,7 +331,7 @@ mod tests {
             || Scaling { centre: vec![0.0; DIMS], length: 1.0, start: 0.0, duration: 1.0, knots: vec![] };
         let law = GrowthLaw::quadratic(1.0).unwrap();
         let refusal = |info, (networks, law): Parts| {
-            Dynamics::new(info, scaling(), vec![networks], law).unwrap_err().to_string()
+            Dynamics::new(info, scaling(), vec![networks], law, None).unwrap_err().to_string()
         };
         for (what, parts) in [
             ("the potential network takes 4 numbers to 2", with((vec![], Some(law)), Role::Potential, 2, 0)),

@@ -15,14 +15,15 @@ use serde_json::{Value, json};
 use super::{Dynamics, FieldError, ModelInfo, Uncertainty};
 use crate::error::{Error, Result};
 use crate::exec::files::write_atomically;
-use crate::fields::{GrowthLaw, GrowthPrice, Network, Role};
+use crate::fields::{GrowthLaw, GrowthPrice, Guard, Network, Role};
 use crate::nn::{Activation, Architecture, Mlp};
 use crate::units::Scaling;
 
 /// The newest version of the format that this library reads and writes.
 ///
 /// Version 2 has potentials, densities and a diffusion that changes with time; version 3 has units of time for each interval
-/// (`knots`); version 4 has ensembles (`members`). An older reader would pass over some of them in silence, so a model is of the oldest version that has all that
+/// (`knots`) or a guard; version 4 has ensembles (`members`). An older reader would pass over some of them in silence, so a model
+/// is of the oldest version that has all that
 /// it needs.
 pub const FORMAT_VERSION: u64 = 4;
 
@@ -105,6 +106,10 @@ impl Dynamics {
         // What is not there is not written: a model without it is the same bytes as before there was any.
         if !knots.is_empty() {
             metadata["scaling"]["knots"] = json!(knots);
+        }
+        if let Some(guard) = &self.compiled.guard {
+            let (lower, upper) = guard.corners();
+            metadata["guard"] = json!({ "times": guard.times(), "lower": lower, "upper": upper });
         }
         if let Some(names) = coordinates {
             metadata["coordinates"] = json!(names);
@@ -200,7 +205,8 @@ impl Dynamics {
             return Err(bad(format!("it holds tensors of other members than its {count}")));
         }
         let law = roles().any(|role| role == Role::Potential).then(|| read_law(&fields)).transpose()?;
-        Dynamics::new(info, scaling, members, law).map_err(|e| bad(e.to_string()))
+        let guard = fields.find("guard").map(|_| read_guard(&fields, inputs - 1, version)).transpose()?;
+        Dynamics::new(info, scaling, members, law, guard).map_err(|e| bad(e.to_string()))
     }
 
     /// Writes the model to a file, which is whole or not there.
@@ -228,10 +234,11 @@ impl Dynamics {
             return 4;
         }
         let is_second = self.compiled.members[0].iter().any(recent) || self.info.final_sigma.is_some();
-        match (is_second, self.compiled.scaling.knots.is_empty()) {
-            (_, false) => 3,
-            (true, true) => 2,
-            (false, true) => 1,
+        let is_third = !self.compiled.scaling.knots.is_empty() || self.compiled.guard.is_some();
+        match (is_second, is_third) {
+            (_, true) => 3,
+            (true, false) => 2,
+            (false, false) => 1,
         }
     }
 }
@@ -298,6 +305,17 @@ fn read_scaling(fields: &Metadata<'_>, version: u64) -> Result<Scaling> {
         }
     }
     Ok(scaling)
+}
+
+/// The guard, of a file of this version, in `dims` dimensions.
+fn read_guard(fields: &Metadata<'_>, dims: usize, version: u64) -> Result<Guard> {
+    if version < 3 {
+        return Err(fields.wrong("guard", &format!("not of format version {version}, which has none")));
+    }
+    let guard = Metadata(fields.get("guard")?);
+    let corners = |name| Ok(guard.numbers(name)?.into_iter().map(|x| x as f32).collect());
+    Guard::new(dims, guard.numbers("times")?, corners("lower")?, corners("upper")?)
+        .map_err(|error| fields.wrong("guard", &format!("not usable: {error}")))
 }
 
 /// The growth law of a potential.

@@ -1,11 +1,11 @@
 //! The options of a fit.
 
 use super::IfUnset::{Brought, Rule, Value};
-use super::Kind::{Device, Integer, Name, Real, Widths};
+use super::Kind::{Device, Integer, Name, Real, Switch, Widths};
 use super::RealRange::{BelowOne, NotNegative, Positive, ShareOrNone};
 use super::{Entry, Settings, Target};
 use crate::error::{Error, Result};
-use crate::method::{BridgeKind, CouplingKind, FitOptions, Method, Recipe};
+use crate::method::{BridgeKind, CouplingKind, FitOptions, Method, Preset, Recipe, SigmaRule};
 use crate::nn::Activation;
 use crate::rollout::{GrowthPrice, Scheme};
 use crate::train::IntervalWeighting;
@@ -14,11 +14,20 @@ impl Target for FitOptions {
     const LIST: &'static str = "fit";
 
     const ENTRIES: &'static [Entry<Self>] = &[
-        // First, since it brings the published settings of everything that follows.
+        // First, since these bring the settings of everything that follows.
+        Entry {
+            name: "preset",
+            kind: Name(Preset::NAMES, |o, v| {
+                *o = FitOptions::of(o.recipe, v.parse()?);
+                Ok(())
+            }),
+            default: Value("recommended"),
+            meaning: "Where the settings come from that nobody gives: recommended are those that predict cells best that were not fitted, published those of the papers",
+        },
         Entry {
             name: "method",
             kind: Name(Method::NAMES, |o, v| {
-                *o = FitOptions::new(v.parse()?);
+                *o = FitOptions::of(v.parse::<Method>()?.recipe(), o.preset);
                 Ok(())
             }),
             default: Value("wfr-fm"),
@@ -28,7 +37,7 @@ impl Target for FitOptions {
             name: "coupling",
             kind: Name(CouplingKind::NAMES, |o, v| {
                 let bridge = o.recipe.bridge().unwrap_or(BridgeKind::Straight);
-                o.recipe = Recipe::custom(v.parse()?, bridge);
+                *o = FitOptions::of(Recipe::custom(v.parse()?, bridge), o.preset);
                 Ok(())
             }),
             default: Rule("the method's"),
@@ -38,7 +47,7 @@ impl Target for FitOptions {
             name: "bridge",
             kind: Name(BridgeKind::NAMES, |o, v| {
                 let coupling = o.recipe.coupling().unwrap_or(CouplingKind::ExactOt);
-                o.recipe = Recipe::custom(coupling, v.parse()?);
+                *o = FitOptions::of(Recipe::custom(coupling, v.parse()?), o.preset);
                 Ok(())
             }),
             default: Rule("the method's"),
@@ -55,8 +64,17 @@ impl Target for FitOptions {
         Entry {
             name: "sigma",
             kind: Real(Positive, |o, v| o.sigma = Some(v)),
-            default: Brought(sigma_rule, ""),
+            default: Brought(|o| Some(o.sigma_rule_in_words()), ""),
             meaning: "Diffusion σ, a length per square root of time",
+        },
+        Entry {
+            name: "sigma_rule",
+            kind: Name(SigmaRule::NAMES, |o, v| {
+                o.sigma_rule = v.parse()?;
+                Ok(())
+            }),
+            default: Brought(|o| Some(o.sigma_rule.to_string()), ""),
+            meaning: "How σ is chosen where it is not given: by the cells' own spacing, or as a share of the data's spread",
         },
         Entry {
             name: "branching_rate",
@@ -159,6 +177,12 @@ impl Target for FitOptions {
             }),
             default: Brought(|o| Some(o.training.interval_weighting.to_string()), ""),
             meaning: "How much an interval counts in the loss: all the same, or by the mass at its start",
+        },
+        Entry {
+            name: "guard",
+            kind: Switch(|o, v| o.guard = v),
+            default: Brought(|o| Some(o.guard.to_string()), ""),
+            meaning: "Whether the fields outside of the box of an interval's cells are what they are at its border",
         },
         Entry {
             name: "scheme",
@@ -311,12 +335,6 @@ impl Target for FitOptions {
         }
         Ok(())
     }
-}
-
-/// The rule of the automatic σ, of a recipe that has one.
-fn sigma_rule(options: &FitOptions) -> Option<String> {
-    let percent = 100.0 * options.recipe.default_noise().unwrap_or(0.1);
-    Some(format!("so that σ√h is {percent:.0} % of the spread of a coordinate, h the mean interval"))
 }
 
 /// Widths of hidden layers, as they can be set.
@@ -477,6 +495,7 @@ mod tests {
         assert!(settings.set_integer("epochs", -1).is_err());
         assert_eq!(settings.get("epochs"), Ok(Some("30")), "a refused value changes nothing");
         settings.unset("epochs").unwrap();
-        assert_eq!(settings.build().unwrap().training.epochs, 3000);
+        let epochs = FitOptions::new(Method::Usb).training.epochs;
+        assert_eq!(settings.build().unwrap().training.epochs, epochs);
     }
 }

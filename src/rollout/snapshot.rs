@@ -28,7 +28,7 @@ impl ScaledSnapshot {
         for (point, &weight) in snapshots.points(k).chunks_exact(dims).zip(snapshots.weights(k)) {
             if weight > 0.0 {
                 // The place alone is kept.
-                scaling.write_row(0.0, point, &mut row);
+                scaling.write_row(0.0, point.iter().copied(), &mut row);
                 x.extend_from_slice(&row[1..]);
                 weights.push(weight / total);
             }

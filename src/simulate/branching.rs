@@ -5,8 +5,8 @@ use rayon::prelude::*;
 
 use super::lineage::Lineage;
 use super::{
-    BLOCK, OutputInterval, Particles, TimeStep, Trajectory, check_finite, fill_state, for_each_block, lanes,
-    ode, report, runs_backward, sde,
+    BLOCK, OutputInterval, Particles, Residence, TimeStep, Trajectory, check_finite, fill_state,
+    for_each_block, lanes, ode, report, runs_backward, sde, share_outside,
 };
 use crate::error::{Error, Result};
 use crate::exec::rng::{ChaCha8Rng, Purpose, stream, uniform};
@@ -93,7 +93,8 @@ pub fn simulate(
     check(fields.dims(), start, times, options)?;
     let mut living = Living::new(start);
     let mut lineage = Lineage::new(start.len(), start.time);
-    let mut lanes = lanes(|| Mover::new(fields, options));
+    let residence = Residence::new(start.time, times);
+    let mut lanes = lanes(|| Mover::new(fields, options, residence));
     let mut frames = Vec::with_capacity(times.len());
     for interval in OutputInterval::all(start.time, times, options.step, fields.knots())? {
         for step in (0..interval.count).map(|j| interval.step(j)) {
@@ -111,7 +112,9 @@ pub fn simulate(
         living.origins = (0..living.ids.len()).collect();
     }
     lineage.survive(&living.ids, times[times.len() - 1]);
-    Ok(BranchingTrajectory { trajectory: Trajectory { frames }, lineage })
+    let residence = lanes.iter().fold(residence, |sum, lane| sum.merge(lane.scratch.residence()));
+    let outside = share_outside(fields, residence);
+    Ok(BranchingTrajectory { trajectory: Trajectory { frames, outside }, lineage })
 }
 
 /// Refuses what a branching population cannot start from.
@@ -140,12 +143,20 @@ enum Mover<'a> {
 }
 
 impl<'a> Mover<'a> {
-    fn new(fields: &'a dyn Fields, options: &Options) -> Self {
+    fn new(fields: &'a dyn Fields, options: &Options, residence: Residence) -> Self {
         match options.motion {
-            Motion::Flow => Self::Flow(ode::Scratch::new(fields)),
+            Motion::Flow => Self::Flow(ode::Scratch::new(fields, residence)),
             Motion::Diffusion => {
-                Self::Diffusion(sde::Scratch::new(fields), sde::Noise { seed: options.seed, backward: false })
+                let noise = sde::Noise { seed: options.seed, backward: false };
+                Self::Diffusion(sde::Scratch::new(fields, residence), noise)
             }
+        }
+    }
+
+    fn residence(&self) -> Residence {
+        match self {
+            Self::Diffusion(scratch, _) => scratch.fields.residence,
+            Self::Flow(scratch) => scratch.fields.residence,
         }
     }
 
@@ -153,6 +164,7 @@ impl<'a> Mover<'a> {
         match self {
             Self::Diffusion(scratch, noise) => sde::diffusion_step(scratch, *noise, step, ids, state),
             Self::Flow(scratch) => {
+                scratch.fields.reside(step.stretch.inside(step.time), step.length, state);
                 ode::runge_kutta_step(scratch, step, state);
                 check_finite(step.time + step.length, state, ids)
             }

@@ -15,10 +15,12 @@ pub mod branching;
 pub mod lineage;
 pub mod ode;
 pub mod resampling;
+mod residence;
 pub mod sde;
 pub mod simulation;
 
 use rayon::prelude::*;
+use residence::Residence;
 
 use crate::error::{Error, Result, positive};
 use crate::fields::{FieldValues, Fields, Scratch};
@@ -156,11 +158,19 @@ impl Particles {
     }
 }
 
+/// The share of the time that was spent outside, of fields with a guard.
+fn share_outside(fields: &dyn Fields, residence: Residence) -> Option<f64> {
+    fields.guard().map(|_| residence.share_outside())
+}
+
 /// What a simulation reports: one frame for every output time, in the order asked for.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Trajectory {
     /// The particles at each output time.
     pub frames: Vec<Particles>,
+    /// Of fields with a [`Guard`](crate::fields::Guard): the share of the particles' time that was spent outside of the box of
+    /// the cells, where the fields are what they are at its border. Counted at the beginning of each step.
+    pub outside: Option<f64>,
 }
 
 impl Trajectory {
@@ -334,10 +344,11 @@ struct BlockFields<'a> {
     growth: Vec<f32>,
     score_drift: Vec<f32>,
     scratch: Scratch,
+    residence: Residence,
 }
 
 impl<'a> BlockFields<'a> {
-    fn new(model: &'a dyn Fields) -> Self {
+    fn new(model: &'a dyn Fields, residence: Residence) -> Self {
         let coordinates = || vec![0.0; BLOCK * model.dims()];
         Self {
             model,
@@ -346,7 +357,21 @@ impl<'a> BlockFields<'a> {
             growth: vec![0.0; BLOCK],
             score_drift: coordinates(),
             scratch: Scratch::default(),
+            residence,
         }
+    }
+
+    /// Takes note of where the state's rows are at `time` for a time `length`.
+    fn reside(&mut self, time: f64, length: f64, state: &[f64]) {
+        let Some(guard) = self.model.guard() else { return };
+        let (lower, upper) = guard.at(time);
+        let is_outside = |row: &&[f64]| {
+            let sides = lower.iter().zip(upper);
+            row.iter().zip(sides).any(|(&x, (&low, &high))| !(low..=high).contains(&(x as f32)))
+        };
+        let rows = state.chunks_exact(self.model.dims() + 1);
+        let (all, outside) = (rows.len(), rows.filter(is_outside).count());
+        self.residence.add(length, all, outside);
     }
 
     /// Leaves v and g, and s where `with_score`, of the state's rows in the buffers.
@@ -418,6 +443,19 @@ pub(crate) fn extrapolation(fields: &dyn Fields, times: impl IntoIterator<Item =
          what is computed there is an extrapolation",
         beyond(farthest),
         beyond(farthest) / span
+    ))
+}
+
+/// More of the particles' time outside of the cells' box than this share of it is worth a word.
+const MOST_OUTSIDE: f64 = 0.05;
+
+/// A warning if particles spent much of their time where there were no cells.
+pub(crate) fn straying(trajectory: &Trajectory) -> Option<String> {
+    let share = trajectory.outside.filter(|&share| share > MOST_OUTSIDE)?;
+    Some(format!(
+        "{:.0} % of the particles' time was spent outside of the box of the cells that the model was fitted to, where its fields \
+         are what they are at the border",
+        100.0 * share
     ))
 }
 

@@ -3,8 +3,8 @@
 use rayon::prelude::*;
 
 use super::{
-    BLOCK, BlockFields, OutputInterval, Particles, Stretch, TimeStep, Trajectory, check_finite, fill_state,
-    record, runs_backward,
+    BLOCK, BlockFields, OutputInterval, Particles, Residence, Stretch, TimeStep, Trajectory, check_finite,
+    fill_state, record, runs_backward, share_outside,
 };
 use crate::error::{Error, Result, positive};
 use crate::exec::simd::vectorised;
@@ -106,13 +106,21 @@ pub fn integrate(
     let mut frames: Vec<Particles> = times.iter().map(|&time| Particles { time, ..start.clone() }).collect();
     frames.iter_mut().for_each(|frame| frame.ancestors = (0..start.len()).collect());
 
-    let outcomes: Vec<Result<()>> = blocks_of(&mut frames)
+    let residence = Residence::new(start.time, times);
+    let outcomes: Vec<Result<Residence>> = blocks_of(&mut frames)
         .into_par_iter()
         .enumerate()
-        .map_init(|| Scratch::new(fields), |scratch, (b, output)| integrate_block(scratch, &plan, b, output))
+        .map_init(
+            || Scratch::new(fields, residence),
+            |scratch, (b, output)| {
+                scratch.fields.residence = residence;
+                integrate_block(scratch, &plan, b, output).map(|()| scratch.fields.residence)
+            },
+        )
         .collect();
-    outcomes.into_iter().collect::<Result<()>>()?;
-    Ok(Trajectory { frames })
+    let residence =
+        outcomes.into_iter().try_fold(residence, |sum, block| block.map(|block| sum.merge(block)))?;
+    Ok(Trajectory { frames, outside: share_outside(fields, residence) })
 }
 
 /// What all blocks have in common.
@@ -229,10 +237,10 @@ pub(super) struct Scratch<'a> {
 }
 
 impl<'a> Scratch<'a> {
-    pub(super) fn new(fields: &'a dyn Fields) -> Self {
+    pub(super) fn new(fields: &'a dyn Fields, residence: Residence) -> Self {
         let state = || vec![0.0; BLOCK * (fields.dims() + 1)];
         Self {
-            fields: BlockFields::new(fields),
+            fields: BlockFields::new(fields, residence),
             state: state(),
             rates: std::array::from_fn(|_| state()),
             stage: state(),
@@ -281,6 +289,7 @@ fn fixed_steps(
     for (k, interval) in intervals.iter().enumerate() {
         for step in (0..interval.count).map(|j| interval.step(j)) {
             stop.check()?;
+            scratch.fields.reside(step.stretch.inside(step.time), step.length, state);
             rule(scratch, step, state);
             check_finite(step.time + step.length, state, ids)?;
         }
@@ -385,6 +394,7 @@ fn adaptive_steps(
                     emit(next_output, &scratch.stage[..n])?;
                     next_output += 1;
                 }
+                scratch.fields.reside(stretch.inside(t), arrived - t, state);
                 t = arrived;
                 state.copy_from_slice(&scratch.next[..n]);
                 scratch.rates.swap(0, 6);

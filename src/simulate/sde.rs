@@ -1,8 +1,8 @@
 //! The diffusion: dX = (v + s) dt + σ dW, d ln w = g dt, by the rule of Euler and Maruyama.
 
 use super::{
-    BlockFields, OutputInterval, Particles, TimeStep, Trajectory, check_finite, fill_state, for_each_block,
-    lanes, report, resampling, runs_backward,
+    BlockFields, OutputInterval, Particles, Residence, TimeStep, Trajectory, check_finite, fill_state,
+    for_each_block, lanes, report, resampling, runs_backward, share_outside,
 };
 use crate::error::{Error, Result};
 use crate::exec::rng::{Purpose, normals, stream};
@@ -71,7 +71,8 @@ pub fn simulate(
     let backward = runs_backward(fields.dims(), start, times)?;
     options.check()?;
     let noise = Noise { seed: options.seed, backward };
-    let mut lanes = lanes(|| Scratch::new(fields));
+    let residence = Residence::new(start.time, times);
+    let mut lanes = lanes(|| Scratch::new(fields, residence));
     let mut cloud = Cloud::new(start);
     let mut frames = Vec::with_capacity(times.len());
     for interval in OutputInterval::all(start.time, times, options.step, fields.knots())? {
@@ -100,7 +101,8 @@ pub fn simulate(
         )?);
         cloud.ancestors = (0..start.len()).collect();
     }
-    Ok(Trajectory { frames })
+    let residence = lanes.iter().fold(residence, |sum, lane| sum.merge(lane.scratch.fields.residence));
+    Ok(Trajectory { frames, outside: share_outside(fields, residence) })
 }
 
 /// Which noise a simulation uses.
@@ -113,13 +115,13 @@ pub(super) struct Noise {
 
 /// A block's buffers.
 pub(super) struct Scratch<'a> {
-    fields: BlockFields<'a>,
+    pub(super) fields: BlockFields<'a>,
     normals: Vec<f64>,
 }
 
 impl<'a> Scratch<'a> {
-    pub(super) fn new(fields: &'a dyn Fields) -> Self {
-        Self { fields: BlockFields::new(fields), normals: vec![0.0; fields.dims()] }
+    pub(super) fn new(fields: &'a dyn Fields, residence: Residence) -> Self {
+        Self { fields: BlockFields::new(fields, residence), normals: vec![0.0; fields.dims()] }
     }
 }
 
@@ -135,6 +137,7 @@ pub(super) fn diffusion_step(
     let (dims, sigma) = (scratch.fields.model.dims(), scratch.fields.model.sigma(time));
     // Without diffusion the score drift (σ²/2) ∇ log p is zero.
     let noisy = sigma > 0.0;
+    scratch.fields.reside(time, step.length, state);
     scratch.fields.evaluate(time, state, noisy);
     let (h, duration) = (step.length, step.length.abs());
     let amplitude = sigma * duration.sqrt();

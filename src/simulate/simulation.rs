@@ -1,7 +1,7 @@
 //! A simulation as its options describe it: what moves, and how.
 
 use super::lineage::Lineage;
-use super::{Particles, Trajectory, backend, branching, extrapolation, ode, resampling, sde};
+use super::{Particles, Trajectory, backend, branching, extrapolation, ode, resampling, sde, straying};
 use crate::device::Device;
 use crate::error::Result;
 use crate::exec::stop::Stop;
@@ -110,19 +110,18 @@ impl Simulation {
     /// [`Error::InvalidArgument`](crate::Error::InvalidArgument) for what it cannot do: fields that are not made of networks,
     /// and the adaptive rule.
     pub fn run(&self, fields: &dyn Fields, start: &Particles, times: &[f64], stop: &Stop) -> Result<Outcome> {
-        let warnings = extrapolation(fields, times.iter().copied().chain([start.time])).into_iter().collect();
         let step = self.step_from(start.time, times);
         let open = |adaptive| backend::open(self.device, fields, start.len(), adaptive);
-        match self.process {
+        let (trajectory, lineage) = match self.process {
             Process::Ode => {
                 let adaptive = self.rule == Rule::DormandPrince;
                 let trajectory = open(adaptive)?.flow(start, times, &self.solver(step), stop)?;
-                Ok(Outcome { trajectory, lineage: None, warnings })
+                (trajectory, None)
             }
             Process::Sde => {
                 let options = sde::Options { step, seed: self.seed, resample_below: self.resample_below };
                 let trajectory = open(false)?.diffusion(start, times, &options, stop)?;
-                Ok(Outcome { trajectory, lineage: None, warnings })
+                (trajectory, None)
             }
             Process::Branching => {
                 let options = branching::Options {
@@ -134,10 +133,12 @@ impl Simulation {
                 };
                 let start = resampling::equal(start, self.seed)?;
                 let population = open(false)?.branching(&start, times, &options, stop)?;
-                let lineage = Some(population.lineage);
-                Ok(Outcome { trajectory: population.trajectory, lineage, warnings })
+                (population.trajectory, Some(population.lineage))
             }
-        }
+        };
+        let far = extrapolation(fields, times.iter().copied().chain([start.time]));
+        let warnings = far.into_iter().chain(straying(&trajectory)).collect();
+        Ok(Outcome { trajectory, lineage, warnings })
     }
 
     /// The rule of the probability flow, with steps of at most `step` where it has equal ones.

@@ -64,6 +64,12 @@ impl Default for TrainingOptions {
 }
 
 impl TrainingOptions {
+    /// What predicts cells best that were not fitted, at a fraction of the cost of the published recipe: 2400 steps of 400 pairs
+    /// an interval, three hidden layers of 64.
+    pub fn recommended() -> Self {
+        Self { epochs: 2400, hidden: vec![64; 3], growth_hidden: None, ..Self::default() }
+    }
+
     /// Checks all values.
     ///
     /// # Errors

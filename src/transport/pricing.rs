@@ -108,13 +108,20 @@ pub(crate) fn lower(f: &mut [f64], g: &[f64], pairs: &[Candidate]) {
     }
 }
 
-/// The distance from each point of `source` to the nearest of `target`.
-pub(crate) fn nearest_distances(source: &PointCloud, target: &PointCloud, stop: &Stop) -> Result<Vec<f64>> {
+/// The distance from each point of `source` to the nearest of `target` that is left when the `passed` nearest are passed over:
+/// 1 for a point that is among the targets itself. Infinite where there are no more.
+pub(crate) fn nearest_distances(
+    source: &PointCloud,
+    target: &PointCloud,
+    passed: usize,
+    stop: &Stop,
+) -> Result<Vec<f64>> {
     let hard = f64::INFINITY;
     let cost = Cost::Euclidean;
     let costs = CostRows::new(&Problem { source, target, cost, source_penalty: hard, target_penalty: hard });
-    let nearest = cheapest(&costs, source.len(), &vec![0.0; target.len()], 1, stop)?;
-    Ok(nearest.iter().map(|pair| pair.cost).collect())
+    let nearest = cheapest(&costs, source.len(), &vec![0.0; target.len()], passed + 1, stop)?;
+    let of_row = nearest.chunk_by(|a, b| a.row == b.row);
+    Ok(of_row.map(|pairs| pairs.get(passed).map_or(f64::INFINITY, |pair| pair.cost)).collect())
 }
 
 /// 0, 1, …, n − 1, beginning somewhere in the middle.

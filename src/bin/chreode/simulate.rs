@@ -7,9 +7,9 @@ use chreode::exec::files::write_atomically;
 use chreode::exec::rng::{Purpose, stream, uniform};
 use chreode::exec::stop::Stop;
 use chreode::model::Dynamics;
-use chreode::simulate::Particles;
 use chreode::simulate::lineage::{Fate, Lineage};
 use chreode::simulate::simulation::{Outcome, Process, Simulation};
+use chreode::simulate::{Particles, Trajectory};
 use chreode::statistics::Estimate;
 use clap::Args;
 use serde_json::json;
@@ -78,13 +78,13 @@ impl Simulate {
         let Outcome { trajectory, lineage, warnings, .. } =
             self.simulation.0.run(&model, &start, &times, &Stop::default())?;
         warn(&warnings);
-        let frames = trajectory.frames;
+        let Trajectory { frames, outside } = trajectory;
         let masses = masses(&model, &self.simulation.0, &start, &frames, &Stop::default())?;
         self.write(&data, &start, &frames, lineage.as_ref())?;
         if let Some((path, lineage)) = self.newick.as_ref().zip(lineage.as_ref()) {
             write_atomically(path, lineage.newick().as_bytes())?;
         }
-        self.tell(&frames, masses.as_deref(), lineage.as_ref(), &warnings)
+        self.tell(&frames, masses.as_deref(), lineage.as_ref(), outside, &warnings)
     }
 
     fn check_arguments(&self) -> Result<()> {
@@ -154,6 +154,7 @@ impl Simulate {
         frames: &[Particles],
         masses: Option<&[Estimate]>,
         lineage: Option<&Lineage>,
+        outside: Option<f64>,
         warnings: &[String],
     ) -> Result<()> {
         let count = |fate: Fate| lineage.map(|lineage| lineage.times_of(fate).count());
@@ -172,6 +173,7 @@ impl Simulate {
                 "time_points": frames.iter().enumerate().map(of_frame).collect::<chreode::Result<Vec<_>>>()?,
                 "divisions": divisions,
                 "deaths": deaths,
+                "outside": outside,
                 "warnings": warnings,
                 "output": self.output.display().to_string(),
             }));
@@ -184,6 +186,12 @@ impl Simulate {
             columns(&["time", "particles", "mass"], &frames.iter().enumerate().map(row).collect::<Vec<_>>());
         if let Some((divisions, deaths)) = divisions.zip(deaths) {
             text += &format!("{divisions} divisions, {deaths} deaths\n");
+        }
+        if let Some(outside) = outside {
+            text += &format!(
+                "{:.1} % of the particles' time outside of the box of the fitted cells\n",
+                100.0 * outside
+            );
         }
         print(&(text + &format!("particles: {}", self.output.display())))
     }

@@ -33,19 +33,46 @@ pub(crate) enum Rule {
     EulerMaruyama = 2,
 }
 
-/// The units of a model's networks: the first of the reals that cuda/particles.cu reads. Those of time are another interval's
-/// where [`Steps::clock`] says so.
-#[derive(Debug, Clone, Copy)]
-struct Units {
-    clock: Clock,
+/// The numbers of a model beside its parameters, as cuda/particles.cu reads them. Those that change with time are of one interval
+/// between snapshots.
+#[derive(Debug, Clone)]
+struct Reals {
+    dims: usize,
     length: f64,
     /// The diffusion at the first snapshot.
     sigma: f64,
+    all: Vec<f64>,
 }
 
-impl Units {
-    fn reals(self) -> [f64; 4] {
-        [self.clock.start, self.clock.unit, self.length, self.clock.score_unit(self.sigma)]
+impl Reals {
+    fn new(fields: &Compiled) -> Self {
+        let Scaling { centre, length, .. } = &fields.scaling;
+        let law = match fields.law {
+            None => [0.0, 1.0, 0.0],
+            Some(GrowthLaw::Quadratic { alpha }) => [0.0, alpha, 0.0],
+            Some(GrowthLaw::Power { alpha, floor }) => [1.0, GrowthLaw::power_factor(alpha), floor],
+        };
+        let dims = fields.dims();
+        let everywhere = [f64::NEG_INFINITY, f64::INFINITY].into_iter().flat_map(|side| vec![side; dims]);
+        let all = [0.0; 4].into_iter().chain(law).chain(centre.iter().copied()).chain(everywhere).collect();
+        let mut reals = Self { dims, length: *length, sigma: fields.diffusion.first(), all };
+        reals.set(fields.scaling.clock_of(0), None);
+        reals
+    }
+
+    /// Takes the units of time and the box of an interval; tells whether anything changed.
+    fn set(&mut self, clock: Clock, bounds: Option<(&[f32], &[f32])>) -> bool {
+        let units = [clock.start, clock.unit, self.length, clock.score_unit(self.sigma)];
+        let mut changed = self.all[..4] != units;
+        self.all[..4].copy_from_slice(&units);
+        if let Some((lower, upper)) = bounds {
+            let corners = lower.iter().chain(upper).map(|&x| f64::from(x));
+            for (real, corner) in self.all[7 + self.dims..].iter_mut().zip(corners) {
+                changed |= *real != corner;
+                *real = corner;
+            }
+        }
+        changed
     }
 }
 
@@ -55,8 +82,7 @@ pub(crate) struct Program {
     dims: usize,
     layout: Vec<i32>,
     parameters: Vec<f32>,
-    reals: Vec<f64>,
-    units: Units,
+    reals: Reals,
     /// The widest hidden layer.
     widest: usize,
 }
@@ -71,6 +97,8 @@ pub(crate) struct Steps<'a> {
     pub(crate) length: f64,
     /// The units of the networks' time during all of them.
     pub(crate) clock: Clock,
+    /// The corners of the box that networks are asked in during all of them, of fields with a guard.
+    pub(crate) bounds: Option<(&'a [f32], &'a [f32])>,
     /// The number of the first among those of the simulation, with the highest bit set when time runs backward.
     pub(crate) first_index: u64,
     pub(crate) seed: u64,
@@ -123,7 +151,7 @@ pub(crate) struct Stepper {
     parameters: CudaSlice<f32>,
     reals: CudaSlice<f64>,
     /// Those on the device.
-    units: Units,
+    host_reals: Reals,
     widest: u32,
     /// Particles of a block, its kernel, its shared memory in bytes, and how many blocks run at a time.
     rows: usize,
@@ -133,7 +161,9 @@ pub(crate) struct Stepper {
     rates: CudaSlice<f32>,
     slopes: CudaSlice<f32>,
     next: CudaSlice<f64>,
-    fault: CudaSlice<u64>,
+    /// The least fault of a launch, and how many particles were outside of the box, over its steps.
+    told: CudaSlice<u64>,
+    outside: u64,
     count: usize,
     state: CudaSlice<f64>,
     ids: CudaSlice<u64>,
@@ -153,18 +183,9 @@ impl Program {
                 (fields.members.len(), "1 on a CUDA device: the mean of an ensemble is taken on the CPU");
             return Err(Error::argument("the number of members of the model", members, allowed));
         };
-        let Scaling { centre, length, .. } = &fields.scaling;
-        let law = match fields.law {
-            None => [0.0, 1.0, 0.0],
-            Some(GrowthLaw::Quadratic { alpha }) => [0.0, alpha, 0.0],
-            Some(GrowthLaw::Power { alpha, floor }) => [1.0, GrowthLaw::power_factor(alpha), floor],
-        };
-        let units =
-            Units { clock: fields.scaling.clock_of(0), length: *length, sigma: fields.diffusion.first() };
-        let reals = units.reals().into_iter().chain(law).chain(centre.iter().copied()).collect();
-        let dims = fields.dims();
+        let (dims, reals) = (fields.dims(), Reals::new(fields));
         let layout = vec![dims as i32, networks.len() as i32, 0];
-        let mut program = Self { dims, layout, parameters: vec![], reals, units, widest: 0 };
+        let mut program = Self { dims, layout, parameters: vec![], reals, widest: 0 };
         networks.iter().try_for_each(|network| program.add(network))?;
         Ok(program)
     }
@@ -274,8 +295,8 @@ impl Stepper {
             dims: program.dims,
             layout: queue.upload(&program.layout)?,
             parameters: queue.upload(&program.parameters)?,
-            reals: queue.upload(&program.reals)?,
-            units: program.units,
+            reals: queue.upload(&program.reals.all)?,
+            host_reals: program.reals.clone(),
             widest: program.widest as u32,
             rows,
             kernel,
@@ -284,7 +305,8 @@ impl Stepper {
             rates: queue.zeros(most_blocks * rows * (2 * width - 1))?,
             slopes: queue.zeros(most_blocks * rows * program.slopes())?,
             next: queue.zeros(most_blocks * rows * width)?,
-            fault: queue.zeros(1)?,
+            told: queue.zeros(2)?,
+            outside: 0,
             count: 0,
             state: queue.zeros(0)?,
             ids: queue.zeros(0)?,
@@ -380,12 +402,11 @@ impl Stepper {
             return Ok(None);
         }
         let queue = &self.queue;
-        if self.units.clock != steps.clock {
-            self.units.clock = steps.clock;
-            queue.write(&self.units.reals(), &mut self.reals)?;
+        if self.host_reals.set(steps.clock, steps.bounds) {
+            queue.write(&self.host_reals.all, &mut self.reals)?;
         }
         let (times, sigmas) = (queue.upload(steps.times)?, queue.upload(steps.sigmas)?);
-        queue.write(&[u64::MAX], &mut self.fault)?;
+        queue.write(&[u64::MAX, 0], &mut self.told)?;
         let (rule, n, count) = (steps.rule as i32, self.count as u32, steps.times.len() as u32);
         let grid = self.count.div_ceil(self.rows).min(self.most_blocks);
         launch!(
@@ -409,11 +430,23 @@ impl Stepper {
             &mut self.rates,
             &mut self.slopes,
             &mut self.next,
-            &mut self.fault,
+            &mut self.told,
         )?;
-        let fault = queue.read(&self.fault, 1)?[0];
+        let told = queue.read(&self.told, 2)?;
+        let fault = told[0];
+        self.outside += told[1];
         let of = |fault: u64| Fault { step: (fault >> 40) as usize, row: (fault & ((1 << 40) - 1)) as usize };
         Ok((fault != u64::MAX).then(|| of(fault)))
+    }
+
+    /// How often a particle was outside of the box when a step began, since this was last asked.
+    pub(crate) fn take_outside(&mut self) -> u64 {
+        std::mem::take(&mut self.outside)
+    }
+
+    /// How many particles there are.
+    pub(crate) fn count(&self) -> usize {
+        self.count
     }
 
     /// Draws how many descendants each particle leaves after a step that left its growth in its state.

@@ -16,8 +16,8 @@ use crate::simulate::branching::{self, BirthDeath, BranchingTrajectory, Motion};
 use crate::simulate::lineage::Lineage;
 use crate::simulate::ode::Solver;
 use crate::simulate::{
-    OutputInterval, Particles, TimeStep, Trajectory, blown_up, fill_state, report, resampling, runs_backward,
-    sde,
+    OutputInterval, Particles, Residence, TimeStep, Trajectory, blown_up, fill_state, report, resampling,
+    runs_backward, sde,
 };
 
 /// Fields that are made of networks, and the device that steps their particles.
@@ -51,6 +51,7 @@ impl<'a> Cuda<'a> {
         stop: &Stop,
     ) -> Result<Trajectory> {
         let intervals = OutputInterval::all(start.time, times, step, self.knots())?;
+        let mut residence = Residence::new(start.time, times);
         let mut stepper = self.stepper(start.len())?;
         let part = stepper.capacity()?;
         if part == 0 {
@@ -70,7 +71,7 @@ impl<'a> Cuda<'a> {
                 ids,
             )?;
             for (interval, frame) in intervals.iter().zip(&mut frames) {
-                walk.take(&mut stepper, interval, 0..interval.count, stop)?;
+                walk.take(&mut stepper, interval, 0..interval.count, &mut residence, stop)?;
                 let ancestors: Vec<usize> = rows.clone().collect();
                 let state = stepper.state()?;
                 let reported = report(interval.to, start.dims, &state, ids, log_weights, &ancestors)?;
@@ -79,11 +80,15 @@ impl<'a> Cuda<'a> {
             }
         }
         frames.iter_mut().for_each(|frame| frame.ancestors = (0..start.len()).collect());
-        Ok(Trajectory { frames })
+        Ok(Trajectory { frames, outside: self.outside(residence) })
     }
 
     fn knots(&self) -> &'a [f64] {
-        &self.fields.scaling.knots
+        self.fields.knots()
+    }
+
+    fn outside(&self, residence: Residence) -> Option<f64> {
+        self.fields.guard.as_ref().map(|_| residence.share_outside())
     }
 
     fn walk(&self, rule: Rule, seed: u64, backward: bool) -> Walk<'a> {
@@ -121,10 +126,11 @@ impl Backend for Cuda<'_> {
         let mut stepper = self.stepper(start.len())?;
         stepper.require(start.len())?;
         load(&mut stepper, &start.points, start.dims, &start.ids)?;
+        let mut residence = Residence::new(start.time, times);
         let (mut frames, mut log_weights) = (Vec::with_capacity(times.len()), start.log_weights.clone());
         for interval in OutputInterval::all(start.time, times, options.step, self.knots())? {
             for j in 0..interval.count {
-                walk.take(&mut stepper, &interval, j..j + 1, stop)?;
+                walk.take(&mut stepper, &interval, j..j + 1, &mut residence, stop)?;
                 let step = interval.step(j).index;
                 let growth = stepper.growth()?;
                 let now = log_weights.iter().zip(&growth).map(|(l, a)| l + a);
@@ -137,7 +143,7 @@ impl Backend for Cuda<'_> {
             }
             frames.push(frame(&mut stepper, interval.to, start, &start.ids, &log_weights)?);
         }
-        Ok(Trajectory { frames })
+        Ok(Trajectory { frames, outside: self.outside(residence) })
     }
 
     fn branching(
@@ -158,17 +164,19 @@ impl Backend for Cuda<'_> {
         load(&mut stepper, &start.points, start.dims, &(0..start.len() as u64).collect::<Vec<_>>())?;
         let mut lineage = Lineage::new(start.len(), start.time);
         let log_weight = start.log_weights.first().copied().unwrap_or(0.0);
+        let mut residence = Residence::new(start.time, times);
         let mut frames = Vec::with_capacity(times.len());
         for interval in OutputInterval::all(start.time, times, options.step, self.knots())? {
             for j in 0..interval.count {
-                walk.take(&mut stepper, &interval, j..j + 1, stop)?;
+                walk.take(&mut stepper, &interval, j..j + 1, &mut residence, stop)?;
                 multiply(&mut stepper, interval.step(j), options, &mut lineage)?;
             }
             let ids = stepper.ids()?;
             frames.push(frame(&mut stepper, interval.to, start, &ids, &vec![log_weight; ids.len()])?);
         }
         lineage.survive(&stepper.ids()?, times[times.len() - 1]);
-        Ok(BranchingTrajectory { trajectory: Trajectory { frames }, lineage })
+        let trajectory = Trajectory { frames, outside: self.outside(residence) };
+        Ok(BranchingTrajectory { trajectory, lineage })
     }
 }
 
@@ -227,20 +235,27 @@ impl Walk<'_> {
         stepper: &mut Stepper,
         interval: &OutputInterval,
         some: Range<usize>,
+        residence: &mut Residence,
         stop: &Stop,
     ) -> Result<()> {
         for first in some.clone().step_by(STEPS_AT_A_TIME) {
             let last = some.end.min(first + STEPS_AT_A_TIME);
             let steps: Vec<TimeStep> = (first..last).map(|j| interval.step(j)).collect();
             for steps in steps.chunk_by(|a, b| a.stretch == b.stretch) {
-                self.take_equal(stepper, steps, stop)?;
+                self.take_equal(stepper, steps, residence, stop)?;
             }
         }
         Ok(())
     }
 
     /// Takes steps of one stretch, which are of one length and by one clock.
-    fn take_equal(self, stepper: &mut Stepper, steps: &[TimeStep], stop: &Stop) -> Result<()> {
+    fn take_equal(
+        self,
+        stepper: &mut Stepper,
+        steps: &[TimeStep],
+        residence: &mut Residence,
+        stop: &Stop,
+    ) -> Result<()> {
         let times: Vec<f64> = steps.iter().map(|step| step.time).collect();
         let sigmas: Vec<f64> = times.iter().map(|&time| self.fields.diffusion.at(time)).collect();
         let first = steps[0];
@@ -250,13 +265,15 @@ impl Walk<'_> {
             sigmas: &sigmas,
             length: first.length,
             clock: self.fields.scaling.clock(first.stretch.middle()),
+            bounds: self.fields.guard.as_ref().map(|guard| guard.at(first.stretch.middle())),
             first_index: first.index | u64::from(self.backward) << 63,
             seed: self.seed,
         };
-        match stepper.advance(&walked, stop)? {
-            Some(Fault { step, row }) => Err(blown_up(stepper.ids()?[row], times[step] + steps[step].length)),
-            None => Ok(()),
+        if let Some(Fault { step, row }) = stepper.advance(&walked, stop)? {
+            return Err(blown_up(stepper.ids()?[row], times[step] + steps[step].length));
         }
+        residence.add(first.length, stepper.count() * steps.len(), stepper.take_outside() as usize);
+        Ok(())
     }
 }
 
