@@ -100,8 +100,8 @@ pub unsafe extern "C" fn chreode_evaluation_time_count(
 
 /// Gets a measure of every time point: "time"; "w1", "w2" (Wasserstein distances), "rme" (relative mass error), means over
 /// the runs; "w1_sd", "w2_sd", "rme_sd", their standard deviations (0 for one run); "w1_error",
-/// "w2_error", "rme_error", how far an ensemble's are off, from those of its members (NaN for a model that is none, or with the
-/// option `error_bars` off). A population that died out has the relative
+/// "w2_error", "rme_error", an ensemble's standard deviations over its members (NaN for a model that is none, or with the option
+/// `error_bars` off). A population that died out has the relative
 /// mass error 1 and no distances: those are over the runs in which cells live, NaN where there is none.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn chreode_evaluation_values(

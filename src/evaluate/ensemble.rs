@@ -3,15 +3,16 @@
 use super::{Evaluation, EvaluationOptions, MemberErrors, evaluate};
 use crate::error::Result;
 use crate::exec::stop::Stop;
-use crate::model::{Dynamics, Follows};
+use crate::model::Dynamics;
 use crate::simulate::Particles;
 use crate::simulate::simulation::Simulation;
 use crate::snapshots::Snapshots;
 use crate::statistics::Estimate;
 
-/// The mass at each of `frames`, which a simulation of the mean fields gave from `start`, and the standard deviation of its error,
-/// from simulations of every member with the same seed; of a model that is no ensemble, or where error bars are not wanted, none.
-/// The masses of a frame at the start's own time are known: their deviation is 0.
+/// The mass at each of `frames`, which a simulation of the mean fields gave from `start`, and the standard deviation of its error:
+/// that over simulations of every member with the same seed, times the [inflation](crate::model::FieldError::inflation) of the growth
+/// rate, which masses follow from. None of a model that is no ensemble, or where error bars are not wanted. The mass at the start's
+/// own time is known: its deviation is 0.
 ///
 /// # Errors
 /// As [`Simulation::run`].
@@ -31,14 +32,15 @@ pub fn masses(
         Ok(outcome.trajectory.frames.iter().map(Particles::mass).collect())
     };
     let of_members = (0..model.members()).map(of_member).collect::<Result<Vec<_>>>()?;
+    let inflation = model.info().uncertainty.map_or(1.0, |errors| errors.growth.inflation());
     let estimate = |(k, frame): (usize, &Particles)| {
         let at_k: Vec<f64> = of_members.iter().map(|masses| masses[k]).collect();
-        model.estimate(frame.mass(), &at_k, Follows::Growth)
+        Estimate { mean: frame.mass(), sd: inflation * Estimate::of(&at_k).sd }
     };
     Ok(Some(frames.iter().enumerate().map(estimate).collect()))
 }
 
-/// Evaluates a model as [`evaluate`] does its fields; an ensemble's members as well, for the errors of the measures.
+/// Evaluates a model as [`evaluate`] does its fields; an ensemble's members as well, for how much the measures depend on the cells.
 ///
 /// # Errors
 /// As [`evaluate`].
@@ -55,17 +57,16 @@ pub fn evaluate_model(
     }
     let of_member = |member: usize| evaluate(&model.member(member)?, snapshots, options, stop);
     let of_members = (0..model.members()).map(of_member).collect::<Result<Vec<_>>>()?;
-    let error = |mean: f64, measure: &dyn Fn(&Evaluation) -> f64, follows: Follows| {
+    let error = |measure: &dyn Fn(&Evaluation) -> f64| {
         // A population that died out has no distance.
         let values: Vec<f64> = of_members.iter().map(measure).filter(|value| !value.is_nan()).collect();
-        model.estimate(mean, &values, follows).sd
+        Estimate::of(&values).sd
     };
     for k in 0..evaluation.time_points.len() {
-        let point = evaluation.time_points[k];
         evaluation.time_points[k].errors = Some(MemberErrors {
-            w1: error(point.w1.mean, &|of| of.time_points[k].w1.mean, Follows::Velocity),
-            w2: error(point.w2.mean, &|of| of.time_points[k].w2.mean, Follows::Velocity),
-            rme: error(point.rme.mean, &|of| of.time_points[k].rme.mean, Follows::Growth),
+            w1: error(&|of| of.time_points[k].w1.mean),
+            w2: error(&|of| of.time_points[k].w2.mean),
+            rme: error(&|of| of.time_points[k].rme.mean),
         });
     }
     Ok(evaluation)

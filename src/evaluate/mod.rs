@@ -92,12 +92,12 @@ pub struct TimePoint {
     pub w2: Statistic,
     /// Relative mass error: 1 for a population that died out.
     pub rme: Statistic,
-    /// Of an ensemble, how far these are off: see [`ensemble::evaluate_model`].
+    /// Of an ensemble, how much these differ between its members: see [`ensemble::evaluate_model`].
     pub errors: Option<MemberErrors>,
 }
 
-/// The standard deviations of measures of one snapshot over the members of an ensemble, widened as
-/// [`Dynamics::estimate`](crate::Dynamics::estimate) has it.
+/// The standard deviations of measures of one snapshot over the members of an ensemble: how much the measures depend on which
+/// cells were drawn.
 #[derive(Debug, Clone, Copy, PartialEq)]
 #[non_exhaustive]
 pub struct MemberErrors {

@@ -5,7 +5,6 @@ use serde_json::{Value, json};
 use super::Dynamics;
 use crate::error::{Error, Result};
 use crate::fields::{FieldValues, SpreadScratch};
-use crate::statistics::Estimate;
 
 /// How far the mean of an ensemble's members is off from the truth, of one field: root mean squares over the cells, in units of
 /// the field's size in an interval between snapshots (a length, 1, or the noise σ√h, over the interval h).
@@ -51,15 +50,6 @@ impl Uncertainty {
             "score_drift": of(self.score_drift),
         })
     }
-}
-
-/// What follows from the velocity, and what from the growth rate.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Follows {
-    /// Where cells are: distances between populations.
-    Velocity,
-    /// How many they are: masses.
-    Growth,
 }
 
 impl Dynamics {
@@ -108,17 +98,6 @@ impl Dynamics {
             part.unwrap_or_default().iter_mut().for_each(total);
         }
         Ok(())
-    }
-
-    /// What is known of a number that was computed from the mean fields, `mean`, and from those of every member: the standard
-    /// deviation over the members, times what that of the field that it follows from falls short of, see
-    /// [`FieldError::inflation`].
-    pub fn estimate(&self, mean: f64, of_members: &[f64], follows: Follows) -> Estimate {
-        let inflation = self.info.uncertainty.map_or(1.0, |errors| match follows {
-            Follows::Velocity => errors.velocity.inflation(),
-            Follows::Growth => errors.growth.inflation(),
-        });
-        Estimate { mean, sd: inflation * Estimate::of(of_members).sd }
     }
 
     /// Refuses a model without members to differ.

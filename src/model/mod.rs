@@ -6,6 +6,6 @@ mod file;
 mod info;
 
 pub use dynamics::Dynamics;
-pub use ensemble::{FieldError, Follows, Uncertainty};
+pub use ensemble::{FieldError, Uncertainty};
 pub use file::FORMAT_VERSION;
 pub use info::ModelInfo;

@@ -2,7 +2,7 @@
 
 """
 Measures of each time but the first (`time`, `w1`, `w2`, `rme`, and their standard deviations over the runs `w1_sd`, `w2_sd`,
-`rme_sd`, and how far an ensemble's are off, `w1_error`, `w2_error`, `rme_error`, `NaN` of another model), and of all of them together (`mean_w1`, `mean_rme`, `mean_w1_sd`, `mean_rme_sd`, `action`).
+`rme_sd`, and over the members of an ensemble `w1_error`, `w2_error`, `rme_error`, `NaN` of another model), and of all of them together (`mean_w1`, `mean_rme`, `mean_w1_sd`, `mean_rme_sd`, `action`).
 """
 struct Evaluation
     time::Vector{Float64}

@@ -10,8 +10,8 @@
 #' @param threads Threads to compute with, 0 for all cores. The results are the same bits at any number.
 #' @return An object of class `chreode_evaluation`: a data frame with a row for each time after the first, with `time`, `w1`
 #'   and `w2` (Wasserstein distances of the normalised populations), `rme` (relative error of the population's growth) and
-#'   their standard deviations over the runs, and for a model that is an ensemble `w1_error`, `w2_error` and `rme_error`, how far
-#'   they are off by its members; with attributes `mean_w1`, `mean_rme`, `mean_w1_sd`, `mean_rme_sd` and `action`.
+#'   their standard deviations over the runs, and for a model that is an ensemble `w1_error`, `w2_error` and `rme_error`,
+#'   their standard deviations over its members; with attributes `mean_w1`, `mean_rme`, `mean_w1_sd`, `mean_rme_sd` and `action`.
 #'
 #' @section Options:
 #' As the library itself lists them ([chreode_options()]):

@@ -165,8 +165,8 @@ fn json(options: &FitOptions, report: &FitReport, total: f64, call: &Fit) -> ser
 fn of_ensemble(ensemble: &EnsembleReport) -> String {
     let EnsembleReport { members, coarse_fits, uncertainty, .. } = ensemble;
     let mut text = format!(
-        "ensemble: {members} members, and {coarse_fits} fits to every second snapshot for what intervals add to their errors; above \
-         and below is the first\n"
+        "ensemble: {members} members, and {coarse_fits} fits to every second snapshot for what intervals add to their errors; the rest \
+         tells of the first member\n"
     );
     let Some(errors) = uncertainty else { return text };
     for (name, error) in

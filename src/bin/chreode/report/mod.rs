@@ -174,8 +174,12 @@ fn measures(section: &ModelSection<'_>) -> String {
     format!(
         "{}<p class=\"note\">Every snapshot is predicted from the first by the probability flow. W1 and W2: Wasserstein \
          distances between predicted and observed cells, in the units of the coordinates. RME: relative error of the mass. \
-         Path action {} (δ = {}).</p>",
+         {}Path action {} (δ = {}).</p>",
         table(&["time", "W1", "W2", "RME"], &rows),
+        match section.model.members() {
+            1 => String::new(),
+            members => format!("±: standard deviation over the {members} members of the ensemble. "),
+        },
         short(evaluation.action),
         short(section.model.info().delta.unwrap_or(1.0))
     )
