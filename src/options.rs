@@ -47,6 +47,11 @@ pub trait Target: Sized + 'static {
         vec![]
     }
 
+    /// The parts that take an option which none of the choices takes, by name: they come in free combinations.
+    fn parts(_option: &str) -> Vec<&'static str> {
+        vec![]
+    }
+
     /// Which of the choices this is, in words.
     fn variant(&self) -> String {
         Self::LIST.into()
@@ -139,7 +144,7 @@ pub struct Description {
     pub range: String,
     /// What it means.
     pub meaning: String,
-    /// The choices of another option that take this one; none where all do.
+    /// The choices of another option that take this one, or the parts where no choice does; none where all do.
     pub takers: Vec<&'static str>,
 }
 
@@ -215,13 +220,12 @@ impl<T: Target> Entry<T> {
             _ => self.default_of(&initial),
         };
         defaults.retain(|(other, _)| *other != default);
-        let all = names.len() == variants.len();
-        Description {
-            default,
-            other_defaults: defaults,
-            takers: if all { vec![] } else { names },
-            ..self.describe_for(&initial)
-        }
+        let takers = match names.len() {
+            0 => T::parts(self.name),
+            some if some == variants.len() => vec![],
+            _ => names,
+        };
+        Description { default, other_defaults: defaults, takers, ..self.describe_for(&initial) }
     }
 
     /// The option in words, under one choice.

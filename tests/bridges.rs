@@ -2,13 +2,31 @@
 
 use chreode::Scales;
 use chreode::bridge::{
-    BridgeKind, BridgeState, Ends, birth, birth_time_of_share, death, death_time_of_share,
+    BridgeKind, BridgeState, Ends, acceleration, birth, birth_time_of_share, death, death_time_of_share,
+    trust_in_turn,
 };
 
 const SIGMA: f64 = 0.3;
 const DELTA: f64 = 0.8;
 
 const BRIDGES: &[BridgeKind] = BridgeKind::ALL;
+
+/// Accelerations of place at the two cells, along the line that joins them, for a bridge that bends: per squared length of the
+/// interval, as those of the log-mass.
+const PLACE_BEND: [f64; 2] = [0.7, -1.3];
+const LOG_MASS_BEND: [f64; 2] = [-0.9, 0.4];
+
+/// What a bridge knows of cells that are `displacement` apart over an interval of length `h`.
+fn ends((displacement, (sent, received), length): (f64, (f64, f64), f64)) -> Ends {
+    let log_mass_acceleration = LOG_MASS_BEND.map(|bend| bend / (length * length));
+    Ends { distance2: displacement * displacement, sent, received, start: 0.0, length, log_mass_acceleration }
+}
+
+/// How far a bridge has got, in one dimension, and how fast it is on average.
+fn place(at: &BridgeState, (displacement, _, h): (f64, (f64, f64), f64)) -> (f64, f64) {
+    let bend = |factors: [f64; 2]| (factors[0] * PLACE_BEND[0] + factors[1] * PLACE_BEND[1]) / (h * h);
+    (at.along * displacement + bend(at.bend), at.velocity_along * displacement + bend(at.velocity_bend))
+}
 
 /// Displacements, end masses and interval lengths, reach limits included.
 fn cases() -> Vec<(f64, (f64, f64), f64)> {
@@ -23,14 +41,9 @@ fn cases() -> Vec<(f64, (f64, f64), f64)> {
     cases
 }
 
-/// The state of the bridge of a kind, for cells that are `displacement` apart and an interval of length `h`.
-fn state(
-    kind: BridgeKind,
-    (displacement, (sent, received), length): (f64, (f64, f64), f64),
-    r: f64,
-) -> BridgeState {
-    let bridge = kind.build(&Scales { sigma: SIGMA, delta: DELTA }).unwrap();
-    bridge.state(&Ends { distance2: displacement * displacement, sent, received, start: 0.0, length }, r)
+/// The state of the bridge of a kind.
+fn state(kind: BridgeKind, case: (f64, (f64, f64), f64), r: f64) -> BridgeState {
+    kind.build(&Scales { sigma: SIGMA, delta: DELTA }).unwrap().state(&ends(case), r)
 }
 
 #[test]
@@ -40,6 +53,7 @@ fn bridges_begin_and_end_at_their_cells() {
             let (start, end) = (state(bridge, case, 0.0), state(bridge, case, 1.0));
             assert!(start.along.abs() < 1e-12 && (end.along - 1.0).abs() < 1e-9, "{bridge:?} {case:?}");
             assert!(start.spread.abs() + end.spread.abs() < 1e-12, "{bridge:?} {case:?}");
+            assert_eq!((start.bend, end.bend), ([0.0; 2], [0.0; 2]), "{bridge:?} {case:?}");
             assert!((start.relative_mass - 1.0).abs() < 1e-12, "{bridge:?} {case:?}");
             if bridge.facts().grows {
                 let (m0, m1) = case.1;
@@ -62,6 +76,8 @@ fn velocity_and_growth_are_the_derivatives_of_place_and_mass() {
                 let dt = 2.0 * step * case.2;
                 for (what, got, want) in [
                     ("along", at.velocity_along, (after.along - before.along) / dt),
+                    ("bend", at.velocity_bend[0], (after.bend[0] - before.bend[0]) / dt),
+                    ("bend", at.velocity_bend[1], (after.bend[1] - before.bend[1]) / dt),
                     ("spread", at.velocity_spread, (after.spread - before.spread) / dt),
                     ("growth", at.growth, (after.relative_mass / before.relative_mass).ln() / dt),
                 ] {
@@ -93,17 +109,17 @@ fn both_continuity_equations_hold_weakly() {
     let step = 1e-5;
     for &bridge in BRIDGES {
         for case in cases() {
-            let (x0, displacement, h) = (0.2, case.0, case.2);
+            let (x0, h) = (0.2, case.2);
             for r in [0.1, 0.4, 0.8] {
                 let total = |r: f64| {
                     let at = state(bridge, case, r);
-                    let mean = x0 + at.along * displacement;
+                    let mean = x0 + place(&at, case).0;
                     at.relative_mass * expectation(mean, at.spread, |x, _| phi(x))
                 };
                 let slope = (total(r + step) - total(r - step)) / (2.0 * step * h);
                 let at = state(bridge, case, r);
-                let mean = x0 + at.along * displacement;
-                let velocity = |z: f64| at.velocity_along * displacement + at.velocity_spread * z;
+                let (moved, speed) = place(&at, case);
+                let (mean, velocity) = (x0 + moved, |z: f64| speed + at.velocity_spread * z);
                 let flow = at.relative_mass
                     * expectation(mean, at.spread, |x, z| d_phi(x) * velocity(z) + at.growth * phi(x));
                 let tolerance = 1e-6 * (1.0 + slope.abs()) / h.min(1.0);
@@ -163,8 +179,8 @@ fn cells_without_a_partner_die_and_are_born_on_the_geodesic() {
 fn times_come_in_proportion_to_the_mass_on_the_way() {
     for &kind in BRIDGES {
         let bridge = kind.build(&Scales { sigma: SIGMA, delta: DELTA }).unwrap();
-        for (displacement, (sent, received), length) in cases() {
-            let ends = Ends { distance2: displacement * displacement, sent, received, start: 0.0, length };
+        for case in cases() {
+            let (ends, (sent, received)) = (ends(case), case.1);
             let step = 1e-5;
             for r in [0.1, 0.5, 0.8] {
                 let slope = (bridge.cumulative_mass(&ends, r + step)
@@ -192,5 +208,127 @@ fn times_come_in_proportion_to_the_mass_on_the_way() {
         // ∫₀^r (1−s)² ds = (1 − (1−r)³)/3 and ∫₀^r s² ds = r³/3, of 1/3 in all.
         assert!((1.0 - (1.0 - death_time).powi(3) - share).abs() < 1e-12);
         assert!((birth_time.powi(3) - share).abs() < 1e-12 && birth_time > 0.0);
+    }
+}
+
+/// A hermite bridge between two cells of which nothing else is known.
+fn straight_ends() -> impl Iterator<Item = Ends> {
+    cases().into_iter().map(|case| Ends { log_mass_acceleration: [0.0; 2], ..ends(case) })
+}
+
+#[test]
+fn without_accelerations_hermite_is_poisson_brownian_bit_for_bit() {
+    let scales = Scales { sigma: SIGMA, delta: DELTA };
+    let [hermite, straight] =
+        [BridgeKind::Hermite, BridgeKind::PoissonBrownian].map(|kind| kind.build(&scales).unwrap());
+    for ends in straight_ends() {
+        for r in [0.001, 0.3, 0.5, 0.999] {
+            let (a, b) = (hermite.state(&ends, r), straight.state(&ends, r));
+            let unbent = BridgeState { bend: b.bend, velocity_bend: b.velocity_bend, ..a };
+            assert_eq!(unbent, b);
+            assert_eq!(hermite.cumulative_mass(&ends, r), straight.cumulative_mass(&ends, r));
+        }
+    }
+}
+
+/// A cell between two intervals of lengths `before` and `after` that moves along `path`: the hermite bridge on either side of it at
+/// relative time `r`, with the acceleration that the three snapshots give for all cells.
+fn bent(path: impl Fn(f64) -> f64, (before, after): (f64, f64), r: f64) -> [(f64, f64, f64); 2] {
+    let (x, t) = ([path(-before), path(0.0), path(after)], [-before, 0.0, after]);
+    let rate = |k: usize| (x[k + 1] - x[k]) / (t[k + 1] - t[k]);
+    let acceleration = acceleration((rate(0), before), (rate(1), after));
+    let bridge = BridgeKind::Hermite.build(&Scales { sigma: SIGMA, delta: DELTA }).unwrap();
+    [0, 1].map(|k| {
+        // The same path as a place and as a log-mass.
+        let length = t[k + 1] - t[k];
+        let ends = Ends {
+            distance2: (x[k + 1] - x[k]).powi(2),
+            sent: x[k].exp(),
+            received: x[k + 1].exp(),
+            start: t[k],
+            length,
+            log_mass_acceleration: [acceleration; 2],
+        };
+        let at = bridge.state(&ends, r);
+        let place = x[k] + at.along * (x[k + 1] - x[k]) + (at.bend[0] + at.bend[1]) * acceleration;
+        let velocity = at.velocity_along * (x[k + 1] - x[k])
+            + (at.velocity_bend[0] + at.velocity_bend[1]) * acceleration;
+        assert!((at.relative_mass.ln() - (place - x[k])).abs() < 1e-12, "log-mass as place");
+        assert!((at.growth - velocity).abs() < 1e-12, "growth as velocity");
+        (t[k] + r * length, place, velocity)
+    })
+}
+
+#[test]
+fn hermite_follows_constant_velocity_and_constant_acceleration_exactly() {
+    for intervals in [(1.0, 1.0), (0.5, 1.5), (2.0, 1.0)] {
+        for (velocity, acceleration) in [(0.7, 0.0), (0.7, -0.6), (0.0, 1.1)] {
+            for r in [0.0, 0.2, 0.5, 0.9, 1.0] {
+                let path = |t: f64| 0.3 + velocity * t + 0.5 * acceleration * t * t;
+                for (t, place, slope) in bent(path, intervals, r) {
+                    assert!((place - path(t)).abs() < 1e-12, "at {t}: {place} vs {}", path(t));
+                    let want = velocity + acceleration * t;
+                    assert!((slope - want).abs() < 1e-12, "at {t}: {slope} vs {want}");
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn hermite_passes_a_snapshot_without_a_jump_and_heeds_the_nearer_interval() {
+    // A path with a corner: at rest, then at speed 1.
+    let corner = |t: f64| t.max(0.0);
+    for (before, after) in [(1.0, 1.0), (1.0, 2.5), (3.0, 1.0)] {
+        let [(_, _, from_left), _] = bent(corner, (before, after), 1.0);
+        let [_, (_, _, from_right)] = bent(corner, (before, after), 0.0);
+        let want = before / (before + after);
+        assert!((from_left - want).abs() < 1e-12 && (from_right - want).abs() < 1e-12, "{from_left}");
+    }
+}
+
+#[test]
+fn a_short_interval_does_not_throw_a_long_one_off_its_course() {
+    // At rest for a long time after a unit step: straight, the path stays at 1. The largest of r(1 − r)²·h²/2 is 2h²/27.
+    for long in [10.0, 1e3, 1e6] {
+        for r in [0.1, 1.0 / 3.0, 0.8] {
+            let [_, (_, place, _)] = bent(|t| (1.0 + t).clamp(0.0, 1.0), (1.0, long), r);
+            assert!((place - 1.0).abs() < 0.75, "{place} after {long}");
+            let [(_, place, _), _] = bent(|t| (1.0 - t).clamp(0.0, 1.0), (long, 1.0), r);
+            assert!((place - 1.0).abs() < 0.75, "{place} before {long}");
+        }
+    }
+}
+
+#[test]
+fn turns_are_taken_for_bends_up_to_sixty_degrees_and_not_at_all_from_ninety() {
+    let trust = |degrees: f64, speed: f64| {
+        let (sin, cos) = degrees.to_radians().sin_cos();
+        trust_in_turn([0.3, 0.0].into_iter(), [speed * cos, speed * sin].into_iter())
+    };
+    for speed in [0.1, 4.0] {
+        for (degrees, want) in [(0.0, 1.0), (30.0, 1.0), (59.0, 1.0), (90.0, 0.0), (140.0, 0.0), (180.0, 0.0)]
+        {
+            assert!((trust(degrees, speed) - want).abs() < 1e-12, "{degrees}: {}", trust(degrees, speed));
+        }
+        let between = 2.0 * 75f64.to_radians().cos();
+        assert!((trust(75.0, speed) - between).abs() < 1e-12 && (0.5..0.6).contains(&between));
+    }
+    assert_eq!(trust(0.0, 0.0), 0.0);
+}
+
+#[test]
+fn the_mass_on_a_bent_way_is_integrated_to_eleven_digits() {
+    let bridge = BridgeKind::Hermite.build(&Scales { sigma: SIGMA, delta: DELTA }).unwrap();
+    for (ratio, bends) in [(1.0, [0.5, 0.5]), (3.0, [-8.0, 5.0]), (1e-6, [20.0, -30.0]), (1e8, [60.0, 60.0])]
+    {
+        let ends = Ends { received: ratio, log_mass_acceleration: bends, ..ends((0.0, (1.0, 1.0), 1.0)) };
+        // Simpson's rule on so many intervals that its error, (1/180)·step⁴ times fourth derivatives of at most 100⁴, is 1e-12.
+        let (intervals, r) = (200_000, 0.8);
+        let mass = |i: usize| bridge.state(&ends, r * i as f64 / f64::from(intervals)).relative_mass;
+        let inner: f64 = (1..intervals as usize).map(|i| (2 + 2 * (i % 2)) as f64 * mass(i)).sum();
+        let want = (mass(0) + inner + mass(intervals as usize)) * r / f64::from(3 * intervals);
+        let got = bridge.cumulative_mass(&ends, r);
+        assert!((got / want - 1.0).abs() < 1e-11, "{ratio} {bends:?}: {got} vs {want}");
     }
 }

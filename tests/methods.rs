@@ -29,6 +29,13 @@ fn quick(method: Method) -> FitOptions {
     options
 }
 
+/// The same of the hermite bridge, which no published method has.
+fn hermite() -> FitOptions {
+    let mut options = quick(Method::Usb);
+    options.recipe = Recipe::custom(CouplingKind::Wfr, BridgeKind::Hermite);
+    options
+}
+
 fn gene_network() -> Snapshots {
     GeneNetwork { cells_per_state: 100, seed: 3 }.generate().unwrap()
 }
@@ -132,9 +139,10 @@ fn pairs_farther_than_a_dirac_travels_die_and_are_born() {
 #[test]
 fn the_same_seed_gives_the_same_model_file_at_any_thread_count() {
     let snapshots = gene_network();
-    for &method in Method::ALL {
+    for of_method in Method::ALL.iter().map(|&method| quick(method)).chain([hermite()]) {
+        let method = of_method.recipe.name;
         let bytes = |threads: usize, seed: u64| {
-            let mut options = quick(method);
+            let mut options = of_method.clone();
             options.training.epochs = 10;
             options.chunk_size = Some(70);
             options.threads = threads;
@@ -146,6 +154,22 @@ fn the_same_seed_gives_the_same_model_file_at_any_thread_count() {
         assert_eq!(one, bytes(4, 11), "{method}");
         assert_ne!(one, bytes(1, 12), "{method}");
     }
+}
+
+#[test]
+fn between_two_snapshots_or_under_full_tension_hermite_is_the_straight_bridge() {
+    let snapshots = gene_network();
+    let losses = |snapshots: &Snapshots, bridge: BridgeKind, tension: f64| {
+        let mut options = hermite();
+        options.recipe = Recipe::custom(CouplingKind::Wfr, bridge);
+        (options.training.epochs, options.tension) = (10, tension);
+        fit(snapshots, &options, &mut silent).unwrap().report.losses
+    };
+    let (straight, hermite) = (BridgeKind::PoissonBrownian, BridgeKind::Hermite);
+    assert_eq!(losses(&snapshots, hermite, 1.0), losses(&snapshots, straight, 0.0));
+    assert_ne!(losses(&snapshots, hermite, 0.0), losses(&snapshots, straight, 0.0));
+    let two = snapshots.without(&[2.0, 3.0, 4.0]).unwrap();
+    assert_eq!(losses(&two, hermite, 0.0), losses(&two, straight, 0.0));
 }
 
 #[test]
@@ -184,8 +208,8 @@ fn unequal_intervals_are_in_physical_time() {
     }
     let view = MatrixView::from_f64(&points, labels.len(), 1).unwrap();
     let snapshots = Snapshots::new(view, &labels, Some(&weights)).unwrap();
-    for method in [Method::UotFm, Method::Usb] {
-        let mut options = quick(method);
+    for mut options in [quick(Method::UotFm), quick(Method::Usb), hermite()] {
+        let method = options.recipe.name;
         options.delta = Some(50.0);
         let dynamics = fit(&snapshots, &options, &mut silent).unwrap().dynamics;
         for t in [0.5, 2.0, 3.5] {
@@ -384,6 +408,8 @@ fn options_out_of_their_domain_are_named() {
     assert_eq!(complaint(&|o| o.delta = Some(-1.0)), "delta");
     assert_eq!(complaint(&|o| o.sigma = Some(0.0)), "sigma");
     assert_eq!(complaint(&|o| o.branching_rate = Some(f64::NAN)), "branching_rate");
+    assert_eq!(complaint(&|o| o.tension = 1.5), "tension");
+    assert_eq!(complaint(&|o| o.tension = f64::NAN), "tension");
     assert_eq!(complaint(&|o| o.chunk_size = Some(0)), "chunk_size");
     assert_eq!(complaint(&|o| o.training.epochs = 0), "epochs");
     assert_eq!(complaint(&|o| o.training.batch_size = 0), "batch_size");

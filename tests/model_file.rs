@@ -69,7 +69,7 @@ fn replaced(bytes: &[u8], from: &str, to: &str) -> Vec<u8> {
 fn foreign_and_newer_files_are_told_apart() {
     let bytes = model(Method::Usb).to_bytes();
     assert!(
-        complaint(&replaced(&bytes, r#"format_version\":1"#, r#"format_version\":7"#))
+        complaint(&replaced(&bytes, r#"format_version\":3"#, r#"format_version\":7"#))
             .contains("format version 7")
     );
     let foreign = safetensors::serialize(

@@ -6,6 +6,7 @@ use crate::error::{Result, positive};
 pub(super) const FACTS: BridgeFacts = BridgeFacts {
     grows: false,
     noise: Some(0.1),
+    bends: false,
     options: &["sigma"],
     build: |scales| Ok(Box::new(Brownian::new(scales.sigma)?)),
 };

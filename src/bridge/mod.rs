@@ -1,26 +1,29 @@
 //! Conditional bridges: how a matched pair of cells travels from one snapshot to the next.
 //!
 //! Between cells x0 of mass m0 and x1 of mass m1 over an interval of length h, at relative time 0 ≤ r ≤ 1, every
-//! bridge here puts the cell at x0 + α(x1 − x0) + βξ with ξ ~ N(0, I), with velocity α'(x1 − x0) + β'ξ. So a
-//! bridge is a handful of scalars, a [`BridgeState`], computed from what is known of its [`Ends`].
+//! bridge here puts the cell at x0 + α(x1 − x0) + βξ with ξ ~ N(0, I), with velocity α'(x1 − x0) + β'ξ; one that bends adds
+//! multiples of the accelerations at its two cells. So a bridge is a handful of scalars, a [`BridgeState`], computed from what
+//! is known of its [`Ends`].
 //!
 //! Each kind of bridge is one file, which holds all that is known of it: the [`BridgeFacts`] that hold before anything is computed
 //! and the [`Bridge`] itself. To add one, add its file and its row here.
 
 mod brownian;
+mod hermite;
 mod poisson_brownian;
 mod straight;
 mod straight_log_linear;
 mod travelling_dirac;
 mod unmatched;
 
+pub use hermite::{acceleration, trust_in_turn};
 pub use unmatched::{MEAN_MASS, birth, birth_time_of_share, death, death_time_of_share};
 
 use crate::error::Result;
 use crate::named::named;
 use crate::scales::Scales;
 
-/// The bridges of the published methods.
+/// The bridges of the published methods, and one of our own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum BridgeKind {
@@ -35,6 +38,8 @@ pub enum BridgeKind {
     TravellingDirac,
     /// Brownian bridge of diffusion σ, mass log-linear in time: USB (Ying et al. 2026).
     PoissonBrownian,
+    /// Brownian bridge of diffusion σ about a cubic, log-mass cubic in time: velocity and growth rate go on through snapshots.
+    Hermite,
 }
 
 named!(
@@ -44,7 +49,8 @@ named!(
     StraightLogLinear = "straight-log-linear",
     Brownian = "brownian",
     TravellingDirac = "travelling-dirac",
-    PoissonBrownian = "poisson-brownian"
+    PoissonBrownian = "poisson-brownian",
+    Hermite = "hermite"
 );
 
 /// What is known of a kind of bridge before anything is computed.
@@ -56,6 +62,8 @@ pub struct BridgeFacts {
     /// Of a bridge with noise, so that there is a score to learn: the share of the data's spread that the automatic σ
     /// diffuses in a mean interval.
     pub noise: Option<f64>,
+    /// Whether it bends: what happens on the other sides of its two snapshots has a say in it, as accelerations at its cells.
+    pub bends: bool,
     /// The options of a fit that it takes.
     pub options: &'static [&'static str],
     /// Makes it.
@@ -71,6 +79,7 @@ impl BridgeKind {
             BridgeKind::Brownian => &brownian::FACTS,
             BridgeKind::TravellingDirac => &travelling_dirac::FACTS,
             BridgeKind::PoissonBrownian => &poisson_brownian::FACTS,
+            BridgeKind::Hermite => &hermite::FACTS,
         }
     }
 
@@ -107,6 +116,8 @@ pub struct Ends {
     pub start: f64,
     /// h, how long it takes.
     pub length: f64,
+    /// d² ln m/dt² at the start and at the end, for a bridge that bends; other bridges have no use for it.
+    pub log_mass_acceleration: [f64; 2],
 }
 
 /// How matched cells travel.
@@ -168,10 +179,14 @@ impl dyn Bridge + '_ {
 pub struct BridgeState {
     /// α: the share of x1 − x0 that has been covered.
     pub along: f64,
+    /// The factors of the accelerations at the start and at the end in the place; 0 for a bridge that does not bend.
+    pub bend: [f64; 2],
     /// β: the standard deviation about that point, per coordinate.
     pub spread: f64,
     /// α', per unit of physical time.
     pub velocity_along: f64,
+    /// The factors of the accelerations in the velocity.
+    pub velocity_bend: [f64; 2],
     /// β', per unit of physical time.
     pub velocity_spread: f64,
     /// m(r)/m0.
@@ -186,8 +201,10 @@ impl BridgeState {
     /// A cell that neither moves nor grows.
     const AT_REST: Self = Self {
         along: 0.0,
+        bend: [0.0; 2],
         spread: 0.0,
         velocity_along: 0.0,
+        velocity_bend: [0.0; 2],
         velocity_spread: 0.0,
         relative_mass: 1.0,
         growth: 0.0,

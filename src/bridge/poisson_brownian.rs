@@ -7,6 +7,7 @@ use super::{Bridge, BridgeFacts, BridgeState, Ends};
 pub(super) const FACTS: BridgeFacts = BridgeFacts {
     grows: true,
     noise: Some(0.03),
+    bends: false,
     options: &["sigma"],
     build: |scales| Ok(Box::new(PoissonBrownian(Brownian::new(scales.sigma)?))),
 };

@@ -3,7 +3,7 @@
 use super::{Bridge, BridgeFacts, BridgeState, Ends};
 
 pub(super) const FACTS: BridgeFacts =
-    BridgeFacts { grows: false, noise: None, options: &[], build: |_| Ok(Box::new(Straight)) };
+    BridgeFacts { grows: false, noise: None, bends: false, options: &[], build: |_| Ok(Box::new(Straight)) };
 
 /// x = x0 + r(x1 − x0), mass constant (OT-CFM: Tong et al., TMLR 2024).
 #[derive(Debug)]

@@ -2,8 +2,13 @@
 
 use super::{Bridge, BridgeFacts, BridgeState, Ends, straight};
 
-pub(super) const FACTS: BridgeFacts =
-    BridgeFacts { grows: true, noise: None, options: &[], build: |_| Ok(Box::new(StraightLogLinear)) };
+pub(super) const FACTS: BridgeFacts = BridgeFacts {
+    grows: true,
+    noise: None,
+    bends: false,
+    options: &[],
+    build: |_| Ok(Box::new(StraightLogLinear)),
+};
 
 /// x = x0 + r(x1 − x0), m(r) = m0^{1−r} m1^r (UOT-FM: Eyring et al., ICLR 2024; VGFM: Wang et al., NeurIPS 2025).
 #[derive(Debug)]

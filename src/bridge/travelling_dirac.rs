@@ -7,6 +7,7 @@ use crate::transport::Cost;
 pub(super) const FACTS: BridgeFacts = BridgeFacts {
     grows: true,
     noise: None,
+    bends: false,
     options: &["delta"],
     build: |scales| Ok(Box::new(TravellingDirac { delta: positive("delta", scales.delta)? })),
 };

@@ -1,12 +1,14 @@
 //! Simulation-free training: regress networks on the fields of conditional bridges between coupled cells.
 
 mod batch;
+mod curvature;
 mod loss;
 mod source;
 
+pub(crate) use curvature::Curvature;
 use loss::Regression;
-pub(crate) use source::CoupledInterval;
 use source::Source;
+pub(crate) use source::{Coupled, CoupledInterval};
 
 use crate::bridge::{Bridge, BridgeFacts};
 use crate::error::Result;
@@ -22,7 +24,7 @@ use crate::units::Scaling;
 pub(crate) fn train(
     snapshots: &Snapshots,
     scaling: &Scaling,
-    intervals: &[CoupledInterval],
+    coupled: &Coupled,
     (facts, bridge): (&BridgeFacts, &dyn Bridge),
     options: &TrainingOptions,
     seed: u64,
@@ -31,7 +33,8 @@ pub(crate) fn train(
 ) -> Result<(Vec<Network>, Descended)> {
     let source = Source {
         snapshots,
-        intervals,
+        intervals: &coupled.intervals,
+        curvature: coupled.curvature.as_ref(),
         bridge,
         facts,
         scaling,

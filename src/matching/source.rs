@@ -4,6 +4,7 @@ use rand::RngExt;
 use rand_distr::{Distribution, StandardNormal};
 
 use super::batch::Row;
+use super::curvature::Curvature;
 use crate::bridge::{
     Bridge, BridgeFacts, BridgeState, Ends, MEAN_MASS, birth, birth_time_of_share, death, death_time_of_share,
 };
@@ -26,10 +27,19 @@ pub(crate) struct CoupledInterval {
     pub(crate) weight: f64,
 }
 
+/// The coupled intervals of a fit, in the order of time.
+#[derive(Debug)]
+pub(crate) struct Coupled {
+    pub(crate) intervals: Vec<CoupledInterval>,
+    /// How paths bend, for a bridge that does.
+    pub(crate) curvature: Option<Curvature>,
+}
+
 /// What batches are drawn from.
 pub(super) struct Source<'a> {
     pub(super) snapshots: &'a Snapshots,
     pub(super) intervals: &'a [CoupledInterval],
+    pub(super) curvature: Option<&'a Curvature>,
     pub(super) bridge: &'a dyn Bridge,
     /// What is known of the bridge's kind.
     pub(super) facts: &'a BridgeFacts,
@@ -40,7 +50,7 @@ pub(super) struct Source<'a> {
     pub(super) seed: u64,
 }
 
-impl Source<'_> {
+impl<'a> Source<'a> {
     /// Draws a pair and a time, and writes the place on the bridge and what is to be learned there.
     pub(super) fn draw_row(
         &self,
@@ -50,11 +60,8 @@ impl Source<'_> {
         velocity: &mut [f32],
         noise: &mut [f32],
     ) -> Row {
-        let dims = self.snapshots.dims();
         let (k, h) = (interval.index, interval.length);
-        let point = |snapshot: usize, cell: u32| {
-            &self.snapshots.points(snapshot)[cell as usize * dims..(cell as usize + 1) * dims]
-        };
+        let point = |snapshot: usize, cell: u32| point(self.snapshots, snapshot, cell);
         let draw = interval.sampler.sample(rng);
         // Pairs come in proportion to the mass that they have on the way, and times to the mass at each: the weight of the
         // regression, m(r)/m0, is in the draws, and all rows weigh the same.
@@ -62,30 +69,28 @@ impl Source<'_> {
         if self.facts.noise.is_some() {
             noise.iter_mut().for_each(|z| *z = StandardNormal.sample(rng));
         }
-        let (start, end, r, state) = match draw {
+        let (start, end, accelerations, r, state) = match draw {
             Draw::Matched(pair) => {
                 let (start, end) = (point(k, pair.source), point(k + 1, pair.target));
-                let ends = Ends {
-                    distance2: squared_distance(start, end),
-                    sent: pair.sent,
-                    received: pair.received,
-                    start: interval.start,
-                    length: h,
+                let ends = ends_of(self.snapshots, self.curvature, (k, interval.start, h), &pair);
+                let of_place = |curvature: &'a Curvature| {
+                    [curvature.of_place(k, pair.source), curvature.of_place(k + 1, pair.target)]
                 };
                 let r = self.bridge.time_of_share(&ends, self.facts.time_range(), share);
-                (start, end, r, self.bridge.state(&ends, r))
+                (start, end, self.curvature.map(of_place), r, self.bridge.state(&ends, r))
             }
             Draw::Dying(cell) => {
                 let r = death_time_of_share(share);
-                (point(k, cell), point(k, cell), r, death(h, r))
+                (point(k, cell), point(k, cell), None, r, death(h, r))
             }
             Draw::Born(cell) => {
                 let r = birth_time_of_share(share);
-                (point(k + 1, cell), point(k + 1, cell), r, birth(h, r))
+                (point(k + 1, cell), point(k + 1, cell), None, r, birth(h, r))
             }
         };
         let clock = self.scaling.clock_of(k);
-        self.place((clock, interval.start + r * h), (start, end), &state, noise, input, velocity);
+        let moment = (clock, interval.start + r * h);
+        self.place(moment, (start, end), accelerations, &state, noise, input, velocity);
         let rows = (self.intervals.len() * self.rows_per_interval) as f64;
         Row {
             weight: (interval.weight * interval.sampler.mean_factor() / rows) as f32,
@@ -94,11 +99,14 @@ impl Source<'_> {
         }
     }
 
-    /// Writes the place x0 + α(x1 − x0) + βξ at `time`, by the interval's clock, and the velocity α'(x1 − x0) + β'ξ there.
+    /// Writes the place x0 + α(x1 − x0) + βξ at `time`, by the interval's clock, and the velocity α'(x1 − x0) + β'ξ there, with
+    /// what the accelerations at the two cells add to them.
+    #[allow(clippy::too_many_arguments)] // what a row is made of, and where it goes
     fn place(
         &self,
         (clock, time): (Clock, f64),
         (start, end): (&[f32], &[f32]),
+        accelerations: Option<[&[f64]; 2]>,
         state: &BridgeState,
         noise: &[f32],
         input: &mut [f32],
@@ -110,11 +118,40 @@ impl Source<'_> {
         for c in 0..start.len() {
             let (x0, x1) = (f64::from(start[c]), f64::from(end[c]));
             let xi = f64::from(noise[c]);
-            let x = x0 + state.along * (x1 - x0) + state.spread * xi;
+            let mut x = x0 + state.along * (x1 - x0) + state.spread * xi;
+            let mut v = state.velocity_along * (x1 - x0) + state.velocity_spread * xi;
+            if let Some([a0, a1]) = accelerations {
+                x += state.bend[0] * a0[c] + state.bend[1] * a1[c];
+                v += state.velocity_bend[0] * a0[c] + state.velocity_bend[1] * a1[c];
+            }
             input[1 + c] = ((x - centre[c]) / length) as f32;
-            velocity[c] = ((state.velocity_along * (x1 - x0) + state.velocity_spread * xi) * speed) as f32;
+            velocity[c] = (v * speed) as f32;
         }
     }
+}
+
+/// What the bridge knows of a pair, in the interval that begins with snapshot `k` at `start`.
+fn ends_of(
+    snapshots: &Snapshots,
+    curvature: Option<&Curvature>,
+    (k, start, length): (usize, f64, f64),
+    &Pair { source, target, sent, received }: &Pair,
+) -> Ends {
+    let accelerations = |of: &Curvature| [of.of_log_mass(k, source), of.of_log_mass(k + 1, target)];
+    Ends {
+        distance2: squared_distance(point(snapshots, k, source), point(snapshots, k + 1, target)),
+        sent,
+        received,
+        start,
+        length,
+        log_mass_acceleration: curvature.map_or([0.0; 2], accelerations),
+    }
+}
+
+/// Where a cell is.
+fn point(snapshots: &Snapshots, snapshot: usize, cell: u32) -> &[f32] {
+    let dims = snapshots.dims();
+    &snapshots.points(snapshot)[cell as usize * dims..(cell as usize + 1) * dims]
 }
 
 /// ‖x1 − x0‖².
@@ -132,22 +169,82 @@ impl CoupledInterval {
         snapshots: &Snapshots,
         index: usize,
         coupling: Coupling,
+        curvature: Option<&Curvature>,
         (facts, bridge): (&BridgeFacts, &dyn Bridge),
         weight: f64,
     ) -> Result<Self> {
-        let (start, dims) = (snapshots.times()[index], snapshots.dims());
+        let start = snapshots.times()[index];
         let length = snapshots.times()[index + 1] - start;
-        let point = |snapshot: usize, cell: u32| {
-            &snapshots.points(snapshot)[cell as usize * dims..(cell as usize + 1) * dims]
-        };
         let sampler = PairSampler::weighted(coupling, |draw| match draw {
-            Draw::Matched(Pair { source, target, sent, received }) => {
-                let distance2 = squared_distance(point(index, source), point(index + 1, target));
-                let ends = Ends { distance2, sent, received, start, length };
+            Draw::Matched(pair) => {
+                let ends = ends_of(snapshots, curvature, (index, start, length), &pair);
                 bridge.mean_mass(&ends, facts.time_range())
             }
             Draw::Dying(_) | Draw::Born(_) => MEAN_MASS,
         })?;
         Ok(Self { index, start, length, sampler, weight })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::bridge::BridgeKind;
+    use crate::exec::rng::{Purpose, stream};
+    use crate::scales::Scales;
+    use crate::snapshots::MatrixView;
+
+    #[test]
+    fn rows_of_a_bent_bridge_lie_on_the_path_of_constant_acceleration_that_cells_were_seen_on() {
+        // One cell in the plane and its mass, at unequal times: it turns by less than 60° from one interval to the next.
+        let times = [0.0, 1.0, 3.0];
+        let place = |t: f64| [0.3 + 0.5 * t + 0.1 * t * t, 1.0 - t + 0.1 * t * t];
+        let speed = |t: f64| [0.5 + 0.2 * t, -1.0 + 0.2 * t];
+        let (log_mass, rate) = (|t: f64| 0.7 * t - 0.1 * t * t, |t: f64| 0.7 - 0.2 * t);
+        let points: Vec<f64> = times.into_iter().flat_map(place).collect();
+        let snapshots = Snapshots::new(MatrixView::from_f64(&points, 3, 2).unwrap(), &times, None).unwrap();
+        let mass = |k: usize| log_mass(times[k]).exp();
+        let couplings = [0, 1].map(|k| Coupling {
+            pairs: vec![Pair { source: 0, target: 0, sent: mass(k), received: mass(k + 1) }],
+            ..Default::default()
+        });
+        let kind = BridgeKind::Hermite;
+        // So little noise that it does not show: below 1e-6 in place, below 1e-4 in velocity.
+        let bridge = kind.build(&Scales { sigma: 1e-6, delta: 1.0 }).unwrap();
+        let curvature = Curvature::new(&snapshots, &couplings, 0.0);
+        let interval = |(k, coupling)| {
+            CoupledInterval::new(&snapshots, k, coupling, Some(&curvature), (kind.facts(), &*bridge), 1.0)
+        };
+        let intervals: Vec<_> =
+            couplings.into_iter().enumerate().map(interval).collect::<Result<_>>().unwrap();
+        let scaling = Scaling::of(&snapshots);
+        let source = Source {
+            snapshots: &snapshots,
+            intervals: &intervals,
+            curvature: Some(&curvature),
+            bridge: &*bridge,
+            facts: kind.facts(),
+            scaling: &scaling,
+            sigma: 1e-6,
+            rows_per_interval: 1,
+            seed: 0,
+        };
+        let mut rng = stream(3, Purpose::Training, 0, 0);
+        let (mut input, mut velocity, mut noise) = ([0.0; 3], [0.0; 2], [0.0; 2]);
+        for interval in intervals.iter().cycle().take(50) {
+            let row = source.draw_row(interval, &mut rng, &mut input, &mut velocity, &mut noise);
+            let clock = scaling.clock_of(interval.index);
+            let t = f64::from(input[0]) * clock.unit + clock.start;
+            assert!((interval.start..=interval.start + interval.length).contains(&t));
+            for c in 0..2 {
+                let x = f64::from(input[1 + c]) * scaling.length + scaling.centre[c];
+                let v = f64::from(velocity[c]) * scaling.length / clock.unit;
+                // Rows are single precision.
+                assert!((x - place(t)[c]).abs() < 1e-5, "{c} at {t}: {x}");
+                assert!((v - speed(t)[c]).abs() < 2e-4, "velocity {c} at {t}: {v}");
+            }
+            let growth = f64::from(row.growth) / clock.unit;
+            assert!((growth - rate(t)).abs() < 1e-5, "growth at {t}: {growth}");
+        }
     }
 }

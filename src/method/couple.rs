@@ -10,10 +10,11 @@ use crate::error::{Error, Result};
 use crate::exec::progress::{Progress, Reporter, Stage};
 use crate::exec::threads::Threads;
 use crate::exec::watch::watched;
-use crate::matching::CoupledInterval;
+use crate::matching::{Coupled, CoupledInterval, Curvature};
 use crate::snapshots::{MatrixView, Snapshots};
 use crate::train::IntervalWeighting;
 use crate::transport::PointCloud;
+use crate::transport::coupling::Coupling;
 use crate::transport::minibatch::couple;
 
 /// What the coupling of a fit is made from.
@@ -36,13 +37,23 @@ impl Coupler<'_> {
         &self,
         reporter: &mut Reporter<'_, '_>,
         report: &mut FitReport,
-    ) -> Result<Vec<CoupledInterval>> {
-        let count = self.snapshots.len() - 1;
-        let mut intervals =
+    ) -> Result<Coupled> {
+        let &Self { snapshots, bridge: (facts, bridge), options, .. } = self;
+        let count = snapshots.len() - 1;
+        let couplings =
             (0..count).map(|index| self.couple(index, reporter, report)).collect::<Result<Vec<_>>>()?;
-        let mean_weight = intervals.iter().map(|interval| interval.weight).sum::<f64>() / count as f64;
-        intervals.iter_mut().for_each(|interval| interval.weight /= mean_weight);
-        Ok(intervals)
+        let curvature = facts.bends.then(|| Curvature::new(snapshots, &couplings, options.tension));
+        let weight = |index: usize| match options.training.interval_weighting {
+            IntervalWeighting::Uniform => 1.0,
+            IntervalWeighting::Mass => snapshots.mass(index),
+        };
+        let mean_weight = (0..count).map(weight).sum::<f64>() / count as f64;
+        let interval = |(index, coupling)| {
+            let weight = weight(index) / mean_weight;
+            CoupledInterval::new(snapshots, index, coupling, curvature.as_ref(), (facts, bridge), weight)
+        };
+        let intervals = couplings.into_iter().enumerate().map(interval).collect::<Result<Vec<_>>>()?;
+        Ok(Coupled { intervals, curvature })
     }
 
     /// Couples the cells of snapshots `index` and `index + 1`.
@@ -51,8 +62,8 @@ impl Coupler<'_> {
         index: usize,
         reporter: &mut Reporter<'_, '_>,
         report: &mut FitReport,
-    ) -> Result<CoupledInterval> {
-        let &Self { snapshots, kind, bridge: (bridge_facts, bridge), options, resolved, threads } = self;
+    ) -> Result<Coupling> {
+        let &Self { snapshots, kind, bridge: (_, bridge), options, resolved, threads } = self;
         let facts = kind.facts();
         let (start, end) = (snapshots.times()[index], snapshots.times()[index + 1]);
         let (mut source, mut target) = (cloud(snapshots, index)?, cloud(snapshots, index + 1)?);
@@ -108,11 +119,7 @@ impl Coupler<'_> {
         report.unmatched_mass.push(coupling.unmatched_mass());
         report.pairs.push(coupling.pairs.len());
         report.couplings.push(reports);
-        let weight = match options.training.interval_weighting {
-            IntervalWeighting::Uniform => 1.0,
-            IntervalWeighting::Mass => snapshots.mass(index),
-        };
-        CoupledInterval::new(snapshots, index, coupling, (bridge_facts, bridge), weight)
+        Ok(coupling)
     }
 }
 

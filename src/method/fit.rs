@@ -55,6 +55,9 @@ pub fn fit(snapshots: &Snapshots, options: &FitOptions, progress: &mut ProgressF
     if options.chunk_size == Some(0) {
         return Err(Error::argument("chunk_size", 0, "at least 1"));
     }
+    if !(0.0..=1.0).contains(&options.tension) {
+        return Err(Error::argument("tension", options.tension, "between 0 and 1, both included"));
+    }
     if snapshots.len() < 2 {
         let message =
             format!("a fit needs cells at two times or more; there is one, {}", snapshots.times()[0]);
@@ -166,14 +169,14 @@ impl Settled<'_> {
                 let bridge_of_kind = (facts, &*bridge);
                 let coupler =
                     Coupler { snapshots, kind: coupling, bridge: bridge_of_kind, options, resolved, threads };
-                let intervals = coupler.couple_all(reporter, &mut report)?;
+                let coupled = coupler.couple_all(reporter, &mut report)?;
                 report.coupling_seconds = started.elapsed().as_secs_f64();
                 report.warnings.extend(warnings::of_couplings(snapshots, &report));
                 let started = Instant::now();
                 let (networks, descended) = matching::train(
                     snapshots,
                     scaling,
-                    &intervals,
+                    &coupled,
                     bridge_of_kind,
                     &options.training,
                     options.seed,

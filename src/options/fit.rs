@@ -89,6 +89,12 @@ impl Target for FitOptions {
             meaning: "ρ, a squared length: what it costs to create or destroy mass",
         },
         Entry {
+            name: "tension",
+            kind: Real(ShareOrNone, |o, v| o.tension = v),
+            default: Value("0.25"),
+            meaning: "How straight paths are between snapshots: 0 lets velocity and growth go on through them, 1 is straight",
+        },
+        Entry {
             name: "chunk_size",
             kind: Integer(1..=u64::MAX, |o, v| o.chunk_size = Some(v as usize)),
             default: Rule("all cells at once"),
@@ -297,6 +303,11 @@ impl Target for FitOptions {
         Method::ALL.iter().map(|&method| (method.as_str(), FitOptions::new(method))).collect()
     }
 
+    fn parts(option: &str) -> Vec<&'static str> {
+        let bridges = BridgeKind::ALL.iter().filter(|kind| kind.facts().options.contains(&option));
+        bridges.map(|kind| kind.as_str()).collect()
+    }
+
     fn variant(&self) -> String {
         match self.recipe.source {
             "" => self.recipe.parts(),
@@ -425,6 +436,8 @@ mod tests {
         }
         let free = told(&[("coupling", "exact-ot"), ("bridge", "straight"), ("sigma", "1")]);
         assert!(free.contains("left out with coupling exact-ot, bridge straight"), "{free}");
+        let none = told(&[("method", "usb"), ("tension", "1")]);
+        assert!(none.contains("it is an option of hermite"), "{none}");
         // Options that depend on another option's value.
         assert!(told(&[("method", "var-ruot"), ("growth_cap", "1")]).contains("growth_price is power"));
         assert!(told(&[("method", "tigon"), ("sigma", "1")]).contains("growth_price is branching"));
@@ -432,10 +445,11 @@ mod tests {
     }
 
     #[test]
-    fn every_option_is_taken_by_a_method_and_every_part_names_options_that_there_are() {
+    fn every_option_is_taken_by_a_method_or_a_bridge_and_every_part_names_options_that_there_are() {
         let names: Vec<&str> = FitOptions::ENTRIES.iter().map(|entry| entry.name).collect();
         for name in &names {
-            assert!(Method::ALL.iter().any(|method| method.recipe().takes(name)), "{name}");
+            let methods = Method::ALL.iter().any(|method| method.recipe().takes(name));
+            assert!(methods || !FitOptions::parts(name).is_empty(), "{name}");
         }
         let parts = BridgeKind::ALL.iter().map(|kind| kind.facts().options);
         let parts = parts.chain(EquationsKind::ALL.iter().map(|kind| kind.facts().options));
