@@ -770,8 +770,9 @@ chreode_status chreode_simulate(const chreode_model *model,
 void chreode_trajectory_free(chreode_trajectory *trajectory);
 
 /**
- * Gets what is to be known of a simulation beside its particles, as a JSON object (size, then fill): warnings, an array of
- * sentences that say why it may mean little. Later versions may add keys.
+ * Gets what is to be known of a simulation beside its particles, as a JSON object (size, then fill): `warnings`, an array of
+ * sentences that say why it may mean little; `outside`, the share of the particles' time outside of the box of the cells that
+ * the model was fitted to, null for a model without a guard. Later versions may add keys.
  */
 chreode_status chreode_trajectory_report(const chreode_trajectory *trajectory,
                                          char *buffer,
@@ -890,8 +891,8 @@ chreode_status chreode_evaluation_time_count(const chreode_evaluation *evaluatio
 /**
  * Gets a measure of every time point: "time"; "w1", "w2" (Wasserstein distances), "rme" (relative mass error), means over
  * the runs; "w1_sd", "w2_sd", "rme_sd", their standard deviations (0 for one run); "w1_error",
- * "w2_error", "rme_error", how far an ensemble's are off, from those of its members (NaN for a model that is none, or with the
- * option `error_bars` off). A population that died out has the relative
+ * "w2_error", "rme_error", an ensemble's standard deviations over its members (NaN for a model that is none, or with the option
+ * `error_bars` off). A population that died out has the relative
  * mass error 1 and no distances: those are over the runs in which cells live, NaN where there is none.
  */
 chreode_status chreode_evaluation_values(const chreode_evaluation *evaluation,

@@ -181,21 +181,23 @@ band <- function(x, low, high, colour) {
 plot_errors <- function(object, cells, palette, legend, ...) {
     growth <- predict(object, cells$x, cells$time, field = "growth")
     errors <- stats::qnorm(0.95) * predict(object, cells$x, cells$time, field = "growth", sd = TRUE)
-    order <- order(growth)
-    place <- 100 * (seq_along(growth) - 0.5) / length(growth)
-    low <- (growth - errors)[order]
-    high <- (growth + errors)[order]
+    # Of cells of like growth the mean, and the root of their mean variance: single ones would make a ragged edge.
+    place <- rank(growth, ties.method = "first") / length(growth)
+    group <- ceiling(80 * place)
+    place <- 100 * as.vector(tapply(place, group, mean))
+    errors <- sqrt(as.vector(tapply(errors^2, group, mean)))
+    growth <- as.vector(tapply(growth, group, mean))
     colour <- colours_of(palette, 3, "viridis")[2]
     frame_plot(
-        list(place, growth[order]),
+        list(place, growth),
         list(
             xlab = "cells, % from the slowest on", ylab = "growth rate, per time", main = "Growth rate and its 90 % interval",
-            type = "n", ylim = range(low, high)
+            type = "n", ylim = range(growth - errors, growth + errors)
         ), ...
     )
-    band(place, low, high, colour)
+    band(place, growth - errors, growth + errors, colour)
     graphics::abline(h = 0, col = "grey65")
-    lines(place, growth[order], lwd = 2, col = colour)
+    lines(place, growth, lwd = 2, col = colour)
     if (legend) key_row("growth rate", colour, line = TRUE)
 }
 
