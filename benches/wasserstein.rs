@@ -16,8 +16,8 @@ fn main() {
     for dims in [2, 50] {
         for weights in ["uniform", "random"] {
             let name = format!("w1-{dims}d-{weights}");
-            let source = clouds::cloud(dims, weights, 0.0, 1);
-            let target = clouds::cloud(dims, weights, 0.5, 2);
+            let source = clouds::cloud(clouds::POINTS, dims, weights, 0.0, 1);
+            let target = clouds::cloud(clouds::POINTS, dims, weights, 0.5, 2);
             clouds::write_if_asked(&name, &source, &target);
             time_wasserstein1(&name, &source, &target);
         }

@@ -8,7 +8,8 @@
 
 namespace {
 
-// The costs of src/transport/cost.rs, and `scale` = 1/(4δ²) of the last.
+// The costs of src/transport/cost.rs. Coordinates come in a unit of length that keeps their squares from underflowing; `scale`
+// is the unit, its square, or its square over 4δ².
 enum Cost { EUCLIDEAN = 0, HALF_SQUARED_EUCLIDEAN = 1, WFR = 2 };
 
 // A block of SIDE × SIDE threads holds TILE × TILE pairs, each thread EACH × EACH of them, and DEPTH coordinates at a time.
@@ -43,8 +44,8 @@ __device__ double wfr(double u) {
 }
 
 __device__ double cost_of(double squared_distance, int cost, double scale) {
-    if (cost == EUCLIDEAN) return sqrt(squared_distance);
-    if (cost == HALF_SQUARED_EUCLIDEAN) return 0.5 * squared_distance;
+    if (cost == EUCLIDEAN) return sqrt(squared_distance) * scale;
+    if (cost == HALF_SQUARED_EUCLIDEAN) return 0.5 * squared_distance * scale;
     return wfr(squared_distance * scale);
 }
 
@@ -236,30 +237,6 @@ extern "C" __global__ void __launch_bounds__(THREADS)
     translate(const double* log_totals, double rate, unsigned n, double* potential) {
     const unsigned i = blockIdx.x * blockDim.x + threadIdx.x;
     if (i < n) potential[i] += rate * (log_totals[0] - log_totals[1]);
-}
-
-// One marginal's share of the objective and its dual, with implied_i = weights_i e^{−potential_i/ρ} (weights_i if ρ is infinite):
-// out = Σ mass, Σ mass·potential, Σ |mass − implied|, Σ implied, ρ KL(mass | weights), −Σ weights φ*(−potential). One block.
-// The counterpart of src/transport/objective.rs.
-extern "C" __global__ void __launch_bounds__(REDUCERS, 1)
-    side_sums(const double* weights, const double* potential, const double* mass, double rho, unsigned n, double* out) {
-    SHARED(double, scratch, REDUCERS / 32);
-    double sums[6] = {};
-    for (unsigned i = threadIdx.x; i < n; i += REDUCERS) {
-        const double w = weights[i], p = potential[i], r = mass[i];
-        const bool hard = rho == INFINITY_F64;
-        const double implied = hard ? w : w * exp(-p / rho);
-        sums[0] += r;
-        sums[1] += r * p;
-        sums[2] += fabs(r - implied);
-        sums[3] += implied;
-        if (!hard) sums[4] += rho * (r > 0.0 ? r * log(r / w) - r + w : w);
-        sums[5] += hard ? w * p : rho * (w - implied);
-    }
-    for (unsigned s = 0; s < 6; ++s) {
-        const double sum = block_sum(sums[s], scratch);
-        if (threadIdx.x == 0) out[s] = sum;
-    }
 }
 
 // Of every row its largest finite cost (0 without one), and its two smallest costs (infinite where there are fewer).

@@ -116,6 +116,29 @@ fn points_out_of_reach_and_small_regularisation_agree() {
 }
 
 #[test]
+fn coordinates_whose_squares_underflow_agree() {
+    let Some(_device) = cuda_support::standin() else { return };
+    for unit in [1e-200, 1e-300, 1e100] {
+        let (x, y) = clouds(50, 70, 2, 3);
+        let scaled = |c: &PointCloud| {
+            let points: Vec<f64> = c.points().iter().map(|x| unit * x).collect();
+            cloud(&points, 2, Some(c.weights()))
+        };
+        let clouds = (scaled(&x), scaled(&y));
+        for (cost, penalty, epsilon) in
+            [(Cost::Euclidean, unit, 0.3 * unit), (Cost::Wfr { delta: unit }, 1.0, 0.3)]
+        {
+            let of = |device| solve(&clouds, cost, (penalty, penalty), epsilon, device);
+            let (cpu, gpu) = (of(Device::Cpu), of(GPU));
+            assert!(cpu.report.transport_cost > 0.1 * epsilon, "{:?}", cpu.report);
+            assert!((gpu.report.primal / cpu.report.primal - 1.0).abs() < 1e-6, "{unit:e} {cost:?}");
+            let cost_of = |solution: &Solution| solution.report.transport_cost;
+            assert!((cost_of(&gpu) / cost_of(&cpu) - 1.0).abs() < 1e-6, "{unit:e} {cost:?}");
+        }
+    }
+}
+
+#[test]
 fn the_order_of_threads_and_blocks_does_not_matter() {
     let Some(device) = cuda_support::standin() else { return };
     let clouds = clouds(70, 131, 3, 5);

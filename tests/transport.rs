@@ -398,8 +398,7 @@ fn every_solver_stops_when_it_is_asked_to() {
         time_to_stop(|stop| {
             let solve = |a: &PointCloud, b: &PointCloud| {
                 let problem = Problem { source: a, target: b, ..soft };
-                let solution = entropy_transport(&problem, &Default::default(), stop)?;
-                Ok((solution.plan, solution.report))
+                entropy_transport(&problem, &Default::default(), stop)
             };
             with_threads(2, || couple((&a, &b), Some(3000), (1, 0), &solve, stop, &|_, _| ()).map(drop))?
         }),
@@ -561,4 +560,147 @@ fn wide_weights_have_the_right_value() {
             assert_closed(&oet(&a, &b, cost, (penalty, penalty)).report, 1e-9);
         }
     }
+}
+
+#[test]
+fn one_pair_has_its_closed_form_at_any_regularisation() {
+    let cost = 0.5;
+    let solve = |weights: (f64, f64), penalties: (f64, f64), epsilon: f64| {
+        let (a, b) = (cloud(&[0.0], 1, &[weights.0]), cloud(&[1.0], 1, &[weights.1]));
+        let (source_penalty, target_penalty) = penalties;
+        let cost = Cost::HalfSquaredEuclidean;
+        let problem = Problem { source: &a, target: &b, cost, source_penalty, target_penalty };
+        sinkhorn(&problem, &SinkhornOptions::new(epsilon), &Stop::default()).unwrap().report
+    };
+    let hard = f64::INFINITY;
+    for share in (-3..=15).map(|power| 10f64.powi(power)).chain([3e2, 7e2, 1e40, 1e200]) {
+        let epsilon = share * cost;
+        let check = |report: Report, want: f64| {
+            assert!(report.converged && report.primal >= report.dual, "{share}: {report:?}");
+            assert!((report.primal / want - 1.0).abs() < 1e-9, "{share}: {report:?}, not {want}");
+            assert!((report.dual / want - 1.0).abs() < 1e-9, "{share}: {report:?}, not {want}");
+        };
+        // A hard marginal of one leaves no choice, and no entropy.
+        check(solve((1.0, 1.0), (hard, hard), epsilon), cost);
+        for penalty in [1e-2, 1.0, 1e4] {
+            check(solve((1.0, 1.0), (hard, penalty), epsilon), cost);
+            check(solve((1.0, 1.0), (penalty, hard), epsilon), cost);
+            // With T = ρ_a + ρ_b + ε the mass is e^{−C/T} where the weights' product is one; at weights of two and a half,
+            // ρ/2 is paid whatever the costs.
+            let total = 2.0 * penalty + epsilon;
+            let want = -total * (-cost / total).exp_m1();
+            check(solve((1.0, 1.0), (penalty, penalty), epsilon), want);
+            check(solve((2.0, 0.5), (penalty, penalty), epsilon), want + 0.5 * penalty);
+        }
+        // The product measure has four times the mass of the plan.
+        check(solve((4.0, 4.0), (hard, hard), epsilon), 4.0 * cost + epsilon * (12.0 - 4.0 * 4f64.ln()));
+    }
+}
+
+#[test]
+fn large_regularisation_is_the_product_plan() {
+    let (a, b) = (gaussian(40, 2, 0.0, 101).normalised(), gaussian(50, 2, 0.5, 102).normalised());
+    let cost = |i: usize, j: usize| -> f64 {
+        a.point(i).iter().zip(b.point(j)).map(|(x, y)| 0.5 * (x - y) * (x - y)).sum()
+    };
+    let (u, v) = (a.weights(), b.weights());
+    let of_row: Vec<f64> = (0..40).map(|i| (0..50).map(|j| v[j] * cost(i, j)).sum()).collect();
+    let of_column: Vec<f64> = (0..50).map(|j| (0..40).map(|i| u[i] * cost(i, j)).sum()).collect();
+    let mean: f64 = of_row.iter().zip(u).map(|(c, u)| c * u).sum();
+    // What no potentials explain of the costs: the first correction is −variance/(2ε).
+    let pairs = (0..40).flat_map(|i| (0..50).map(move |j| (i, j)));
+    let left = |(i, j)| u[i] * v[j] * (cost(i, j) - of_row[i] - of_column[j] + mean).powi(2);
+    let variance: f64 = pairs.map(left).sum();
+    for penalty in [f64::INFINITY, 1e9] {
+        for share in [1e3, 3e3, 1e4, 1e5, 1e6, 1e9, 1e12, 1e15, 1e50] {
+            let epsilon = share * mean;
+            let report = entropic(&a, &b, penalty, epsilon).report;
+            assert_closed(&report, 1e-9);
+            // What is left is the second correction, of relaxed marginals mean²/(2 (2ρ + ε)), and the gap.
+            let off = (report.primal - (mean - variance / (2.0 * epsilon))).abs() / mean;
+            let relaxed = if penalty.is_finite() { mean / (2.0 * penalty + epsilon) } else { 0.0 };
+            assert!(off < 1e-9 + 5.0 / share / share + relaxed, "{penalty} {share}: off by {off:e}");
+            assert!(report.dual >= report.primal * (1.0 - 1e-9), "{report:?}");
+        }
+    }
+}
+
+#[test]
+fn relaxed_problems_of_any_weights_converge() {
+    let mut rng = stream(5, Purpose::Dataset, 0, 9);
+    for case in 0..1000 {
+        let mut numbers = vec![0.0; 6];
+        normals(&mut rng, &mut numbers);
+        let (n, m) = (2 + (numbers[0].abs() * 15.0) as usize, 2 + (numbers[1].abs() * 15.0) as usize);
+        let (dims, width) = (1 + case % 3, 4.0 * numbers[2].abs());
+        let mut points = |n: usize| {
+            let mut x = vec![0.0; n * (dims + 1)];
+            normals(&mut rng, &mut x);
+            let weights: Vec<f64> = x[n * dims..].iter().map(|x| 10f64.powf(width * x)).collect();
+            cloud(&x[..n * dims], dims, &weights)
+        };
+        let (a, b) = (points(n), points(m));
+        let epsilon = 10f64.powf(1.5 * numbers[3] - 1.0);
+        // Penalties from ε to 10⁹ ε.
+        let penalty = |x: f64| epsilon * 10f64.powf(9.0 * (x.abs() / 2.0).min(1.0));
+        let (source_penalty, target_penalty) = (penalty(numbers[4]), penalty(numbers[5]));
+        let cost = [Cost::HalfSquaredEuclidean, Cost::Euclidean][case % 2];
+        let problem = Problem { source: &a, target: &b, cost, source_penalty, target_penalty };
+        let report = sinkhorn(&problem, &SinkhornOptions::new(epsilon), &Stop::default()).unwrap().report;
+        assert!(report.converged && report.gap >= 0.0, "{case}, ε = {epsilon:e}: {report:?}");
+        assert!(report.gap <= 1e-9 * report.primal, "{case}, ε = {epsilon:e}: {report:?}");
+    }
+}
+
+#[test]
+fn a_coupling_in_blocks_tells_how_far_from_the_whole_it_is() {
+    let (a, b) = (gaussian(600, 2, 0.0, 111), gaussian(600, 2, 1.0, 112));
+    // Equal weights, for blocks to have the whole's own.
+    let even = |c: &PointCloud| cloud(c.points(), 2, &[1.0 / 600.0; 600]);
+    let (a, b) = (even(&a), even(&b));
+    let stop = Stop::default();
+    let hard = f64::INFINITY;
+    for (cost, penalty, epsilon) in [
+        (Cost::HalfSquaredEuclidean, hard, 0.0),
+        (Cost::HalfSquaredEuclidean, hard, 0.1),
+        (Cost::HalfSquaredEuclidean, 2.0, 0.1),
+        (Cost::Wfr { delta: 1.0 }, 1.0, 0.0),
+    ] {
+        let solve = |a: &PointCloud, b: &PointCloud| {
+            let problem = problem(a, b, cost, penalty);
+            if epsilon > 0.0 {
+                sinkhorn(&problem, &SinkhornOptions::new(epsilon), &stop)
+            } else if penalty == hard {
+                network_simplex(&problem, &stop)
+            } else {
+                entropy_transport(&problem, &EntropyTransportOptions::default(), &stop)
+            }
+        };
+        let in_blocks = |chunk: Option<usize>| {
+            let blocks = couple((&a, &b), chunk, (1, 0), &solve, &stop, &|_, _| ()).unwrap();
+            let gap = blocks.whole_gap(&problem(&a, &b, cost, penalty), epsilon, (1, 0), &stop).unwrap();
+            assert_eq!(gap.standard_error, 0.0);
+            let count = blocks.reports.len() as f64;
+            let primal: f64 = blocks.reports.iter().map(|report| report.primal).sum();
+            // Against the product measure of the whole, not those of the blocks.
+            (primal + epsilon * (1.0 - 1.0 / count), gap.relative)
+        };
+        let (best, gap_of_one) = in_blocks(None);
+        assert!(gap_of_one <= 1e-9, "{gap_of_one}");
+        for chunk in [300, 100] {
+            let (primal, gap) = in_blocks(Some(chunk));
+            let own = (primal - best) / primal;
+            println!("{cost:?} {penalty} {epsilon} {chunk}: {own} {gap}");
+            assert!(own > 0.0 && gap >= own - 1e-8, "{cost:?}, {chunk}: {gap} does not bound {own}");
+            assert!(gap < 10.0 * own, "{cost:?}, {chunk}: {gap} says little of {own}");
+        }
+    }
+    // A snapshot and itself, cell by random cell: the optimum is 0, and each block's gap, too.
+    let solve = |a: &PointCloud, b: &PointCloud| {
+        network_simplex(&problem(a, b, Cost::HalfSquaredEuclidean, hard), &stop)
+    };
+    let blocks = couple((&a, &a), Some(1), (1, 0), &solve, &stop, &|_, _| ()).unwrap();
+    assert!(blocks.reports.iter().all(|report| report.relative_gap() < 1e-9));
+    let whole = problem(&a, &a, Cost::HalfSquaredEuclidean, hard);
+    assert_eq!(blocks.whole_gap(&whole, 0.0, (1, 0), &stop).unwrap().relative, 1.0);
 }

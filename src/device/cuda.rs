@@ -38,7 +38,6 @@ const SINKHORN: (&str, &[&str]) = (
         "marginal",
         "log_total",
         "translate",
-        "side_sums",
         "cost_ranges",
         "count_entries",
         "fill_entries",

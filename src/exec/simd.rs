@@ -42,6 +42,24 @@ pub fn exp(x: f64) -> f64 {
     if x < -708.0 { 0.0 } else { p * scale }
 }
 
+/// e^x − 1 to 2 ulp; −1 below −708, and above 709 the largest power.
+#[inline(always)]
+pub fn expm1(x: f64) -> f64 {
+    let clamped = x.clamp(-708.0, 709.0);
+    let shifted = clamped.mul_add(std::f64::consts::LOG2_E, ROUND);
+    let n = shifted - ROUND;
+    let r = n.mul_add(-LN2_LO, n.mul_add(-LN2_HI, clamped));
+    // (e^r − 1)/r, as in `exp`: for small x the scale is 1 and nothing cancels.
+    let p = polynomial!(
+        r;
+        1.0 / 6_227_020_800.0, 1.0 / 479_001_600.0, 1.0 / 39_916_800.0, 1.0 / 3_628_800.0,
+        1.0 / 362_880.0, 1.0 / 40_320.0, 1.0 / 5_040.0, 1.0 / 720.0, 1.0 / 120.0, 1.0 / 24.0,
+        1.0 / 6.0, 0.5, 1.0,
+    );
+    let scale = f64::from_bits((shifted.to_bits() << 52).wrapping_add(1023 << 52));
+    if x < -708.0 { -1.0 } else { scale.mul_add(p * r, scale - 1.0) }
+}
+
 /// ln x to 1 ulp for positive normal x; −∞ below the smallest normal number.
 #[inline(always)]
 pub fn ln(x: f64) -> f64 {

@@ -15,7 +15,7 @@ use crate::snapshots::{MatrixView, Snapshots};
 use crate::train::IntervalWeighting;
 use crate::transport::PointCloud;
 use crate::transport::coupling::Coupling;
-use crate::transport::minibatch::couple;
+use crate::transport::minibatch::{Blocks, couple};
 
 /// What the coupling of a fit is made from.
 pub(super) struct Coupler<'a> {
@@ -73,20 +73,20 @@ impl Coupler<'_> {
         let numbers = resolved.coupling(end - start);
         let intervals = snapshots.len() - 1;
         // Blocks of all intervals are counted as if each had as many as this one.
-        let (blocks_done, blocks) = (AtomicUsize::new(0), AtomicUsize::new(1));
+        let (blocks_done, block_count) = (AtomicUsize::new(0), AtomicUsize::new(1));
         let mut look = || {
-            let (done, total) = (blocks_done.load(Relaxed), blocks.load(Relaxed));
+            let (done, total) = (blocks_done.load(Relaxed), block_count.load(Relaxed));
             let (done, total) = (index * total + done, intervals * total);
             reporter.report(&Progress { stage: Stage::Coupling, done, total, loss: None })
         };
         if look().is_break() {
             return Err(Error::Cancelled);
         }
-        let (mut coupling, reports) = watched(threads, &mut look, |stop| {
+        let (blocks, whole_gap) = watched(threads, &mut look, |stop| {
             let solve = |source: &PointCloud, target: &PointCloud| {
                 let solution = facts.solve(source, target, &numbers, options.device, stop)?;
                 if solution.report.converged {
-                    return Ok((solution.plan, solution.report));
+                    return Ok(solution);
                 }
                 Err(Error::NotConverged(format!(
                     "the coupling {kind} from time {start} to {end} did not converge: relative gap {:.1e} after {} iterations; {} \
@@ -98,11 +98,15 @@ impl Coupler<'_> {
             };
             let count = |done, total| {
                 blocks_done.store(done, Relaxed);
-                blocks.store(total, Relaxed);
+                block_count.store(total, Relaxed);
             };
             let key = (options.seed, index as u64);
-            couple((&source, &target), options.chunk_size, key, &solve, stop, &count)
+            let blocks = couple((&source, &target), options.chunk_size, key, &solve, stop, &count)?;
+            let problem = facts.problem(&source, &target, &numbers);
+            let whole_gap = blocks.whole_gap(&problem, facts.epsilon(&numbers), key, stop)?;
+            Ok((blocks, whole_gap))
         })?;
+        let Blocks { mut coupling, reports, .. } = blocks;
         if look().is_break() {
             return Err(Error::Cancelled);
         }
@@ -119,6 +123,7 @@ impl Coupler<'_> {
         report.unmatched_mass.push(coupling.unmatched_mass());
         report.pairs.push(coupling.pairs.len());
         report.couplings.push(reports);
+        report.whole_gaps.push(whole_gap);
         Ok(coupling)
     }
 }

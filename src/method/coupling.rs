@@ -48,7 +48,7 @@ pub(super) struct CouplingFacts {
     /// What helps where it does not converge.
     pub(super) advice: &'static str,
     /// The cost and the penalties of either marginal.
-    problem: fn(&CouplingNumbers) -> (Cost, f64, f64),
+    terms: fn(&CouplingNumbers) -> (Cost, f64, f64),
     solver: Solver,
 }
 
@@ -75,7 +75,7 @@ const EXACT_OT: CouplingFacts = CouplingFacts {
     noise: None,
     balanced: true,
     advice: "smaller chunks (chunk_size)",
-    problem: |_| (Cost::HalfSquaredEuclidean, HARD, HARD),
+    terms: |_| (Cost::HalfSquaredEuclidean, HARD, HARD),
     solver: Solver::Exact,
 };
 
@@ -84,7 +84,7 @@ const ENTROPIC_OT: CouplingFacts = CouplingFacts {
     noise: Some(0.1),
     balanced: true,
     advice: "a larger sigma, which sets its regularisation, or smaller chunks (chunk_size)",
-    problem: |_| (Cost::HalfSquaredEuclidean, HARD, HARD),
+    terms: |_| (Cost::HalfSquaredEuclidean, HARD, HARD),
     solver: Solver::Entropic,
 };
 
@@ -93,19 +93,19 @@ const UNBALANCED_OT: CouplingFacts = CouplingFacts {
     noise: None,
     balanced: false,
     advice: "another penalty (or delta, which sets it), or smaller chunks (chunk_size)",
-    problem: |numbers| (Cost::HalfSquaredEuclidean, numbers.penalty, numbers.penalty),
+    terms: |numbers| (Cost::HalfSquaredEuclidean, numbers.penalty, numbers.penalty),
     solver: Solver::Unregularised,
 };
 
 const SEMI_RELAXED_OT: CouplingFacts =
-    CouplingFacts { problem: |numbers| (Cost::HalfSquaredEuclidean, numbers.penalty, HARD), ..UNBALANCED_OT };
+    CouplingFacts { terms: |numbers| (Cost::HalfSquaredEuclidean, numbers.penalty, HARD), ..UNBALANCED_OT };
 
 const WFR: CouplingFacts = CouplingFacts {
     options: &["delta", "device"],
     noise: None,
     balanced: false,
     advice: "another delta, or smaller chunks (chunk_size)",
-    problem: |numbers| (Cost::Wfr { delta: numbers.delta }, 1.0, 1.0),
+    terms: |numbers| (Cost::Wfr { delta: numbers.delta }, 1.0, 1.0),
     solver: Solver::Unregularised,
 };
 
@@ -134,6 +134,25 @@ impl CouplingFacts {
         self.options.contains(&"device")
     }
 
+    /// The static problem between two clouds, but for its regularisation.
+    pub(super) fn problem<'a>(
+        &self,
+        source: &'a PointCloud,
+        target: &'a PointCloud,
+        numbers: &CouplingNumbers,
+    ) -> Problem<'a> {
+        let (cost, source_penalty, target_penalty) = (self.terms)(numbers);
+        Problem { source, target, cost, source_penalty, target_penalty }
+    }
+
+    /// The entropic regularisation, 0 without one.
+    pub(super) fn epsilon(&self, numbers: &CouplingNumbers) -> f64 {
+        match self.solver {
+            Solver::Entropic => numbers.epsilon,
+            Solver::Exact | Solver::Unregularised => 0.0,
+        }
+    }
+
     /// Solves the static problem between two clouds.
     ///
     /// # Errors
@@ -146,8 +165,7 @@ impl CouplingFacts {
         device: Device,
         stop: &Stop,
     ) -> Result<Solution> {
-        let (cost, source_penalty, target_penalty) = (self.problem)(numbers);
-        let problem = Problem { source, target, cost, source_penalty, target_penalty };
+        let problem = self.problem(source, target, numbers);
         match self.solver {
             Solver::Exact => network_simplex(&problem, stop),
             Solver::Entropic => {

@@ -67,7 +67,8 @@ pub struct FitOptions {
     /// go on through snapshots on average, to 1, where paths are straight. The default of a quarter was chosen by held-out times
     /// of three data sets: it keeps what full bends gain where a population moves as one, and is better where it branches.
     pub tension: f64,
-    /// Couple in random blocks of at most this many cells a side.
+    /// Couple in random blocks of at most this many cells a side. What that costs at the most, the report estimates
+    /// ([`FitReport::whole_gaps`](super::FitReport::whole_gaps)).
     pub chunk_size: Option<usize>,
     /// Seed of all random numbers.
     pub seed: u64,

@@ -5,6 +5,7 @@ use serde_json::{Map, Value, json};
 use crate::model::Uncertainty;
 use crate::rollout::RolloutReport;
 use crate::transport::Report;
+use crate::transport::whole::WholeGap;
 
 /// What was chosen, and how the fit went.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -26,6 +27,9 @@ pub struct FitReport {
     pub unmatched_mass: Vec<(f64, f64)>,
     /// For each interval, the reports of its static problems, one a block.
     pub couplings: Vec<Vec<Report>>,
+    /// For each interval, how far its coupling is from the best one of all its cells at the most: of one made in several blocks an
+    /// estimate, else its relative gap.
+    pub whole_gaps: Vec<WholeGap>,
     /// The number of matched pairs of each interval.
     pub pairs: Vec<usize>,
     /// The loss of every training step, of the main stage where there are several.
@@ -73,7 +77,7 @@ pub struct Choice {
 
 impl FitReport {
     /// The largest duality gap of an interval's blocks, relative to the block's optimum. Of a coupling in several blocks it
-    /// certifies each block's optimum, not that of the whole.
+    /// certifies each block's optimum, not that of the whole; of that tells [`whole_gaps`](Self::whole_gaps).
     pub fn coupling_gap(&self, interval: usize) -> f64 {
         self.couplings[interval].iter().map(Report::relative_gap).fold(0.0, f64::max)
     }
@@ -86,6 +90,8 @@ impl FitReport {
                 "blocks": blocks.len(),
                 "iterations": blocks.iter().map(|block| block.iterations).sum::<usize>(),
                 "relative_gap": self.coupling_gap(k),
+                "whole_gap": self.whole_gaps[k].relative,
+                "whole_gap_error": self.whole_gaps[k].standard_error,
                 "converged": blocks.iter().all(|block| block.converged),
             })
         });

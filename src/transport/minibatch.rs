@@ -7,19 +7,56 @@ use rand::seq::SliceRandom;
 use rayon::prelude::*;
 
 use super::coupling::{Coupling, Pair};
-use super::{PointCloud, Report, SparsePlan};
+use super::whole::{JoinedBlocks, WORK, WholeGap};
+use super::{PointCloud, Problem, Report, Solution, SparsePlan};
 use crate::error::Result;
 use crate::exec::rng::{Purpose, stream};
 use crate::exec::stop::Stop;
 
-/// A static solver, as a function from two point clouds to a plan and its report.
-pub type Solver<'a> = dyn Fn(&PointCloud, &PointCloud) -> Result<(SparsePlan, Report)> + Sync + 'a;
+/// A static solver, as a function of two point clouds.
+pub type Solver<'a> = dyn Fn(&PointCloud, &PointCloud) -> Result<Solution> + Sync + 'a;
+
+/// A coupling that was made in blocks.
+#[derive(Debug, Clone)]
+pub struct Blocks {
+    /// The joint coupling.
+    pub coupling: Coupling,
+    /// What the solver reported, one a block.
+    pub reports: Vec<Report>,
+    pub(crate) joined: JoinedBlocks,
+    /// The targets, with the weights that the blocks gave them.
+    target: PointCloud,
+}
+
+impl Blocks {
+    /// How far the joint coupling is from the best one of the whole at the most, estimated in a fraction of a second (see [`WholeGap`]):
+    /// of `problem`, whose clouds are those that were coupled, with the entropic regularisation `epsilon`, or 0, in `key` =
+    /// (seed, interval).
+    ///
+    /// # Errors
+    /// [`Error::Cancelled`](crate::Error::Cancelled) once `stop` is requested.
+    pub fn whole_gap(
+        &self,
+        problem: &Problem<'_>,
+        epsilon: f64,
+        key: (u64, u64),
+        stop: &Stop,
+    ) -> Result<WholeGap> {
+        match &self.reports[..] {
+            [report] => Ok(WholeGap::of_report(report)),
+            _ => {
+                let problem = Problem { target: &self.target, ..*problem };
+                WholeGap::of_blocks(&problem, epsilon, &self.joined, key, WORK, stop)
+            }
+        }
+    }
+}
 
 /// Cuts both clouds into random blocks of at most `chunk` points, couples block with block by `solve`, and joins the
 /// couplings: memory O(chunk²) a thread while it runs and a few pairs a point after.
 ///
 /// The reports, and the gaps in them, are those of the blocks. The joint coupling is a plan between the whole clouds, but not the
-/// best one: points can only be matched within their block.
+/// best one: points can only be matched within their block. How far it is from that at the most, [`Blocks::whole_gap`] estimates.
 ///
 /// Without `chunk`, or when both clouds fit into one, it is one solve over all points. A block's targets are scaled
 /// so that its shares of both masses are equal: a random block must not look like growth. Blocks are independent and
@@ -35,21 +72,22 @@ pub fn couple(
     solve: &Solver<'_>,
     stop: &Stop,
     progress: &(dyn Fn(usize, usize) + Sync),
-) -> Result<(Coupling, Vec<Report>)> {
+) -> Result<Blocks> {
     let (rows, columns) = (weighted_points(source), weighted_points(target));
     let blocks = block_count(rows.len(), columns.len(), chunk);
     let rows = random_blocks(rows, blocks, stream(seed, Purpose::Minibatch, interval, 0));
     let columns = random_blocks(columns, blocks, stream(seed, Purpose::Minibatch, interval, 1));
-    let solve_block = |block: usize| -> Result<(Coupling, Report)> {
+    let solve_block = |block: usize| -> Result<(Coupling, Solution, PointCloud)> {
         stop.check()?;
         let (rows, columns) = (&rows[block], &columns[block]);
         let (a, b) = (source.subset(rows), target.subset(columns));
         let (a_share, b_share) = (a.mass() / source.mass(), b.mass() / target.mass());
         let b = if blocks == 1 { b } else { b.scaled(a_share / b_share) };
-        let (plan, report) = solve(&a, &b)?;
-        let mut coupling = Coupling::from_plan(&plan, a.weights(), b.weights());
+        let mut solution = solve(&a, &b)?;
+        let mut coupling = Coupling::from_plan(&solution.plan, a.weights(), b.weights());
         coupling.relabel(rows, columns);
-        Ok((coupling, report))
+        solution.plan = SparsePlan::default();
+        Ok((coupling, solution, b))
     };
     let done = AtomicUsize::new(0);
     let solve_and_tell = |block: usize| {
@@ -58,17 +96,22 @@ pub fn couple(
         solved
     };
     progress(0, blocks);
-    let solved: Vec<Result<(Coupling, Report)>> = (0..blocks).into_par_iter().map(solve_and_tell).collect();
+    let solved: Vec<Result<(Coupling, Solution, PointCloud)>> =
+        (0..blocks).into_par_iter().map(solve_and_tell).collect();
     let mut all = Coupling::default();
     let mut reports = Vec::with_capacity(blocks);
-    for block in solved {
-        let (coupling, report) = block?;
+    let mut joined = JoinedBlocks::of_points(source.len(), target.len());
+    let mut weights = vec![0.0; target.len()];
+    for ((block, rows), columns) in solved.into_iter().zip(&rows).zip(&columns) {
+        let (coupling, solution, b) = block?;
         all.pairs.extend(coupling.pairs);
         all.dying.extend(coupling.dying);
         all.born.extend(coupling.born);
-        reports.push(report);
+        columns.iter().zip(b.weights()).for_each(|(&j, w)| weights[j] = *w);
+        joined.add(&solution, (rows, source), (columns, &b));
+        reports.push(solution.report);
     }
-    Ok((all, reports))
+    Ok(Blocks { coupling: all, reports, joined, target: target.clone().with_weights(&weights) })
 }
 
 /// How many pairs of blocks a problem is cut into: enough that neither side of a block exceeds `chunk`, and never

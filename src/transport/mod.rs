@@ -22,6 +22,7 @@ mod reach;
 pub mod sampling;
 pub mod sinkhorn;
 pub mod solver;
+pub mod whole;
 
 use crate::error::{Error, Result};
 use crate::snapshots::MatrixView;

@@ -62,15 +62,23 @@ pub(super) fn kl_term(r: f64, w: f64) -> f64 {
         return w;
     }
     let d = (r - w) / w;
-    if d.abs() < 0.01 {
-        // w ((1 + d) ln(1 + d) − d) = w Σ_{k≥2} (−d)^k / (k (k − 1)), to a remainder of 1e-18 of the first term.
-        let series = (2..=9).rev().map(f64::from).fold(0.0, |sum, k| 1.0 / (k * (k - 1.0)) - d * sum);
-        w * d * d * series
+    if d.abs() < SMALL_CHANGE {
+        w * kl_of_change(d)
     } else {
         let ratio = r / w;
         let log = if ratio.is_normal() { libm::log(ratio) } else { libm::log(r) - libm::log(w) };
         r * log - r + w
     }
+}
+
+/// Changes for which [`kl_of_change`] holds.
+pub(super) const SMALL_CHANGE: f64 = 0.01;
+
+/// (1 + d) ln(1 + d) − d for |d| below [`SMALL_CHANGE`]: what a mass pays that is off by the share d.
+pub(super) fn kl_of_change(d: f64) -> f64 {
+    // Σ_{k≥2} (−d)^k / (k (k − 1)), to a remainder of 1e-18 of the first term.
+    let series = (2..=9).rev().map(f64::from).fold(0.0, |sum, k| 1.0 / (k * (k - 1.0)) - d * sum);
+    d * d * series
 }
 
 /// Shifts (f, g) to the best translation f + λ, g − λ (Séjourné, Vialard, Peyré, AISTATS 2022); without effect between two

@@ -4,10 +4,14 @@
 //! for KL penalties and ε-scaling. One sweep updates f and then g in a single pass over the costs, with a single
 //! exponential a pair: a row's entries exp((f_i + g_j − C_ij)/ε) at the old f give the new f_i, and rescaled by
 //! exp((f_i' − f_i)/ε) they are what the column sums need.
+//!
+//! Whatever the totals of the weights, what is iterated is a problem between measures of total one.
 
 mod coarse;
+mod diffuse;
 mod mending;
 mod newton;
+mod shares;
 
 pub(crate) use super::backend::ENOUGH;
 use super::backend::{self, Backend, Entry};
@@ -19,6 +23,7 @@ use crate::device::{Device, Opened};
 use crate::error::{Result, positive};
 use crate::exec::stop::Stop;
 use mending::{mending, scaling};
+use shares::Shares;
 
 /// How far to regularise and when to stop.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -80,17 +85,19 @@ pub fn sinkhorn(problem: &Problem<'_>, options: &SinkhornOptions, stop: &Stop) -
     if !reach.rows.is_empty() {
         let (source, target) = (problem.source.subset(&reach.rows), problem.target.subset(&reach.columns));
         let reduced = Problem { source: &source, target: &target, ..*problem };
-        let mut sweeper = Sweeper::new(&reduced, &opened, stop)?;
-        let reached;
-        (reached, iterations, converged) = sweeper.solve(options)?;
-        values.add(&reached);
-        let original =
-            |(i, j, mass): Entry| (reach.rows[i as usize] as u32, reach.columns[j as usize] as u32, mass);
+        let shares = Shares::of(&reduced, options.epsilon);
+        let mut sweeper = Sweeper::new(&shares.problem(&reduced), &opened, stop)?;
+        let of_shares;
+        (of_shares, iterations, converged) = sweeper.solve(options, shares.value / shares.mass)?;
+        values.add(&shares.restored(of_shares));
+        let original = |(i, j, share): Entry| {
+            (reach.rows[i as usize] as u32, reach.columns[j as usize] as u32, shares.mass * share)
+        };
         let plan = sweeper.backend.plan(options.epsilon, options.drop_below)?;
         entries = plan.into_iter().map(original).collect();
         let (f, g) = sweeper.backend.potentials()?;
-        reach.rows.iter().zip(f).for_each(|(&i, f)| potentials.0[i] = f);
-        reach.columns.iter().zip(g).for_each(|(&j, g)| potentials.1[j] = g);
+        reach.rows.iter().zip(f).for_each(|(&i, f)| potentials.0[i] = f + shares.shifts[0]);
+        reach.columns.iter().zip(g).for_each(|(&j, g)| potentials.1[j] = g + shares.shifts[1]);
     }
     let plan = SparsePlan::from_entries(problem.source.len(), entries);
     let costs = CostRows::new(problem);
@@ -211,9 +218,14 @@ impl<'a> Sweeper<'a> {
         })
     }
 
-    /// ε-scaling down to the target, then sweeps until the tolerance is met; the values there, sweeps, and whether it is met.
-    fn solve(&mut self, options: &SinkhornOptions) -> Result<(Values, usize, bool)> {
+    /// ε-scaling down to the target, then sweeps until the tolerance is met; the values there, sweeps, and whether it is met. To the
+    /// primal that the gap is measured against belongs `constant`, too.
+    fn solve(&mut self, options: &SinkhornOptions, constant: f64) -> Result<(Values, usize, bool)> {
         let epsilon = options.epsilon;
+        if let Some(solved) = self.solve_diffuse(options, constant)? {
+            return Ok(solved);
+        }
+        let allowed = |values: &Values| options.tolerance * (values.primal + constant);
         // The last sweep is at the target.
         let mut sweeps =
             self.scale_down(epsilon, STAGE_RESIDUAL, options.max_iterations.saturating_sub(1))?;
@@ -225,15 +237,15 @@ impl<'a> Sweeper<'a> {
                 sweeps += 1;
                 let last = sweeps >= options.max_iterations;
                 let mut values = self.values(epsilon)?;
-                if last || values.gap <= options.tolerance * values.primal {
+                if last || values.gap <= allowed(&values) {
                     self.certify(&mut values, epsilon)?;
                 }
-                let converged = values.gap <= options.tolerance * values.primal;
+                let converged = values.gap <= allowed(&values);
                 if converged || last {
                     return Ok((values, sweeps, converged));
                 }
                 // Each look aims at what would end it, or at a tenth of what the last one aimed at.
-                let wanted = 0.1 * values.target_residual() * options.tolerance * values.primal / values.gap;
+                let wanted = 0.1 * values.target_residual() * allowed(&values) / values.gap;
                 goal = wanted.clamp(FINEST, COARSEST).min(goal);
                 self.backend.update_target(epsilon)?;
             }

@@ -22,7 +22,6 @@ KERNEL(update_potential);
 KERNEL(marginal);
 KERNEL(log_total);
 KERNEL(translate);
-KERNEL(side_sums);
 KERNEL(cost_ranges);
 KERNEL(count_entries);
 KERNEL(fill_entries);

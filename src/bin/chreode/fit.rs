@@ -12,7 +12,7 @@ use serde_json::json;
 use crate::arguments::Flags;
 use crate::cells::{Data, DataArgs};
 use crate::failure::{Failure, Result};
-use crate::output::{self, check_writable, growth_beside_branching, print, print_json, short};
+use crate::output::{self, check_writable, estimate, growth_beside_branching, print, print_json, short};
 use crate::progress::Bar;
 use crate::report::{self, ModelSection, Page};
 
@@ -193,7 +193,10 @@ fn summary(options: &FitOptions, report: &FitReport) -> String {
     for (k, (dying, born)) in report.unmatched_mass.iter().enumerate() {
         let of_blocks = match report.couplings[k].len() {
             0 | 1 => String::new(),
-            blocks => format!(" (the largest of {blocks} blocks, not that of the whole)"),
+            blocks => format!(
+                " (the largest of {blocks} blocks; of the whole at the most {})",
+                estimate(&report.whole_gaps[k])
+            ),
         };
         text += &format!(
             "interval {}: {} pairs, relative gap {}{of_blocks}, unmatched mass {} dying, {} born\n",

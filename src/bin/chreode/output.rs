@@ -7,6 +7,7 @@ use std::path::Path;
 use chreode::exec::files::write_atomically;
 use chreode::method::FitReport;
 use chreode::snapshots::Snapshots;
+use chreode::transport::whole::WholeGap;
 use serde_json::Value;
 
 use crate::failure::{Failure, Result};
@@ -102,6 +103,17 @@ pub fn columns(header: &[&str], rows: &[Vec<String>]) -> String {
     let mut text = line(&mut header.iter().copied());
     text.extend(rows.iter().map(|row| line(&mut row.iter().map(String::as_str))));
     text
+}
+
+/// The gap of a whole coupling as estimated from its blocks, with its standard error where it has one.
+pub fn estimate(gap: &WholeGap) -> String {
+    if gap.relative >= 1.0 {
+        "1, which says nothing".into()
+    } else if gap.standard_error == 0.0 {
+        short(gap.relative)
+    } else {
+        format!("{:.2e} ± {:.0e}", gap.relative, gap.standard_error)
+    }
 }
 
 /// A number to four significant figures.

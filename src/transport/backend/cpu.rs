@@ -13,8 +13,8 @@ use crate::transport::Problem;
 use crate::transport::cost::CostRows;
 use crate::transport::objective::translate;
 
-/// The most costs that one solve keeps in memory (32 MiB); above it they are computed anew in every sweep.
-const CACHED_COSTS: usize = 1 << 22;
+/// The most costs that one solve keeps in memory (128 MiB), those of the first rows; the others are computed anew in every sweep.
+const CACHED_COSTS: usize = 1 << 24;
 /// Rows are cut into this many chunks at the most, each with its own column sums, whatever the thread count.
 const CHUNKS: usize = 16;
 
@@ -23,7 +23,8 @@ const CHUNKS: usize = 16;
 pub(super) struct Cpu<'a> {
     problem: Problem<'a>,
     costs: CostRows<'a>,
-    cached: Option<Vec<f64>>,
+    /// The costs of the first rows.
+    cached: Vec<f64>,
     f: Vec<f64>,
     g: Vec<f64>,
     row_mass: Vec<f64>,
@@ -41,14 +42,9 @@ struct Chunk {
 }
 
 /// The costs of row i: from memory, or computed into `scratch`.
-fn cost_row<'a>(
-    costs: &CostRows<'_>,
-    cached: Option<&'a [f64]>,
-    i: usize,
-    scratch: &'a mut [f64],
-) -> &'a [f64] {
-    match cached {
-        Some(all) => &all[i * scratch.len()..(i + 1) * scratch.len()],
+fn cost_row<'a>(costs: &CostRows<'_>, cached: &'a [f64], i: usize, scratch: &'a mut [f64]) -> &'a [f64] {
+    match cached.get(i * scratch.len()..(i + 1) * scratch.len()) {
+        Some(row) => row,
         None => {
             costs.row(i, 0, scratch);
             scratch
@@ -63,7 +59,7 @@ impl<'a> Cpu<'a> {
         Self {
             problem: *problem,
             costs: CostRows::new(problem),
-            cached: None,
+            cached: vec![],
             f: vec![0.0; n],
             g: vec![0.0; m],
             row_mass: vec![0.0; n],
@@ -113,38 +109,29 @@ impl Backend for Cpu<'_> {
         Ok((parts.into_iter().flat_map(|(rows, _)| rows).collect(), columns))
     }
 
-    /// Keeps the costs, too, if there is room.
+    /// Keeps the costs, too, for which there is room.
     fn cost_ranges(&mut self) -> Result<(f64, f64)> {
         let (n, m) = (self.f.len(), self.g.len());
         let (costs, chunk_rows, stop) = (&self.costs, chunk_rows(n), &self.stop);
-        self.cached = (n * m <= CACHED_COSTS).then(|| vec![0.0; n * m]);
-        let ranges: Vec<(f64, f64)> = match &mut self.cached {
-            Some(all) => all
-                .par_chunks_mut(chunk_rows * m)
-                .enumerate()
-                .map(|(c, block)| {
-                    let rows = block.chunks_exact_mut(m).enumerate();
-                    let ranges = rows.take_while(|_| !stop.is_requested()).map(|(r, row)| {
-                        costs.row(c * chunk_rows + r, 0, row);
-                        range(row)
-                    });
-                    ranges.fold((0.0, 0.0), join)
-                })
-                .collect(),
-            None => self
-                .chunks
-                .par_iter_mut()
-                .enumerate()
-                .map(|(c, chunk)| {
-                    let rows = c * chunk_rows..n.min((c + 1) * chunk_rows);
-                    let ranges = rows.take_while(|_| !stop.is_requested()).map(|i| {
-                        costs.row(i, 0, &mut chunk.costs);
-                        range(&chunk.costs)
-                    });
-                    ranges.fold((0.0, 0.0), join)
-                })
-                .collect(),
-        };
+        self.cached = vec![0.0; (CACHED_COSTS / m).min(n) * m];
+        let mut kept: Vec<&mut [f64]> = self.cached.chunks_mut(chunk_rows * m).collect();
+        kept.resize_with(self.chunks.len(), Default::default);
+        let ranges: Vec<(f64, f64)> = self
+            .chunks
+            .par_iter_mut()
+            .zip(kept)
+            .enumerate()
+            .map(|(c, (chunk, kept))| {
+                let rows = c * chunk_rows..n.min((c + 1) * chunk_rows);
+                let mut kept = kept.chunks_exact_mut(m);
+                let ranges = rows.take_while(|_| !stop.is_requested()).map(|i| {
+                    let row = kept.next().unwrap_or(&mut chunk.costs);
+                    costs.row(i, 0, row);
+                    range(row)
+                });
+                ranges.fold((0.0, 0.0), join)
+            })
+            .collect();
         stop.check()?;
         let (scale, spread) = ranges.into_iter().fold((0.0, 0.0), join);
         Ok((scale, spread / n as f64))
@@ -169,7 +156,7 @@ impl Backend for Cpu<'_> {
                         return;
                     }
                     let i = c * chunk_rows + r;
-                    let cost_row = cost_row(costs, cached.as_deref(), i, scratch);
+                    let cost_row = cost_row(costs, cached, i, scratch);
                     let row = update_row(*f, kappa, epsilon, cost_row, &u, entries);
                     add_scaled(a[i] * row.rescale, entries, column_mass);
                     *f = row.potential;
@@ -226,7 +213,7 @@ impl Backend for Cpu<'_> {
             .map(|(c, chunk)| {
                 let rows = c * chunk_rows..n.min((c + 1) * chunk_rows);
                 let mass = |i: usize| {
-                    let cost_row = cost_row(costs, cached.as_deref(), i, &mut chunk.costs);
+                    let cost_row = cost_row(costs, cached, i, &mut chunk.costs);
                     a[i] * exponentials(f[i] / epsilon, 1.0 / epsilon, cost_row, &u, &mut chunk.entries)
                 };
                 rows.take_while(|_| !stop.is_requested()).map(mass).collect()
@@ -253,7 +240,7 @@ impl Backend for Cpu<'_> {
                 let mut block = Block { first: rows.start, offsets: vec![0], ..Block::default() };
                 let go_on = |_: &usize| !stop.is_requested() && count.load(Relaxed) <= MOST_ENTRIES;
                 for i in rows.take_while(go_on) {
-                    let cost_row = cost_row(costs, cached.as_deref(), i, &mut chunk.costs);
+                    let cost_row = cost_row(costs, cached, i, &mut chunk.costs);
                     exponentials(f[i] / epsilon, 1.0 / epsilon, cost_row, &u, &mut chunk.entries);
                     let before = block.columns.len();
                     for (j, (&k, &cutoff)) in chunk.entries.iter().zip(&cutoffs).enumerate() {
@@ -285,7 +272,7 @@ impl Backend for Cpu<'_> {
                 let mut kept = Vec::new();
                 let rows = c * chunk_rows..f.len().min((c + 1) * chunk_rows);
                 for i in rows.take_while(|_| !stop.is_requested()) {
-                    let cost_row = cost_row(costs, cached.as_deref(), i, &mut chunk.costs);
+                    let cost_row = cost_row(costs, cached, i, &mut chunk.costs);
                     let sum = exponentials(f[i] / epsilon, 1.0 / epsilon, cost_row, &u, &mut chunk.entries);
                     let threshold = drop_below * sum;
                     let kept_sum: f64 = chunk.entries.iter().filter(|p| **p > threshold).sum();

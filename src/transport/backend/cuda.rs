@@ -24,17 +24,28 @@ impl<'a> Cuda<'a> {
 
 /// A problem's points, on a device.
 fn upload(gpu: &Arc<Gpu>, problem: &Problem<'_>) -> Result<DeviceSinkhorn> {
+    let Problem { source, target, .. } = problem;
+    let unit = unit_of_length(source).max(unit_of_length(target));
     // The numbers are those of cuda/sinkhorn.cu.
     let cost = match problem.cost {
-        Cost::Euclidean => (0, 1.0),
-        Cost::HalfSquaredEuclidean => (1, 1.0),
-        Cost::Wfr { delta } => (2, 1.0 / (4.0 * delta * delta)),
+        Cost::Euclidean => (0, unit),
+        Cost::HalfSquaredEuclidean => (1, unit * unit),
+        Cost::Wfr { delta } => (2, (0.5 * (unit / delta)).powi(2)),
     };
-    let cloud = |cloud| -> Cloud<'_> {
-        let cloud: &PointCloud = cloud;
-        Cloud { points: cloud.points(), weights: cloud.weights() }
-    };
-    DeviceSinkhorn::new(gpu, (cloud(problem.source), cloud(problem.target)), problem.source.dims(), cost)
+    let scaled = |cloud: &PointCloud| cloud.points().iter().map(|x| x * (1.0 / unit)).collect::<Vec<f64>>();
+    let (x, y) = (scaled(source), scaled(target));
+    let clouds =
+        (Cloud { points: &x, weights: source.weights() }, Cloud { points: &y, weights: target.weights() });
+    DeviceSinkhorn::new(gpu, clouds, source.dims(), cost)
+}
+
+/// The power of two above all coordinates: in units of it their squares do not underflow, and no figure is lost. (Of a cloud with
+/// large coordinates and small ones, differences below 1e-160 of the largest are 0, as they are beside it.)
+fn unit_of_length(cloud: &PointCloud) -> f64 {
+    let largest = cloud.points().iter().fold(0.0f64, |largest, x| largest.max(x.abs()));
+    let exponent = if largest > 0.0 { libm::frexp(largest).1 } else { 0 };
+    // The inverse must be a number, too.
+    libm::ldexp(1.0, exponent.max(-1000))
 }
 
 impl Backend for Cuda<'_> {

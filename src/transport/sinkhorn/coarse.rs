@@ -6,10 +6,10 @@ use super::super::{PointCloud, Problem};
 use super::Sweeper;
 use crate::error::{Error, Result};
 
-/// The coarse problem keeps every so many-th point, and takes the stages until ε is this share of the largest cost: there the
+/// The coarse problem keeps every so many-th point, and takes the stages down to so many times its resolution: there the
 /// potentials are smooth enough for its points to tell them.
 const COARSENING: usize = 4;
-const SHARE: f64 = 1.0 / 3000.0;
+const SMOOTH: f64 = 4.0;
 /// Problems with fewer points on a side are not worth it.
 const COARSEST: usize = 400;
 
@@ -19,8 +19,7 @@ impl Sweeper<'_> {
     /// each other's reach.
     pub(super) fn coarse_start(&mut self, epsilon: f64, wanted: f64) -> Result<Option<f64>> {
         let Problem { source, target, source_penalty, target_penalty, .. } = self.problem;
-        let last = epsilon.max(SHARE * self.scale);
-        if source.len().min(target.len()) < COARSEST || last >= self.scale {
+        if source.len().min(target.len()) < COARSEST || epsilon >= self.scale {
             return Ok(None);
         }
         let (few_sources, few_targets) = (thinned(source), thinned(target));
@@ -37,7 +36,7 @@ impl Sweeper<'_> {
         let coarse = Problem { source: &few_sources, target: &few_targets, ..self.problem };
         let mut sweeper = Sweeper::new(&coarse, &self.opened, &self.stop)?;
         // Below its resolution the coarse problem tells of its own points only.
-        let last = last.max(sweeper.resolution);
+        let last = epsilon.max(SMOOTH * sweeper.resolution);
         let (level, _) = sweeper.stages(self.scale, last, wanted, usize::MAX)?;
         let (f, _) = sweeper.backend.potentials()?;
         // A sweep of the problem turned round makes target potentials of f.

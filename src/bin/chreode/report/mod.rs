@@ -18,7 +18,7 @@ pub use section::ModelSection;
 
 use crate::cells::Data;
 use crate::failure::Result;
-use crate::output::{growth_beside_branching, seconds, short};
+use crate::output::{estimate, growth_beside_branching, seconds, short};
 use pictures::{Figure, Mark};
 use svg::escape;
 use view::View;
@@ -190,16 +190,21 @@ fn chosen(section: &ModelSection<'_>) -> String {
     let row = |choice: &Choice| vec![choice.name.to_string(), short(choice.value), choice.rule.clone()];
     let choices: Vec<Vec<String>> = report.choices.iter().map(row).collect();
     let times = &section.model.info().times;
+    let in_blocks = report.couplings.iter().any(|blocks| blocks.len() > 1);
     let intervals: Vec<Vec<String>> = (0..report.pairs.len())
         .map(|k| {
             let (dying, born) = report.unmatched_mass[k];
-            vec![
+            let mut row = vec![
                 format!("{} → {}", times[k], times[k + 1]),
                 report.pairs[k].to_string(),
                 short(report.coupling_gap(k)),
                 short(dying),
                 short(born),
-            ]
+            ];
+            if in_blocks {
+                row.insert(3, estimate(&report.whole_gaps[k]));
+            }
+            row
         })
         .collect();
     let mut text = String::new();
@@ -215,13 +220,18 @@ fn chosen(section: &ModelSection<'_>) -> String {
         let rows: Vec<Vec<String>> = rollout.last_terms().map(row).collect();
         return text + &table(&["part of the last loss", "value", "meaning"], &rows);
     }
-    let in_blocks = report.couplings.iter().any(|blocks| blocks.len() > 1);
-    text += &table(&["interval", "pairs", "gap", "dying", "born"], &intervals);
+    let header: &[&str] = if in_blocks {
+        &["interval", "pairs", "gap", "gap of the whole", "dying", "born"]
+    } else {
+        &["interval", "pairs", "gap", "dying", "born"]
+    };
+    text += &table(header, &intervals);
     text += &format!(
         "<p class=\"note\">Pairs: coupled pairs of cells. Gap: certified duality gap of the coupling, relative to its value{}. \
          Dying and born: mass of cells that have no partner within reach.</p>",
         if in_blocks {
-            "; it was made in blocks, and this is the largest of theirs, not that of the whole"
+            "; it was made in blocks, and this is the largest of theirs. How much dearer it is than the best coupling of all cells at \
+             the most is estimated beside it; 1 says nothing"
         } else {
             ""
         }
