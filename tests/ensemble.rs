@@ -294,3 +294,16 @@ fn progress_runs_from_nothing_to_all_and_a_break_leaves_the_members_begun() {
     });
     assert_eq!(at_once.unwrap_err(), Error::Cancelled);
 }
+
+#[test]
+fn what_one_member_cannot_do_is_the_error_of_all() {
+    let (snapshots, mut options) = (cells(), options(Method::WfrFm, MEMBERS));
+    options.training.learning_rate = 1e300;
+    let exploded = fit(&snapshots, &options, &mut silent).unwrap();
+    assert!(matches!(exploded.stopped, Some(Error::NonFinite(_))), "{:?}", exploded.stopped);
+    assert_eq!(exploded.dynamics.info().uncertainty, None);
+    options.training.learning_rate = 1e-3;
+    options.training.hidden = vec![0];
+    let refused = fit(&snapshots, &options, &mut silent).unwrap_err().to_string();
+    assert!(refused.starts_with("hidden must be at least 1"), "{refused}");
+}

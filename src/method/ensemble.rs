@@ -60,22 +60,25 @@ pub(super) fn learn(
         let mut before = 0;
         let mut told = |now: &Progress| {
             if now.stage == Stage::Training {
-                done.fetch_add(now.done - before, Relaxed);
+                done.fetch_add(now.done.saturating_sub(before), Relaxed);
                 before = now.done;
             }
             if stop.is_requested() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
         };
         let mut reporter = Reporter::new(&mut told);
-        match index.checked_sub(members) {
-            None => {
-                let cells = resampled(snapshots, settled.options.seed)?;
-                settled.learn(&cells, scaling, threads, &mut reporter)
-            }
+        let learned = match index.checked_sub(members) {
+            None => resampled(snapshots, settled.options.seed)
+                .and_then(|cells| settled.learn(&cells, scaling, threads, &mut reporter)),
             Some(which) => {
                 let Thinned { snapshots, scaling, .. } = &thinned[which];
                 settled.learn(snapshots, scaling, threads, &mut reporter)
             }
+        };
+        if learned.is_err() {
+            // Nothing comes of the others.
+            stop.request();
         }
+        learned
     };
     let mut learned = side_by_side(count, options.threads, &mut look, one)?.into_iter();
     let of_members = begun(learned.by_ref().take(members))?;
@@ -113,7 +116,7 @@ pub(super) fn learn(
     Ok(Fitted { members, coarse, law, sigma, report, stopped })
 }
 
-/// The fits that had begun to train when they ended.
+/// The fits that had begun to train when they ended; the first of other errors than that they were stopped.
 fn begun(outcomes: impl Iterator<Item = Result<Learned>>) -> Result<Vec<Learned>> {
     outcomes.filter(|outcome| !matches!(outcome, Err(Error::Cancelled))).collect()
 }
