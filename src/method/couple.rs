@@ -3,6 +3,7 @@
 use std::sync::atomic::AtomicUsize;
 use std::sync::atomic::Ordering::Relaxed;
 
+use super::coupling::unit_factor;
 use super::resolve::Resolved;
 use super::{CouplingKind, FitOptions, FitReport};
 use crate::bridge::{Bridge, BridgeFacts};
@@ -70,6 +71,10 @@ impl Coupler<'_> {
         if facts.balanced {
             (source, target) = (source.normalised(), target.normalised());
         }
+        let unit = if facts.scaled { unit_factor(&source, &target) } else { 1.0 };
+        if facts.scaled {
+            (source, target) = (source.scaled(unit), target.scaled(unit));
+        }
         let numbers = resolved.coupling(end - start);
         let intervals = snapshots.len() - 1;
         // Blocks of all intervals are counted as if each had as many as this one.
@@ -114,6 +119,9 @@ impl Coupler<'_> {
             let (x, y) = (source.point(pair.source as usize), target.point(pair.target as usize));
             bridge.reaches(x.iter().zip(y).map(|(x, y)| (x - y) * (x - y)).sum())
         });
+        if facts.scaled {
+            coupling.scale(1.0 / unit);
+        }
         if facts.balanced {
             // Between shares the plan says how much of the one arrives for how much of the other.
             let growth = snapshots.mass(index + 1) / snapshots.mass(index);

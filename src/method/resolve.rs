@@ -131,7 +131,7 @@ impl Resolved {
         CouplingNumbers {
             delta: or_nan(self.delta),
             penalty: or_nan(self.penalty),
-            epsilon: or_nan(self.sigma).powi(2) * h,
+            diffused: or_nan(self.sigma).powi(2) * h,
         }
     }
 }

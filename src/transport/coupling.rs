@@ -30,6 +30,14 @@ pub struct Coupling {
 }
 
 impl Coupling {
+    /// Takes all masses times `factor`.
+    pub(crate) fn scale(&mut self, factor: f64) {
+        self.pairs
+            .iter_mut()
+            .for_each(|pair| (pair.sent, pair.received) = (pair.sent * factor, pair.received * factor));
+        self.dying.iter_mut().chain(&mut self.born).for_each(|(_, mass)| *mass *= factor);
+    }
+
     /// The semi-coupling of an unbalanced plan between measures with weights `a` and `b`:
     /// γ0_ij = γ_ij/(Σ_j γ_ij)·a_i and γ1_ij = γ_ij/(Σ_i γ_ij)·b_j.
     pub fn from_plan(plan: &SparsePlan, a: &[f64], b: &[f64]) -> Self {

@@ -219,6 +219,14 @@ impl Report {
 }
 
 impl Solution {
+    /// The solution between clouds whose weights are `factor` times as large, of a problem whose optimum scales with them.
+    pub(crate) fn scaled(mut self, factor: f64) -> Self {
+        let Report { primal, dual, gap, transport_cost, transported_mass, .. } = &mut self.report;
+        let numbers = [primal, dual, gap, transport_cost, transported_mass].into_iter();
+        numbers.chain(&mut self.plan.values).for_each(|number| *number *= factor);
+        self
+    }
+
     /// The solution of the problem with source and target, of `columns` points, exchanged.
     fn transposed(self, columns: usize) -> Self {
         let Self { source_potential, target_potential, plan, report } = self;
