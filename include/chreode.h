@@ -555,7 +555,9 @@ chreode_status chreode_model_dims(const chreode_model *model, size_t *dims);
 
 /**
  * Gets what the model is, as a JSON object (size, then fill): method, dims, sigma, delta (null for a method without
- * growth), times, seed (as text), epochs, parameters, has_growth, has_score, has_landscape, fields (the names of those
+ * growth), times, seed (as text), epochs, members, uncertainty (of an ensemble, by field the root mean square errors "sampling",
+ * over the members, and "resolution", what the distance of the snapshots adds, in network units of an interval; else null),
+ * parameters, has_growth, has_score, has_landscape, fields (the names of those
  * that were learned), coordinates and masses (null where nobody set them), attributes (an object of texts). Later versions may add keys.
  */
 chreode_status chreode_model_info(const chreode_model *model,
@@ -569,13 +571,26 @@ chreode_status chreode_model_info(const chreode_model *model,
  * unmatched_mass ([dying, born] of each interval), pairs and couplings (blocks, iterations, relative_gap, whole_gap,
  * whole_gap_error, converged of each interval; the relative gap is the largest of the blocks, the whole gap an estimate, with
  * its standard error, of how far the coupling in blocks is from the best one of all cells at the most), epochs, first_loss, last_loss, rollout (null, or the losses of the stages "pre-training" and "score" and the
- * terms of the last loss by name), growth_over_branching_rate, warnings (sentences that say why the fit may mean little),
+ * terms of the last loss by name), ensemble (null, or members, coarse_fits and uncertainty; the rest is then that of the first
+ * member), growth_over_branching_rate, warnings (sentences that say why the fit may mean little),
  * coupling_seconds, training_seconds. A model's file keeps it; `null` for a model from bytes. Later versions may add keys.
  */
 chreode_status chreode_model_report(const chreode_model *model,
                                     char *buffer,
                                     size_t capacity,
                                     size_t *size);
+
+/**
+ * Tells the number of members of an ensemble, whose mean the fields are; 1 of a model that is none.
+ */
+chreode_status chreode_model_members(const chreode_model *model, size_t *members);
+
+/**
+ * Makes a model of one member of an ensemble, counted from 0, to be used and freed as any other.
+ */
+chreode_status chreode_model_member(const chreode_model *model,
+                                    size_t index,
+                                    chreode_model **member);
 
 /**
  * Tells the number of training steps whose loss is known: 0 for a model that was loaded.
@@ -700,6 +715,35 @@ chreode_status chreode_model_field_at(const chreode_model *model,
                                       const chreode_matrix_mut *values);
 
 /**
+ * Evaluates the standard deviation of a field's error, as `chreode_model_field_at` evaluates the field, in the field's unit. The
+ * model must be an ensemble and the field "velocity", "growth" or "score_drift". The variance is that over the members, which
+ * were fitted to resampled cells, and what the distance of the snapshots in time adds: see "uncertainty" of `chreode_model_info`.
+ */
+chreode_status chreode_model_field_sd(const chreode_model *model,
+                                      const char *field,
+                                      const double *times,
+                                      size_t times_count,
+                                      const chreode_matrix *points,
+                                      chreode_progress_fn progress,
+                                      void *user_data,
+                                      const chreode_matrix_mut *values);
+
+/**
+ * Evaluates the quantile of a level between 0 and 1 of what a field may be, as `chreode_model_field_sd` its standard deviation:
+ * the field, which is the mean over the members, plus so many standard deviations, of a normal distribution. Between the
+ * quantiles of 0.05 and 0.95 lies the true field at nine cells of ten.
+ */
+chreode_status chreode_model_field_quantile(const chreode_model *model,
+                                            const char *field,
+                                            double level,
+                                            const double *times,
+                                            size_t times_count,
+                                            const chreode_matrix *points,
+                                            chreode_progress_fn progress,
+                                            void *user_data,
+                                            const chreode_matrix_mut *values);
+
+/**
  * Simulates a population under a model, by options of the list "simulate" (NULL: all defaults), from `points` at
  * `start_time` to each of `times`: strictly increasing from there on (the first may be the start itself), or, but for
  * branching, strictly decreasing. `weights` has one weight a row of `points`, or is NULL with count 0 if all weigh 1. A
@@ -727,8 +771,9 @@ chreode_status chreode_simulate(const chreode_model *model,
 void chreode_trajectory_free(chreode_trajectory *trajectory);
 
 /**
- * Gets what is to be known of a simulation beside its particles, as a JSON object (size, then fill): warnings, an array of
- * sentences that say why it may mean little. Later versions may add keys.
+ * Gets what is to be known of a simulation beside its particles, as a JSON object (size, then fill): `warnings`, an array of
+ * sentences that say why it may mean little; `outside`, the share of the particles' time outside of the box of the cells that
+ * the model was fitted to, null for a model without a guard. Later versions may add keys.
  */
 chreode_status chreode_trajectory_report(const chreode_trajectory *trajectory,
                                          char *buffer,
@@ -767,6 +812,16 @@ chreode_status chreode_trajectory_weights(const chreode_trajectory *trajectory,
                                           size_t k,
                                           double *weights,
                                           size_t weights_count);
+
+/**
+ * Gets the mass of every frame, and the standard deviation of its error: of an ensemble, whose members were simulated too, over
+ * these; NaN of another model, or with the option `error_bars` off. Each array has one element a frame, or is NULL if it is not
+ * wanted.
+ */
+chreode_status chreode_trajectory_masses(const chreode_trajectory *trajectory,
+                                         double *masses,
+                                         double *sds,
+                                         size_t frame_count);
 
 /**
  * Gets who the particles of frame `k` are. Of weighted particles: the row of `points` that each started from. Of a branching
@@ -836,7 +891,9 @@ chreode_status chreode_evaluation_time_count(const chreode_evaluation *evaluatio
 
 /**
  * Gets a measure of every time point: "time"; "w1", "w2" (Wasserstein distances), "rme" (relative mass error), means over
- * the runs; "w1_sd", "w2_sd", "rme_sd", their standard deviations (0 for one run). A population that died out has the relative
+ * the runs; "w1_sd", "w2_sd", "rme_sd", their standard deviations (0 for one run); "w1_error",
+ * "w2_error", "rme_error", an ensemble's standard deviations over its members (NaN for a model that is none, or with the option
+ * `error_bars` off). A population that died out has the relative
  * mass error 1 and no distances: those are over the runs in which cells live, NaN where there is none.
  */
 chreode_status chreode_evaluation_values(const chreode_evaluation *evaluation,

@@ -61,6 +61,7 @@ pub mod rollout;
 mod scales;
 pub mod simulate;
 pub mod snapshots;
+pub mod statistics;
 pub mod train;
 pub mod transport;
 pub mod units;

@@ -186,6 +186,10 @@ fn null_is_refused_by_name_wherever_it_is_not_allowed() {
     refused!(null_pointer, "dims", chreode_model_dims(model, null_mut()));
     refused!(null_pointer, "model", chreode_model_info(null(), null_mut(), 0, &mut size));
     refused!(null_pointer, "model", chreode_model_report(null(), null_mut(), 0, &mut size));
+    refused!(null_pointer, "model", chreode_model_members(null(), &mut size));
+    refused!(null_pointer, "member", chreode_model_member(model, 0, null_mut()));
+    refused!(null_pointer, "model", chreode_model_member(null(), 0, &mut m));
+    refused!(null_pointer, "trajectory", chreode_trajectory_masses(null(), null_mut(), null_mut(), 0));
     refused!(null_pointer, "count", chreode_model_loss_count(model, null_mut()));
     refused!(null_pointer, "losses", chreode_model_losses(model, null_mut(), 5));
     refused!(null_pointer, "threads", chreode_model_threads(model, null_mut()));
@@ -245,6 +249,138 @@ fn null_is_refused_by_name_wherever_it_is_not_allowed() {
         chreode_options_free(set);
     }
     free(model);
+}
+
+/// A field's values, errors or quantiles at the square's points.
+fn asked(evaluate: impl Fn(*const chreode_matrix, *const chreode_matrix_mut) -> chreode_status) -> Vec<f32> {
+    let (square, mut numbers) = (matrix(&SQUARE, 4, 2, (2, 1)), vec![0f32; 4]);
+    let status = evaluate(&square, &output(&mut numbers, 4, 1));
+    assert_eq!(status, CHREODE_OK, "{}", message());
+    numbers
+}
+
+#[test]
+fn an_ensemble_has_members_and_error_bars() {
+    let settings =
+        [("method", "usb"), ("ensemble", "3"), ("epochs", "5"), ("batch_size", "8"), ("hidden", "8x2")];
+    let (data, fit, mut model) = (snapshots(), options("fit", &settings), null_mut());
+    ok!(chreode_fit(data, fit, None, null_mut(), &mut model));
+    let mut members = 0;
+    ok!(chreode_model_members(model, &mut members));
+    assert_eq!(members, 3);
+    let g = c"growth".as_ptr();
+    let growth = |model| {
+        // SAFETY: the arguments are as the header wants them.
+        asked(|points, values| unsafe { chreode_model_field(model, g, 1.0, points, values) })
+    };
+    let (mean, one) = (growth(model), [1.0]);
+    let sd = asked(|points, values| {
+        // SAFETY: as above.
+        unsafe { chreode_model_field_sd(model, g, one.as_ptr(), 1, points, None, null_mut(), values) }
+    });
+    let quantile = |level: f64, times: &[f64]| {
+        asked(|points, values| {
+            let (times, count) = (times.as_ptr(), times.len());
+            // SAFETY: as above.
+            unsafe {
+                chreode_model_field_quantile(model, g, level, times, count, points, None, null_mut(), values)
+            }
+        })
+    };
+    assert!(sd.iter().all(|&sd| sd > 0.0));
+    assert_eq!(quantile(0.5, &one), mean);
+    let high = quantile(0.95, &one);
+    assert_eq!(high, quantile(0.95, &[1.0; 4]), "rows at times of their own");
+    for ((high, mean), sd) in high.iter().zip(&mean).zip(&sd) {
+        // The quantile of 0.95 of the normal distribution.
+        assert!((high - mean - 1.644_853_6 * sd).abs() <= 1e-6 * (mean.abs() + sd), "{high} {mean} {sd}");
+    }
+    let of_members: Vec<Vec<f32>> = (0..3)
+        .map(|index| {
+            let mut member = null_mut();
+            ok!(chreode_model_member(model, index, &mut member));
+            ok!(chreode_model_members(member, &mut members));
+            assert_eq!(members, 1);
+            let values = growth(member);
+            free(member);
+            values
+        })
+        .collect();
+    for (i, mean) in mean.iter().enumerate() {
+        let want = of_members.iter().map(|values| values[i]).sum::<f32>() / 3.0;
+        assert!((mean - want).abs() <= 1e-6 * want.abs().max(0.1), "{mean}, not {want}");
+    }
+    let (mut member, square) = (null_mut(), matrix(&SQUARE, 4, 2, (2, 1)));
+    let invalid = CHREODE_ERROR_INVALID_ARGUMENT;
+    refused!(invalid, "member must be below 3", chreode_model_member(model, 3, &mut member));
+    let mut numbers = [0f32; 4];
+    let values = output(&mut numbers, 4, 1);
+    let sd_of = |model, field| {
+        // SAFETY: as above.
+        unsafe { chreode_model_field_sd(model, field, one.as_ptr(), 1, &square, None, null_mut(), &values) }
+    };
+    is!(invalid, "a field with error bars must be velocity", sd_of(model, c"landscape".as_ptr()));
+    let plain = fitted("usb", "1");
+    is!(invalid, "the number of members of the model must be 2 or more", sd_of(plain, g));
+    let level = |level| {
+        let (points, values) = (&square, &values);
+        // SAFETY: as above.
+        unsafe {
+            chreode_model_field_quantile(model, g, level, one.as_ptr(), 1, points, None, null_mut(), values)
+        }
+    };
+    is!(invalid, "the level of a quantile", level(1.0));
+
+    // Masses with errors, and without: of a plain model, and where they are not wanted.
+    let times = [0.0, 1.0, 2.0];
+    let masses = |model, options| {
+        let mut trajectory = null_mut();
+        let (mut masses, mut sds) = ([0.0; 3], [0.0; 3]);
+        ok!(chreode_simulate(
+            model,
+            0.0,
+            &square,
+            null(),
+            0,
+            times.as_ptr(),
+            3,
+            options,
+            None,
+            null_mut(),
+            &mut trajectory
+        ));
+        ok!(chreode_trajectory_masses(trajectory, masses.as_mut_ptr(), sds.as_mut_ptr(), 3));
+        ok!(chreode_trajectory_masses(trajectory, null_mut(), null_mut(), 3));
+        refused!(invalid, "sds", chreode_trajectory_masses(trajectory, null_mut(), sds.as_mut_ptr(), 2));
+        // SAFETY: made above.
+        unsafe { chreode_trajectory_free(trajectory) };
+        (masses, sds)
+    };
+    let (of_model, errors) = masses(model, null());
+    assert!(errors[0] == 0.0 && errors[1] > 0.0 && errors[2] > 0.0);
+    let off = options("simulate", &[("error_bars", "false")]);
+    let (without, unknown) = masses(model, off);
+    assert!(without == of_model && unknown.iter().all(|sd| sd.is_nan()));
+    assert!(masses(plain, null()).1.iter().all(|sd| sd.is_nan()));
+
+    let measured = |model| {
+        let (mut evaluation, mut errors) = (null_mut(), [0.0; 4]);
+        ok!(chreode_evaluate(model, data, null(), None, null_mut(), &mut evaluation));
+        ok!(chreode_evaluation_values(evaluation, c"w1_error".as_ptr(), errors.as_mut_ptr(), 4));
+        // SAFETY: made above.
+        unsafe { chreode_evaluation_free(evaluation) };
+        errors
+    };
+    assert!(measured(model).iter().all(|&error| error > 0.0));
+    assert!(measured(plain).iter().all(|error| error.is_nan()));
+    free(model);
+    free(plain);
+    // SAFETY: made above.
+    unsafe {
+        chreode_options_free(off);
+        chreode_options_free(fit);
+        chreode_snapshots_free(data);
+    }
 }
 
 #[test]

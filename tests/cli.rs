@@ -145,6 +145,38 @@ fn fit_evaluate_and_simulate_keep_their_contract() {
 }
 
 #[test]
+fn an_ensemble_tells_its_errors_everywhere() {
+    let folder = with_cells("ensemble");
+    let fit = format!("fit cells.csv --method usb --seed 3 --ensemble 3 {TINY} -o model --report page.html");
+    let told = run(&folder, &format!("{fit} --json")).json();
+    let ensemble = &told["ensemble"];
+    assert_eq!((ensemble["members"].as_u64(), ensemble["coarse_fits"].as_u64()), (Some(3), Some(2)));
+    for field in ["velocity", "growth", "score_drift"] {
+        let error = &ensemble["uncertainty"][field];
+        assert!(number(error, "sampling") > 0.0 && number(error, "resolution") > 0.0, "{field}");
+    }
+    let page = fs::read_to_string(folder.join("page.html")).unwrap();
+    for shown in ["Growth rate and its error", "their 90 % interval", "over the 3 members of the ensemble"] {
+        assert!(page.contains(shown), "{shown}");
+    }
+    let text = run(&folder, &fit).succeeded().stdout.clone();
+    assert!(text.contains("ensemble: 3 members") && text.contains("error of growth"), "{text}");
+
+    let measured = run(&folder, "evaluate model cells.csv --json").json();
+    assert_has_keys(&measured["time_points"][0], &["w1_error", "w2_error", "rme_error"]);
+    assert!(number(&measured["time_points"][3], "w1_error") > 0.0);
+    assert!(run(&folder, "evaluate model cells.csv").succeeded().stdout.contains("(error "));
+    let simulate = "simulate model cells.csv -o out.csv";
+    let last = run(&folder, &format!("{simulate} --json")).json()["time_points"][4].clone();
+    let [mass, sd, low, high] = ["mass", "mass_sd", "mass_q05", "mass_q95"].map(|name| number(&last, name));
+    assert!(
+        sd > 0.0 && ((high - mass) / sd - 1.6449).abs() < 1e-4 && ((mass - low) / sd - 1.6449).abs() < 1e-4
+    );
+    let without = run(&folder, &format!("{simulate} --error-bars=false --json")).json();
+    assert_eq!(keys(&without["time_points"][4]), ["time", "particles", "mass"]);
+}
+
+#[test]
 fn every_method_and_a_free_combination_can_be_fitted_and_evaluated() {
     let folder = with_cells("methods");
     let methods = run(&folder, "methods --json").json();

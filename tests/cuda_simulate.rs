@@ -370,6 +370,18 @@ fn what_a_device_cannot_do_is_refused_in_words() {
             .unwrap();
     }
     assert_eq!(device.get("launches"), before);
+    // The mean of an ensemble is the CPU's, which `auto` knows at any number of particles.
+    let mut options = FitOptions::new(Method::OtCfm);
+    (options.ensemble, options.training.epochs, options.training.hidden) = (2, 1, vec![4]);
+    let ensemble = fit(&snapshots(2), &options, &mut chreode::exec::progress::silent).unwrap().dynamics;
+    let many = self::start(1 << 14, 2);
+    let run = |device| {
+        Simulation { device, step: Some(1.0), ..euler }.run(&ensemble, &many, &times, &Stop::default())
+    };
+    let told = run(GPU).unwrap_err().to_string();
+    assert!(told.starts_with("the number of members of the model must be 1 on a CUDA device"), "{told}");
+    assert_eq!(run(Device::Auto), run(Device::Cpu));
+    assert_eq!(device.get("launches"), before);
 }
 
 /// The offsets of descendants are summed in passes of 8192 cells: here there are two.

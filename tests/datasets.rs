@@ -161,3 +161,33 @@ fn options_out_of_range_are_refused_by_name() {
     let smallest = BranchingTree { cells: 2, dims: 1, fates: 1, time_points: 2, ..base }.generate().unwrap();
     assert_eq!((smallest.count(0), smallest.count(1)), (1, 1));
 }
+
+#[test]
+fn the_true_growth_of_a_branching_tree_is_that_of_its_masses() {
+    let tree = BranchingTree { cells: 4000, dims: 4, time_points: 5, seed: 3, ..Default::default() };
+    let snapshots = tree.generate().unwrap();
+    // d ln M/dt at a snapshot is the mean rate of its cells; between the snapshots the branches' rates are constant on thirds of
+    // the span, 4/3 each, so that the masses follow by integration of the mean rate of the branches' exponentials.
+    let mean = |k: usize| {
+        let rate = |point: &[f32]| tree.growth_rate(k as f64, point).unwrap();
+        snapshots.points(k).chunks_exact(4).map(rate).sum::<f64>() / snapshots.count(k) as f64
+    };
+    // Before the first split all cells are on one branch, whose rate is that of the mean fate.
+    assert!((mean(0) - 0.25).abs() < 1e-12 && (mean(1) - 0.25).abs() < 1e-12);
+    let observed = (snapshots.count(1) as f64 / snapshots.count(0) as f64).ln();
+    assert!((observed - 0.25).abs() < 0.01, "{observed}");
+    // The fates at the end: their rates are 0, 1/6, 1/3 and 1/2, and their shares those of their masses.
+    let logs = [
+        0.25 + 0.25 / 3.0,
+        0.25 + 0.25 / 3.0 + 1.0 / 6.0,
+        0.25 + 1.25 / 3.0 + 1.0 / 3.0,
+        0.25 + 1.25 / 3.0 + 0.5,
+    ];
+    let masses = logs.map(|log: f64| (4.0 / 3.0 * log).exp());
+    let want = masses.iter().zip([0.0, 1.0, 2.0, 3.0]).map(|(m, fate)| m * fate / 6.0).sum::<f64>()
+        / masses.iter().sum::<f64>();
+    // Some 1300 cells whose rates have a standard deviation of 0.17.
+    assert!((mean(4) - want).abs() < 4.0 * 0.17 / 1300f64.sqrt(), "{}, not {want}", mean(4));
+    assert!(tree.growth_rate(4.5, &[0.0; 4]).unwrap_err().to_string().starts_with("time must be 0 to 4"));
+    assert!(tree.growth_rate(1.0, &[0.0; 3]).is_err());
+}

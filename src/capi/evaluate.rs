@@ -27,6 +27,10 @@ const OF_TIMES: &[Measure<TimePoint>] = &[
     ("w2_sd", |point| point.w2.sd),
     ("rme", |point| point.rme.mean),
     ("rme_sd", |point| point.rme.sd),
+    // NaN where there is no ensemble.
+    ("w1_error", |point| point.errors.map_or(f64::NAN, |errors| errors.w1)),
+    ("w2_error", |point| point.errors.map_or(f64::NAN, |errors| errors.w2)),
+    ("rme_error", |point| point.errors.map_or(f64::NAN, |errors| errors.rme)),
 ];
 
 /// The measures of all time points together.
@@ -95,7 +99,9 @@ pub unsafe extern "C" fn chreode_evaluation_time_count(
 }
 
 /// Gets a measure of every time point: "time"; "w1", "w2" (Wasserstein distances), "rme" (relative mass error), means over
-/// the runs; "w1_sd", "w2_sd", "rme_sd", their standard deviations (0 for one run). A population that died out has the relative
+/// the runs; "w1_sd", "w2_sd", "rme_sd", their standard deviations (0 for one run); "w1_error",
+/// "w2_error", "rme_error", an ensemble's standard deviations over its members (NaN for a model that is none, or with the option
+/// `error_bars` off). A population that died out has the relative
 /// mass error 1 and no distances: those are over the runs in which cells live, NaN where there is none.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn chreode_evaluation_values(

@@ -13,11 +13,12 @@ use super::status::{Failure, chreode_status, guard};
 use crate::error::{Error, Result};
 use crate::exec::progress::Stage;
 use crate::exec::stop::Stop;
-use crate::fields::{FieldValues, Fields, Scratch};
+use crate::fields::{FieldValues, Fields, Scratch, SpreadScratch};
 use crate::model::Dynamics;
 use crate::options::nearest;
 use crate::simulate::BLOCK;
 use crate::snapshots::MatrixView;
+use crate::statistics::normal_quantile;
 
 /// A field by its name.
 struct Field {
@@ -28,7 +29,11 @@ struct Field {
     learned: fn(&Dynamics) -> bool,
     /// Evaluates it at a time and the rows of points.
     evaluate: Evaluate,
+    /// Its place among the fields that have error bars; a landscape is known up to a constant only, and has none.
+    place: Option<Place>,
 }
+
+type Place = for<'a> fn(&'a mut [f32]) -> FieldValues<'a>;
 
 type Evaluate = fn(&Dynamics, f64, &[f32], &mut [f32], &mut Scratch) -> Result<()>;
 
@@ -43,6 +48,7 @@ const FIELDS: &[Field] = &[
             model.evaluate(time, points, wanted, scratch);
             Ok(())
         },
+        place: Some(|values| FieldValues { velocity: Some(values), ..Default::default() }),
     },
     Field {
         name: c"growth",
@@ -53,6 +59,7 @@ const FIELDS: &[Field] = &[
             model.evaluate(time, points, wanted, scratch);
             Ok(())
         },
+        place: Some(|values| FieldValues { growth: Some(values), ..Default::default() }),
     },
     Field {
         name: c"score_drift",
@@ -63,12 +70,14 @@ const FIELDS: &[Field] = &[
             model.evaluate(time, points, wanted, scratch);
             Ok(())
         },
+        place: Some(|values| FieldValues { score_drift: Some(values), ..Default::default() }),
     },
     Field {
         name: c"landscape",
         columns: |_| 1,
         learned: Dynamics::has_landscape,
         evaluate: Dynamics::landscape,
+        place: None,
     },
 ];
 
@@ -134,7 +143,7 @@ pub unsafe extern "C" fn chreode_model_field(
         if !time.is_finite() {
             return Err(Error::argument("time", time, "finite").into());
         }
-        let asked = Asked::new(model, field, points, values)?;
+        let asked = Asked::new(model, field, What::Mean, points, values)?;
         asked.model.workers.lend(|threads| threads.run(|| asked.at_one_time(time, &Stop::default())))??;
         Ok(())
     })
@@ -156,26 +165,51 @@ pub unsafe extern "C" fn chreode_model_field_at(
 ) -> chreode_status {
     // SAFETY: the conventions of the header.
     guard(|| unsafe {
-        let times = slice("times", times, times_count)?;
-        if let Some(row) = times.iter().position(|time| !time.is_finite()) {
-            let name = format!("the time of row {}", row + 1);
-            return Err(Error::argument(&name, times[row], "finite").into());
-        }
-        let asked = Asked::new(model, field, points, values)?;
-        let rows = asked.points.view.rows();
-        if ![1, rows].contains(&times.len()) {
-            let allowed = format!("1, or {rows}, one a row of points");
-            return Err(Error::argument("times_count", times.len(), &allowed).into());
-        }
-        let listener = Listener::new(progress, user_data);
-        asked.model.workers.lend(|threads| {
-            let work = |stop: &Stop| match times {
-                [time] => asked.at_one_time(*time, stop),
-                _ => asked.at_times_of_rows(times, stop),
-            };
-            listener.watch(Stage::Field, threads, work)
-        })??;
-        Ok(())
+        let asked = Asked::new(model, field, What::Mean, points, values)?;
+        asked.at(times, times_count, Listener::new(progress, user_data))
+    })
+}
+
+/// Evaluates the standard deviation of a field's error, as `chreode_model_field_at` evaluates the field, in the field's unit. The
+/// model must be an ensemble and the field "velocity", "growth" or "score_drift". The variance is that over the members, which
+/// were fitted to resampled cells, and what the distance of the snapshots in time adds: see "uncertainty" of `chreode_model_info`.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn chreode_model_field_sd(
+    model: *const chreode_model,
+    field: *const c_char,
+    times: *const f64,
+    times_count: usize,
+    points: *const chreode_matrix,
+    progress: chreode_progress_fn,
+    user_data: *mut c_void,
+    values: *const chreode_matrix_mut,
+) -> chreode_status {
+    // SAFETY: the conventions of the header.
+    guard(|| unsafe {
+        let asked = Asked::new(model, field, What::Deviation, points, values)?;
+        asked.at(times, times_count, Listener::new(progress, user_data))
+    })
+}
+
+/// Evaluates the quantile of a level between 0 and 1 of what a field may be, as `chreode_model_field_sd` its standard deviation:
+/// the field, which is the mean over the members, plus so many standard deviations, of a normal distribution. Between the
+/// quantiles of 0.05 and 0.95 lies the true field at nine cells of ten.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn chreode_model_field_quantile(
+    model: *const chreode_model,
+    field: *const c_char,
+    level: f64,
+    times: *const f64,
+    times_count: usize,
+    points: *const chreode_matrix,
+    progress: chreode_progress_fn,
+    user_data: *mut c_void,
+    values: *const chreode_matrix_mut,
+) -> chreode_status {
+    // SAFETY: the conventions of the header.
+    guard(|| unsafe {
+        let asked = Asked::new(model, field, What::Quantile(normal_quantile(level)?), points, values)?;
+        asked.at(times, times_count, Listener::new(progress, user_data))
     })
 }
 
@@ -186,12 +220,26 @@ struct Buffers {
     row: Vec<f32>,
     values: Vec<f32>,
     scratch: Scratch,
+    deviations: Vec<f32>,
+    spread: SpreadScratch,
+}
+
+/// What of a field is asked for.
+#[derive(Clone, Copy)]
+enum What {
+    /// The field, of an ensemble the mean over its members.
+    Mean,
+    /// The standard deviation of its error.
+    Deviation,
+    /// The field plus so many standard deviations.
+    Quantile(f64),
 }
 
 /// A field of a model at points, and where its values go.
 struct Asked<'a> {
     model: &'a chreode_model,
     field: &'static Field,
+    what: What,
     columns: usize,
     points: Input<'a>,
     values: Output,
@@ -205,6 +253,7 @@ impl<'a> Asked<'a> {
     unsafe fn new(
         model: *const chreode_model,
         field: *const c_char,
+        what: What,
         points: *const chreode_matrix,
         values: *const chreode_matrix_mut,
     ) -> std::result::Result<Self, Failure> {
@@ -218,6 +267,14 @@ impl<'a> Asked<'a> {
                 let allowed = format!("one of {all} (nearest: {})", nearest(name, names()));
                 Error::argument("field", name, &allowed)
             })?;
+            if !matches!(what, What::Mean) {
+                model.dynamics.require_ensemble()?;
+                if field.place.is_none() {
+                    let allowed =
+                        "velocity, growth or score_drift: a landscape is known up to a constant only";
+                    return Err(Error::argument("a field with error bars", name, allowed).into());
+                }
+            }
             let dims = model.dynamics.dims();
             let points = borrow("points", points)?.read("points")?;
             if points.view.cols() != dims {
@@ -228,8 +285,60 @@ impl<'a> Asked<'a> {
             let columns = (field.columns)(dims);
             let values = borrow("values", values)?.check("values", points.view.rows(), columns)?;
             values.apart_from("values", &points)?;
-            Ok(Self { model, field, columns, points, values })
+            Ok(Self { model, field, what, columns, points, values })
         }
+    }
+
+    /// Evaluates all rows, each at its own time or all at one, while a listener is told.
+    ///
+    /// # Safety
+    /// `times` points to so many numbers.
+    unsafe fn at(
+        &self,
+        times: *const f64,
+        times_count: usize,
+        listener: Listener,
+    ) -> std::result::Result<(), Failure> {
+        // SAFETY: the same contract.
+        let times = unsafe { slice("times", times, times_count) }?;
+        if let Some(row) = times.iter().position(|time| !time.is_finite()) {
+            let name = format!("the time of row {}", row + 1);
+            return Err(Error::argument(&name, times[row], "finite").into());
+        }
+        let rows = self.points.view.rows();
+        if ![1, rows].contains(&times.len()) {
+            let allowed = format!("1, or {rows}, one a row of points");
+            return Err(Error::argument("times_count", times.len(), &allowed).into());
+        }
+        self.model.workers.lend(|threads| {
+            let work = |stop: &Stop| match times {
+                [time] => self.at_one_time(*time, stop),
+                _ => self.at_times_of_rows(times, stop),
+            };
+            listener.watch(Stage::Field, threads, work)
+        })??;
+        Ok(())
+    }
+
+    /// Evaluates what is asked for at one time.
+    fn evaluate(
+        &self,
+        time: f64,
+        points: &[f32],
+        values: &mut [f32],
+        (scratch, deviations, spread): (&mut Scratch, &mut Vec<f32>, &mut SpreadScratch),
+    ) -> Result<()> {
+        let (model, field) = (&self.model.dynamics, self.field);
+        let (What::Deviation | What::Quantile(_), Some(place)) = (self.what, field.place) else {
+            return (field.evaluate)(model, time, points, values, scratch);
+        };
+        let What::Quantile(z) = self.what else { return model.field_sd(time, points, place(values), spread) };
+        (field.evaluate)(model, time, points, values, scratch)?;
+        deviations.resize(values.len(), 0.0);
+        model.field_sd(time, points, place(deviations), spread)?;
+        let add = |(value, &sd): (&mut f32, &f32)| *value = (f64::from(*value) + z * f64::from(sd)) as f32;
+        values.iter_mut().zip(&*deviations).for_each(add);
+        Ok(())
     }
 
     /// Evaluates all rows at one time, block by block.
@@ -238,14 +347,14 @@ impl<'a> Asked<'a> {
         let block = |buffers: &mut Buffers, b: usize| -> Result<()> {
             stop.check()?;
             let rows = b * BLOCK..((b + 1) * BLOCK).min(view.rows());
-            let Buffers { points, values: own, scratch, .. } = buffers;
+            let Buffers { points, values: own, scratch, deviations, spread, .. } = buffers;
             let points = read_rows(view, rows.clone(), points)?;
             // SAFETY: no two blocks share a row, and `values` is this call's alone.
             match unsafe { self.values.rows_in_place(rows.start, rows.len()) } {
-                Some(values) => (self.field.evaluate)(&self.model.dynamics, time, points, values, scratch)?,
+                Some(values) => self.evaluate(time, points, values, (scratch, deviations, spread))?,
                 None => {
                     own.resize(rows.len() * self.columns, 0.0);
-                    (self.field.evaluate)(&self.model.dynamics, time, points, own, scratch)?;
+                    self.evaluate(time, points, own, (scratch, deviations, spread))?;
                     // SAFETY: as above.
                     unsafe { self.values.write_rows(rows.start, own) };
                 }
@@ -264,13 +373,13 @@ impl<'a> Asked<'a> {
         let blocks: Vec<&[usize]> = same_time.flat_map(|rows| rows.chunks(BLOCK)).collect();
         let block = |buffers: &mut Buffers, rows: &&[usize]| -> Result<()> {
             stop.check()?;
-            let Buffers { points, row: one, values, scratch } = buffers;
+            let Buffers { points, row: one, values, scratch, deviations, spread } = buffers;
             points.clear();
             for &row in *rows {
                 points.extend_from_slice(read_rows(&self.points.view, row..row + 1, one)?);
             }
             values.resize(rows.len() * self.columns, 0.0);
-            (self.field.evaluate)(&self.model.dynamics, times[rows[0]], points, values, scratch)?;
+            self.evaluate(times[rows[0]], points, values, (scratch, deviations, spread))?;
             for (&row, values) in rows.iter().zip(values.chunks_exact(self.columns)) {
                 // SAFETY: every row is in one block only, and `values` is this call's alone.
                 unsafe { self.values.write_rows(row, values) };

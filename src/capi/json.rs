@@ -18,6 +18,8 @@ pub(super) fn of_model(model: &Dynamics) -> Value {
         // As text: JSON readers take numbers beyond 2⁵³ for floating point.
         "seed": info.seed.to_string(),
         "epochs": info.epochs,
+        "members": model.members(),
+        "uncertainty": info.uncertainty.map(|errors| errors.to_json()),
         "parameters": model.parameter_count(),
         "has_growth": model.has_growth(),
         "has_score": model.has_score(),

@@ -58,7 +58,9 @@ pub unsafe extern "C" fn chreode_model_dims(model: *const chreode_model, dims: *
 }
 
 /// Gets what the model is, as a JSON object (size, then fill): method, dims, sigma, delta (null for a method without
-/// growth), times, seed (as text), epochs, parameters, has_growth, has_score, has_landscape, fields (the names of those
+/// growth), times, seed (as text), epochs, members, uncertainty (of an ensemble, by field the root mean square errors "sampling",
+/// over the members, and "resolution", what the distance of the snapshots adds, in network units of an interval; else null),
+/// parameters, has_growth, has_score, has_landscape, fields (the names of those
 /// that were learned), coordinates and masses (null where nobody set them), attributes (an object of texts). Later versions may add keys.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn chreode_model_info(
@@ -79,7 +81,8 @@ pub unsafe extern "C" fn chreode_model_info(
 /// unmatched_mass ([dying, born] of each interval), pairs and couplings (blocks, iterations, relative_gap, whole_gap,
 /// whole_gap_error, converged of each interval; the relative gap is the largest of the blocks, the whole gap an estimate, with
 /// its standard error, of how far the coupling in blocks is from the best one of all cells at the most), epochs, first_loss, last_loss, rollout (null, or the losses of the stages "pre-training" and "score" and the
-/// terms of the last loss by name), growth_over_branching_rate, warnings (sentences that say why the fit may mean little),
+/// terms of the last loss by name), ensemble (null, or members, coarse_fits and uncertainty; the rest is then that of the first
+/// member), growth_over_branching_rate, warnings (sentences that say why the fit may mean little),
 /// coupling_seconds, training_seconds. A model's file keeps it; `null` for a model from bytes. Later versions may add keys.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn chreode_model_report(
@@ -92,6 +95,32 @@ pub unsafe extern "C" fn chreode_model_report(
     guard(|| unsafe {
         let report = borrow("model", model)?.report_json().unwrap_or_default();
         fill_text(&report.to_string(), buffer, capacity, size)
+    })
+}
+
+/// Tells the number of members of an ensemble, whose mean the fields are; 1 of a model that is none.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn chreode_model_members(
+    model: *const chreode_model,
+    members: *mut usize,
+) -> chreode_status {
+    // SAFETY: the conventions of the header.
+    guard(|| unsafe { put("members", members, borrow("model", model)?.dynamics.members()) })
+}
+
+/// Makes a model of one member of an ensemble, counted from 0, to be used and freed as any other.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn chreode_model_member(
+    model: *const chreode_model,
+    index: usize,
+    member: *mut *mut chreode_model,
+) -> chreode_status {
+    // SAFETY: the conventions of the header.
+    guard(|| unsafe {
+        clear("member", member)?;
+        let model = borrow("model", model)?;
+        let workers = Workers::new(model.workers.count());
+        give("member", member, chreode_model::new(model.dynamics.member(index)?, None, workers))
     })
 }
 

@@ -12,14 +12,18 @@ use super::progress::{Listener, chreode_progress_fn};
 use super::snapshots::room_for;
 use super::status::{Failure, chreode_status, guard, guard_free};
 use crate::error::Error;
+use crate::evaluate::ensemble::masses;
 use crate::exec::progress::Stage;
 use crate::simulate::lineage::{Fate, Lineage, Node};
 use crate::simulate::simulation::{Outcome, Simulation};
 use crate::simulate::{Particles, Trajectory};
+use crate::statistics::Estimate;
 
 /// The particles of a simulation at every output time, and the lineage of a branching population.
 pub struct chreode_trajectory {
     frames: Vec<Particles>,
+    /// Of an ensemble, the masses of the frames with their errors.
+    masses: Option<Vec<Estimate>>,
     lineage: Option<Lineage>,
     warnings: Vec<String>,
     outside: Option<f64>,
@@ -76,13 +80,21 @@ pub unsafe extern "C" fn chreode_simulate(
         let start = particles(points, start_time, weights)?;
         let dynamics = &model.dynamics;
         let listener = Listener::new(progress, user_data);
-        let Outcome { trajectory: simulated, lineage, warnings } =
-            model.workers.lend_as_asked(simulation.threads, |threads| {
-                let work = |stop: &_| simulation.run(dynamics, &start, times, stop);
-                listener.watch(Stage::Simulation, threads, work)
-            })??;
+        let (outcome, masses) = model.workers.lend_as_asked(simulation.threads, |threads| {
+            let work = |stop: &_| -> crate::Result<_> {
+                let outcome = simulation.run(dynamics, &start, times, stop)?;
+                let masses = masses(dynamics, &simulation, &start, &outcome.trajectory.frames, stop)?;
+                Ok((outcome, masses))
+            };
+            listener.watch(Stage::Simulation, threads, work)
+        })??;
+        let Outcome { trajectory: simulated, lineage, warnings } = outcome;
         let (Trajectory { frames, outside }, dims) = (simulated, start.dims);
-        give("trajectory", trajectory, chreode_trajectory { frames, lineage, warnings, outside, dims })
+        give(
+            "trajectory",
+            trajectory,
+            chreode_trajectory { frames, masses, lineage, warnings, outside, dims },
+        )
     })
 }
 
@@ -188,6 +200,30 @@ pub unsafe extern "C" fn chreode_trajectory_weights(
 ) -> chreode_status {
     // SAFETY: the conventions of the header.
     guard(|| unsafe { fill("weights", weights, weights_count, frame(trajectory, k)?.weights().into_iter()) })
+}
+
+/// Gets the mass of every frame, and the standard deviation of its error: of an ensemble, whose members were simulated too, over
+/// these; NaN of another model, or with the option `error_bars` off. Each array has one element a frame, or is NULL if it is not
+/// wanted.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn chreode_trajectory_masses(
+    trajectory: *const chreode_trajectory,
+    masses: *mut f64,
+    sds: *mut f64,
+    frame_count: usize,
+) -> chreode_status {
+    // SAFETY: the conventions of the header.
+    guard(|| unsafe {
+        let trajectory = borrow("trajectory", trajectory)?;
+        if !masses.is_null() {
+            fill("masses", masses, frame_count, trajectory.frames.iter().map(Particles::mass))?;
+        }
+        if !sds.is_null() {
+            let known = |k: usize| trajectory.masses.as_ref().map_or(f64::NAN, |masses| masses[k].sd);
+            fill("sds", sds, frame_count, (0..trajectory.frames.len()).map(known))?;
+        }
+        Ok(())
+    })
 }
 
 /// Gets who the particles of frame `k` are. Of weighted particles: the row of `points` that each started from. Of a branching

@@ -74,6 +74,57 @@ impl BranchingTree {
         Snapshots::new(MatrixView::from_f32(&points, self.cells, self.dims)?, &labels, None)
     }
 
+    /// The true growth rate, per unit of time, of a cell that is at `point` (d coordinates) at `time`, from 0 to T − 1: the mean of
+    /// its branches' rates, by how likely the cell is to be on each.
+    ///
+    /// # Errors
+    /// [`Error::InvalidArgument`] as [`generate`](Self::generate), for another number of coordinates and for a time outside.
+    pub fn growth_rate(&self, time: f64, point: &[f32]) -> Result<f64> {
+        self.check()?;
+        let last = (self.time_points - 1) as f64;
+        if !(0.0..=last).contains(&time) {
+            return Err(Error::argument("time", time, &format!("0 to {last}")));
+        }
+        if point.len() != self.dims {
+            return Err(Error::argument("the number of coordinates", point.len(), &self.dims.to_string()));
+        }
+        let Stage { centres, log_masses } = self.stage(time);
+        let squares = |fate: usize| {
+            let centre = &centres[fate * self.dims..(fate + 1) * self.dims];
+            centre.iter().zip(point).map(|(c, &x)| (f64::from(x) - c).powi(2)).sum::<f64>()
+        };
+        let log_density = |fate: usize| log_masses[fate] - 0.5 * squares(fate) / (self.spread * self.spread);
+        let log_densities: Vec<f64> = (0..self.fates).map(log_density).collect();
+        let largest = log_densities.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+        let (mut total, mut growing) = (0.0, 0.0);
+        for (fate, log_density) in log_densities.into_iter().enumerate() {
+            let density = libm::exp(log_density - largest);
+            total += density;
+            growing += density * self.growth_at(time, fate);
+        }
+        Ok(growing / total)
+    }
+
+    /// The growth rate at `time` of the branch that leads to a fate; at a split, of the branch before it.
+    fn growth_at(&self, time: f64, fate: usize) -> f64 {
+        let (levels, duration) = self.levels();
+        let level = ((time / duration).ceil() as usize).clamp(1, levels) - 1;
+        let (mut first, mut end) = (0, self.fates);
+        for _ in 0..level {
+            if end - first > 1 {
+                let middle = first.midpoint(end);
+                (first, end) = if fate < middle { (first, middle) } else { (middle, end) };
+            }
+        }
+        self.growth_of(first, end)
+    }
+
+    /// How many branches follow each other on the way to a fate, and how long each takes.
+    fn levels(&self) -> (usize, f64) {
+        let levels = self.fates.next_power_of_two().trailing_zeros() as usize + 1;
+        (levels, (self.time_points - 1) as f64 / levels as f64)
+    }
+
     fn check(&self) -> Result<()> {
         let at_least = |name: &str, value: usize, least: usize| {
             if value >= least {
@@ -98,9 +149,7 @@ impl BranchingTree {
 
     /// Where each fate's path is at `time`, and its mass.
     fn stage(&self, time: f64) -> Stage {
-        let span = (self.time_points - 1) as f64;
-        let levels = self.fates.next_power_of_two().trailing_zeros() as usize + 1;
-        let duration = span / levels as f64;
+        let (levels, duration) = self.levels();
         let mut stage =
             Stage { centres: vec![0.0; self.fates * self.dims], log_masses: vec![0.0; self.fates] };
         for fate in 0..self.fates {

@@ -1,6 +1,7 @@
 //! How good a fit is: the measures of quality by which methods are compared.
 
 pub mod action;
+pub mod ensemble;
 pub mod hold_out;
 pub mod mass;
 pub mod protocol;
@@ -91,6 +92,21 @@ pub struct TimePoint {
     pub w2: Statistic,
     /// Relative mass error: 1 for a population that died out.
     pub rme: Statistic,
+    /// Of an ensemble, how much these differ between its members: see [`ensemble::evaluate_model`].
+    pub errors: Option<MemberErrors>,
+}
+
+/// The standard deviations of measures of one snapshot over the members of an ensemble: how much the measures depend on which
+/// cells were drawn.
+#[derive(Debug, Clone, Copy, PartialEq)]
+#[non_exhaustive]
+pub struct MemberErrors {
+    /// Of W1.
+    pub w1: f64,
+    /// Of W2.
+    pub w2: f64,
+    /// Of the relative mass error.
+    pub rme: f64,
 }
 
 /// The quality of a model on a data set.
@@ -149,6 +165,7 @@ pub fn evaluate(
         w1: over_runs(k, 0),
         w2: over_runs(k, 1),
         rme: over_runs(k, 2),
+        errors: None,
     });
     let mean = |measure: usize| {
         let of_run = |run: &Vec<[f64; 3]>| Statistic::of(run.iter().map(|m| m[measure])).mean;

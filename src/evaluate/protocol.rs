@@ -1,6 +1,7 @@
 //! An evaluation as its options describe it.
 
-use super::{Evaluation, EvaluationOptions, Mode, evaluate};
+use super::ensemble::evaluate_model;
+use super::{Evaluation, EvaluationOptions, Mode};
 use crate::error::Result;
 use crate::exec::stop::Stop;
 use crate::model::Dynamics;
@@ -45,11 +46,11 @@ impl Protocol {
         EvaluationOptions { mode, runs: self.runs, seed: simulation.seed, delta, device }
     }
 
-    /// Evaluates a model.
+    /// Evaluates a model, and the members of an ensemble.
     ///
     /// # Errors
-    /// Those of [`evaluate`].
+    /// Those of [`evaluate`](super::evaluate).
     pub fn run(&self, model: &Dynamics, snapshots: &Snapshots, stop: &Stop) -> Result<Evaluation> {
-        evaluate(model, snapshots, &self.options(model, snapshots), stop)
+        evaluate_model(model, snapshots, &self.options(model, snapshots), self.simulation.error_bars, stop)
     }
 }

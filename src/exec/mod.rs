@@ -2,6 +2,7 @@
 
 #[doc(hidden)] // for the command
 pub mod files;
+pub(crate) mod lanes;
 pub mod progress;
 #[doc(hidden)] // for tests and benchmarks
 pub mod rng;

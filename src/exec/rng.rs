@@ -26,6 +26,8 @@ pub enum Purpose {
     Resampling = 7,
     /// Noise, probes and draws of a training rollout.
     Rollout = 8,
+    /// The cells and the seed of a member of an ensemble.
+    Ensemble = 9,
 }
 
 /// The generator of `(seed, purpose, index, sub_index)`.

@@ -5,7 +5,7 @@
 use crate::error::{Error, Result};
 
 /// What the names of our threads begin with.
-const NAME: &str = "chreode-";
+pub(super) const NAME: &str = "chreode-";
 
 /// Their stacks in bytes: what is usual in Rust, said so that no environment variable is asked for it.
 const STACK: usize = 2 << 20;

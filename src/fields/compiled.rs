@@ -1,6 +1,6 @@
 //! Networks as fields: the one description from which the CPU and the devices evaluate them.
 
-use super::{Diffusion, FieldValues, GrowthLaw, Guard, Scratch};
+use super::{Diffusion, FieldValues, GrowthLaw, Guard, MemberScratch, Moments, Scratch, SpreadScratch};
 use crate::error::{Error, Result};
 use crate::nn::Mlp;
 use crate::units::{Clock, Scaling};
@@ -69,8 +69,10 @@ pub struct Compiled {
     pub(crate) scaling: Scaling,
     /// σ(t).
     pub(crate) diffusion: Diffusion,
-    /// At most one of each role, in the order of the roles, which is that of the model file.
-    pub(crate) networks: Vec<Network>,
+    /// The networks of every member of an ensemble, of a model that is none of its only one. The fields are the means of those
+    /// of the members, which have the same roles: at most one network of each, in the order of the roles, which is that of the
+    /// model file.
+    pub(crate) members: Vec<Vec<Network>>,
     /// g as a function of λ, where there is a potential.
     pub(crate) law: Option<GrowthLaw>,
     /// Where the networks are asked, unless everywhere.
@@ -78,26 +80,53 @@ pub struct Compiled {
 }
 
 impl Compiled {
-    /// Fields of these networks, in any order.
+    /// Fields of these networks, a list for each member of an ensemble, in any order within it.
     ///
     /// # Errors
-    /// [`Error::InvalidData`] if the networks do not go together or have other widths than their roles ask for.
+    /// [`Error::InvalidData`] if the networks do not go together or have other widths than their roles ask for, or if there is no
+    /// member or one of other roles than the first.
     pub(crate) fn new(
         scaling: Scaling,
         diffusion: Diffusion,
-        mut networks: Vec<Network>,
+        mut members: Vec<Vec<Network>>,
         law: Option<GrowthLaw>,
         guard: Option<Guard>,
     ) -> Result<Self> {
-        networks.sort_by_key(|network| network.role as u8);
-        let compiled = Self { scaling, diffusion, networks, law, guard };
+        for networks in &mut members {
+            networks.sort_by_key(|network| network.role as u8);
+        }
+        let compiled = Self { scaling, diffusion, members, law, guard };
         compiled.check().map(|()| compiled)
+    }
+
+    /// The networks of the first member, whose roles are those of all.
+    fn first(&self) -> &[Network] {
+        &self.members[0]
+    }
+
+    /// The fields of one member alone.
+    pub(crate) fn member(&self, index: usize) -> Self {
+        Self {
+            scaling: self.scaling.clone(),
+            diffusion: self.diffusion,
+            members: vec![self.members[index].clone()],
+            law: self.law,
+            guard: self.guard.clone(),
+        }
     }
 
     fn check(&self) -> Result<()> {
         let refused = |what: &str| Err(Error::InvalidData(what.into()));
         let has = |role: Role| self.network(role).is_some();
-        if self.networks.windows(2).any(|pair| pair[0].role == pair[1].role) {
+        let roles = |networks: &[Network]| networks.iter().map(|network| network.role).collect::<Vec<_>>();
+        match &self.members[..] {
+            [] => return refused("an ensemble needs at least one member"),
+            [first, others @ ..] if others.iter().any(|member| roles(member) != roles(first)) => {
+                return refused("the members of the ensemble have networks of different roles");
+            }
+            _ => {}
+        }
+        if self.first().windows(2).any(|pair| pair[0].role == pair[1].role) {
             return refused("there are two networks of one role");
         }
         match (has(Role::Velocity), has(Role::Potential)) {
@@ -115,7 +144,7 @@ impl Compiled {
             return refused("there is both a score and a log_density network");
         }
         let dims = self.dims();
-        for Network { role, mlp } in &self.networks {
+        for Network { role, mlp } in self.members.iter().flatten() {
             let (shape, outputs) = (mlp.architecture(), role.outputs(dims));
             if shape.inputs != dims + 1 || shape.outputs != outputs {
                 return Err(Error::InvalidData(format!(
@@ -135,9 +164,9 @@ impl Compiled {
         self.scaling.centre.len()
     }
 
-    /// The network of a role.
+    /// The first member's network of a role.
     fn network(&self, role: Role) -> Option<&Mlp> {
-        self.networks.iter().find(|network| network.role == role).map(|network| &network.mlp)
+        self.first().iter().find(|network| network.role == role).map(|network| &network.mlp)
     }
 
     pub(crate) fn has_growth(&self) -> bool {
@@ -148,13 +177,8 @@ impl Compiled {
         self.network(Role::Score).or(self.network(Role::LogDensity)).is_some()
     }
 
-    /// The network whose value, times a factor at each time, is Waddington's landscape.
-    fn landscape(&self) -> Option<&Network> {
-        self.networks.iter().find(|network| network.role.is_differentiated())
-    }
-
     pub(crate) fn has_landscape(&self) -> bool {
-        self.landscape().is_some()
+        landscape(self.first()).is_some()
     }
 
     /// Writes the landscape, or zeros where there is none: −λ of a potential, −(σ²/2) ln p of a density.
@@ -165,23 +189,103 @@ impl Compiled {
         values: &mut [f32],
         scratch: &mut Scratch,
     ) {
-        let Some(Network { role, mlp }) = self.landscape() else { return values.fill(0.0) };
         let (length, clock) = (self.scaling.length, self.scaling.clock(time));
-        let unit = match role {
-            Role::Potential => -(length * length / clock.unit),
-            _ => -(0.5 * self.diffusion.at(time).powi(2)),
+        let Scratch { input, networks: MemberScratch { layers, .. }, member: [own, ..] } = scratch;
+        let input = self.network_input(time, points, input);
+        let mut of_member = |member: &[Network], values: &mut [f32]| {
+            let Some(Network { role, mlp }) = landscape(member) else { return values.fill(0.0) };
+            let unit = match role {
+                Role::Potential => -(length * length / clock.unit),
+                _ => -(0.5 * self.diffusion.at(time).powi(2)),
+            };
+            apply(mlp, input, unit, values, layers);
         };
-        let input = self.network_input(time, points, &mut scratch.input);
-        apply(mlp, input, unit, values, &mut scratch.layers);
+        if let [only] = &self.members[..] {
+            return of_member(only, values);
+        }
+        values.fill(0.0);
+        own.resize(values.len(), 0.0);
+        for member in &self.members {
+            of_member(member, own);
+            add(values, own);
+        }
+        divide(values, self.members.len());
     }
 
-    /// As [`Fields::evaluate`](super::Fields::evaluate).
+    /// As [`Fields::evaluate`](super::Fields::evaluate): the mean over the members, added in their order.
     pub(crate) fn evaluate(&self, time: f64, points: &[f32], values: FieldValues<'_>, scratch: &mut Scratch) {
-        let FieldValues { mut velocity, mut growth, score_drift } = values;
-        let Scratch { input, layers, values: scalars, gradient, score_drift: own_score_drift } = scratch;
-        let (dims, length, clock) = (self.dims(), self.scaling.length, self.scaling.clock(time));
-        let Clock { unit: duration, .. } = clock;
+        let Scratch { input, networks, member } = scratch;
+        let clock = self.scaling.clock(time);
         let input = self.network_input(time, points, input);
+        if let [only] = &self.members[..] {
+            return self.evaluate_member(only, (time, clock), input, values, networks);
+        }
+        let mut sums = values.into_parts();
+        sums.iter_mut().flatten().for_each(|sum| sum.fill(0.0));
+        let wanted = sums.each_ref().map(|sum| sum.as_ref().map(|sum| sum.len()));
+        for of_member in &self.members {
+            let values = FieldValues::in_buffers(member, wanted);
+            self.evaluate_member(of_member, (time, clock), input, values, networks);
+            sums.iter_mut()
+                .zip(&*member)
+                .for_each(|(sum, own)| add(sum.as_deref_mut().unwrap_or_default(), own));
+        }
+        sums.into_iter().flatten().for_each(|sum| divide(sum, self.members.len()));
+    }
+
+    /// The standard deviations of the requested fields over the members, with one less than their number in the denominator; 0 of
+    /// a single one.
+    pub(crate) fn deviation(
+        &self,
+        time: f64,
+        points: &[f32],
+        values: FieldValues<'_>,
+        scratch: &mut SpreadScratch,
+    ) {
+        let SpreadScratch { scratch: Scratch { input, networks, member }, moments } = scratch;
+        let clock = self.scaling.clock(time);
+        let input = self.network_input(time, points, input);
+        let parts = values.into_parts();
+        let wanted = parts.each_ref().map(|part| part.as_ref().map(|part| part.len()));
+        for (moments, len) in moments.iter_mut().zip(wanted) {
+            moments.clear();
+            moments.resize(len.unwrap_or(0), Moments::default());
+        }
+        for (m, of_member) in self.members.iter().enumerate() {
+            let values = FieldValues::in_buffers(member, wanted);
+            self.evaluate_member(of_member, (time, clock), input, values, networks);
+            for (moments, own) in moments.iter_mut().zip(&*member) {
+                moments.iter_mut().zip(own).for_each(|(moments, &value)| moments.add(m, value.into()));
+            }
+        }
+        for (part, moments) in parts.into_iter().zip(moments) {
+            let deviation = |moments: &Moments| moments.deviation(self.members.len()) as f32;
+            part.unwrap_or_default()
+                .iter_mut()
+                .zip(moments)
+                .for_each(|(sd, moments)| *sd = deviation(moments));
+        }
+    }
+
+    /// The units of velocity, growth and score drift at a time: what the networks' outputs of order one are multiplied by.
+    pub(crate) fn units(&self, time: f64) -> [f64; 3] {
+        let clock = self.scaling.clock(time);
+        [self.scaling.length / clock.unit, 1.0 / clock.unit, clock.score_unit(self.diffusion.first())]
+    }
+
+    /// The fields of one member at the rows of `input`, which are those of `time`.
+    fn evaluate_member(
+        &self,
+        networks: &[Network],
+        (time, clock): (f64, Clock),
+        input: &[f32],
+        values: FieldValues<'_>,
+        scratch: &mut MemberScratch,
+    ) {
+        let FieldValues { mut velocity, mut growth, score_drift } = values;
+        let MemberScratch { layers, values: scalars, gradient, score_drift: own_score_drift } = scratch;
+        let (dims, length) = (self.dims(), self.scaling.length);
+        let Clock { unit: duration, .. } = clock;
         // A potential gives v + s, so that v asks for s.
         let gives_the_sum = self.has_score() && self.law.is_some();
         let mut score_drift = match (score_drift, &velocity) {
@@ -197,7 +301,7 @@ impl Compiled {
         if !self.has_score() {
             score_drift.iter_mut().for_each(|score_drift| score_drift.fill(0.0));
         }
-        for Network { role, mlp } in &self.networks {
+        for Network { role, mlp } in networks {
             match role {
                 Role::Velocity => {
                     if let Some(velocity) = velocity.as_deref_mut() {
@@ -262,6 +366,20 @@ impl Compiled {
         }
         input
     }
+}
+
+/// A member's network whose value, times a factor at each time, is Waddington's landscape.
+fn landscape(member: &[Network]) -> Option<&Network> {
+    member.iter().find(|network| network.role.is_differentiated())
+}
+
+fn add(sum: &mut [f32], values: &[f32]) {
+    sum.iter_mut().zip(values).for_each(|(sum, value)| *sum += value);
+}
+
+fn divide(sum: &mut [f32], count: usize) {
+    let share = 1.0 / count as f32;
+    sum.iter_mut().for_each(|sum| *sum *= share);
 }
 
 /// Writes a network's outputs at the rows of `input`, times their unit.

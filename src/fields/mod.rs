@@ -37,16 +37,76 @@ pub struct FieldValues<'a> {
     pub score_drift: Option<&'a mut [f32]>,
 }
 
+impl<'a> FieldValues<'a> {
+    /// Velocity, growth and score drift, in this order.
+    pub(crate) fn into_parts(self) -> [Option<&'a mut [f32]>; 3] {
+        [self.velocity, self.growth, self.score_drift]
+    }
+
+    /// The fields of which so many numbers are wanted, in buffers; those of the others are emptied.
+    fn in_buffers(buffers: &'a mut [Vec<f32>; 3], wanted: [Option<usize>; 3]) -> Self {
+        let mut parts = buffers.iter_mut().zip(wanted).map(|(buffer, wanted)| {
+            buffer.resize(wanted.unwrap_or(0), 0.0);
+            wanted.map(|_| buffer.as_mut_slice())
+        });
+        let mut next = || parts.next().flatten();
+        Self { velocity: next(), growth: next(), score_drift: next() }
+    }
+}
+
 /// Buffers of field evaluations.
 #[derive(Debug, Default, Clone)]
 pub struct Scratch {
     input: Vec<f32>,
+    networks: MemberScratch,
+    /// v, g and s of one member of an ensemble, before they are added to those of the others.
+    member: [Vec<f32>; 3],
+}
+
+/// Buffers of the networks of one member.
+#[derive(Debug, Default, Clone)]
+struct MemberScratch {
     layers: Vec<f32>,
     /// Values and gradients (in t and x) of a scalar network.
     values: Vec<f32>,
     gradient: Vec<f32>,
     /// s, where only v = ∇λ − s was asked for.
     score_drift: Vec<f32>,
+}
+
+/// Buffers of the deviations of fields over the members of an ensemble.
+#[derive(Debug, Default, Clone)]
+pub struct SpreadScratch {
+    scratch: Scratch,
+    moments: [Vec<Moments>; 3],
+}
+
+/// Sums over the members of one number, measured from that of the first.
+#[derive(Debug, Default, Clone, Copy)]
+struct Moments {
+    first: f64,
+    sum: f64,
+    squares: f64,
+}
+
+impl Moments {
+    fn add(&mut self, member: usize, value: f64) {
+        if member == 0 {
+            self.first = value;
+        }
+        let difference = value - self.first;
+        self.sum += difference;
+        self.squares += difference * difference;
+    }
+
+    fn deviation(&self, members: usize) -> f64 {
+        let n = members as f64;
+        if members == 1 {
+            0.0
+        } else {
+            ((self.squares - self.sum * self.sum / n).max(0.0) / (n - 1.0)).sqrt()
+        }
+    }
 }
 
 /// Velocity v, growth rate g, score drift s and diffusion σ of a population:

@@ -3,14 +3,15 @@
 use std::time::Instant;
 
 use super::couple::Coupler;
+use super::ensemble::Coarse;
 use super::resolve::Resolved;
-use super::{FitOptions, FitReport, Learning, warnings};
+use super::{FitOptions, FitReport, Learning, ensemble, warnings};
 use crate::device::Opened;
 use crate::error::{Error, Result};
 use crate::exec::progress::{Progress, ProgressFn, Reporter, Stage};
 use crate::exec::threads::Threads;
 use crate::exec::watch::watched;
-use crate::fields::{FieldValues, Fields, GrowthPrice, Guard, Scratch};
+use crate::fields::{FieldValues, Fields, GrowthLaw, GrowthPrice, Guard, Network, Scratch};
 use crate::model::{Dynamics, ModelInfo};
 use crate::snapshots::Snapshots;
 use crate::transport::sinkhorn;
@@ -70,67 +71,12 @@ pub fn fit(snapshots: &Snapshots, options: &FitOptions, progress: &mut ProgressF
         reporter.report(&Progress { stage: Stage::Coupling, done: 0, total: snapshots.len() - 1, loss: None })
     };
     let resolved = watched(&threads, &mut look, |stop| Resolved::new(snapshots, &scaling, options, stop))?;
-    let mut report = FitReport {
-        delta: resolved.delta,
-        sigma: resolved.sigma,
-        branching_rate: resolved.branching_rate(),
-        penalty: resolved.penalty,
-        choices: resolved.choices.clone(),
-        warnings: warnings::of_cells(snapshots),
-        ..FitReport::default()
+    let settled = Settled { options, resolved: &resolved };
+    let Fitted { members, coarse, law, sigma, mut report, stopped } = match options.ensemble {
+        0 => return Err(Error::argument("ensemble", 0, "at least 1")),
+        1 => settled.learn(snapshots, &scaling, &threads, &mut reporter)?.into(),
+        _ => ensemble::learn(snapshots, &scaling, settled, &mut reporter)?,
     };
-    let learned = match options.recipe.learning {
-        Learning::Matching { coupling, bridge: kind } => {
-            let started = Instant::now();
-            let bridge = kind.build(&resolved.scales())?;
-            let facts = kind.facts();
-            let coupler = Coupler {
-                snapshots,
-                kind: coupling,
-                bridge: (facts, &*bridge),
-                options,
-                resolved: &resolved,
-                threads: &threads,
-            };
-            let coupled = coupler.couple_all(&mut reporter, &mut report)?;
-            report.coupling_seconds = started.elapsed().as_secs_f64();
-            report.warnings.extend(warnings::of_couplings(snapshots, &report));
-            let started = Instant::now();
-            let (networks, descended) = matching::train(
-                snapshots,
-                &scaling,
-                &coupled,
-                (facts, &*bridge),
-                &options.training,
-                options.seed,
-                &threads,
-                &mut reporter,
-            )?;
-            report.losses = descended.losses;
-            report.training_seconds = started.elapsed().as_secs_f64();
-            (networks, None, bridge.sigma(snapshots.times()[0]), descended.stopped)
-        }
-        Learning::Rollout(kind) => {
-            let started = Instant::now();
-            let scales = resolved.scales();
-            let rolled = rollout::train(
-                snapshots,
-                &scaling,
-                kind,
-                scales,
-                &options.rollout,
-                &options.training,
-                options.seed,
-                &threads,
-                &mut reporter,
-            )?;
-            report.losses = rolled.descended.losses;
-            report.rollout = Some(rolled.report);
-            report.training_seconds = started.elapsed().as_secs_f64();
-            (rolled.networks, rolled.law, scales.sigma, rolled.descended.stopped)
-        }
-    };
-    let (networks, law, sigma, stopped) = learned;
     report.final_sigma = options.rollout.final_sigma.filter(|_| options.recipe.takes("final_sigma"));
     let info = ModelInfo {
         method: options.recipe.name.into(),
@@ -146,13 +92,124 @@ pub fn fit(snapshots: &Snapshots, options: &FitOptions, progress: &mut ProgressF
         epochs: report.losses.len(),
         coordinates: None,
         masses: None,
+        uncertainty: None,
         attributes: Default::default(),
     };
-    let dynamics = Dynamics::new(info, scaling, networks, law, options.guard.then(|| Guard::of(snapshots)))?;
+    let guard = options.guard.then(|| Guard::of(snapshots));
+    let mut dynamics = Dynamics::new(info, scaling, members, law, guard)?;
+    if let (Some(coarse), Some(ensemble)) = (coarse, &mut report.ensemble) {
+        let uncertainty = threads.run(|| ensemble::uncertainty(&dynamics, coarse, snapshots))?;
+        dynamics.info.uncertainty = Some(uncertainty);
+        ensemble.uncertainty = Some(uncertainty);
+    }
     if let Some(rate) = report.branching_rate.filter(|_| dynamics.has_growth()) {
         report.growth_over_branching_rate = Some(threads.run(|| fastest_growth(&dynamics, snapshots)) / rate);
     }
     Ok(Fit { dynamics, report, stopped })
+}
+
+/// What networks are learned by, once the numbers of a fit are chosen.
+#[derive(Clone, Copy)]
+pub(super) struct Settled<'a> {
+    pub(super) options: &'a FitOptions,
+    pub(super) resolved: &'a Resolved,
+}
+
+/// Networks, and how they were learned.
+pub(super) struct Learned {
+    pub(super) networks: Vec<Network>,
+    pub(super) law: Option<GrowthLaw>,
+    /// The diffusion at the first snapshot.
+    pub(super) sigma: f64,
+    pub(super) report: FitReport,
+    pub(super) stopped: Option<Error>,
+}
+
+/// What becomes a model.
+pub(super) struct Fitted {
+    pub(super) members: Vec<Vec<Network>>,
+    /// The fits to fewer snapshots beside an ensemble, none where one of all fits was stopped.
+    pub(super) coarse: Option<Vec<Coarse>>,
+    pub(super) law: Option<GrowthLaw>,
+    pub(super) sigma: f64,
+    pub(super) report: FitReport,
+    pub(super) stopped: Option<Error>,
+}
+
+impl From<Learned> for Fitted {
+    fn from(Learned { networks, law, sigma, report, stopped }: Learned) -> Self {
+        Self { members: vec![networks], coarse: None, law, sigma, report, stopped }
+    }
+}
+
+impl Settled<'_> {
+    /// Couples the cells and trains, or rolls out.
+    pub(super) fn learn(
+        self,
+        snapshots: &Snapshots,
+        scaling: &Scaling,
+        threads: &Threads,
+        reporter: &mut Reporter<'_, '_>,
+    ) -> Result<Learned> {
+        let Self { options, resolved } = self;
+        let mut report = FitReport {
+            delta: resolved.delta,
+            sigma: resolved.sigma,
+            branching_rate: resolved.branching_rate(),
+            penalty: resolved.penalty,
+            choices: resolved.choices.clone(),
+            warnings: warnings::of_cells(snapshots),
+            ..FitReport::default()
+        };
+        match options.recipe.learning {
+            Learning::Matching { coupling, bridge: kind } => {
+                let started = Instant::now();
+                let bridge = kind.build(&resolved.scales())?;
+                let facts = kind.facts();
+                let bridge_of_kind = (facts, &*bridge);
+                let coupler =
+                    Coupler { snapshots, kind: coupling, bridge: bridge_of_kind, options, resolved, threads };
+                let coupled = coupler.couple_all(reporter, &mut report)?;
+                report.coupling_seconds = started.elapsed().as_secs_f64();
+                report.warnings.extend(warnings::of_couplings(snapshots, &report));
+                let started = Instant::now();
+                let (networks, descended) = matching::train(
+                    snapshots,
+                    scaling,
+                    &coupled,
+                    bridge_of_kind,
+                    &options.training,
+                    options.seed,
+                    threads,
+                    reporter,
+                )?;
+                report.losses = descended.losses;
+                report.training_seconds = started.elapsed().as_secs_f64();
+                let sigma = bridge.sigma(snapshots.times()[0]);
+                Ok(Learned { networks, law: None, sigma, report, stopped: descended.stopped })
+            }
+            Learning::Rollout(kind) => {
+                let started = Instant::now();
+                let scales = resolved.scales();
+                let rolled = rollout::train(
+                    snapshots,
+                    scaling,
+                    kind,
+                    scales,
+                    &options.rollout,
+                    &options.training,
+                    options.seed,
+                    threads,
+                    reporter,
+                )?;
+                report.losses = rolled.descended.losses;
+                report.rollout = Some(rolled.report);
+                report.training_seconds = started.elapsed().as_secs_f64();
+                let (networks, law, stopped) = (rolled.networks, rolled.law, rolled.descended.stopped);
+                Ok(Learned { networks, law, sigma: scales.sigma, report, stopped })
+            }
+        }
+    }
 }
 
 /// The largest |g| over the cells at their own times.

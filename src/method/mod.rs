@@ -10,6 +10,7 @@
 mod catalogue;
 mod couple;
 mod coupling;
+mod ensemble;
 mod fit;
 mod options;
 mod recipe;
@@ -22,6 +23,6 @@ pub use coupling::CouplingKind;
 pub use fit::{Fit, fit};
 pub use options::{DeltaRule, FitOptions, Preset, SigmaRule};
 pub use recipe::{Learning, Recipe};
-pub use report::{Choice, FitReport};
+pub use report::{Choice, EnsembleReport, FitReport};
 
 pub use crate::bridge::BridgeKind;

@@ -89,6 +89,9 @@ pub struct FitOptions {
     pub chunk_size: Option<usize>,
     /// Seed of all random numbers.
     pub seed: u64,
+    /// Members of an ensemble, fitted to resampled cells side by side, whose mean the model is and whose differences are its error
+    /// bars; 1 for a single fit to the cells as they are.
+    pub ensemble: usize,
     /// Where Sinkhorn's sweeps of the couplings run. Exact plans, training and simulation-based methods have none.
     pub device: Device,
     /// Whether the fields are given a [`Guard`](crate::fields::Guard).
@@ -125,6 +128,7 @@ impl FitOptions {
             tension: 0.25,
             chunk_size: None,
             seed: 0,
+            ensemble: 1,
             device: Device::default(),
             guard: is_recommended,
             threads: 0,

@@ -47,6 +47,7 @@ const EVERY: &[&str] = &[
     "epochs",
     "batch_size",
     "seed",
+    "ensemble",
     "hidden",
     "activation",
     "learning_rate",

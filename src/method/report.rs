@@ -2,6 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
+use crate::model::Uncertainty;
 use crate::rollout::RolloutReport;
 use crate::transport::Report;
 use crate::transport::whole::WholeGap;
@@ -35,6 +36,9 @@ pub struct FitReport {
     pub losses: Vec<f64>,
     /// What a simulation-based fit tells beside.
     pub rollout: Option<RolloutReport>,
+    /// What an ensemble found of its errors; the rest of the report is then that of its first member, but for the seconds, which
+    /// are those of all fits together.
+    pub ensemble: Option<EnsembleReport>,
     /// The largest |g|/λ over the cells at their own times, where the recipe has a λ. The quadratic price of growth, ½δ²g²,
     /// stands for that of branching Brownian motion only while this is far below one; beyond, δ says what growth costs, and λ
     /// is but a name for σ²/δ².
@@ -45,6 +49,18 @@ pub struct FitReport {
     pub coupling_seconds: f64,
     /// Seconds spent training.
     pub training_seconds: f64,
+}
+
+/// What an ensemble is made of, and how far its mean is off.
+#[derive(Debug, Clone, Copy, PartialEq)]
+#[non_exhaustive]
+pub struct EnsembleReport {
+    /// The members that there are.
+    pub members: usize,
+    /// The fits to every second snapshot beside them.
+    pub coarse_fits: usize,
+    /// How far the mean is off; none where a fit was stopped.
+    pub uncertainty: Option<Uncertainty>,
 }
 
 /// A number that a fit was made with.
@@ -95,12 +111,18 @@ impl FitReport {
             "first_loss": self.losses.first(),
             "last_loss": self.losses.last(),
             "rollout": self.rollout.as_ref().map(of_rollout),
+            "ensemble": self.ensemble.as_ref().map(of_ensemble),
             "growth_over_branching_rate": self.growth_over_branching_rate,
             "warnings": self.warnings,
             "coupling_seconds": self.coupling_seconds,
             "training_seconds": self.training_seconds,
         })
     }
+}
+
+fn of_ensemble(ensemble: &EnsembleReport) -> Value {
+    let errors = ensemble.uncertainty.map(|errors| errors.to_json());
+    json!({ "members": ensemble.members, "coarse_fits": ensemble.coarse_fits, "uncertainty": errors })
 }
 
 fn of_rollout(rollout: &RolloutReport) -> Value {

@@ -13,7 +13,8 @@ pub struct Dynamics {
 }
 
 impl Dynamics {
-    /// Fields from networks with inputs (t, x), of which the law says how growth follows from a potential.
+    /// Fields from networks with inputs (t, x), a list for each member of an ensemble, of which the law says how growth follows
+    /// from a potential.
     ///
     /// # Errors
     /// [`Error::InvalidData`] if the networks do not go together or have other widths than their roles ask for, or if the
@@ -22,12 +23,12 @@ impl Dynamics {
     pub(crate) fn new(
         info: ModelInfo,
         scaling: Scaling,
-        networks: Vec<Network>,
+        members: Vec<Vec<Network>>,
         law: Option<GrowthLaw>,
         guard: Option<Guard>,
     ) -> Result<Self> {
         info.check(scaling.centre.len())?;
-        let compiled = Compiled::new(scaling, info.diffusion(), networks, law, guard)?;
+        let compiled = Compiled::new(scaling, info.diffusion(), members, law, guard)?;
         Ok(Self { info, compiled })
     }
 
@@ -82,7 +83,7 @@ impl Dynamics {
 
     /// The number of trained parameters.
     pub fn parameter_count(&self) -> usize {
-        self.compiled.networks.iter().map(|network| network.mlp.parameters().len()).sum()
+        self.compiled.members.iter().flatten().map(|network| network.mlp.parameters().len()).sum()
     }
 }
 
@@ -187,6 +188,7 @@ mod tests {
             epochs: 0,
             coordinates: None,
             masses: None,
+            uncertainty: None,
             attributes: Default::default(),
         }
     }
@@ -194,7 +196,7 @@ mod tests {
     fn model((networks, law): Parts) -> Dynamics {
         let scaling =
             Scaling { centre: vec![5.0, -1.0, 0.0], length: 3.0, start: 1.0, duration: 2.5, knots: vec![] };
-        Dynamics::new(info(), scaling, networks, law, None).unwrap()
+        Dynamics::new(info(), scaling, vec![networks], law, None).unwrap()
     }
 
     /// Points within about one length of the centre.
@@ -329,7 +331,7 @@ mod tests {
             || Scaling { centre: vec![0.0; DIMS], length: 1.0, start: 0.0, duration: 1.0, knots: vec![] };
         let law = GrowthLaw::quadratic(1.0).unwrap();
         let refusal = |info, (networks, law): Parts| {
-            Dynamics::new(info, scaling(), networks, law, None).unwrap_err().to_string()
+            Dynamics::new(info, scaling(), vec![networks], law, None).unwrap_err().to_string()
         };
         for (what, parts) in [
             ("the potential network takes 4 numbers to 2", with((vec![], Some(law)), Role::Potential, 2, 0)),

@@ -2,7 +2,8 @@
 //!
 //! Tensors are `<network>.<layer>.weight` (inputs × outputs, row-major: a row of inputs times it) and
 //! `<network>.<layer>.bias`, in single precision, for the networks `velocity` or `potential`, `growth`, and `score` or
-//! `log_density`. The metadata key `chreode` holds the format's version, the recipe, the times, the change of units and
+//! `log_density`; those of an ensemble begin with the member's number, counted from 0: `<member>.<network>.<layer>.weight`. The
+//! networks of all members have the same shapes. The metadata key `chreode` holds the format's version, the recipe, the times, the change of units and
 //! the networks' shapes; where there are any, also names of coordinates, masses and attributes.
 
 use std::collections::{BTreeMap, HashMap};
@@ -11,7 +12,7 @@ use std::path::Path;
 use safetensors::tensor::{Dtype, SafeTensors, TensorView, serialize};
 use serde_json::{Value, json};
 
-use super::{Dynamics, ModelInfo};
+use super::{Dynamics, FieldError, ModelInfo, Uncertainty};
 use crate::error::{Error, Result};
 use crate::exec::files::write_atomically;
 use crate::fields::{GrowthLaw, GrowthPrice, Guard, Network, Role};
@@ -21,9 +22,10 @@ use crate::units::Scaling;
 /// The newest version of the format that this library reads and writes.
 ///
 /// Version 2 has potentials, densities and a diffusion that changes with time; version 3 has units of time for each interval
-/// (`knots`) or a guard. An older reader would pass over some of them in silence, so a model is of the oldest version that has all that
+/// (`knots`) or a guard; version 4 has ensembles (`members`). An older reader would pass over some of them in silence, so a model
+/// is of the oldest version that has all that
 /// it needs.
-pub const FORMAT_VERSION: u64 = 3;
+pub const FORMAT_VERSION: u64 = 4;
 
 /// The key of our JSON in the safetensors metadata.
 const KEY: &str = "chreode";
@@ -33,12 +35,17 @@ impl Dynamics {
     pub fn to_bytes(&self) -> Vec<u8> {
         let mut buffers: Vec<(String, Vec<usize>, Vec<u8>)> = vec![];
         let mut shapes = serde_json::Map::new();
-        for Network { role, mlp: network } in &self.compiled.networks {
-            let (name, shape) = (role.name(), network.architecture());
+        let members = self.members();
+        let of_members = self.compiled.members.iter().enumerate();
+        for (member, Network { role, mlp: network }) in
+            of_members.flat_map(|(m, all)| all.iter().map(move |n| (m, n)))
+        {
+            let (role, shape) = (role.name(), network.architecture());
             shapes.insert(
-                name.into(),
+                role.into(),
                 json!({ "hidden": shape.hidden, "outputs": shape.outputs, "activation": shape.activation.as_str() }),
             );
+            let name = tensor_name(members, member, role);
             let bytes = |range: std::ops::Range<usize>| -> Vec<u8> {
                 network.parameters()[range].iter().flat_map(|p| p.to_le_bytes()).collect()
             };
@@ -59,6 +66,7 @@ impl Dynamics {
             epochs,
             coordinates,
             masses,
+            uncertainty,
             attributes,
         } = &self.info;
         let Scaling { centre, length, start, duration, knots } = &self.compiled.scaling;
@@ -88,6 +96,12 @@ impl Dynamics {
         }
         if *growth_price != GrowthPrice::Quadratic {
             metadata["growth_price"] = json!(growth_price.as_str());
+        }
+        if members > 1 {
+            metadata["members"] = json!(members);
+        }
+        if let Some(uncertainty) = uncertainty {
+            metadata["uncertainty"] = uncertainty.to_json();
         }
         // What is not there is not written: a model without it is the same bytes as before there was any.
         if !knots.is_empty() {
@@ -160,6 +174,10 @@ impl Dynamics {
             epochs: fields.unsigned("epochs")? as usize,
             coordinates: fields.find("coordinates").map(|_| fields.texts("coordinates")).transpose()?,
             masses: fields.find("masses").map(|_| fields.numbers("masses")).transpose()?,
+            uncertainty: fields
+                .find("uncertainty")
+                .map(|errors| read_uncertainty(&Metadata(errors)))
+                .transpose()?,
             attributes: fields
                 .find("attributes")
                 .map_or(Ok(BTreeMap::new()), |_| fields.attributes("attributes"))?,
@@ -169,18 +187,26 @@ impl Dynamics {
         }
         let shapes = Metadata(fields.get("networks")?);
         let inputs = scaling.centre.len() + 1;
-        let network = |name: &str| -> Result<Option<Mlp>> {
-            let Some(shape) = shapes.find(name) else { return Ok(None) };
-            read_network(&tensors, name, inputs, &Metadata(shape)).map(Some)
+        let roles = || Role::ALL.into_iter().filter(|role| shapes.find(role.name()).is_some());
+        let count = read_member_count(&fields, version, &tensors)?;
+        let member = |member: usize| -> Result<Vec<Network>> {
+            let network = |role: Role| {
+                let (name, shape) = (tensor_name(count, member, role.name()), shapes.get(role.name())?);
+                Ok(Network { role, mlp: read_network(&tensors, &name, inputs, &Metadata(shape))? })
+            };
+            roles().map(network).collect()
         };
-        let mut networks = vec![];
-        for role in Role::ALL {
-            networks.extend(network(role.name())?.map(|mlp| Network { role, mlp }));
+        let members = (0..count).map(member).collect::<Result<Vec<_>>>()?;
+        // What is not read would be a member left out.
+        let named = |name: &str| {
+            name.split('.').next().is_some_and(|first| first.parse::<usize>().is_ok_and(|m| m >= count))
+        };
+        if count > 1 && tensors.names().into_iter().any(named) {
+            return Err(bad(format!("it holds tensors of other members than its {count}")));
         }
-        let has_potential = networks.iter().any(|network| network.role == Role::Potential);
-        let law = has_potential.then(|| read_law(&fields)).transpose()?;
+        let law = roles().any(|role| role == Role::Potential).then(|| read_law(&fields)).transpose()?;
         let guard = fields.find("guard").map(|_| read_guard(&fields, inputs - 1, version)).transpose()?;
-        Dynamics::new(info, scaling, networks, law, guard).map_err(|e| bad(e.to_string()))
+        Dynamics::new(info, scaling, members, law, guard).map_err(|e| bad(e.to_string()))
     }
 
     /// Writes the model to a file, which is whole or not there.
@@ -204,7 +230,10 @@ impl Dynamics {
     /// The oldest version of the format that says all there is to say of the model.
     fn format_version(&self) -> u64 {
         let recent = |network: &Network| matches!(network.role, Role::Potential | Role::LogDensity);
-        let is_second = self.compiled.networks.iter().any(recent) || self.info.final_sigma.is_some();
+        if self.members() > 1 {
+            return 4;
+        }
+        let is_second = self.compiled.members[0].iter().any(recent) || self.info.final_sigma.is_some();
         let is_third = !self.compiled.scaling.knots.is_empty() || self.compiled.guard.is_some();
         match (is_second, is_third) {
             (_, true) => 3,
@@ -212,6 +241,48 @@ impl Dynamics {
             (false, false) => 1,
         }
     }
+}
+
+/// What the tensors of a network are called before their layer.
+fn tensor_name(members: usize, member: usize, role: &str) -> String {
+    if members > 1 { format!("{member}.{role}") } else { role.into() }
+}
+
+/// The number of members of an ensemble, which the file has tensors for; 1 of a model that is none.
+fn read_member_count(fields: &Metadata<'_>, version: u64, tensors: &SafeTensors<'_>) -> Result<usize> {
+    if fields.find("members").is_none() {
+        return Ok(1);
+    }
+    if version < 4 {
+        return Err(fields.wrong("members", &format!("not of format version {version}, which has none")));
+    }
+    let count = fields.unsigned("members")? as usize;
+    // Every member has a tensor of its own, so that a count beyond them need not be looked for.
+    if !(2..=tensors.len()).contains(&count) {
+        return Err(fields.wrong("members", "not the number of members of an ensemble"));
+    }
+    Ok(count)
+}
+
+/// How far the fields of an ensemble are off.
+fn read_uncertainty(errors: &Metadata<'_>) -> Result<Uncertainty> {
+    let not_negative = |field: &Metadata<'_>, name: &str| {
+        let number = field.number(name)?;
+        if number >= 0.0 { Ok(number) } else { Err(field.wrong(name, "negative")) }
+    };
+    let error = |name: &str| {
+        let field = Metadata(errors.get(name)?);
+        let known = !field.get("resolution")?.is_null();
+        Ok(FieldError {
+            sampling: not_negative(&field, "sampling")?,
+            resolution: known.then(|| not_negative(&field, "resolution")).transpose()?,
+        })
+    };
+    Ok(Uncertainty {
+        velocity: error("velocity")?,
+        growth: error("growth")?,
+        score_drift: error("score_drift")?,
+    })
 }
 
 /// The change of units, of a file of this version.

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::Dynamics;
+use super::{Dynamics, Uncertainty};
 use crate::error::{Error, Result, positive};
 use crate::fields::{Diffusion, Fields, GrowthPrice};
 
@@ -30,6 +30,8 @@ pub struct ModelInfo {
     pub coordinates: Option<Vec<String>>,
     /// The masses of the snapshots that it was fitted to, where somebody said: one a time. See [`Dynamics::set_masses`].
     pub masses: Option<Vec<f64>>,
+    /// How far the fields of an ensemble are off.
+    pub uncertainty: Option<Uncertainty>,
     /// Whatever a caller wants to find again beside the model, by name: where in its own data the coordinates were, for
     /// instance. The library does not look at it. See [`Dynamics::set_attribute`].
     pub attributes: BTreeMap<String, String>,

@@ -126,6 +126,12 @@ impl Target for FitOptions {
             meaning: "Seed of all random numbers",
         },
         Entry {
+            name: "ensemble",
+            kind: Integer(1..=1000, |o, v| o.ensemble = v as usize),
+            default: Value("1"),
+            meaning: "Members of an ensemble, fitted side by side to resampled cells: the model is their mean, with error bars; beside them two fits to every second snapshot tell what intervals of time add to the errors. 1 for a single fit without error bars",
+        },
+        Entry {
             name: "hidden",
             kind: Widths(|o, v| o.training.hidden = v),
             default: Brought(|o| Some(widths(&o.training.hidden)), ""),

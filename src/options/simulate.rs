@@ -1,7 +1,7 @@
 //! The options of a simulation and of an evaluation, which simulates.
 
 use super::IfUnset::{Rule, Value};
-use super::Kind::{Device, Integer, Name, Real};
+use super::Kind::{Device, Integer, Name, Real, Switch};
 use super::RealRange::{NotNegative, Positive, ShareOrNone};
 use super::{Entry, Target};
 use crate::evaluate::protocol::Protocol;
@@ -122,6 +122,12 @@ macro_rules! simulation_entries {
                 meaning: "Where particles are stepped; auto takes another device than the cpu from 16 384 particles on",
             },
             Entry {
+                name: "error_bars",
+                kind: Switch(|o, v| o.$($path.)*error_bars = v),
+                default: Value("true"),
+                meaning: "Simulate every member of an ensemble as well, for the errors of masses and measures; a model that is none has no error bars",
+            },
+            Entry {
                 name: "threads",
                 kind: Integer(0..=1024, |o, v| o.$($path.)*threads = Some(v as usize)),
                 default: Rule("those of the model"),
@@ -208,7 +214,7 @@ mod tests {
     fn refused<T: Target>(choice: &[(&str, &str)]) -> Vec<&'static str> {
         let refuses = |entry: &&Entry<T>| {
             let value = match entry.name {
-                "mode" | "solver" | "device" | "motion" => return false,
+                "mode" | "solver" | "device" | "motion" | "error_bars" => return false,
                 "seed" | "threads" | "max_steps" | "max_population" | "runs" => "3",
                 _ => "0.5",
             };

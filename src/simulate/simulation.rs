@@ -58,6 +58,9 @@ pub struct Simulation {
     pub max_population: usize,
     /// Where particles are stepped. `auto` takes a device for equal steps of many particles.
     pub device: Device,
+    /// Of an ensemble, whether a host is to simulate every member as well, for the errors of masses and measures;
+    /// [`run`](Self::run) simulates the fields that it is given.
+    pub error_bars: bool,
     /// Threads, 0 for all cores, for a host to start: [`run`](Self::run) uses the pool that it is called in, as a host does that
     /// was not told.
     pub threads: Option<usize>,
@@ -78,6 +81,7 @@ impl Default for Simulation {
             motion: None,
             max_population: branching.max_population,
             device: Device::default(),
+            error_bars: true,
             threads: None,
         }
     }

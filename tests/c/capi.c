@@ -348,6 +348,47 @@ static void fits(void) {
     chreode_snapshots_free(snapshots);
 }
 
+static void ensembles(void) {
+    static const float points[] = {1, 0.5f, 0.5f, 1};
+    const double time = 1, times[] = {0, 1, 2};
+    float mean[2], sd[2], high[2], of_member[2], sum[2] = {0, 0};
+    const chreode_matrix in = {points, 2, 2, 2, 1, CHREODE_F32};
+    const chreode_matrix_mut to_mean = {mean, 2, 1, 1, 1, CHREODE_F32}, to_sd = {sd, 2, 1, 1, 1, CHREODE_F32};
+    const chreode_matrix_mut to_high = {high, 2, 1, 1, 1, CHREODE_F32}, to_member = {of_member, 2, 1, 1, 1, CHREODE_F32};
+    chreode_snapshots *snapshots = gene_network();
+    chreode_options *options = quick_fit();
+    chreode_model *model = NULL, *member = NULL;
+    OK(chreode_options_set_integer(options, "ensemble", 3));
+    OK(chreode_fit(snapshots, options, NULL, NULL, &model));
+    size_t members = 0;
+    OK(chreode_model_members(model, &members));
+    CHECK(members == 3);
+    OK(chreode_model_field(model, "growth", time, &in, &to_mean));
+    OK(chreode_model_field_sd(model, "growth", &time, 1, &in, NULL, NULL, &to_sd));
+    OK(chreode_model_field_quantile(model, "growth", 0.95, &time, 1, &in, NULL, NULL, &to_high));
+    for (size_t k = 0; k < members; ++k) {
+        OK(chreode_model_member(model, k, &member));
+        OK(chreode_model_field(member, "growth", time, &in, &to_member));
+        for (size_t i = 0; i < 2; ++i) sum[i] += of_member[i];
+        chreode_model_free(member);
+    }
+    for (size_t i = 0; i < 2; ++i) {
+        CHECK(fabsf(sum[i] / 3 - mean[i]) < 1e-5f);
+        CHECK(sd[i] > 0 && fabsf(high[i] - mean[i] - 1.6448536f * sd[i]) < 1e-5f);
+    }
+    REFUSED(CHREODE_ERROR_INVALID_ARGUMENT, "below 3", chreode_model_member(model, 3, &member));
+    CHECK(member == NULL);
+    chreode_trajectory *trajectory = NULL;
+    double masses[3], sds[3];
+    OK(chreode_simulate(model, 0, &in, NULL, 0, times, 3, NULL, NULL, NULL, &trajectory));
+    OK(chreode_trajectory_masses(trajectory, masses, sds, 3));
+    CHECK(masses[0] == 2 && sds[0] == 0 && sds[2] > 0);
+    chreode_trajectory_free(trajectory);
+    chreode_model_free(model);
+    chreode_options_free(options);
+    chreode_snapshots_free(snapshots);
+}
+
 static void evaluations(chreode_model *model) {
     chreode_snapshots *snapshots = gene_network();
     chreode_evaluation *evaluation = NULL;
@@ -543,6 +584,7 @@ int main(int argc, char **argv) {
     options();
     own_data();
     fits();
+    ensembles();
     chreode_model *model = fitted();
     fields(model);
     simulations(model);

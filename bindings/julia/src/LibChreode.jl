@@ -508,6 +508,27 @@ function chreode_model_report(model, buffer, capacity, size)
     end
 end
 
+function chreode_model_members(model, members)
+    address = symbol(:chreode_model_members)
+    return shielded() do
+        ccall(address, chreode_status, (Ptr{chreode_model}, Ptr{Csize_t}), model, members)
+    end
+end
+
+function chreode_model_member(model, index, member)
+    address = symbol(:chreode_model_member)
+    return shielded() do
+        ccall(
+            address,
+            chreode_status,
+            (Ptr{chreode_model}, Csize_t, Ptr{Ptr{chreode_model}}),
+            model,
+            index,
+            member,
+        )
+    end
+end
+
 function chreode_model_loss_count(model, count)
     address = symbol(:chreode_model_loss_count)
     return shielded() do
@@ -711,6 +732,83 @@ function chreode_model_field_at(
     end
 end
 
+function chreode_model_field_sd(
+    model,
+    field,
+    times,
+    times_count,
+    points,
+    progress,
+    user_data,
+    values,
+)
+    address = symbol(:chreode_model_field_sd)
+    return shielded() do
+        ccall(
+            address,
+            chreode_status,
+            (
+                Ptr{chreode_model},
+                Cstring,
+                Ptr{Cdouble},
+                Csize_t,
+                Ptr{chreode_matrix},
+                Ptr{Cvoid},
+                Ptr{Cvoid},
+                Ptr{chreode_matrix_mut},
+            ),
+            model,
+            field,
+            times,
+            times_count,
+            points,
+            progress,
+            user_data,
+            values,
+        )
+    end
+end
+
+function chreode_model_field_quantile(
+    model,
+    field,
+    level,
+    times,
+    times_count,
+    points,
+    progress,
+    user_data,
+    values,
+)
+    address = symbol(:chreode_model_field_quantile)
+    return shielded() do
+        ccall(
+            address,
+            chreode_status,
+            (
+                Ptr{chreode_model},
+                Cstring,
+                Cdouble,
+                Ptr{Cdouble},
+                Csize_t,
+                Ptr{chreode_matrix},
+                Ptr{Cvoid},
+                Ptr{Cvoid},
+                Ptr{chreode_matrix_mut},
+            ),
+            model,
+            field,
+            level,
+            times,
+            times_count,
+            points,
+            progress,
+            user_data,
+            values,
+        )
+    end
+end
+
 function chreode_simulate(
     model,
     start_time,
@@ -845,6 +943,21 @@ function chreode_trajectory_weights(trajectory, k, weights, weights_count)
             k,
             weights,
             weights_count,
+        )
+    end
+end
+
+function chreode_trajectory_masses(trajectory, masses, sds, frame_count)
+    address = symbol(:chreode_trajectory_masses)
+    return shielded() do
+        ccall(
+            address,
+            chreode_status,
+            (Ptr{chreode_trajectory}, Ptr{Cdouble}, Ptr{Cdouble}, Csize_t),
+            trajectory,
+            masses,
+            sds,
+            frame_count,
         )
     end
 end

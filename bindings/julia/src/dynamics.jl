@@ -241,10 +241,14 @@ function field(model::Dynamics, name::Union{AbstractString, Symbol})
     ))
 end
 
-function (field::Field)(x, t; cells::Symbol = :columns)
+(field::Field)(x, t; cells::Symbol = :columns) =
+    evaluated(C.chreode_model_field_at, (), field, x, t, cells)
+
+# The values of a field, or of its errors, by a function of the library and what it takes beside.
+function evaluated(evaluate, more, field::Field, x, t, cells::Symbol)
     data = points_of("x", x, cells, field.model.dims)
     values = empty_matrix(eltype(data), shape(data, cells)[1], field.columns, cells)
-    return evaluated!(values, field, data, t, cells)
+    return evaluated!(values, evaluate, more, field, data, t, cells)
 end
 
 function (field::Field)(
@@ -260,18 +264,19 @@ function (field::Field)(
         throw(DimensionMismatch(
             "values must be $(join(wanted, " × ")), got $(join(size(values), " × "))",
         ))
-    return evaluated!(values, field, data, t, cells)
+    return evaluated!(values, C.chreode_model_field_at, (), field, data, t, cells)
 end
 
-function evaluated!(values, field::Field, data, t, cells::Symbol)
+function evaluated!(values, evaluate, more, field::Field, data, t, cells::Symbol)
     n = shape(data, cells)[1]
     times = instants("t", t, n)
     use(field.model.handle) do model
         GC.@preserve data values begin
             from, to = Ref(reading(data, cells)), Ref(writing(values, cells))
-            call(tell, told) = C.chreode_model_field_at(
+            call(tell, told) = evaluate(
                 model,
                 field.name,
+                more...,
                 times,
                 length(times),
                 from,
@@ -328,6 +333,44 @@ score_drift(model::Dynamics, x, t; options...) = field(model, "score_drift")(
     t;
     options...,
 )
+
+"""
+    field_sd(model, name, x, t; cells = :columns)
+
+The standard deviations of a field's errors at points, as [`Field`](@ref) gives its values, of an ensemble: the option `ensemble`
+of [`fit_dynamics`](@ref). The variance is that over the members, which were fitted to resampled cells, and what the distance of the
+snapshots in time adds (`model.info["uncertainty"]`).
+"""
+field_sd(model::Dynamics, name, x, t; cells::Symbol = :columns) =
+    evaluated(C.chreode_model_field_sd, (), field(model, name), x, t, cells)
+
+"""
+    field_quantile(model, name, level, x, t; cells = :columns)
+
+The quantile of a level between 0 and 1 of what a field may be, of an ensemble: the field plus so many of [`field_sd`](@ref).
+Between 0.05 and 0.95 lies the true field at nine cells of ten.
+"""
+field_quantile(model::Dynamics, name, level::Real, x, t; cells::Symbol = :columns) =
+    evaluated(
+        C.chreode_model_field_quantile,
+        (Float64(level),),
+        field(model, name),
+        x,
+        t,
+        cells,
+    )
+
+"""`Chreode.members(model)`: how many members an ensemble has, whose mean the fields are; 1 of a model that is none."""
+members(model::Dynamics) = Int(model.info["members"])
+
+"""`Chreode.member(model, index)`: one member of an ensemble, counted from 1, as a model of its own."""
+function member(model::Dynamics, index::Integer)
+    1 <= index <= members(model) ||
+        throw(ArgumentError("member must be 1 to $(members(model)), got $index"))
+    return use(model.handle) do handle
+        dynamics_by(made -> C.chreode_model_member(handle, index - 1, made))
+    end
+end
 
 """`Chreode.threads(model)`: how many threads the model computes with, 0 for all cores. The results are the same bits at any number."""
 function threads(model::Dynamics)

@@ -2,7 +2,7 @@
 
 """
 Measures of each time but the first (`time`, `w1`, `w2`, `rme`, and their standard deviations over the runs `w1_sd`, `w2_sd`,
-`rme_sd`), and of all of them together (`mean_w1`, `mean_rme`, `mean_w1_sd`, `mean_rme_sd`, `action`).
+`rme_sd`, and over the members of an ensemble `w1_error`, `w2_error`, `rme_error`, `NaN` of another model), and of all of them together (`mean_w1`, `mean_rme`, `mean_w1_sd`, `mean_rme_sd`, `action`).
 """
 struct Evaluation
     time::Vector{Float64}
@@ -12,6 +12,9 @@ struct Evaluation
     w1_sd::Vector{Float64}
     w2_sd::Vector{Float64}
     rme_sd::Vector{Float64}
+    w1_error::Vector{Float64}
+    w2_error::Vector{Float64}
+    rme_error::Vector{Float64}
     mean_w1::Float64
     mean_rme::Float64
     mean_w1_sd::Float64
@@ -69,7 +72,18 @@ function evaluation_of(pointer)
         end,
     )
     count = Int(told(value -> C.chreode_evaluation_time_count(pointer, value), Csize_t))
-    each = ("time", "w1", "w2", "rme", "w1_sd", "w2_sd", "rme_sd")
+    each = (
+        "time",
+        "w1",
+        "w2",
+        "rme",
+        "w1_sd",
+        "w2_sd",
+        "rme_sd",
+        "w1_error",
+        "w2_error",
+        "rme_error",
+    )
     together = ("mean_w1", "mean_rme", "mean_w1_sd", "mean_rme_sd", "action")
     return Evaluation(
         map(name -> measures(pointer, name, count), each)...,

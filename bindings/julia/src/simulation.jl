@@ -29,11 +29,12 @@ Base.length(lineage::Lineage) = length(lineage.parents)
 
 """
 A simulated population: a [`Frame`](@ref) for each output time in `frames`, and the [`Lineage`](@ref) of a branching one in
-`lineage`, else `nothing`.
+`lineage`, else `nothing`; `mass_sd`, the standard deviations of the errors of the frames' masses by an ensemble, else `NaN`.
 """
 struct Trajectory
     frames::Vector{Frame}
     lineage::Union{Nothing, Lineage}
+    mass_sd::Vector{Float64}
     newick::String
 end
 
@@ -133,6 +134,7 @@ function taken(handle::Handle{C.chreode_trajectory}, cells::Symbol)
         Trajectory(
             [frame(pointer, k, dims, cells) for k in 0:(count - 1)],
             lineage(pointer),
+            mass_sd(pointer, count),
             tree,
         )
     end
@@ -155,6 +157,12 @@ function frame(trajectory, k, dims, cells)
     check(C.chreode_trajectory_ids(trajectory, k, ids, count))
     check(C.chreode_trajectory_ancestors(trajectory, k, ancestors, count))
     return Frame(time[], x, weights, Int.(ids) .+ 1, Int.(ancestors) .+ 1)
+end
+
+function mass_sd(trajectory, count)
+    sds = Vector{Float64}(undef, count)
+    check(C.chreode_trajectory_masses(trajectory, C_NULL, sds, count))
+    return sds
 end
 
 function lineage(trajectory)

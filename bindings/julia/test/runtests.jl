@@ -100,6 +100,24 @@ end
     @test :growth in propertynames(model)
 end
 
+@testset "an ensemble has members and error bars" begin
+    ensemble = fit_dynamics(snapshots; SMALL..., method = "usb", ensemble = 3)
+    @test Chreode.members(ensemble) == 3 && Chreode.members(model) == 1
+    x = points(snapshots, 1)
+    mean, sd = growth(ensemble, x, 1.0), vec(field_sd(ensemble, :growth, x, 1.0))
+    single = [growth(Chreode.member(ensemble, index), x, 1.0) for index in 1:3]
+    @test maximum(abs, sum(single) ./ 3 .- mean) < 1e-5 && all(sd .> 0)
+    high = vec(field_quantile(ensemble, :growth, 0.95, x, 1.0))
+    @test high ≈ mean .+ 1.6448536 .* sd rtol = 1e-4
+    run = simulate(ensemble, x, [0.0, 1.0])
+    @test run.mass_sd[1] == 0 && run.mass_sd[2] > 0
+    @test all(isnan, simulate(model, x, [0.0, 1.0]).mass_sd)
+    @test all(evaluate(ensemble, snapshots).w1_error .> 0)
+    @test all(isnan, evaluate(model, snapshots).w1_error)
+    @test failure(() -> field_sd(model, :growth, x, 1.0)) isa ChreodeError
+    @test failure(() -> Chreode.member(ensemble, 4)) isa ArgumentError
+end
+
 @testset "types are inferred" begin
     @test @inferred(fit_dynamics(snapshots; epochs = 1)) isa Dynamics
     @test @inferred(fit_dynamics(together, time; epochs = 1)) isa Dynamics

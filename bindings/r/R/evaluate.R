@@ -10,7 +10,8 @@
 #' @param threads Threads to compute with, 0 for all cores. The results are the same bits at any number.
 #' @return An object of class `chreode_evaluation`: a data frame with a row for each time after the first, with `time`, `w1`
 #'   and `w2` (Wasserstein distances of the normalised populations), `rme` (relative error of the population's growth) and
-#'   their standard deviations over the runs; with attributes `mean_w1`, `mean_rme`, `mean_w1_sd`, `mean_rme_sd` and `action`.
+#'   their standard deviations over the runs, and for a model that is an ensemble `w1_error`, `w2_error` and `rme_error`,
+#'   their standard deviations over its members; with attributes `mean_w1`, `mean_rme`, `mean_w1_sd`, `mean_rme_sd` and `action`.
 #'
 #' @section Options:
 #' As the library itself lists them ([chreode_options()]):
@@ -42,6 +43,7 @@ evaluate.chreode_dynamics <- function(object, x = NULL, time = NULL, weights = N
     evaluation <- native(.Call(C_r_evaluate, handle, snapshots, options))
     on.exit(native(.Call(C_r_free, evaluation)), add = TRUE)
     measures <- c("time", "w1", "w1_sd", "w2", "w2_sd", "rme", "rme_sd")
+    if (isTRUE(object$members > 1)) measures <- c(measures, "w1_error", "w2_error", "rme_error")
     result <- as.data.frame(native(.Call(C_r_evaluation_values, evaluation, measures)))
     for (name in c("mean_w1", "mean_w1_sd", "mean_rme", "mean_rme_sd", "action")) {
         attr(result, name) <- native(.Call(C_r_evaluation_value, evaluation, name))
@@ -54,7 +56,7 @@ evaluate.chreode_dynamics <- function(object, x = NULL, time = NULL, weights = N
 #' @export
 print.chreode_evaluation <- function(x, digits = 4, ...) {
     several <- any(x$w1_sd > 0)
-    shown <- if (several) names(x) else c("time", "w1", "w2", "rme")
+    shown <- if (several) names(x) else c("time", "w1", "w2", "rme", grep("_error$", names(x), value = TRUE))
     print(as.data.frame(unclass(x)[shown]), digits = digits, row.names = FALSE)
     cat(sprintf(
         "mean W1 %.*g, mean RME %.*g, action %.*g\n", digits, attr(x, "mean_w1"), digits, attr(x, "mean_rme"), digits,

@@ -4,7 +4,7 @@
 new_dynamics <- function(pointer, threads, memory = list()) {
     info <- from_json(native(.Call(C_r_model_info, pointer)))
     # Later versions of the library tell more.
-    info <- info[c("method", "dims", "sigma", "delta", "times", "seed", "epochs", "parameters", "has_growth", "has_score", "has_landscape")]
+    info <- info[c("method", "dims", "sigma", "delta", "times", "seed", "epochs", "members", "parameters", "has_growth", "has_score", "has_landscape")]
     # The library tells seeds as text, since not every number reader takes those beyond 2^53; neither does R.
     if (as.numeric(info$seed) < 2^53) info$seed <- as.numeric(info$seed)
     report <- from_json(native(.Call(C_r_model_report, pointer)))
@@ -100,6 +100,11 @@ points_of <- function(object, x, dimred, name) {
 #' @param field What: `"velocity"` (length per time), `"growth"` (births minus deaths, per time) or `"score_drift"`
 #'   (\eqn{\sigma^2/2} times the gradient of the log-density, length per time), or whatever else
 #'   `chreode_capabilities()$fields` lists. Names may be shortened. A field that the method does not learn is an error.
+#' @param sd Whether to give the standard deviations of the fields' errors instead, of an ensemble: the option `ensemble` of
+#'   [fit_dynamics()]. They hold what the members, fitted to resampled cells, differ by, and what the distance of the snapshots in
+#'   time adds.
+#' @param quantile A level between 0 and 1, to give that quantile of what the fields may be instead, of an ensemble: between 0.05
+#'   and 0.95 lies the true field at nine cells of ten.
 #' @param threads Threads to compute with, 0 for all cores.
 #' @param dimred For a `SingleCellExperiment`: the name of the `reducedDim` with the coordinates, by default that of the fit.
 #' @param ... Not used.
@@ -114,8 +119,10 @@ points_of <- function(object, x, dimred, name) {
 #' predict(fit, data$x[seq_len(3), ], time = c(0, 1, 2), field = "growth")
 #' str(predict(fit, field = c("velocity", "growth", "score")))
 #' @export
-predict.chreode_dynamics <- function(object, newdata = NULL, time = NULL, field = "velocity",
+predict.chreode_dynamics <- function(object, newdata = NULL, time = NULL, field = "velocity", sd = FALSE, quantile = NULL,
                                      threads = object$threads, dimred = NULL, ...) {
+    level <- if (isTRUE(sd)) NA_real_ else if (!is.null(quantile)) as_number(quantile, "quantile")
+    if (isTRUE(sd) && !is.null(quantile)) invalid("sd and quantile must not be given both")
     handle <- model_handle(object, threads)
     fields <- learned_fields(object, field)
     if (is.null(newdata)) {
@@ -129,7 +136,7 @@ predict.chreode_dynamics <- function(object, newdata = NULL, time = NULL, field 
         invalid("time must be one time or one a point (", nrow(points), "), got ", length(time))
     }
     time <- as_times(time, "time", points, memory_of(object), single = TRUE)$time
-    values <- lapply(fields, function(one) field_values(object, handle, one, points, time))
+    values <- lapply(fields, function(one) field_values(object, handle, one, points, time, level))
     if (length(fields) == 1) values[[1]] else setNames(values, fields)
 }
 
@@ -154,8 +161,8 @@ fields_of <- function(object) {
     c("velocity", "growth", "score_drift", "landscape")[c(TRUE, object$has_growth, object$has_score, isTRUE(object$has_landscape))]
 }
 
-field_values <- function(object, handle, field, points, time) {
-    values <- native(.Call(C_r_model_field, handle, field, as.double(time), points))
+field_values <- function(object, handle, field, points, time, level = NULL) {
+    values <- native(.Call(C_r_model_field, handle, field, as.double(time), points, level))
     if (ncol(values) == 1 && field != "velocity") return(setNames(values[, 1], rownames(points)))
     if (ncol(values) == ncol(points)) {
         names <- if (is.null(colnames(points))) object$coordinates else colnames(points)
@@ -168,6 +175,7 @@ field_values <- function(object, handle, field, points, time) {
 print.chreode_dynamics <- function(x, ...) {
     cat("Population dynamics by ", x$method, ": ", x$dims, " coordinates, ", length(x$times), " times\n", sep = "")
     cat("  learned:   velocity", if (x$has_growth) ", growth", if (x$has_score) ", score", "\n", sep = "")
+    if (isTRUE(x$members > 1)) cat("  ensemble:  ", x$members, " members\n", sep = "")
     cat("  sigma:     ", format(x$sigma), if (!is.null(x$delta)) paste0("   delta: ", format(x$delta)), "\n", sep = "")
     steps <- if (length(x$losses)) sprintf(", loss %.4g at the last", x$losses[length(x$losses)]) else ""
     cat("  training:  ", if (length(x$losses)) length(x$losses) else x$epochs, " steps", steps, ", seed ", format(x$seed, digits = 16), "\n", sep = "")

@@ -3,8 +3,9 @@
 #' @param x A model of [fit_dynamics()].
 #' @param type `"trajectories"`: the cells, coloured by time, and paths of the flow from cells of the first snapshot.
 #'   `"growth"`: the cells, coloured by growth rate; the colours end at the 2 % and 98 % quantiles. `"mass"`: the size of the
-#'   population over time, of the data and, if the model learned growth, predicted from the first snapshot. `"loss"`: the
-#'   loss of every training step.
+#'   population over time, of the data and, if the model learned growth, predicted from the first snapshot, with the 90 %
+#'   interval of an ensemble. `"errors"`: the growth rates of an ensemble in order, with their 90 % intervals. `"loss"`: the loss
+#'   of every training step.
 #' @param data,time,weights,masses The cells to draw, as [fit_dynamics()] takes them; by default those of the fit.
 #' @param dims Which two coordinates to draw. Data of one coordinate is drawn over time.
 #' @param dimred For `data` that is a `SingleCellExperiment`: the name of the `reducedDim` to draw the cells in; by default that
@@ -21,7 +22,7 @@
 #' plot(fit, "growth", palette = "Blue-Red 3")
 #' plot(fit, "mass")
 #' @export
-plot.chreode_dynamics <- function(x, type = c("trajectories", "growth", "mass", "loss"), data = NULL, time = NULL,
+plot.chreode_dynamics <- function(x, type = c("trajectories", "growth", "errors", "mass", "loss"), data = NULL, time = NULL,
                                   weights = NULL, masses = NULL, dims = c(1, 2), dimred = NULL, paths = 40, palette = NULL,
                                   legend = TRUE, ...) {
     type <- match.arg(type)
@@ -40,6 +41,7 @@ plot.chreode_dynamics <- function(x, type = c("trajectories", "growth", "mass", 
     switch(type,
         trajectories = plot_paths(x, cells, space, dims, paths, palette, legend, ...),
         growth = plot_growth(x, cells, space, dims, palette, legend, ...),
+        errors = plot_errors(x, cells, palette, legend, ...),
         mass = plot_mass(x, cells, palette, legend, ...)
     )
     invisible(x)
@@ -143,28 +145,60 @@ plot_mass <- function(object, cells, palette, legend, ...) {
     on.exit(native(.Call(C_r_free, snapshots)))
     read <- native(.Call(C_r_snapshots_read, snapshots))
     grid <- seq(read$times[1], read$times[length(read$times)], length.out = 60)
-    mass <- NULL
+    mass <- errors <- NULL
     if (object$has_growth) {
         run <- simulate(
             object, seed = 0, points = read$points[[1]], weights = read$weights[[1]], times = grid, start_time = grid[1], mode = "ode"
         )
         # The simulation starts from the weights of the cells; the mass of the snapshot may be another.
-        mass <- summary(run)$mass / sum(read$weights[[1]]) * read$masses[1]
+        unit <- read$masses[1] / sum(read$weights[[1]])
+        mass <- summary(run)$mass * unit
+        if (!is.null(run$mass_sd)) errors <- stats::qnorm(0.95) * run$mass_sd * unit
     }
     colour <- colours_of(palette, 3, "viridis")[2]
     frame_plot(
         list(read$times, read$masses),
         list(
             xlab = time_name(object$memory), ylab = "population", main = "Size of the population", pch = 19, col = INK,
-            ylim = range(0, mass, read$masses)
+            ylim = range(0, mass, mass + errors, read$masses)
         ), ...
     )
+    if (!is.null(errors)) band(grid, mass - errors, mass + errors, colour)
     if (!is.null(mass)) lines(grid, mass, lwd = 2, col = colour)
     points(read$times, read$masses, pch = 19, col = INK)
     if (legend) {
         shown <- c(TRUE, !is.null(mass))
         key_row(c("data", "predicted")[shown], c(INK, colour)[shown], line = c(FALSE, TRUE)[shown])
     }
+}
+
+# An interval at each of some places in order, below what is drawn next.
+band <- function(x, low, high, colour) {
+    graphics::polygon(c(x, rev(x)), c(low, rev(high)), col = adjustcolor(colour, 0.25), border = NA)
+}
+
+# Growth rates in order, with the interval of each.
+plot_errors <- function(object, cells, palette, legend, ...) {
+    growth <- predict(object, cells$x, cells$time, field = "growth")
+    errors <- stats::qnorm(0.95) * predict(object, cells$x, cells$time, field = "growth", sd = TRUE)
+    # Of cells of like growth the mean, and the root of their mean variance: single ones would make a ragged edge.
+    place <- rank(growth, ties.method = "first") / length(growth)
+    group <- ceiling(80 * place)
+    place <- 100 * as.vector(tapply(place, group, mean))
+    errors <- sqrt(as.vector(tapply(errors^2, group, mean)))
+    growth <- as.vector(tapply(growth, group, mean))
+    colour <- colours_of(palette, 3, "viridis")[2]
+    frame_plot(
+        list(place, growth),
+        list(
+            xlab = "cells, % from the slowest on", ylab = "growth rate, per time", main = "Growth rate and its 90 % interval",
+            type = "n", ylim = range(growth - errors, growth + errors)
+        ), ...
+    )
+    band(place, growth - errors, growth + errors, colour)
+    graphics::abline(h = 0, col = "grey65")
+    lines(place, growth, lwd = 2, col = colour)
+    if (legend) key_row("growth rate", colour, line = TRUE)
 }
 
 plot_losses <- function(object, ...) {

@@ -20,7 +20,8 @@
 #' @param threads Threads to compute with, 0 for all cores. The results are the same bits at any number.
 #' @return An object of class `chreode_simulation`: a list of `mode`, `seed`, `times`; `frames`, one for each time, with
 #'   `time`, `points`, `weights`, `ids` (the row of the starting cells that a cell started from; in a branching population its
-#'   row of the lineage) and `ancestors` (the row of the frame before that it comes from); and for a branching population
+#'   row of the lineage) and `ancestors` (the row of the frame before that it comes from); for a model that is an ensemble `mass_sd`,
+#'   the standard deviation of the error of each frame's mass; and for a branching population
 #'   `lineage`, a data frame with `parent` (`NA` for a founder), `birth`, `end` and `fate` of each cell that ever lived, and
 #'   `newick`, the same as one tree a founder (cells are named c and their row of `lineage`; a founder that never divided is
 #'   a tree of one leaf). For `nsim` above 1 a list of them, of class `chreode_simulations`. Use both with `print()`,
@@ -144,6 +145,8 @@ new_simulation <- function(trajectory, object, mode, seed, start_time, names) {
         mode = mode, seed = seed, method = object$method, start_time = start_time,
         times = vapply(frames, function(frame) frame$time, 0), frames = frames, memory = object$memory
     )
+    errors <- native(.Call(C_r_trajectory_mass_sd, trajectory))
+    if (!anyNA(errors)) result$mass_sd <- errors
     lineage <- native(.Call(C_r_trajectory_lineage, trajectory))
     if (length(lineage$parent)) {
         lineage$fate <- factor(lineage$fate, levels = c(0, 1, 2), labels = c("alive", "divided", "died"))
@@ -177,11 +180,13 @@ print.chreode_simulation <- function(x, ...) {
 
 #' @export
 summary.chreode_simulation <- function(object, ...) {
-    data.frame(
+    told <- data.frame(
         time = object$times,
         cells = vapply(object$frames, function(frame) nrow(frame$points), 1L),
         mass = vapply(object$frames, function(frame) sum(frame$weights), 0)
     )
+    if (!is.null(object$mass_sd)) told$mass_sd <- object$mass_sd
+    told
 }
 
 #' @export

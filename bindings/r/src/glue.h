@@ -93,10 +93,11 @@ SEXP r_model_set_memory(SEXP model, SEXP text);
 SEXP r_model_save(SEXP model, SEXP path);
 SEXP r_model_load(SEXP path);
 SEXP r_model_fields(SEXP model);
-SEXP r_model_field(SEXP model, SEXP field, SEXP time, SEXP points);
+SEXP r_model_field(SEXP model, SEXP field, SEXP time, SEXP points, SEXP level);
 
 SEXP r_simulate(SEXP model, SEXP start, SEXP points, SEXP weights, SEXP times, SEXP options);
 SEXP r_trajectory_frames(SEXP trajectory);
+SEXP r_trajectory_mass_sd(SEXP trajectory);
 SEXP r_trajectory_lineage(SEXP trajectory);
 SEXP r_trajectory_newick(SEXP trajectory);
 SEXP r_trajectory_report(SEXP trajectory);

@@ -115,8 +115,9 @@ SEXP r_model_fields(SEXP model) {
     return result;
 }
 
-/* The values of a field at points of one time, or each of its own: a matrix with one row a point. */
-SEXP r_model_field(SEXP model, SEXP field, SEXP time, SEXP points) {
+/* The values of a field at points of one time, or each of its own: a matrix with one row a point. `level` is NULL for the field, NA
+   for the standard deviation of its error, and else that of a quantile. */
+SEXP r_model_field(SEXP model, SEXP field, SEXP time, SEXP points, SEXP level) {
     const chreode_model *handle = handle_of(model, MODEL);
     const char *name = text_in(field);
     chreode_matrix from;
@@ -135,9 +136,15 @@ SEXP r_model_field(SEXP model, SEXP field, SEXP time, SEXP points) {
     SEXP values = PROTECT(Rf_allocMatrix(REALSXP, (int)from.rows, (int)columns));
     chreode_matrix_mut to = matrix_to(values);
     int timed = TYPEOF(time) == REALSXP;
+    const double *times = timed ? REAL(time) : NULL;
+    size_t times_count = timed ? (size_t)XLENGTH(time) : 0;
     watcher by = {.function = R_NilValue};
-    status = chreode_model_field_at(handle, name, timed ? REAL(time) : NULL, timed ? (size_t)XLENGTH(time) : 0, &from,
-                                    watch, &by, &to);
+    if (level == R_NilValue)
+        status = chreode_model_field_at(handle, name, times, times_count, &from, watch, &by, &to);
+    else if (ISNAN(number_in(level)))
+        status = chreode_model_field_sd(handle, name, times, times_count, &from, watch, &by, &to);
+    else
+        status = chreode_model_field_quantile(handle, name, number_in(level), times, times_count, &from, watch, &by, &to);
     SEXP result = PROTECT(status == CHREODE_OK ? values : failure(status));
     result = watched(&by, result);
     UNPROTECT(2);

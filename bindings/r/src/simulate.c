@@ -66,6 +66,19 @@ SEXP r_trajectory_frames(SEXP trajectory) {
     return told;
 }
 
+/* The standard deviation of the error of every frame's mass, NaN where it is not known. */
+SEXP r_trajectory_mass_sd(SEXP trajectory) {
+    const chreode_trajectory *handle = handle_of(trajectory, TRAJECTORY);
+    size_t count = 0;
+    chreode_status status = chreode_trajectory_frame_count(handle, &count);
+    if (status != CHREODE_OK) return failure(status);
+    SEXP sds = PROTECT(Rf_allocVector(REALSXP, (R_xlen_t)count));
+    status = chreode_trajectory_masses(handle, NULL, REAL(sds), count);
+    SEXP result = status == CHREODE_OK ? sds : failure(status);
+    UNPROTECT(1);
+    return result;
+}
+
 /* A list of columns: parent (counted from 1, NA for a founder), birth, end, fate. */
 SEXP r_trajectory_lineage(SEXP trajectory) {
     const chreode_trajectory *handle = handle_of(trajectory, TRAJECTORY);

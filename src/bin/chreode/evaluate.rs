@@ -3,9 +3,10 @@
 use std::path::PathBuf;
 
 use chreode::datasets::GeneNetwork;
+use chreode::evaluate::ensemble::evaluate_model;
 use chreode::evaluate::mass::growth_correlation;
 use chreode::evaluate::protocol::Protocol;
-use chreode::evaluate::{Evaluation, EvaluationOptions, Statistic, TimePoint, evaluate};
+use chreode::evaluate::{Evaluation, EvaluationOptions, MemberErrors, Statistic, TimePoint};
 use chreode::exec::stop::Stop;
 use chreode::model::Dynamics;
 use chreode::simulate::simulation::Process;
@@ -49,7 +50,8 @@ impl Evaluate {
         let options = self.protocol.0.options(&model, snapshots);
         let correlation =
             self.growth_correlation.map(|truth| correlation(truth, &model, snapshots)).transpose()?;
-        let evaluation = evaluate(&model, snapshots, &options, &Stop::default())?;
+        let error_bars = self.protocol.0.simulation.error_bars;
+        let evaluation = evaluate_model(&model, snapshots, &options, error_bars, &Stop::default())?;
         warn(&evaluation.warnings);
         if self.json {
             print_json(&self.as_json(&evaluation, correlation))
@@ -71,6 +73,11 @@ impl Evaluate {
                 value["w1_sd"] = json!(point.w1.sd);
                 value["w2_sd"] = json!(point.w2.sd);
                 value["rme_sd"] = json!(point.rme.sd);
+            }
+            if let Some(errors) = point.errors {
+                value["w1_error"] = json!(errors.w1);
+                value["w2_error"] = json!(errors.w2);
+                value["rme_error"] = json!(errors.rme);
             }
             value
         };
@@ -116,8 +123,19 @@ pub fn measures(evaluation: &Evaluation, stochastic: bool) -> String {
     let show = |s: Statistic| {
         if stochastic { format!("{} ± {}", short(s.mean), short(s.sd)) } else { short(s.mean) }
     };
-    let row =
-        |point: &TimePoint| vec![point.time.to_string(), show(point.w1), show(point.w2), show(point.rme)];
+    let row = |point: &TimePoint| {
+        let with_error = |s: Statistic, error: fn(MemberErrors) -> f64| match point.errors {
+            // Over the members of an ensemble, not over runs.
+            Some(errors) => format!("{} (error {})", show(s), short(error(errors))),
+            None => show(s),
+        };
+        vec![
+            point.time.to_string(),
+            with_error(point.w1, |errors| errors.w1),
+            with_error(point.w2, |errors| errors.w2),
+            with_error(point.rme, |errors| errors.rme),
+        ]
+    };
     let mut rows: Vec<Vec<String>> = evaluation.time_points.iter().map(row).collect();
     rows.push(vec!["mean".into(), show(evaluation.mean_w1), String::new(), show(evaluation.mean_rme)]);
     columns(&["time", "W1", "W2", "RME"], &rows)

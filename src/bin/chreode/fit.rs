@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::time::Instant;
 
 use chreode::Error;
-use chreode::method::{self, FitOptions, FitReport};
+use chreode::method::{self, EnsembleReport, FitOptions, FitReport};
 use chreode::snapshots::Snapshots;
 use clap::{ArgMatches, Args, FromArgMatches};
 use serde_json::json;
@@ -161,6 +161,29 @@ fn json(options: &FitOptions, report: &FitReport, total: f64, call: &Fit) -> ser
     json
 }
 
+/// The members, and how far their mean is off.
+fn of_ensemble(ensemble: &EnsembleReport) -> String {
+    let EnsembleReport { members, coarse_fits, uncertainty, .. } = ensemble;
+    let mut text = format!(
+        "ensemble: {members} members, and {coarse_fits} fits to every second snapshot for what intervals add to their errors; the rest \
+         tells of the first member\n"
+    );
+    let Some(errors) = uncertainty else { return text };
+    for (name, error) in
+        [("velocity", errors.velocity), ("growth", errors.growth), ("score drift", errors.score_drift)]
+    {
+        let total = (error.sampling.powi(2) + error.resolution.unwrap_or(0.0).powi(2)).sqrt();
+        let resolution =
+            error.resolution.map_or("intervals unknown".into(), |r| format!("intervals {}", short(r)));
+        text += &format!(
+            "error of {name}, in network units of an interval: {} (cells {}, {resolution})\n",
+            short(total),
+            short(error.sampling)
+        );
+    }
+    text
+}
+
 fn summary(options: &FitOptions, report: &FitReport) -> String {
     let recipe = &options.recipe;
     let mut text = format!("{}: {}\n", recipe.name, recipe.parts());
@@ -183,6 +206,9 @@ fn summary(options: &FitOptions, report: &FitReport) -> String {
             short(*dying),
             short(*born)
         );
+    }
+    if let Some(ensemble) = report.ensemble {
+        text += &of_ensemble(&ensemble);
     }
     if let Some(told) = growth_beside_branching(report) {
         text += &(told + "\n");

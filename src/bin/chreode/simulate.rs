@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use chreode::evaluate::ensemble::masses;
 use chreode::exec::files::write_atomically;
 use chreode::exec::rng::{Purpose, stream, uniform};
 use chreode::exec::stop::Stop;
@@ -9,6 +10,7 @@ use chreode::model::Dynamics;
 use chreode::simulate::lineage::{Fate, Lineage};
 use chreode::simulate::simulation::{Outcome, Process, Simulation};
 use chreode::simulate::{Particles, Trajectory};
+use chreode::statistics::Estimate;
 use clap::Args;
 use serde_json::json;
 
@@ -77,11 +79,12 @@ impl Simulate {
             self.simulation.0.run(&model, &start, &times, &Stop::default())?;
         warn(&warnings);
         let Trajectory { frames, outside } = trajectory;
+        let masses = masses(&model, &self.simulation.0, &start, &frames, &Stop::default())?;
         self.write(&data, &start, &frames, lineage.as_ref())?;
         if let Some((path, lineage)) = self.newick.as_ref().zip(lineage.as_ref()) {
             write_atomically(path, lineage.newick().as_bytes())?;
         }
-        self.tell(&frames, lineage.as_ref(), outside, &warnings)
+        self.tell(&frames, masses.as_deref(), lineage.as_ref(), outside, &warnings)
     }
 
     fn check_arguments(&self) -> Result<()> {
@@ -149,6 +152,7 @@ impl Simulate {
     fn tell(
         &self,
         frames: &[Particles],
+        masses: Option<&[Estimate]>,
         lineage: Option<&Lineage>,
         outside: Option<f64>,
         warnings: &[String],
@@ -156,9 +160,17 @@ impl Simulate {
         let count = |fate: Fate| lineage.map(|lineage| lineage.times_of(fate).count());
         let (divisions, deaths) = (count(Fate::Divided), count(Fate::Died));
         if self.json {
-            let of_frame = |frame: &Particles| json!({ "time": frame.time, "particles": frame.len(), "mass": frame.mass() });
+            let of_frame = |(k, frame): (usize, &Particles)| -> chreode::Result<serde_json::Value> {
+                let mut told = json!({ "time": frame.time, "particles": frame.len(), "mass": frame.mass() });
+                if let Some(masses) = masses {
+                    told["mass_sd"] = json!(masses[k].sd);
+                    told["mass_q05"] = json!(masses[k].quantile(0.05)?);
+                    told["mass_q95"] = json!(masses[k].quantile(0.95)?);
+                }
+                Ok(told)
+            };
             return print_json(&json!({
-                "time_points": frames.iter().map(of_frame).collect::<Vec<_>>(),
+                "time_points": frames.iter().enumerate().map(of_frame).collect::<chreode::Result<Vec<_>>>()?,
                 "divisions": divisions,
                 "deaths": deaths,
                 "outside": outside,
@@ -166,9 +178,12 @@ impl Simulate {
                 "output": self.output.display().to_string(),
             }));
         }
-        let row =
-            |frame: &Particles| vec![frame.time.to_string(), frame.len().to_string(), short(frame.mass())];
-        let mut text = columns(&["time", "particles", "mass"], &frames.iter().map(row).collect::<Vec<_>>());
+        let row = |(k, frame): (usize, &Particles)| {
+            let error = masses.map_or(String::new(), |masses| format!(" ± {}", short(masses[k].sd)));
+            vec![frame.time.to_string(), frame.len().to_string(), short(frame.mass()) + &error]
+        };
+        let mut text =
+            columns(&["time", "particles", "mass"], &frames.iter().enumerate().map(row).collect::<Vec<_>>());
         if let Some((divisions, deaths)) = divisions.zip(deaths) {
             text += &format!("{divisions} divisions, {deaths} deaths\n");
         }

@@ -175,12 +175,18 @@ impl Program {
     /// Learned fields as cuda/particles.cu evaluates them.
     ///
     /// # Errors
-    /// [`Error::InvalidArgument`] for more parameters than a device's 32-bit indices reach.
+    /// [`Error::InvalidArgument`] for more parameters than a device's 32-bit indices reach, and for an ensemble, whose mean no
+    /// kernel takes.
     pub(crate) fn new(fields: &Compiled) -> Result<Self> {
+        let [networks] = &fields.members[..] else {
+            let (members, allowed) =
+                (fields.members.len(), "1 on a CUDA device: the mean of an ensemble is taken on the CPU");
+            return Err(Error::argument("the number of members of the model", members, allowed));
+        };
         let (dims, reals) = (fields.dims(), Reals::new(fields));
-        let layout = vec![dims as i32, fields.networks.len() as i32, 0];
+        let layout = vec![dims as i32, networks.len() as i32, 0];
         let mut program = Self { dims, layout, parameters: vec![], reals, widest: 0 };
-        fields.networks.iter().try_for_each(|network| program.add(network))?;
+        networks.iter().try_for_each(|network| program.add(network))?;
         Ok(program)
     }
 

@@ -53,7 +53,7 @@ pub(crate) fn open<'a>(
     particles: usize,
     adaptive: bool,
 ) -> Result<Box<dyn Backend + 'a>> {
-    let only_the_cpu = adaptive || fields.compiled().is_none();
+    let only_the_cpu = adaptive || fields.compiled().is_none_or(|compiled| compiled.members.len() > 1);
     let device = if only_the_cpu && device == Device::Auto { Device::Cpu } else { device };
     match device.open(particles, ENOUGH)? {
         Opened::Cpu => Ok(Box::new(cpu::Cpu { fields })),

@@ -115,6 +115,33 @@ class Dynamics:
         InvalidArgumentError
             The model has not learned such a field.
         """
+        return self._field(lib.chreode_model_field_at, (), name, x, t, out)
+
+    def field_sd(self, name: str, x: Any, t: Any, *, out: Optional[npt.NDArray[Any]] = None) -> npt.NDArray[Any]:
+        """The standard deviation of a field's error at points, of an ensemble (``fit(..., ensemble=8)``); as :meth:`field`.
+
+        Its square is the variance over the members, which were fitted to resampled cells, and what the distance of the snapshots
+        in time adds: see ``info["uncertainty"]``. The fields are ``"velocity"``, ``"growth"`` and ``"score_drift"``.
+
+        Raises
+        ------
+        InvalidArgumentError
+            The model is no ensemble, or the field has no error bars.
+        """
+        return self._field(lib.chreode_model_field_sd, (), name, x, t, out)
+
+    def field_quantile(
+        self, name: str, level: float, x: Any, t: Any, *, out: Optional[npt.NDArray[Any]] = None
+    ) -> npt.NDArray[Any]:
+        """A quantile of what a field may be at points, of an ensemble: the field plus so many of :meth:`field_sd`.
+
+        Between the levels 0.05 and 0.95 lies the true field at nine cells of ten.
+        """
+        return self._field(lib.chreode_model_field_quantile, (arrays.number("level", level),), name, x, t, out)
+
+    def _field(
+        self, evaluate: Any, more: tuple[float, ...], name: str, x: Any, t: Any, out: Optional[npt.NDArray[Any]]
+    ) -> npt.NDArray[Any]:
         columns = self._columns(name)
         source, cells = self._source, _names.rows(x)
         points = arrays.matrix("x", _names.by_columns("x", x, source.coordinates))
@@ -123,24 +150,33 @@ class Dynamics:
         else:
             values = arrays.output("out", out, (len(points), columns))
         if np.ndim(t) == 0:
-            self._evaluate(name, points, np.array([arrays.number("t", t)]), values)
+            self._evaluate(evaluate, more, name, points, np.array([arrays.number("t", t)]), values)
             return values
         times, _ = _times.numbers("t", _names.by_rows("t", t, cells), cells=cells, clock=source.clock)
         if len(times) != len(points):
             raise InvalidArgumentError(f"t must be one time, or {len(points)}, one a row, got {len(times)}")
         if not np.isfinite(times).all():
             raise InvalidArgumentError("t must be finite")
-        self._evaluate(name, points, times, values)
+        self._evaluate(evaluate, more, name, points, times, values)
         return values
 
-    def _evaluate(self, name: str, points: arrays.Array, times: npt.NDArray[np.float64], values: arrays.Array) -> None:
+    def _evaluate(
+        self,
+        evaluate: Any,
+        more: tuple[float, ...],
+        name: str,
+        points: arrays.Array,
+        times: npt.NDArray[np.float64],
+        values: arrays.Array,
+    ) -> None:
         with self._use() as model, _progress.Watch(None) as watch:
             # A callback costs more than a few points do, which are over before anybody could interrupt.
             callback = watch.callback if len(points) >= _WATCHED else ffi.NULL
             watch.check(
-                lib.chreode_model_field_at(
+                evaluate(
                     model,
                     name.encode(),
+                    *more,
                     arrays.pointer("double", times),
                     len(times),
                     arrays.view(points),
@@ -283,6 +319,21 @@ class Dynamics:
         velocity = self.velocity(points, numbers)
         growth = self.growth(points, numbers) if "growth" in self.fields else None
         _anndata.write(data, {where[0]: velocity}, {where[1]: growth})
+
+    @property
+    def members(self) -> int:
+        """How many members an ensemble has, whose mean the fields are; 1 of a model that is none."""
+        count: int = self.info["members"]
+        return count
+
+    def member(self, index: int) -> Dynamics:
+        """One member of an ensemble, counted from 0, as a model of its own."""
+        if operator.index(index) < 0:
+            raise InvalidArgumentError(f"member must be 0 to {self.members - 1}, got {index}")
+        made = ffi.new("chreode_model **")
+        with self._use() as model:
+            check(lib.chreode_model_member(model, index, made))
+        return self._own(made[0])
 
     @property
     def threads(self) -> int:

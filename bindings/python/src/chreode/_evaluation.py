@@ -30,6 +30,10 @@ class Evaluation:
     w1_sd: npt.NDArray[np.float64]
     w2_sd: npt.NDArray[np.float64]
     rme_sd: npt.NDArray[np.float64]
+    #: Standard deviations over the members of an ensemble; NaN of a model that is none.
+    w1_error: npt.NDArray[np.float64]
+    w2_error: npt.NDArray[np.float64]
+    rme_error: npt.NDArray[np.float64]
     mean_w1: float
     mean_rme: float
     mean_w1_sd: float
@@ -76,6 +80,9 @@ def own(pointer: Any) -> Evaluation:
             w1_sd=each("w1_sd"),
             w2_sd=each("w2_sd"),
             rme_sd=each("rme_sd"),
+            w1_error=each("w1_error"),
+            w2_error=each("w2_error"),
+            rme_error=each("rme_error"),
             mean_w1=all_together("mean_w1"),
             mean_rme=all_together("mean_rme"),
             mean_w1_sd=all_together("mean_w1_sd"),

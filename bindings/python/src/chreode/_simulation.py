@@ -68,6 +68,8 @@ class Trajectory:
 
     frames: list[Frame]
     lineage: Optional[Lineage]
+    #: The standard deviation of the error of each frame's mass, of an ensemble; else NaN.
+    mass_sd: npt.NDArray[np.float64]
     _newick: str
 
     @property
@@ -78,6 +80,11 @@ class Trajectory:
     def counts(self) -> npt.NDArray[np.int64]:
         """Number of particles of each frame."""
         return np.array([len(frame) for frame in self.frames], np.int64)
+
+    @property
+    def masses(self) -> npt.NDArray[np.float64]:
+        """Total weight of each frame."""
+        return np.array([frame.mass for frame in self.frames])
 
     def newick(self) -> str:
         """The lineage in the Newick format: one tree a line for each founder. Empty for the other modes."""
@@ -90,7 +97,8 @@ class Trajectory:
 
     def _repr_html_(self) -> str:
         born = "" if self.lineage is None else f": {len(self.lineage)} cells in the lineage"
-        rows = [(f"{frame.time:g}", len(frame), f"{frame.mass:g}") for frame in self.frames]
+        errors = ["" if np.isnan(sd) else f" ± {sd:.2g}" for sd in self.mass_sd]
+        rows = [(f"{f.time:g}", len(f), f"{f.mass:g}{error}") for f, error in zip(self.frames, errors)]
         return _html.table(f"chreode.Trajectory{born}", ("time", "particles", "mass"), rows)
 
 
@@ -103,6 +111,7 @@ def own(pointer: Any) -> Trajectory:
         taken = Trajectory(
             [_frame(trajectory, k, dims) for k in range(frames)],
             _lineage(trajectory),
+            _mass_sd(trajectory, frames),
             text(lib.chreode_trajectory_newick, trajectory),
         )
         report = json.loads(text(lib.chreode_trajectory_report, trajectory))
@@ -122,6 +131,12 @@ def _frame(trajectory: Any, k: int, dims: int) -> Frame:
     check(lib.chreode_trajectory_ids(trajectory, k, arrays.pointer("uint64_t", ids), count))
     check(lib.chreode_trajectory_ancestors(trajectory, k, arrays.pointer("uint64_t", ancestors), count))
     return Frame(time[0], points, weights, ids, ancestors)
+
+
+def _mass_sd(trajectory: Any, frames: int) -> npt.NDArray[np.float64]:
+    sds = np.empty(frames)
+    check(lib.chreode_trajectory_masses(trajectory, ffi.NULL, arrays.pointer("double", sds), frames))
+    return sds
 
 
 def _lineage(trajectory: Any) -> Optional[Lineage]:

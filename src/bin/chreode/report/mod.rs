@@ -10,6 +10,7 @@ mod view;
 
 use std::path::Path;
 
+use chreode::evaluate::MemberErrors;
 use chreode::exec::files::write_atomically;
 use chreode::method::Choice;
 
@@ -103,6 +104,7 @@ fn model(section: &ModelSection<'_>, view: &View, headed: bool) -> String {
     let figure = |of: Figure| figure(&titled(&of.title), &of);
     let mut figures = vec![pictures::trajectories(section, view)];
     figures.extend(pictures::growth(section, view));
+    figures.extend(pictures::growth_errors(section));
     figures.extend(pictures::lineages(section));
     text.extend(figures.into_iter().map(figure));
     text += &card(&titled("Measures"), &measures(section));
@@ -151,11 +153,15 @@ fn measures(section: &ModelSection<'_>) -> String {
         .iter()
         .map(|point| {
             let held_out = if section.held_out.contains(&point.time) { " (held out)" } else { "" };
+            let show = |value: f64, error: fn(MemberErrors) -> f64| match point.errors {
+                Some(errors) => format!("{} ± {}", short(value), short(error(errors))),
+                None => short(value),
+            };
             vec![
                 format!("{}{held_out}", point.time),
-                short(point.w1.mean),
-                short(point.w2.mean),
-                short(point.rme.mean),
+                show(point.w1.mean, |errors| errors.w1),
+                show(point.w2.mean, |errors| errors.w2),
+                show(point.rme.mean, |errors| errors.rme),
             ]
         })
         .collect();
@@ -168,8 +174,12 @@ fn measures(section: &ModelSection<'_>) -> String {
     format!(
         "{}<p class=\"note\">Every snapshot is predicted from the first by the probability flow. W1 and W2: Wasserstein \
          distances between predicted and observed cells, in the units of the coordinates. RME: relative error of the mass. \
-         Path action {} (δ = {}).</p>",
+         {}Path action {} (δ = {}).</p>",
         table(&["time", "W1", "W2", "RME"], &rows),
+        match section.model.members() {
+            1 => String::new(),
+            members => format!("±: standard deviation over the {members} members of the ensemble. "),
+        },
         short(evaluation.action),
         short(section.model.info().delta.unwrap_or(1.0))
     )

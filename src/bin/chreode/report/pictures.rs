@@ -4,6 +4,7 @@ use std::collections::HashMap;
 
 use chreode::simulate::lineage::{Fate, Lineage};
 use chreode::snapshots::Snapshots;
+use chreode::statistics::Estimate;
 
 use super::colours;
 use super::section::ModelSection;
@@ -43,6 +44,11 @@ const PREDICTED: &str = "#c2410c";
 const OBSERVED: &str = "#1d4ed8";
 const BRANCHING: &str = "#0f766e";
 const BRANCHING_RANGE: &str = "#cde6e2";
+const INTERVAL: &str = "#f9dccf";
+/// Levels of the quantiles between which intervals of error bars lie: nine cases of ten.
+const LEVELS: [f64; 2] = [0.05, 0.95];
+/// Groups of cells of like growth, whose mean error is drawn.
+const GROUPS: usize = 80;
 /// Trajectories drawn, at most.
 const PATHS: usize = 70;
 /// Growth rates are drawn in so many colours.
@@ -146,6 +152,54 @@ pub fn growth(section: &ModelSection<'_>, view: &View) -> Option<Figure> {
     })
 }
 
+/// The growth rate of an ensemble with its errors, from the slowest cell to the fastest.
+pub fn growth_errors(section: &ModelSection<'_>) -> Option<Figure> {
+    let sds = section.growth_sd.as_ref().filter(|_| section.model.has_growth())?;
+    let both = section.growth.iter().flatten().zip(sds.iter().flatten());
+    let mut cells: Vec<Estimate> = both.map(|(&g, &sd)| Estimate { mean: g.into(), sd: sd.into() }).collect();
+    cells.sort_by(|a, b| a.mean.total_cmp(&b.mean));
+    let mut grouped: Vec<(f64, Estimate)> = vec![];
+    for (group, cells_of_group) in cells.chunks(cells.len().div_ceil(GROUPS)).enumerate() {
+        let count = cells_of_group.len() as f64;
+        let mean = cells_of_group.iter().map(|cell| cell.mean).sum::<f64>() / count;
+        let sd = (cells_of_group.iter().map(|cell| cell.sd * cell.sd).sum::<f64>() / count).sqrt();
+        let place = (group * cells.len().div_ceil(GROUPS)) as f64 + 0.5 * count;
+        grouped.push((100.0 * place / cells.len() as f64, Estimate { mean, sd }));
+    }
+    let ring = interval(&grouped);
+    let mut plot = Plot::new(
+        Axis::around("cells, % from the slowest on", [0.0, 100.0].into_iter()),
+        Axis::around("growth rate, per unit of time", ring.iter().map(|point| point.1)),
+        0.62,
+    );
+    plot.areas(std::iter::once(ring.into_iter()), INTERVAL);
+    plot.lines(std::iter::once([(0.0, 0.0), (100.0, 0.0)].into_iter()), Stroke::new(INK, 0.8).faint(0.5));
+    let mean = grouped.iter().map(|(place, estimate)| (*place, estimate.mean));
+    plot.lines(std::iter::once(mean), Stroke::new(PREDICTED, 2.0));
+    let members = section.model.members();
+    Some(Figure {
+        title: "Growth rate and its error".into(),
+        svg: plot.finish("Growth rates in order, with intervals"),
+        legend: vec![
+            (PREDICTED.into(), Mark::Line, "learned growth rate".into()),
+            (INTERVAL.into(), Mark::Patch, "90 % interval".into()),
+        ],
+        caption: format!(
+            "Every cell at its own time, in the order of its growth rate. The intervals are of what {members} members on resampled \
+             cells differ by, and of what the distance between snapshots adds to that."
+        ),
+    })
+}
+
+/// The ring between the quantiles of estimates at places in order.
+fn interval(estimates: &[(f64, Estimate)]) -> Curve {
+    let at = |level: f64| {
+        let quantile = move |(x, of): &(f64, Estimate)| Some((*x, of.quantile(level).ok()?));
+        estimates.iter().filter_map(quantile)
+    };
+    at(LEVELS[1]).chain(at(LEVELS[0]).collect::<Curve>().into_iter().rev()).collect()
+}
+
 /// Mass over time: the data's, the weighted particles' and the branching population's.
 pub fn mass(section: &ModelSection<'_>) -> Figure {
     let snapshots = &section.shown;
@@ -160,8 +214,15 @@ pub fn mass(section: &ModelSection<'_>) -> Figure {
     let populations = section.populations.as_deref().unwrap_or_default();
     let branching: Vec<Vec<(f64, f64)>> =
         populations.iter().map(|p| of_frames(&p.trajectory.frames)).collect();
+    // Relative to the mass that the particles start with.
+    let relative = |(k, estimate): (usize, &Estimate)| {
+        let unit = flow[k].1 / estimate.mean;
+        (flow[k].0, Estimate { mean: flow[k].1, sd: estimate.sd * unit })
+    };
+    let estimates = section.masses.as_deref().unwrap_or_default();
+    let band = interval(&estimates.iter().enumerate().map(relative).collect::<Vec<_>>());
     let times = observed.iter().map(|p| p.0);
-    let masses = observed.iter().chain(&flow).chain(branching.iter().flatten()).map(|p| p.1);
+    let masses = observed.iter().chain(&flow).chain(&band).chain(branching.iter().flatten()).map(|p| p.1);
     let mut plot = Plot::new(
         Axis::around("time", times),
         Axis::around("mass, relative to the first time", masses).down_to_zero(),
@@ -169,6 +230,9 @@ pub fn mass(section: &ModelSection<'_>) -> Figure {
     );
     let (range, mean) = range_and_mean(&branching);
     plot.areas(std::iter::once(range.into_iter()), BRANCHING_RANGE);
+    if !band.is_empty() {
+        plot.areas(std::iter::once(band.iter().copied()), INTERVAL);
+    }
     plot.lines(std::iter::once(mean.into_iter()), Stroke::new(BRANCHING, 1.6).dashed());
     plot.lines(std::iter::once(flow.iter().copied()), Stroke::new(PREDICTED, 2.0));
     plot.dots(observed.iter().copied(), 8.0, OBSERVED, 1.0);
@@ -176,6 +240,9 @@ pub fn mass(section: &ModelSection<'_>) -> Figure {
         (OBSERVED.into(), Mark::Dot, "observed".into()),
         (PREDICTED.into(), Mark::Line, "weighted particles".into()),
     ];
+    if !band.is_empty() {
+        legend.push((INTERVAL.into(), Mark::Patch, "their 90 % interval".into()));
+    }
     let mut caption =
         "Mass of the population as observed and as predicted from the first snapshot.".to_string();
     match &section.populations {

@@ -1,15 +1,17 @@
 //! What a report shows of a model: everything that has to be computed before anything is drawn.
 
 use chreode::device::Device;
-use chreode::evaluate::{Evaluation, EvaluationOptions, Mode, evaluate};
+use chreode::evaluate::ensemble::{evaluate_model, masses};
+use chreode::evaluate::{Evaluation, EvaluationOptions, Mode};
 use chreode::exec::stop::Stop;
-use chreode::fields::{FieldValues, Fields, Scratch};
+use chreode::fields::{FieldValues, Fields, Scratch, SpreadScratch};
 use chreode::method::{self, FitOptions, FitReport};
 use chreode::model::Dynamics;
 use chreode::simulate::branching::{self, BranchingTrajectory};
 use chreode::simulate::simulation::Simulation;
 use chreode::simulate::{Particles, ode};
 use chreode::snapshots::Snapshots;
+use chreode::statistics::Estimate;
 
 use crate::failure::Result;
 use crate::simulate::choose;
@@ -33,6 +35,10 @@ pub struct ModelSection<'a> {
     pub populations: std::result::Result<Vec<BranchingTrajectory>, String>,
     /// The learned growth rate at the cells of each snapshot.
     pub growth: Vec<Vec<f32>>,
+    /// Of an ensemble, the standard deviations of its errors there.
+    pub growth_sd: Option<Vec<Vec<f32>>>,
+    /// Of an ensemble, the masses of the flow with their errors.
+    pub masses: Option<Vec<Estimate>>,
 }
 
 /// Cells a time point that a report predicts and draws, at most.
@@ -63,7 +69,11 @@ impl<'a> ModelSection<'a> {
         let times = shown.times();
         let start = Particles::of_snapshot(&shown, 0);
         let flow = ode::integrate(model, &start, &fine, &ode::Solver::default(), &Stop::default());
-        let evaluation = evaluate(
+        let masses = match &flow {
+            Ok(flow) => masses(model, &Simulation::default(), &start, &flow.frames, &Stop::default())?,
+            Err(_) => None,
+        };
+        let evaluation = evaluate_model(
             model,
             &shown,
             &EvaluationOptions {
@@ -73,8 +83,11 @@ impl<'a> ModelSection<'a> {
                 delta: model.info().delta.unwrap_or(1.0),
                 device: Device::Cpu,
             },
+            true,
             &Stop::default(),
         );
+        let growth_sd = || (0..shown.len()).map(|k| growth_sd(model, &shown, k)).collect();
+        let growth_sd = (model.members() > 1).then(growth_sd).transpose()?;
         let populations = if model.has_growth() {
             branch(model, &start, &fine, times, options.seed).map_err(|error| error.to_string())
         } else {
@@ -86,6 +99,8 @@ impl<'a> ModelSection<'a> {
             model,
             held_out: held_out.to_vec(),
             growth: (0..shown.len()).map(|k| growth(model, &shown, k)).collect(),
+            growth_sd,
+            masses,
             shown,
             counts: (0..snapshots.len()).map(|k| snapshots.count(k)).collect(),
             flow: flow.map(|flow| flow.frames).map_err(|error| error.to_string()),
@@ -158,4 +173,11 @@ fn growth(model: &Dynamics, snapshots: &Snapshots, k: usize) -> Vec<f32> {
     let values = FieldValues { growth: Some(&mut growth), ..Default::default() };
     model.evaluate(snapshots.times()[k], snapshots.points(k), values, &mut Scratch::default());
     growth
+}
+
+fn growth_sd(model: &Dynamics, snapshots: &Snapshots, k: usize) -> chreode::Result<Vec<f32>> {
+    let mut sd = vec![0.0; snapshots.count(k)];
+    let values = FieldValues { growth: Some(&mut sd), ..Default::default() };
+    model.field_sd(snapshots.times()[k], snapshots.points(k), values, &mut SpreadScratch::default())?;
+    Ok(sd)
 }

@@ -1,0 +1,84 @@
+//! Do error bars hold? The share of cells whose true growth rate lies in its 90 % interval, by ensembles of eight on data whose
+//! truth is known: the gene network and the branching tree. By time as well, and of the members' differences alone.
+//!
+//! `cargo bench --bench coverage -- [THREADS] [SEED…]` (all cores, seeds 1 to 5). An ensemble takes about two minutes of one core.
+
+use chreode::Snapshots;
+use chreode::datasets::{BranchingTree, GeneNetwork};
+use chreode::exec::progress::silent;
+use chreode::fields::{FieldValues, Fields, Scratch, SpreadScratch};
+use chreode::method::{FitOptions, Method, fit};
+use chreode::statistics::normal_quantile;
+
+const MEMBERS: usize = 8;
+
+fn main() {
+    let numbers: Vec<u64> = std::env::args().skip(1).filter_map(|word| word.parse().ok()).collect();
+    let (threads, seeds) = match &numbers[..] {
+        [] => (0, vec![1, 2, 3, 4, 5]),
+        [threads] => (*threads as usize, vec![1, 2, 3, 4, 5]),
+        [threads, seeds @ ..] => (*threads as usize, seeds.to_vec()),
+    };
+    println!("data, coverage (members alone), by time, mean half-width, rms error");
+    for seed in seeds {
+        let snapshots = GeneNetwork { seed, ..Default::default() }.generate().unwrap();
+        // Eight steps a unit of time, in each of which a cell divides with probability 0.065 of the shape.
+        let truth = |_, point: &[f32]| 8.0 * (0.065 * GeneNetwork::growth_shape(point)).ln_1p();
+        measure(&format!("gene network, seed {seed}"), &snapshots, threads, truth);
+    }
+    for (name, tree) in [
+        ("branching, default", BranchingTree::default()),
+        (
+            "branching, 2000 cells, 5 dimensions, 5 times",
+            BranchingTree { cells: 2000, dims: 5, time_points: 5, seed: 1, ..Default::default() },
+        ),
+    ] {
+        let truth = |time, point: &[f32]| tree.growth_rate(time, point).unwrap();
+        measure(name, &tree.generate().unwrap(), threads, truth);
+    }
+}
+
+fn measure(name: &str, snapshots: &Snapshots, threads: usize, truth: impl Fn(f64, &[f32]) -> f64) {
+    let mut options = FitOptions::new(Method::Usb);
+    (options.ensemble, options.threads) = (MEMBERS, threads);
+    options.training.epochs = 2400;
+    options.training.hidden = vec![64; 3];
+    options.training.growth_hidden = None;
+    options.training.score_hidden = None;
+    let model = fit(snapshots, &options, &mut silent).unwrap().dynamics;
+    let z = normal_quantile(0.95).unwrap();
+    let members: Vec<_> = (0..MEMBERS).map(|index| model.member(index).unwrap()).collect();
+    let (mut all, mut by_time) = ([0.0; 4], vec![]);
+    for (k, &time) in snapshots.times().iter().enumerate() {
+        let points = snapshots.points(k);
+        let growth = |model: &dyn Fields| {
+            let mut values = vec![0.0; snapshots.count(k)];
+            let wanted = FieldValues { growth: Some(&mut values), ..Default::default() };
+            model.evaluate(time, points, wanted, &mut Scratch::default());
+            values
+        };
+        let mut sds = vec![0.0; snapshots.count(k)];
+        let wanted = FieldValues { growth: Some(&mut sds), ..Default::default() };
+        model.field_sd(time, points, wanted, &mut SpreadScratch::default()).unwrap();
+        let (mean, of_members) = (growth(&model), members.iter().map(|m| growth(m)).collect::<Vec<_>>());
+        let mut sums = [0.0; 4];
+        for (i, point) in points.chunks_exact(snapshots.dims()).enumerate() {
+            let error = (f64::from(mean[i]) - truth(time, point)).abs();
+            let values: Vec<f64> = of_members.iter().map(|values| values[i].into()).collect();
+            let alone = z * chreode::statistics::Estimate::of(&values).sd;
+            let width = z * f64::from(sds[i]);
+            let told = [
+                f64::from(u8::from(error <= width)),
+                f64::from(u8::from(error <= alone)),
+                width,
+                error * error,
+            ];
+            sums.iter_mut().zip(told).for_each(|(sum, told)| *sum += told);
+        }
+        by_time.push(format!("{:.2}", sums[0] / snapshots.count(k) as f64));
+        all.iter_mut().zip(sums).for_each(|(all, sum)| *all += sum);
+    }
+    let cells = (snapshots.all_points().len() / snapshots.dims()) as f64;
+    let [covered, alone, width, squares] = all.map(|sum| sum / cells);
+    println!("{name}: {covered:.3} ({alone:.3}), {}, {width:.3}, {:.3}", by_time.join(" "), squares.sqrt());
+}

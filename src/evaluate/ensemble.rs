@@ -1,0 +1,73 @@
+//! What an ensemble says of the errors of what is simulated: every member does the same, and how much they differ tells.
+
+use super::{Evaluation, EvaluationOptions, MemberErrors, evaluate};
+use crate::error::Result;
+use crate::exec::stop::Stop;
+use crate::model::Dynamics;
+use crate::simulate::Particles;
+use crate::simulate::simulation::Simulation;
+use crate::snapshots::Snapshots;
+use crate::statistics::Estimate;
+
+/// The mass at each of `frames`, which a simulation of the mean fields gave from `start`, and the standard deviation of its error:
+/// that over simulations of every member with the same seed, times the [inflation](crate::model::FieldError::inflation) of the growth
+/// rate, which masses follow from. None of a model that is no ensemble, or where error bars are not wanted. The mass at the start's
+/// own time is known: its deviation is 0.
+///
+/// # Errors
+/// As [`Simulation::run`].
+pub fn masses(
+    model: &Dynamics,
+    simulation: &Simulation,
+    start: &Particles,
+    frames: &[Particles],
+    stop: &Stop,
+) -> Result<Option<Vec<Estimate>>> {
+    if model.members() < 2 || !simulation.error_bars {
+        return Ok(None);
+    }
+    let times: Vec<f64> = frames.iter().map(|frame| frame.time).collect();
+    let of_member = |member: usize| -> Result<Vec<f64>> {
+        let outcome = simulation.run(&model.member(member)?, start, &times, stop)?;
+        Ok(outcome.trajectory.frames.iter().map(Particles::mass).collect())
+    };
+    let of_members = (0..model.members()).map(of_member).collect::<Result<Vec<_>>>()?;
+    let inflation = model.info().uncertainty.map_or(1.0, |errors| errors.growth.inflation());
+    let estimate = |(k, frame): (usize, &Particles)| {
+        let at_k: Vec<f64> = of_members.iter().map(|masses| masses[k]).collect();
+        Estimate { mean: frame.mass(), sd: inflation * Estimate::of(&at_k).sd }
+    };
+    Ok(Some(frames.iter().enumerate().map(estimate).collect()))
+}
+
+/// Evaluates a model as [`evaluate`] does its fields; an ensemble's members as well, for how much the measures depend on the cells.
+///
+/// # Errors
+/// As [`evaluate`].
+pub fn evaluate_model(
+    model: &Dynamics,
+    snapshots: &Snapshots,
+    options: &EvaluationOptions,
+    error_bars: bool,
+    stop: &Stop,
+) -> Result<Evaluation> {
+    let mut evaluation = evaluate(model, snapshots, options, stop)?;
+    if model.members() < 2 || !error_bars {
+        return Ok(evaluation);
+    }
+    let of_member = |member: usize| evaluate(&model.member(member)?, snapshots, options, stop);
+    let of_members = (0..model.members()).map(of_member).collect::<Result<Vec<_>>>()?;
+    let error = |measure: &dyn Fn(&Evaluation) -> f64| {
+        // A population that died out has no distance.
+        let values: Vec<f64> = of_members.iter().map(measure).filter(|value| !value.is_nan()).collect();
+        Estimate::of(&values).sd
+    };
+    for k in 0..evaluation.time_points.len() {
+        evaluation.time_points[k].errors = Some(MemberErrors {
+            w1: error(&|of| of.time_points[k].w1.mean),
+            w2: error(&|of| of.time_points[k].w2.mean),
+            rme: error(&|of| of.time_points[k].rme.mean),
+        });
+    }
+    Ok(evaluation)
+}

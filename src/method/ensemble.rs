@@ -1,0 +1,317 @@
+//! Ensembles: fits to resampled cells, and what is learned from them of the errors of their mean.
+//!
+//! Two things are wrong with a fit. Other cells would have given another one: that is what the members differ by, each of which
+//! draws the cells of every snapshot anew, with replacement, couples them and trains from a seed of its own (Efron, Ann. Stat.
+//! 1979; Breiman, Mach. Learn. 1996). And between snapshots a bridge is a guess, which no resampling of cells can tell from the
+//! truth: the guess gets worse with the interval, so fits to every second snapshot, with all of their cells, move by about as much
+//! as is wrong, to first order in the interval (Richardson, Phil. Trans. 1911). Both variances are added.
+
+use std::ops::ControlFlow;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+
+use rand::Rng;
+
+use super::fit::{Fitted, Learned, Settled};
+use super::{EnsembleReport, FitOptions, FitReport};
+use crate::error::{Error, Result};
+use crate::exec::lanes::side_by_side;
+use crate::exec::progress::{Progress, Reporter, Stage};
+use crate::exec::rng::{Purpose, stream, uniform};
+use crate::exec::stop::Stop;
+use crate::exec::threads::Threads;
+use crate::fields::{Compiled, FieldValues, Guard, Network, Scratch, SpreadScratch};
+use crate::model::{Dynamics, FieldError, Uncertainty};
+use crate::snapshots::Snapshots;
+use crate::units::Scaling;
+
+/// Fits to every second snapshot.
+const COARSE: usize = 2;
+
+/// Cells of a snapshot at which errors are measured, at most.
+const CELLS: usize = 2000;
+
+/// Learns the members of an ensemble and how far their mean is off.
+///
+/// A stop during training keeps the members that had begun to train, without their errors.
+///
+/// # Errors
+/// As [`fit`](super::fit).
+pub(super) fn learn(
+    snapshots: &Snapshots,
+    scaling: &Scaling,
+    settled: Settled<'_>,
+    reporter: &mut Reporter<'_, '_>,
+) -> Result<Fitted> {
+    let (options, members) = (settled.options, settled.options.ensemble);
+    let thinned: Vec<Thinned> = (0..COARSE).filter_map(|which| Thinned::new(snapshots, which)).collect();
+    let count = members + thinned.len();
+    let (total, done) = (count * options.training.epochs, AtomicUsize::new(0));
+    let mut look = || {
+        let done = done.load(Relaxed).min(total - 1);
+        reporter.report(&Progress { stage: Stage::Training, done, total, loss: None })
+    };
+    if look().is_break() {
+        return Err(Error::Cancelled);
+    }
+    let one = |index: usize, threads: &Threads, stop: &Stop| {
+        stop.check()?;
+        let options = FitOptions { seed: seed_of(options.seed, index), ..options.clone() };
+        let settled = Settled { options: &options, ..settled };
+        let mut before = 0;
+        let mut told = |now: &Progress| {
+            if now.stage == Stage::Training {
+                done.fetch_add(now.done.saturating_sub(before), Relaxed);
+                before = now.done;
+            }
+            if stop.is_requested() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+        };
+        let mut reporter = Reporter::new(&mut told);
+        let learned = match index.checked_sub(members) {
+            None => resampled(snapshots, settled.options.seed)
+                .and_then(|cells| settled.learn(&cells, scaling, threads, &mut reporter)),
+            Some(which) => {
+                let Thinned { snapshots, scaling, .. } = &thinned[which];
+                settled.learn(snapshots, scaling, threads, &mut reporter)
+            }
+        };
+        if learned.is_err() {
+            // Nothing comes of the others.
+            stop.request();
+        }
+        learned
+    };
+    let mut learned = side_by_side(count, options.threads, &mut look, one)?.into_iter();
+    let of_members = begun(learned.by_ref().take(members))?;
+    let of_thinned = begun(learned)?;
+    let stopped = of_members.iter().chain(&of_thinned).find_map(|learned| learned.stopped.clone());
+    let whole = stopped.is_none() && of_members.len() == members && of_thinned.len() == thinned.len();
+    let Some(first) = of_members.first() else { return Err(Error::Cancelled) };
+    let (law, sigma) = (first.law, first.sigma);
+    let mut report = first.report.clone();
+    let seconds =
+        |of: fn(&FitReport) -> f64| of_members.iter().chain(&of_thinned).map(|l| of(&l.report)).sum();
+    report.coupling_seconds = seconds(|report| report.coupling_seconds);
+    report.training_seconds = seconds(|report| report.training_seconds);
+    if thinned.is_empty() {
+        report.warnings.push(
+            "between two snapshots nothing tells how wrong the bridges are: the error bars are those of the cells that were drawn, \
+             and too short"
+                .into(),
+        );
+    }
+    let members: Vec<_> = of_members.into_iter().map(|learned| learned.networks).collect();
+    report.ensemble =
+        Some(EnsembleReport { members: members.len(), coarse_fits: of_thinned.len(), uncertainty: None });
+    let coarse = thinned.into_iter().zip(of_thinned).map(|(thin, learned)| Coarse {
+        guard: Some(Guard::of(&thin.snapshots)),
+        scaling: thin.scaling,
+        networks: learned.networks,
+        lengthened: thin.lengthened,
+    });
+    let coarse = whole.then(|| coarse.collect());
+    if stopped.is_none() {
+        // The work is done: there is nothing left to cancel.
+        let _ = reporter.report(&Progress { stage: Stage::Training, done: total, total, loss: None });
+    }
+    Ok(Fitted { members, coarse, law, sigma, report, stopped })
+}
+
+/// The fits that had begun to train when they ended; the first of other errors than that they were stopped.
+fn begun(outcomes: impl Iterator<Item = Result<Learned>>) -> Result<Vec<Learned>> {
+    outcomes.filter(|outcome| !matches!(outcome, Err(Error::Cancelled))).collect()
+}
+
+/// The seed of one of the fits.
+fn seed_of(seed: u64, index: usize) -> u64 {
+    stream(seed, Purpose::Ensemble, index as u64, 0).next_u64()
+}
+
+/// As many cells of every snapshot as it has with a weight, drawn from them with replacement and all alike: each keeps its
+/// weight, and the snapshot its mass.
+fn resampled(snapshots: &Snapshots, seed: u64) -> Result<Snapshots> {
+    let rows = |k: usize| {
+        let there: Vec<usize> =
+            (0..snapshots.count(k)).filter(|&row| snapshots.weights(k)[row] > 0.0).collect();
+        let mut rng = stream(seed, Purpose::Ensemble, k as u64, 1);
+        let draw = |_| there[(uniform(&mut rng) * there.len() as f64) as usize];
+        (0..there.len()).map(draw).collect::<Vec<usize>>()
+    };
+    let rows: Vec<Vec<usize>> = (0..snapshots.len()).map(rows).collect();
+    let masses: Vec<f64> = (0..snapshots.len()).map(|k| snapshots.mass(k)).collect();
+    snapshots.subset(&rows)?.with_masses(&masses)
+}
+
+/// Every second snapshot, and the first and the last.
+struct Thinned {
+    snapshots: Snapshots,
+    scaling: Scaling,
+    /// Of each of all snapshots, whether an interval beside it has become longer.
+    lengthened: Vec<bool>,
+}
+
+impl Thinned {
+    /// The snapshots counted from the first, or, for every other fit, from the last: that leaves out the others where their number
+    /// is even. None of two snapshots, between which there is nothing to leave out.
+    fn new(snapshots: &Snapshots, which: usize) -> Option<Self> {
+        let last = snapshots.len() - 1;
+        let counted = |k: usize| if which.is_multiple_of(2) { k } else { last - k };
+        let kept = |k: usize| k == 0 || k == last || counted(k).is_multiple_of(2);
+        let left_out: Vec<f64> = (0..=last).filter(|&k| !kept(k)).map(|k| snapshots.times()[k]).collect();
+        if left_out.is_empty() {
+            return None;
+        }
+        let as_before = |k: usize| kept(k) && kept(k + 1);
+        let lengthened = |k: usize| k > 0 && !as_before(k - 1) || k < last && !as_before(k);
+        let lengthened = (0..=last).map(lengthened).collect();
+        let snapshots = snapshots.without(&left_out).ok()?;
+        Some(Self { scaling: Scaling::of(&snapshots), snapshots, lengthened })
+    }
+}
+
+/// A fit to fewer snapshots.
+pub(super) struct Coarse {
+    scaling: Scaling,
+    networks: Vec<Network>,
+    guard: Option<Guard>,
+    lengthened: Vec<bool>,
+}
+
+/// How far the mean fields are off: root mean squares over cells of what the members differ by, and of how far from their mean the
+/// coarse fits' mean is, where one of these has longer intervals.
+///
+/// # Errors
+/// [`Error::InvalidData`] for networks that do not go together, which fits of one recipe do.
+pub(super) fn uncertainty(
+    dynamics: &Dynamics,
+    coarse: Vec<Coarse>,
+    snapshots: &Snapshots,
+) -> Result<Uncertainty> {
+    let (ensemble, diffusion) = (&dynamics.compiled, dynamics.info.diffusion());
+    let fields = |Coarse { scaling, networks, guard, lengthened }: Coarse| {
+        let guard = guard.filter(|_| ensemble.guard.is_some());
+        Ok((Compiled::new(scaling, diffusion, vec![networks], ensemble.law, guard)?, lengthened))
+    };
+    let coarse = coarse.into_iter().map(fields).collect::<Result<Vec<(Compiled, Vec<bool>)>>>()?;
+    let mut sums = [Sums::default(); 3];
+    let (mut scratch, mut spread) = (Scratch::default(), SpreadScratch::default());
+    for (k, &time) in snapshots.times().iter().enumerate() {
+        let stride = snapshots.count(k).div_ceil(CELLS);
+        let cells = snapshots.points(k).chunks_exact(snapshots.dims()).step_by(stride);
+        let points: Vec<f32> = cells.flatten().copied().collect();
+        let mut values = |fields: &Compiled| {
+            Values::of(&points, snapshots.dims(), |values| {
+                fields.evaluate(time, &points, values, &mut scratch)
+            })
+        };
+        let mean = values(ensemble);
+        let lengthened = coarse.iter().filter(|(_, lengthened)| lengthened[k]);
+        let moved: Vec<Values> = lengthened.map(|(fields, _)| values(fields)).collect();
+        let deviation = Values::of(&points, snapshots.dims(), |values| {
+            ensemble.deviation(time, &points, values, &mut spread);
+        });
+        for (f, (sums, unit)) in sums.iter_mut().zip(ensemble.units(time)).enumerate() {
+            sums.cells += deviation.0[f].len() as f64;
+            sums.sampling += deviation.0[f].iter().map(|&sd| (f64::from(sd) / unit).powi(2)).sum::<f64>();
+            if moved.is_empty() {
+                continue;
+            }
+            sums.moved_cells += mean.0[f].len() as f64;
+            for (i, &mean) in mean.0[f].iter().enumerate() {
+                let of_coarse = moved.iter().map(|moved| f64::from(moved.0[f][i])).sum::<f64>();
+                let difference = of_coarse / moved.len() as f64 - f64::from(mean);
+                sums.moved += (difference / unit).powi(2);
+            }
+        }
+    }
+    let [velocity, growth, score_drift] = sums.map(Sums::error);
+    Ok(Uncertainty { velocity, growth, score_drift })
+}
+
+/// Sums of squares.
+#[derive(Debug, Clone, Copy, Default)]
+struct Sums {
+    cells: f64,
+    sampling: f64,
+    moved_cells: f64,
+    moved: f64,
+}
+
+impl Sums {
+    fn error(self) -> FieldError {
+        // Without noise the score has the unit 0, and no error.
+        let root = |sum: f64, cells: f64| if sum.is_finite() { (sum / cells).sqrt() } else { 0.0 };
+        FieldError {
+            sampling: root(self.sampling, self.cells),
+            resolution: (self.moved_cells > 0.0).then(|| root(self.moved, self.moved_cells)),
+        }
+    }
+}
+
+/// Velocity, growth and score drift at some cells.
+struct Values([Vec<f32>; 3]);
+
+impl Values {
+    fn of(points: &[f32], dims: usize, evaluate: impl FnOnce(FieldValues<'_>)) -> Self {
+        let mut values = [vec![0.0; points.len()], vec![0.0; points.len() / dims], vec![0.0; points.len()]];
+        let [velocity, growth, score_drift] = &mut values;
+        evaluate(FieldValues {
+            velocity: Some(velocity),
+            growth: Some(growth),
+            score_drift: Some(score_drift),
+        });
+        Self(values)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::snapshots::MatrixView;
+
+    /// Twenty cells at each of `times`, of which every third weighs nothing.
+    fn snapshots(times: &[f64]) -> Snapshots {
+        let count = 20 * times.len();
+        let points: Vec<f64> = (0..count).map(|i| i as f64).collect();
+        let labels: Vec<f64> = (0..count).map(|i| times[i / 20]).collect();
+        let weights: Vec<f64> = (0..count).map(|i| (i % 3) as f64).collect();
+        let view = MatrixView::from_f64(&points, count, 1).unwrap();
+        Snapshots::new(view, &labels, Some(&weights)).unwrap()
+    }
+
+    #[test]
+    fn a_member_sees_as_many_cells_with_a_weight_some_twice_and_the_masses_of_all() {
+        let all = snapshots(&[0.0, 1.0, 5.0]);
+        let drawn = resampled(&all, 3).unwrap();
+        assert_eq!(drawn.times(), all.times());
+        for k in 0..3 {
+            let there = all.weights(k).iter().filter(|&&weight| weight > 0.0).count();
+            assert_eq!(drawn.count(k), there);
+            assert!((drawn.mass(k) / all.mass(k) - 1.0).abs() < 1e-12);
+            assert!(drawn.weights(k).iter().all(|&weight| weight > 0.0));
+            let mut cells: Vec<f32> = drawn.points(k).to_vec();
+            assert!(cells.iter().all(|cell| all.points(k).contains(cell)));
+            cells.sort_by(f32::total_cmp);
+            cells.dedup();
+            // Of thirteen, all different once in fifty thousand draws.
+            assert!((2..there).contains(&cells.len()), "{} different cells", cells.len());
+        }
+        assert_eq!(resampled(&all, 3).unwrap().all_points(), drawn.all_points());
+        assert_ne!(resampled(&all, 4).unwrap().all_points(), drawn.all_points());
+    }
+
+    #[test]
+    fn every_interval_is_lengthened_in_one_of_the_fits_to_fewer_snapshots() {
+        let thinned = |count: usize, which: usize| {
+            let times: Vec<f64> = (0..count).map(|k| k as f64).collect();
+            Thinned::new(&snapshots(&times), which)
+                .map(|thin| (thin.snapshots.times().to_vec(), thin.lengthened))
+        };
+        assert_eq!((thinned(2, 0), thinned(2, 1)), (None, None));
+        for which in 0..COARSE {
+            assert_eq!(thinned(3, which), Some((vec![0.0, 2.0], vec![true; 3])));
+            assert_eq!(thinned(5, which), Some((vec![0.0, 2.0, 4.0], vec![true; 5])));
+        }
+        assert_eq!(thinned(4, 0), Some((vec![0.0, 2.0, 3.0], vec![true, true, true, false])));
+        assert_eq!(thinned(4, 1), Some((vec![0.0, 1.0, 3.0], vec![false, true, true, true])));
+    }
+}

@@ -1,0 +1,115 @@
+//! Ensembles: how far their mean fields may be off.
+
+use serde_json::{Value, json};
+
+use super::Dynamics;
+use crate::error::{Error, Result};
+use crate::fields::{FieldValues, SpreadScratch};
+
+/// How far the mean of an ensemble's members is off from the truth, of one field: root mean squares over the cells, in units of
+/// the field's size in an interval between snapshots (a length, 1, or the noise σ√h, over the interval h).
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct FieldError {
+    /// The standard deviation over the members, which were fitted to resampled cells: what other cells would have changed.
+    pub sampling: f64,
+    /// By how much the field moves when every second snapshot is left out, so that intervals are twice as long: what is wrong with
+    /// the way between snapshots, to first order in the interval. None where there are two snapshots only.
+    pub resolution: Option<f64>,
+}
+
+impl FieldError {
+    /// The variance that the resolution adds to that of the members.
+    fn bias2(&self) -> f64 {
+        self.resolution.unwrap_or(0.0).powi(2)
+    }
+
+    /// How much larger than over the members the standard deviation of the error is, at a typical cell.
+    pub fn inflation(&self) -> f64 {
+        if self.sampling > 0.0 { (1.0 + self.bias2() / self.sampling.powi(2)).sqrt() } else { 1.0 }
+    }
+}
+
+/// How far the fields of an ensemble are off: what is added to the deviations over its members, to make intervals that hold.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Uncertainty {
+    /// Of a coordinate of the velocity.
+    pub velocity: FieldError,
+    /// Of the growth rate.
+    pub growth: FieldError,
+    /// Of a coordinate of the score drift.
+    pub score_drift: FieldError,
+}
+
+impl Uncertainty {
+    /// As JSON: `sampling` and `resolution` (null where unknown) of each field.
+    pub fn to_json(&self) -> Value {
+        let of = |error: FieldError| json!({ "sampling": error.sampling, "resolution": error.resolution });
+        json!({
+            "velocity": of(self.velocity),
+            "growth": of(self.growth),
+            "score_drift": of(self.score_drift),
+        })
+    }
+}
+
+impl Dynamics {
+    /// The number of members of an ensemble, whose mean the fields are; 1 of a model that is none.
+    pub fn members(&self) -> usize {
+        self.compiled.members.len()
+    }
+
+    /// One member of an ensemble, as a model of its own: the same but for the fields, which are that member's.
+    ///
+    /// # Errors
+    /// [`Error::InvalidArgument`] unless the index is below [`members`](Self::members).
+    pub fn member(&self, index: usize) -> Result<Self> {
+        if index >= self.members() {
+            let allowed = format!("below {}, the number of members", self.members());
+            return Err(Error::argument("member", index, &allowed));
+        }
+        let info = super::ModelInfo { uncertainty: None, ..self.info.clone() };
+        Ok(Self { info, compiled: self.compiled.member(index) })
+    }
+
+    /// The standard deviations of the errors of the requested fields at time `time` and the rows of `points` (row-major, n × d),
+    /// in the fields' units: sd² = sd over the members² + (what the snapshots' distance in time adds)², see [`Uncertainty`]. The
+    /// fields themselves are the means over the members.
+    ///
+    /// # Errors
+    /// [`Error::InvalidArgument`] for a model that is not an ensemble.
+    pub fn field_sd(
+        &self,
+        time: f64,
+        points: &[f32],
+        values: FieldValues<'_>,
+        scratch: &mut SpreadScratch,
+    ) -> Result<()> {
+        self.require_ensemble()?;
+        let mut parts = values.into_parts();
+        let [velocity, growth, score_drift] = parts.each_mut().map(Option::as_deref_mut);
+        self.compiled.deviation(time, points, FieldValues { velocity, growth, score_drift }, scratch);
+        let Some(Uncertainty { velocity, growth, score_drift }) = self.info.uncertainty else {
+            return Ok(());
+        };
+        let units = self.compiled.units(time);
+        for ((part, error), unit) in parts.into_iter().zip([velocity, growth, score_drift]).zip(units) {
+            let bias2 = error.bias2() * unit * unit;
+            let total = |sd: &mut f32| *sd = (f64::from(*sd).powi(2) + bias2).sqrt() as f32;
+            part.unwrap_or_default().iter_mut().for_each(total);
+        }
+        Ok(())
+    }
+
+    /// Refuses a model without members to differ.
+    ///
+    /// # Errors
+    /// [`Error::InvalidArgument`].
+    pub fn require_ensemble(&self) -> Result<()> {
+        let allowed = "2 or more for error bars: fit with the option ensemble";
+        if self.members() > 1 {
+            Ok(())
+        } else {
+            Err(Error::argument("the number of members of the model", self.members(), allowed))
+        }
+    }
+}
