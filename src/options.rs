@@ -21,6 +21,7 @@ pub mod datasets;
 pub mod fit;
 pub mod simulate;
 pub mod transport;
+pub mod validate;
 
 use std::collections::BTreeMap;
 use std::marker::PhantomData;
@@ -490,6 +491,7 @@ mod tests {
         defaults_of::<crate::FitOptions>();
         defaults_of::<crate::simulate::simulation::Simulation>();
         defaults_of::<crate::evaluate::protocol::Protocol>();
+        defaults_of::<crate::evaluate::validation::ValidationOptions>();
         defaults_of::<crate::transport::solver::TransportOptions>();
         defaults_of::<crate::datasets::GeneNetwork>();
         defaults_of::<crate::datasets::GaussianMixture>();

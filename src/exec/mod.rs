@@ -5,6 +5,7 @@ pub mod files;
 pub mod progress;
 #[doc(hidden)] // for tests and benchmarks
 pub mod rng;
+pub(crate) mod side_by_side;
 #[doc(hidden)] // for benchmarks
 pub mod simd;
 pub mod stop;

@@ -26,6 +26,8 @@ pub enum Purpose {
     Resampling = 7,
     /// Noise, probes and draws of a training rollout.
     Rollout = 8,
+    /// Cuts of a data set into cells to learn from and cells to be predicted.
+    Split = 9,
 }
 
 /// The generator of `(seed, purpose, index, sub_index)`.
