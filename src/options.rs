@@ -383,9 +383,7 @@ impl<T: Target> Settings<T> {
     /// # Errors
     /// As [`set`](Self::set).
     pub fn set_real(&mut self, name: &str, value: f64) -> Result<()> {
-        // Both forms are read back as the same bits; the first is an integer's, too.
-        let whole = value.fract() == 0.0 && value.abs() < 1e15;
-        self.set(name, &if whole { format!("{value}") } else { format!("{value:?}") })
+        self.set(name, &text_of_real(value))
     }
 
     /// Sets an option from an integer.
@@ -441,6 +439,12 @@ impl<T: Target> Settings<T> {
             Error::argument("the option's name", format!("`{name}`"), &allowed)
         })
     }
+}
+
+/// A real number as text that is read back as the same bits, and as an integer's where it is whole.
+pub(crate) fn text_of_real(value: f64) -> String {
+    let whole = value.fract() == 0.0 && value.abs() < 1e15;
+    if whole { format!("{value}") } else { format!("{value:?}") }
 }
 
 /// The name that takes the fewest edits to become `name`.

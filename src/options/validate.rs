@@ -84,6 +84,51 @@ impl Target for ValidationOptions {
     }
 }
 
+/// What is asked of a validation by name: its own options, and those of the fits, each with one value or several.
+#[derive(Debug, Clone, Default)]
+pub struct Request {
+    /// The options of the validation.
+    pub validation: Settings<ValidationOptions>,
+    /// The options of the fits.
+    pub grid: Grid,
+}
+
+impl Request {
+    /// All options in words.
+    pub fn describe() -> impl Iterator<Item = Description> {
+        ValidationOptions::ENTRIES.iter().map(Entry::describe).chain(Grid::describe())
+    }
+
+    /// Sets an option from text.
+    ///
+    /// # Errors
+    /// As [`Settings::set`] and [`Grid::set`].
+    pub fn set(&mut self, name: &str, text: &str) -> Result<()> {
+        if is_own(name) { self.validation.set(name, text) } else { self.grid.set(name, text) }
+    }
+
+    /// Gives an option its default back.
+    ///
+    /// # Errors
+    /// [`Error::InvalidArgument`] for an unknown name.
+    pub fn unset(&mut self, name: &str) -> Result<()> {
+        if is_own(name) { self.validation.unset(name) } else { self.grid.unset(name) }
+    }
+
+    /// The text of an option that was set.
+    ///
+    /// # Errors
+    /// [`Error::InvalidArgument`] for an unknown name.
+    pub fn get(&self, name: &str) -> Result<Option<&str>> {
+        if is_own(name) { self.validation.get(name) } else { self.grid.get(name) }
+    }
+}
+
+/// Whether an option is one of the validation itself.
+fn is_own(name: &str) -> bool {
+    ValidationOptions::ENTRIES.iter().any(|entry| entry.name == name)
+}
+
 /// Recipes as the combinations of values of fit options: `method` = `wfr-fm,usb`, `sigma` = `0.1,0.2`.
 ///
 /// An option that some of the methods do not take is given to those that do.
@@ -117,8 +162,7 @@ const MOST_RECIPES: usize = 10_000;
 impl Grid {
     /// The options that may have several values: those of a fit that are not options of the validation as well.
     pub fn entries() -> impl Iterator<Item = &'static Entry<FitOptions>> {
-        let own = |name: &str| ValidationOptions::ENTRIES.iter().any(|entry| entry.name == name);
-        FitOptions::ENTRIES.iter().filter(move |entry| !own(entry.name))
+        FitOptions::ENTRIES.iter().filter(|entry| !is_own(entry.name))
     }
 
     /// What separates several values of an option, in words.

@@ -266,7 +266,9 @@ pub fn validate<F: Fields>(
         seed: options.seed,
     };
     let never = Stop::default();
-    let splits = (0..options.splits(parts)).map(|i| cutting.split(i, &never)).collect::<Result<_>>()?;
+    let count = options.splits(parts);
+    let cut = || (0..count).map(|i| cutting.split(i, &never)).collect::<Result<_>>();
+    let splits = Threads::new(options.threads)?.run(cut)?;
     let course = Course { splits, whole: cutting.whole()?, learn, options, reached: AtomicUsize::new(0) };
     let inner = if options.hold_out_times { 1..snapshots.len() - 1 } else { 1..1 };
     let tasks = tasks(recipes.len(), course.splits.len(), inner, options);
