@@ -225,9 +225,7 @@ fn null_is_refused_by_name_wherever_it_is_not_allowed() {
     refused!(null_pointer, "evaluation", chreode_evaluation_value(null(), delta, &mut number));
     let validate = |data, options, parts, growth, count, out| {
         // SAFETY: as above.
-        unsafe {
-            chreode_validate(data, options, parts, count, growth, count, None, null_mut(), out)
-        }
+        unsafe { chreode_validate(data, options, parts, count, growth, count, None, null_mut(), out) }
     };
     let mut v = null_mut();
     is!(null_pointer, "snapshots", validate(null(), null(), null(), null(), 0, &mut v));
@@ -763,6 +761,18 @@ fn every_long_call_stops_soon_after_it_is_asked_to() {
             chreode_evaluate(model, data, null(), tell, user, &mut evaluation)
         });
         assert!(evaluation.is_null() && waited < AT_MOST, "{waited:?}");
+        for settings in
+            [&[("method", "ot-cfm")][..], &[("epochs", "100000"), ("hidden", "8"), ("chunk_size", "50")]]
+        {
+            let (set, mut validation) = (options("validate", settings), null_mut());
+            // SAFETY: as the header wants them.
+            let waited = stopped("validation", at, |tell, user| unsafe {
+                chreode_validate(data, set, null(), 0, null(), 0, tell, user, &mut validation)
+            });
+            assert!(validation.is_null() && waited < AT_MOST, "{settings:?}: {waited:?}");
+            // SAFETY: made above.
+            unsafe { chreode_options_free(set) };
+        }
         let mut values = vec![0f32; 60_000 * 10];
         // A row that stands for all: nothing is written twice, though.
         let repeated = matrix(&one, 60_000, 10, (0, 1));

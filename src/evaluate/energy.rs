@@ -134,10 +134,10 @@ mod tests {
         };
         let mean = |x: &[f64], v: &[f64], y: &[f64], w: &[f64], counts: &dyn Fn(usize, usize) -> bool| {
             let (mut sum, mut weight) = (0.0, 0.0);
-            for i in 0..v.len() {
-                for j in (0..w.len()).filter(|&j| counts(i, j)) {
-                    sum += v[i] * w[j] * d(x, i, y, j);
-                    weight += v[i] * w[j];
+            for (i, v) in v.iter().enumerate() {
+                for (j, w) in w.iter().enumerate().filter(|(j, _)| counts(i, *j)) {
+                    sum += v * w * d(x, i, y, j);
+                    weight += v * w;
                 }
             }
             sum / weight

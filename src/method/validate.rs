@@ -50,7 +50,8 @@ pub fn validate(
         match fitted.stopped {
             Some(error) => Err(error),
             None => {
-                let seconds = fitted.report.coupling_seconds + fitted.report.training_seconds;
+                let by_the_clock = fitted.report.coupling_seconds + fitted.report.training_seconds;
+                let seconds = fitted.report.cpu_seconds.unwrap_or(by_the_clock);
                 Ok(Learned { fields: fitted.dynamics, seconds })
             }
         }

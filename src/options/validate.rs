@@ -50,7 +50,7 @@ impl Target for ValidationOptions {
         Entry {
             name: "step",
             kind: Real(Positive, |o, v| o.step = Some(v)),
-            default: Rule("a hundredth of the mean interval"),
+            default: Rule("a twentieth of the shortest interval"),
             meaning: "Longest step of particles with noise, in units of time",
         },
         Entry {

@@ -24,6 +24,7 @@ export ChreodeError,
     Plan,
     Snapshots,
     Trajectory,
+    Validation,
     dataset,
     evaluate,
     field,
@@ -35,6 +36,7 @@ export ChreodeError,
     score_drift,
     simulate,
     transport,
+    validate,
     velocity,
     with_masses,
     without
@@ -53,6 +55,7 @@ include("dynamics.jl")
 include("simulation.jl")
 include("evaluation.jl")
 include("transport.jl")
+include("validation.jl")
 
 function __init__()
     ending[] = false

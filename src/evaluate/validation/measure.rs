@@ -95,6 +95,9 @@ pub(super) fn measure_time(
     distance(&start, &frames[0], simulator.particles, snapshots, k, spread(snapshots), stop)
 }
 
+/// Steps of the diffusion in the shortest interval.
+const STEPS: f64 = 20.0;
+
 /// The founders' populations at `times`: several particles a founder where noise makes them differ.
 fn predict(
     fields: &dyn Fields,
@@ -117,10 +120,8 @@ fn predict(
         repeated.flatten().copied().collect(),
         Some(&weights.collect::<Vec<_>>()),
     )?;
-    // Steps by the interval between all snapshots, at whichever of them the prediction is looked at.
-    let step = Simulation { step: options.step, ..Simulation::default() }
-        .step_from(snapshots.times()[0], snapshots.times());
-    let step = (process == Process::Sde).then_some(step);
+    let shortest = snapshots.times().windows(2).map(|pair| pair[1] - pair[0]).fold(f64::INFINITY, f64::min);
+    let step = (process == Process::Sde).then_some(options.step.unwrap_or(shortest / STEPS));
     let simulation = Simulation { process, step, seed, ..Simulation::default() };
     let frames = simulation.run(fields, &start, times, stop)?.trajectory.frames;
     Ok((start, frames, Simulator { process, particles }))

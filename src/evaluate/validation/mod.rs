@@ -54,7 +54,7 @@ pub struct ValidationOptions {
     /// What moves particles: the diffusion of a model with noise, the flow of others, where absent. Branching populations are
     /// not compared.
     pub process: Option<Process>,
-    /// The longest step of the diffusion, in units of time; a hundredth of the mean interval where absent.
+    /// The longest step of the diffusion, in units of time; a twentieth of the shortest interval where absent.
     pub step: Option<f64>,
     /// The most cells of half a snapshot that are used: the largest snapshot keeps at most twice as many.
     pub cap: usize,
@@ -192,7 +192,7 @@ impl<'a> Lesson<'a> {
 pub struct Learned<F> {
     /// The fields.
     pub fields: F,
-    /// How long that took.
+    /// What that cost, in processor seconds.
     pub seconds: f64,
 }
 

@@ -92,7 +92,8 @@ pub struct Scores {
     pub held_out_w1: Option<Estimate>,
     /// What moved the particles.
     pub simulator: Simulator,
-    /// Seconds of a fit on one thread, by the clock: the mean over the fits to parts of the cells.
+    /// Processor seconds of a fit, which has one thread; by the clock where the system does not tell. The mean over the fits to
+    /// parts of the cells.
     pub cpu_seconds: f64,
     /// The ratio of each split, the mean over its seeds.
     pub ratios: Vec<f64>,
@@ -161,10 +162,15 @@ pub(super) struct Counts {
     pub(super) cells_used: usize,
 }
 
+/// What was measured of a recipe, by split and seed and by inner time and seed; or why a fit failed.
+pub(super) type OfRecipe = Result<(Vec<Measured>, Vec<Distance>), String>;
+
 /// Above this ratio, predictions are worse than more data would be, by more than the gap between one sample and another.
 const AS_GOOD: f64 = 1.15;
 /// The share of the way from "nothing moves" to the floor that a prediction has to go to hold in the main.
 const IN_THE_MAIN: f64 = 0.8;
+/// The least share of it that counts as a prediction at all.
+const AT_ALL: f64 = 0.05;
 /// A mass error below which nothing is said of it but its size.
 const MASS: f64 = 0.1;
 
@@ -178,7 +184,7 @@ pub enum Trust {
     InTheMain,
     /// Less than that.
     Weak,
-    /// Predictions are no better than that nothing moves.
+    /// Less than 5 %: that nothing moves is as good a guess.
     Fails,
     /// Snapshots differ from the first by at most 1.15 times what two samples of one differ by: nothing can be told.
     Undecided,
@@ -210,7 +216,7 @@ impl Validation {
         times: &[f64],
         baselines: &[Baselines],
         interpolated: &[(f64, Interpolated)],
-        measured: Vec<Result<(Vec<Measured>, Vec<Distance>), String>>,
+        measured: Vec<OfRecipe>,
         counts: Counts,
     ) -> Self {
         let floors: Vec<f64> = baselines.iter().map(|b| mean(&b.floor)).collect();
@@ -283,7 +289,7 @@ impl Validation {
         let trust = match () {
             () if still <= AS_GOOD => Trust::Undecided,
             () if ratio <= AS_GOOD => Trust::Holds,
-            () if ratio >= still => Trust::Fails,
+            () if share < AT_ALL => Trust::Fails,
             () if share >= IN_THE_MAIN => Trust::InTheMain,
             () => Trust::Weak,
         };
