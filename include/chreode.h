@@ -574,7 +574,7 @@ chreode_status chreode_model_info(const chreode_model *model,
  * unmatched_mass ([dying, born] of each interval), pairs and couplings (blocks, iterations, relative_gap, converged of each
  * interval), epochs, first_loss, last_loss, rollout (null, or the losses of the stages "pre-training" and "score" and the
  * terms of the last loss by name), growth_over_branching_rate, warnings (sentences that say why the fit may mean little),
- * coupling_seconds, training_seconds. A model's file keeps it; `null` for a model from bytes. Later versions may add keys.
+ * coupling_seconds, training_seconds, cpu_seconds (null where the system does not tell). A model's file keeps it; `null` for a model from bytes. Later versions may add keys.
  */
 chreode_status chreode_model_report(const chreode_model *model,
                                     char *buffer,
