@@ -229,13 +229,13 @@ end
         growth = growth[order],
         short...,
     )
-    @test other.measures["floor"] ≈ sorted.measures["floor"]
+    @test other.measures["nothing_moves"] ≈ sorted.measures["nothing_moves"]
     ready = validate(snapshots; parts, growth, short...)
     @test ready.recipes[1]["ratio"] == sorted.recipes[1]["ratio"]
-    stages = Set{String}()
+    stages = Set{Symbol}()
     progress = (stage, done, total, loss) -> (push!(stages, stage); false)
     validate(snapshots; progress, short...)
-    @test stages == Set(["validation"])
+    @test stages == Set([:validation])
     @test occursin(
         "CANCELLED",
         message(() -> validate(snapshots; progress = (now...) -> true, short...)),

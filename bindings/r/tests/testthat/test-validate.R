@@ -24,7 +24,7 @@ test_that("parts and growth go with their cells", {
     expect_true(found$growth_error > 0)
     order <- rev(seq_len(n))
     other <- short(data$x[order, ], data$time[order], parts = parts[order], growth = growth[order])
-    expect_equal(attr(other, "measures")$floor, attr(found, "measures")$floor)
+    expect_equal(attr(other, "measures")$nothing_moves, attr(found, "measures")$nothing_moves)
     expect_refused(short(data$x, data$time, parts = parts[-1]), "chreode_invalid_argument", "parts")
     expect_refused(short(data$x, data$time, growth = growth[-1]), "chreode_invalid_argument", "growth")
     expect_refused(short(data$x, data$time, parts = data$time > 0), "chreode_invalid_data", "has 0 cells at time")
