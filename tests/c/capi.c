@@ -378,6 +378,7 @@ static void validations(void) {
     OK(chreode_options_set_real(options, "delta", 1.5));
     OK(chreode_options_set_integer(options, "epochs", 3));
     OK(chreode_options_set_integer(options, "splits", 2));
+    OK(chreode_options_set_integer(options, "cap", 12));
     REFUSED(CHREODE_ERROR_INVALID_ARGUMENT, "`splits` is the nearest",
             chreode_options_set_integer(options, "split", 2));
     OK(chreode_validate(snapshots, options, NULL, 0, NULL, 0, NULL, NULL, &validation));

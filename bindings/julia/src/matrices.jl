@@ -119,6 +119,4 @@ function weights_of(weights, count::Integer)
     return given
 end
 
-optional(values::Vector{T}) where {T} = isempty(values) ?
-    Ptr{T}(C_NULL) :
-    pointer(values)
+optional(values::Vector{T}) where {T} = isempty(values) ? Ptr{T}(C_NULL) : pointer(values)

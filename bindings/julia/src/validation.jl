@@ -106,7 +106,10 @@ end
 numbered_parts(::Nothing) = UInt32[]
 
 function numbered_parts(parts)
-    numbers = Dict(label => number - 1 for (number, label) in enumerate(sort(unique(parts))))
+    numbers = Dict(
+        label => number - 1
+        for (number, label) in enumerate(sort(unique(parts)))
+    )
     return UInt32[numbers[label] for label in parts]
 end
 
@@ -121,7 +124,10 @@ function Base.show(io::IO, ::MIME"text/plain", validation::Validation)
     println(io, validation)
     print(io, join(lpad.(("ratio", "energy", "RME", "W1"), 10)), "  recipe")
     for recipe in validation.recipes
-        figures = [recipe_figure(recipe, name) for name in ("ratio", "energy", "rme", "mean_w1")]
+        figures = [
+            recipe_figure(recipe, name)
+            for name in ("ratio", "energy", "rme", "mean_w1")
+        ]
         print(io, "\n", join(lpad.(figures, 10)), "  ", recipe["recipe"])
     end
     return nothing

@@ -214,11 +214,9 @@ end
     @test occursin("usb sigma=0.05", sprint(show, MIME("text/plain"), found))
     blocks = [points(snapshots, k) for k in 1:5]
     x = hcat(blocks...)
-    time = vcat([
-        fill(t, size(block, 2)) for (t, block) in zip(snapshots.times, blocks)
-    ]...)
+    time = vcat([fill(t, size(block, 2)) for (t, block) in zip(snapshots.times, blocks)]...)
     parts = [isodd(i) ? "a" : "b" for i in eachindex(time)]
-    growth = x[2, :] .^ 2 ./ (1 .+ x[2, :] .^ 2)
+    growth = x[2, :].^2 ./ (1 .+ x[2, :].^2)
     sorted = validate(x, time; parts, growth, short...)
     @test sorted.measures["parts"] == 2 && sorted.recipes[1]["growth_error"] > 0
     order = reverse(eachindex(time))
