@@ -154,7 +154,12 @@ pub fn table_of_recipes(found: &Validation) -> (Vec<&'static str>, Vec<Vec<Strin
         match &recipe.scores {
             Err(_) => row.push("failed".into()),
             Ok(scores) => {
-                row.extend([scores.ratio, scores.energy, scores.rme, scores.w1].map(shown));
+                row.extend([
+                    shown(scores.ratio),
+                    with_decimals(scores.energy),
+                    shown(scores.rme),
+                    shown(scores.w1),
+                ]);
                 if grows {
                     row.extend(
                         [scores.growth_error, scores.growth_correlation]
@@ -172,7 +177,7 @@ pub fn table_of_recipes(found: &Validation) -> (Vec<&'static str>, Vec<Vec<Strin
         found.nothing_moves.iter().map(of).sum::<f64>() / found.nothing_moves.len() as f64
     };
     let mut still = vec![String::new(), "nothing moves".into(), shown(found.nothing_moves_ratio)];
-    still.extend([mean(|at| at.energy), mean(|at| at.rme), mean(|at| at.w1)].map(short));
+    still.extend([decimals(mean(|at| at.energy)), short(mean(|at| at.rme)), short(mean(|at| at.w1))]);
     still.resize(header.len(), String::new());
     rows.push(still);
     (header, rows)
@@ -182,8 +187,9 @@ pub fn table_of_recipes(found: &Validation) -> (Vec<&'static str>, Vec<Vec<Strin
 pub fn table_of_times(found: &Validation, scores: &Scores) -> (Vec<&'static str>, Vec<Vec<String>>) {
     let row = |(k, at): (usize, &TimeScore)| {
         let (floor, still) = (found.floor[k], found.nothing_moves[k]);
-        let figures = [at.w1, floor.mean, still.w1, at.energy, at.rme];
-        std::iter::once(at.time.to_string()).chain(figures.map(short)).collect()
+        let distances = [at.w1, floor.mean, still.w1].map(short);
+        let more = [decimals(at.energy), short(at.rme)];
+        std::iter::once(at.time.to_string()).chain(distances).chain(more).collect()
     };
     (
         vec!["time", "W1", "floor", "nothing moves", "energy", "RME"],
@@ -242,11 +248,23 @@ pub fn how(found: &Validation) -> String {
 
 /// An estimate with its interval, where it has one.
 pub fn shown(estimate: Estimate) -> String {
-    if estimate.half_width.is_nan() {
+    // What is the same in all fits but for rounding has no interval to tell.
+    if estimate.half_width.is_nan() || estimate.half_width < 1e-9 * estimate.mean.abs() {
         short(estimate.mean)
     } else {
         format!("{} ± {}", short(estimate.mean), short(two_figures(estimate.half_width)))
     }
+}
+
+/// An energy distance is zero but for chance at the truth: what counts are its decimals, not its figures.
+fn decimals(energy: f64) -> String {
+    format!("{energy:.4}")
+}
+
+fn with_decimals(energy: Estimate) -> String {
+    let interval =
+        if energy.half_width.is_nan() { String::new() } else { format!(" ± {:.4}", energy.half_width) };
+    decimals(energy.mean) + &interval
 }
 
 /// Rounded to two figures: an interval is not known better.

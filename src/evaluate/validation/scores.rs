@@ -272,13 +272,13 @@ impl Validation {
     }
 
     /// Whether a recipe cannot be told from the best one: the 95 % confidence interval of the differences of their ratios, split
-    /// by split, holds zero. None for a single split, for the best one itself, and for recipes without scores.
+    /// by split, holds zero. None for fewer than three splits, from which nearly nothing can be told apart, for the best one
+    /// itself, and for recipes without scores.
     pub fn is_as_good_as_best(&self, recipe: usize) -> Option<bool> {
-        let best = self.best().filter(|&best| best != recipe)?;
+        let best = self.best().filter(|&best| best != recipe && self.splits > 2)?;
         let ratios = |i: usize| self.recipes[i].scores.as_ref().ok().map(|scores| &scores.ratios);
         let differences: Vec<f64> = ratios(recipe)?.iter().zip(ratios(best)?).map(|(a, b)| a - b).collect();
-        let half_width = half_width(&differences);
-        (!half_width.is_nan()).then(|| mean(&differences).abs() <= half_width)
+        Some(mean(&differences).abs() <= half_width(&differences))
     }
 
     /// May one trust this recipe's fit? None without scores.

@@ -68,6 +68,9 @@ fn the_true_flow_scores_as_a_second_sample_does_and_others_do_not() {
     let slow = scores(&found, 1);
     assert!((slow.w1.mean - 0.738).abs() < 0.1 && slow.ratio.mean > 2.0, "{:?}", slow.w1);
     assert_eq!(found.is_as_good_as_best(1), Some(false));
+    let two = ValidationOptions { splits: Some(2), ..options };
+    let two = with_speeds(&snapshots, &[1.0, 0.9], 0.0, &two);
+    assert_eq!(two.is_as_good_as_best(1), None, "from two splits nearly nothing can be told");
     assert_eq!(found.verdict(1).unwrap().trust, Trust::InTheMain);
     // No motion at all is the baseline, which has no growth besides.
     let still = scores(&found, 2);
