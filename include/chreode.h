@@ -906,7 +906,7 @@ void chreode_validation_free(chreode_validation *validation);
  * times held_out_w1, held_out_energies, held_out_rmes, held_out_mean_w1, and held_out, an object with times, interpolation (W1 of
  * the mid-points of an exact coupling of the neighbours), interpolation_rme, nothing_moves and nothing_moves_rme. Then recipes, an
  * array of objects with the scores of each by the same names, its name (recipe) and, where it failed, why (failed);
- * as_good_as_best tells whether it cannot be told from the best one (best, its index). splits, seeds, parts, cells, cells_used.
+ * as_good_as_best tells whether it cannot be told from the best one (best, its index), from three splits on. splits, seeds, parts, cells, cells_used.
  * Later versions may add keys.
  */
 chreode_status chreode_validation_json(const chreode_validation *validation,
