@@ -186,7 +186,7 @@ typedef struct chreode_model chreode_model;
 
 /**
  * Options of one list, set by name; what is not set is what it is by default. The lists are those of
- * `chreode_capabilities`: "fit", "simulate", "evaluate", "transport", and one for each built-in data set.
+ * `chreode_capabilities`: "fit", "simulate", "evaluate", "validate", "transport", and one for each built-in data set.
  */
 typedef struct chreode_options chreode_options;
 
@@ -205,6 +205,11 @@ typedef struct chreode_snapshots chreode_snapshots;
  * The particles of a simulation at every output time, and the lineage of a branching population.
  */
 typedef struct chreode_trajectory chreode_trajectory;
+
+/**
+ * How well recipes predict cells that they were not fitted to.
+ */
+typedef struct chreode_validation chreode_validation;
 
 /**
  * One option in words, in UTF-8. The texts live as long as the options that were asked. This struct will not grow.
@@ -306,7 +311,7 @@ typedef struct {
 typedef struct {
     /**
      * What is being done. A fit goes through "coupling", "pre-training", "score" and "training", or some of them; other calls are
-     * one stage each: "transport", "simulation", "evaluation", "field". The text lives as long as the call of the progress
+     * one stage each: "transport", "simulation", "evaluation", "validation", "field". The text lives as long as the call of the progress
      * function.
      */
     const char *stage;
@@ -315,7 +320,7 @@ typedef struct {
      */
     size_t done;
     /**
-     * Steps of this stage in all; 1 for a call that is one stage.
+     * Steps of this stage in all; 1 for a call that is one stage, but for a validation, which counts hundredths of its fits.
      */
     size_t total;
     /**
@@ -916,6 +921,53 @@ chreode_status chreode_evaluation_value(const chreode_evaluation *evaluation,
  * little. Later versions may add keys.
  */
 chreode_status chreode_evaluation_json(const chreode_evaluation *evaluation,
+                                       char *buffer,
+                                       size_t capacity,
+                                       size_t *size);
+
+/**
+ * Fits recipes to a part of the cells and holds them against the others, by options of the list "validate" (NULL: all
+ * defaults): those of the validation itself, and those of a fit, of which each may have several values, separated by commas
+ * ("wfr-fm,usb"); widths of hidden layers, which have commas of their own, by semicolons, unless each is like "64x3". A recipe is
+ * a combination of these values; an option that some methods do not take goes to those that do.
+ *
+ * `parts` has the part that each cell is in, numbered from 0: each is held out in turn, the last one first. NULL with count 0
+ * has parts drawn. `growth` has the true growth rate at each cell, per unit of time, or is NULL with count 0. Both are in the
+ * order in which the snapshots hold the cells: by time, those of one time as they were given.
+ *
+ * A recipe of which a fit fails is told by its error; the call fails if all do. `progress` may be NULL, and tells hundredths of
+ * fits; `user_data` is handed to it and not looked at.
+ */
+chreode_status chreode_validate(const chreode_snapshots *snapshots,
+                                const chreode_options *options,
+                                const uint32_t *parts,
+                                size_t parts_count,
+                                const double *growth,
+                                size_t growth_count,
+                                chreode_progress_fn progress,
+                                void *user_data,
+                                chreode_validation **validation);
+
+/**
+ * Frees a validation. NULL is allowed.
+ */
+void chreode_validation_free(chreode_validation *validation);
+
+/**
+ * Gets everything as a JSON object (size, then fill); numbers that there are not are null. Of the best recipe, that with the
+ * lowest ratio: ratio (mean W1 to unseen cells over the mean W1 between two samples of the data), energy (mean unbiased energy
+ * distance over the spread of the data), rme (mean relative mass error), mean_w1, where growth was given growth_error and
+ * growth_correlation, each with half its 95 % confidence interval (ratio_interval, …); at each of `times` w1, energies and rmes;
+ * ratios (of each split), cpu_seconds (of a fit), mode, particles (a founder), trust ("holds", "in-the-main", "weak", "fails" or
+ * "undecided") and verdict (a sentence). Beside it at each time floor (W1 between two samples of the data) and
+ * nothing_moves (W1 of the founders as they are), nothing_moves_energy, nothing_moves_rme; nothing_moves_ratio. With held-out
+ * times held_out_w1, held_out_energies, held_out_rmes, held_out_mean_w1, and held_out, an object with times, interpolation (W1 of
+ * the mid-points of an exact coupling of the neighbours), interpolation_rme, nothing_moves and nothing_moves_rme. Then recipes, an
+ * array of objects with the scores of each by the same names, its name (recipe) and, where it failed, why (failed);
+ * as_good_as_best tells whether it cannot be told from the best one (best, its index), from three splits on. splits, seeds, parts, cells, cells_used.
+ * Later versions may add keys.
+ */
+chreode_status chreode_validation_json(const chreode_validation *validation,
                                        char *buffer,
                                        size_t capacity,
                                        size_t *size);

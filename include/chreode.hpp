@@ -10,7 +10,7 @@
  *
  * Header only, without state of its own: what it does is what chreode.h says. What it adds:
  *
- * Handles. Options, Snapshots, Model, Trajectory, Evaluation and Plan own what they stand for, and can be moved, not copied.
+ * Handles. Options, Snapshots, Model, Trajectory, Evaluation, Validation and Plan own what they stand for, and can be moved, not copied.
  * One that was moved from is empty: it can be assigned to, destroyed and asked `if (handle)`; using it throws. get() is
  * the handle for functions of chreode.h, release() gives it away.
  *
@@ -401,7 +401,7 @@ struct OptionDescription {
     std::string name, kind, default_value, range, meaning;
 };
 
-/// Options of one list, "fit", "simulate", "evaluate", "transport" or a data set's, set by name in any order. What is not set
+/// Options of one list, "fit", "simulate", "evaluate", "validate", "transport" or a data set's, set by name in any order. What is not set
 /// is what it is by default.
 class Options : public detail::Handle<chreode_options, chreode_options_free> {
   public:
@@ -1030,6 +1030,35 @@ Model fit(const Snapshots &snapshots, const Options &options, Function &&progres
 
 inline Model fit(const Snapshots &snapshots, const Options &options = Options("fit")) {
     return detail::model_of(try_fit(snapshots, options));
+}
+
+/// How well recipes predict cells that they were not fitted to.
+class Validation : public detail::Handle<chreode_validation, chreode_validation_free> {
+  public:
+    using Handle::Handle;
+
+    /// Everything as a JSON object: see chreode_validation_json.
+    std::string json() const {
+        return detail::text([&](char *buffer, std::size_t capacity, std::size_t *size) {
+            return chreode_validation_json(get(), buffer, capacity, size);
+        });
+    }
+};
+
+/// Fits recipes to a part of the cells and holds them against the others, by options of the list "validate": see chreode_validate.
+/// `parts` has the part that each cell is in, numbered from 0, and `growth` the true growth rate at each, in the order of the
+/// snapshots; either may be empty. `progress` is as for fit(), and ends the call with an Error.
+template <class Function = detail::Silent>
+Validation validate(const Snapshots &snapshots, const Options &options = Options("validate"),
+                    const std::vector<std::uint32_t> &parts = {}, const std::vector<double> &growth = {},
+                    Function &&progress = Function()) {
+    const chreode_options *given = options.given();
+    return Validation(detail::made<chreode_validation>([&](chreode_validation **out) {
+        return detail::watched(progress, [&](chreode_progress_fn tell, void *data) {
+            return chreode_validate(snapshots.get(), given, parts.empty() ? nullptr : parts.data(), parts.size(),
+                                    growth.empty() ? nullptr : growth.data(), growth.size(), tell, data, out);
+        });
+    }));
 }
 
 /// An optimal plan between two clouds of points.

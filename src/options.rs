@@ -21,6 +21,7 @@ pub mod datasets;
 pub mod fit;
 pub mod simulate;
 pub mod transport;
+pub mod validate;
 
 use std::collections::BTreeMap;
 use std::marker::PhantomData;
@@ -386,9 +387,7 @@ impl<T: Target> Settings<T> {
     /// # Errors
     /// As [`set`](Self::set).
     pub fn set_real(&mut self, name: &str, value: f64) -> Result<()> {
-        // Both forms are read back as the same bits; the first is an integer's, too.
-        let whole = value.fract() == 0.0 && value.abs() < 1e15;
-        self.set(name, &if whole { format!("{value}") } else { format!("{value:?}") })
+        self.set(name, &text_of_real(value))
     }
 
     /// Sets an option from an integer.
@@ -446,6 +445,12 @@ impl<T: Target> Settings<T> {
     }
 }
 
+/// A real number as text that is read back as the same bits, and as an integer's where it is whole.
+pub(crate) fn text_of_real(value: f64) -> String {
+    let whole = value.fract() == 0.0 && value.abs() < 1e15;
+    if whole { format!("{value}") } else { format!("{value:?}") }
+}
+
 /// The name that takes the fewest edits to become `name`.
 pub(crate) fn nearest<'a>(name: &str, names: impl IntoIterator<Item = &'a str>) -> &'a str {
     names.into_iter().min_by_key(|candidate| edits(name, candidate)).unwrap_or_default()
@@ -494,6 +499,7 @@ mod tests {
         defaults_of::<crate::FitOptions>();
         defaults_of::<crate::simulate::simulation::Simulation>();
         defaults_of::<crate::evaluate::protocol::Protocol>();
+        defaults_of::<crate::evaluate::validation::ValidationOptions>();
         defaults_of::<crate::transport::solver::TransportOptions>();
         defaults_of::<crate::datasets::GeneNetwork>();
         defaults_of::<crate::datasets::GaussianMixture>();

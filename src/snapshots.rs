@@ -184,9 +184,7 @@ impl Snapshots {
             return Err(Error::InvalidData(message));
         }
         check_resolution(&points)?;
-        let mut order: Vec<usize> = (0..rows).collect();
-        order.sort_by(|&a, &b| labels[a].total_cmp(&labels[b]));
-
+        let order = time_order(labels);
         let mut snapshots = Self {
             dims,
             times: Vec::new(),
@@ -369,6 +367,14 @@ impl Snapshots {
     pub fn all_points(&self) -> &[f32] {
         &self.points
     }
+}
+
+/// The rows of time-labelled cells in the order in which [`Snapshots`] hold them: by label, those of equal label as they came.
+/// For what else is known of each cell.
+pub fn time_order(labels: &[f64]) -> Vec<usize> {
+    let mut order: Vec<usize> = (0..labels.len()).collect();
+    order.sort_by(|&a, &b| labels[a].total_cmp(&labels[b]));
+    order
 }
 
 fn check_len(name: &str, got: usize, want: usize) -> Result<()> {

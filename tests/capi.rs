@@ -20,6 +20,7 @@ use chreode::capi::snapshots::*;
 use chreode::capi::status::chreode_status::*;
 use chreode::capi::status::*;
 use chreode::capi::transport::*;
+use chreode::capi::validate::*;
 use chreode::fields::{FieldValues, Fields, Scratch};
 use chreode::model::Dynamics;
 use proptest::prelude::*;
@@ -226,6 +227,19 @@ fn null_is_refused_by_name_wherever_it_is_not_allowed() {
     refused!(null_pointer, "snapshots", chreode_evaluate(model, null(), null(), None, null_mut(), &mut e));
     refused!(null_pointer, "evaluation", chreode_evaluate(model, data, null(), None, null_mut(), null_mut()));
     refused!(null_pointer, "evaluation", chreode_evaluation_value(null(), delta, &mut number));
+    let validate = |data, options, parts, growth, count, out| {
+        // SAFETY: as above.
+        unsafe { chreode_validate(data, options, parts, count, growth, count, None, null_mut(), out) }
+    };
+    let mut v = null_mut();
+    is!(null_pointer, "snapshots", validate(null(), null(), null(), null(), 0, &mut v));
+    is!(null_pointer, "validation", validate(data, null(), null(), null(), 0, null_mut()));
+    is!(null_pointer, "parts", validate(data, null(), null(), null(), 3, &mut v));
+    is!(CHREODE_ERROR_INVALID_ARGUMENT, "`validate`", validate(data, set, null(), null(), 0, &mut v));
+    refused!(null_pointer, "validation", chreode_validation_json(null(), null_mut(), 0, &mut size));
+    // SAFETY: NULL may be freed.
+    unsafe { chreode_validation_free(null_mut()) };
+    assert!(v.is_null());
     refused!(
         null_pointer,
         "source",
@@ -652,8 +666,16 @@ fn numbers_that_are_not_finite_are_refused_by_row_and_column() {
 
 #[test]
 fn every_list_describes_options_that_can_be_set_to_their_own_defaults() {
-    for list in ["fit", "simulate", "evaluate", "transport", "gene-network", "gaussian-mixture", "branching"]
-    {
+    for list in [
+        "fit",
+        "simulate",
+        "evaluate",
+        "validate",
+        "transport",
+        "gene-network",
+        "gaussian-mixture",
+        "branching",
+    ] {
         let (set, mut count) = (options(list, &[]), 0);
         ok!(chreode_options_count(set, &mut count));
         assert!(count >= 2);
@@ -875,6 +897,18 @@ fn every_long_call_stops_soon_after_it_is_asked_to() {
             chreode_evaluate(model, data, null(), tell, user, &mut evaluation)
         });
         assert!(evaluation.is_null() && waited < AT_MOST, "{waited:?}");
+        for settings in
+            [&[("method", "ot-cfm")][..], &[("epochs", "100000"), ("hidden", "8"), ("chunk_size", "50")]]
+        {
+            let (set, mut validation) = (options("validate", settings), null_mut());
+            // SAFETY: as the header wants them.
+            let waited = stopped("validation", at, |tell, user| unsafe {
+                chreode_validate(data, set, null(), 0, null(), 0, tell, user, &mut validation)
+            });
+            assert!(validation.is_null() && waited < AT_MOST, "{settings:?}: {waited:?}");
+            // SAFETY: made above.
+            unsafe { chreode_options_free(set) };
+        }
         let mut values = vec![0f32; 60_000 * 10];
         // A row that stands for all: nothing is written twice, though.
         let repeated = matrix(&one, 60_000, 10, (0, 1));

@@ -8,7 +8,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// The files of the C interface, in the order in which a reader of the header needs them.
-const SOURCES: [&str; 12] = [
+const SOURCES: [&str; 13] = [
     "status",
     "library",
     "matrix",
@@ -20,6 +20,7 @@ const SOURCES: [&str; 12] = [
     "field",
     "simulate",
     "evaluate",
+    "validate",
     "transport",
 ];
 

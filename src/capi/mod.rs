@@ -23,6 +23,7 @@ pub mod simulate;
 pub mod snapshots;
 pub mod status;
 pub mod transport;
+pub mod validate;
 mod workers;
 
 #[cfg(test)]

@@ -9,13 +9,15 @@ use super::status::{Failure, chreode_status, guard, guard_free};
 use crate::datasets::{BranchingTree, GaussianMixture, GeneNetwork};
 use crate::error::{Error, Result};
 use crate::evaluate::protocol::Protocol;
+use crate::evaluate::validation::ValidationOptions;
 use crate::method::FitOptions;
-use crate::options::{Description, Settings, Target, nearest};
+use crate::options::validate::Request;
+use crate::options::{Description, Settings, Target, nearest, text_of_real};
 use crate::simulate::simulation::Simulation;
 use crate::transport::solver::TransportOptions;
 
 /// Options of one list, set by name; what is not set is what it is by default. The lists are those of
-/// `chreode_capabilities`: "fit", "simulate", "evaluate", "transport", and one for each built-in data set.
+/// `chreode_capabilities`: "fit", "simulate", "evaluate", "validate", "transport", and one for each built-in data set.
 pub struct chreode_options {
     settings: Box<dyn Configure>,
     described: Vec<Texts>,
@@ -101,12 +103,39 @@ impl<T: Target> Configure for Settings<T> {
     }
 }
 
+impl Configure for Request {
+    fn list(&self) -> &'static str {
+        ValidationOptions::LIST
+    }
+
+    fn set(&mut self, name: &str, text: &str) -> Result<()> {
+        Request::set(self, name, text)
+    }
+
+    fn set_real(&mut self, name: &str, value: f64) -> Result<()> {
+        Request::set(self, name, &text_of_real(value))
+    }
+
+    fn set_integer(&mut self, name: &str, value: i64) -> Result<()> {
+        Request::set(self, name, &value.to_string())
+    }
+
+    fn unset(&mut self, name: &str) -> Result<()> {
+        Request::unset(self, name)
+    }
+
+    fn get(&self, name: &str) -> Result<Option<&str>> {
+        Request::get(self, name)
+    }
+}
+
 /// Empty options of each list, by its name.
 type Make = fn() -> chreode_options;
 const LISTS: &[(&str, Make)] = &[
     (FitOptions::LIST, chreode_options::empty::<FitOptions>),
     (Simulation::LIST, chreode_options::empty::<Simulation>),
     (Protocol::LIST, chreode_options::empty::<Protocol>),
+    (ValidationOptions::LIST, chreode_options::validation),
     (TransportOptions::LIST, chreode_options::empty::<TransportOptions>),
     (GeneNetwork::LIST, chreode_options::empty::<GeneNetwork>),
     (GaussianMixture::LIST, chreode_options::empty::<GaussianMixture>),
@@ -124,6 +153,11 @@ impl chreode_options {
         Self { settings: Box::new(Settings::<T>::default()), described }
     }
 
+    fn validation() -> Self {
+        let described = Request::describe().map(Texts::of).collect();
+        Self { settings: Box::new(Request::default()), described }
+    }
+
     /// The name of the list.
     pub(super) fn list(&self) -> &'static str {
         self.settings.list()
@@ -131,14 +165,16 @@ impl chreode_options {
 
     /// What the options make, if they are of the list of `T`.
     pub(super) fn build<T: Target>(&self) -> std::result::Result<T, Failure> {
+        Ok(self.settings_of::<Settings<T>>(T::LIST)?.build()?)
+    }
+
+    /// The settings themselves, if they are those of the list.
+    fn settings_of<S: 'static>(&self, list: &str) -> std::result::Result<&S, Failure> {
         let settings: &dyn Any = self.settings.as_ref();
-        match settings.downcast_ref::<Settings<T>>() {
-            Some(settings) => Ok(settings.build()?),
-            None => {
-                let given = format!("`{}`", self.list());
-                Err(Error::argument("the list of the options", given, &format!("`{}`", T::LIST)).into())
-            }
-        }
+        settings.downcast_ref::<S>().ok_or_else(|| {
+            let given = format!("`{}`", self.list());
+            Error::argument("the list of the options", given, &format!("`{list}`")).into()
+        })
     }
 }
 
@@ -152,6 +188,18 @@ pub(super) unsafe fn build<T: Target>(options: *const chreode_options) -> std::r
     }
     // SAFETY: the same contract.
     unsafe { borrow("options", options) }?.build()
+}
+
+/// What a caller asks of a validation; the defaults where the options are NULL.
+///
+/// # Safety
+/// `options` is NULL or points to options.
+pub(super) unsafe fn validation_of(options: *const chreode_options) -> std::result::Result<Request, Failure> {
+    if options.is_null() {
+        return Ok(Request::default());
+    }
+    // SAFETY: the same contract.
+    Ok(unsafe { borrow("options", options) }?.settings_of::<Request>(ValidationOptions::LIST)?.clone())
 }
 
 /// Makes options of the list `list`, of which none is set yet.

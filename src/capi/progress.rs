@@ -14,12 +14,12 @@ use crate::exec::watch;
 #[derive(Debug, Clone, Copy)]
 pub struct chreode_progress {
     /// What is being done. A fit goes through "coupling", "pre-training", "score" and "training", or some of them; other calls are
-    /// one stage each: "transport", "simulation", "evaluation", "field". The text lives as long as the call of the progress
+    /// one stage each: "transport", "simulation", "evaluation", "validation", "field". The text lives as long as the call of the progress
     /// function.
     pub stage: *const c_char,
     /// Steps done so far in this stage.
     pub done: usize,
-    /// Steps of this stage in all; 1 for a call that is one stage.
+    /// Steps of this stage in all; 1 for a call that is one stage, but for a validation, which counts hundredths of its fits.
     pub total: usize,
     /// The latest training loss; NaN where there is none.
     pub loss: f64,

@@ -31,6 +31,7 @@ fn handles_may_be_shared_by_threads() {
     shared::<super::options::chreode_options>();
     shared::<super::simulate::chreode_trajectory>();
     shared::<super::evaluate::chreode_evaluation>();
+    shared::<super::validate::chreode_validation>();
     shared::<super::transport::chreode_plan>();
 }
 

@@ -34,7 +34,69 @@ pub fn growth_correlation(
     truth: impl Fn(f64, &[f32]) -> f64,
     stop: &Stop,
 ) -> Result<f64> {
-    let (mut learned, mut given, mut weights) = (Vec::new(), Vec::new(), Vec::new());
+    let given: Vec<f64> = (0..snapshots.len())
+        .flat_map(|k| {
+            let time = snapshots.times()[k];
+            let truth = &truth;
+            snapshots.points(k).chunks_exact(snapshots.dims()).map(move |x| truth(time, x))
+        })
+        .collect();
+    let learned = learned_growth(fields, snapshots, stop)?;
+    correlation(&weights(snapshots), &learned, &given).ok_or_else(|| {
+        Error::InvalidData(
+            "the growth correlation is not defined: a growth rate is the same at all cells".into(),
+        )
+    })
+}
+
+/// How far the learned growth rate is from the truth.
+#[derive(Debug, Clone, Copy, PartialEq)]
+#[non_exhaustive]
+pub struct GrowthError {
+    /// The root mean square of g − truth over that of the truth: 0 where all is known, 1 for a model without growth.
+    pub relative: f64,
+    /// Pearson's correlation; none if either is the same at all cells.
+    pub correlation: Option<f64>,
+}
+
+/// The error of the learned g(x, t) at all cells of all snapshots, each at its own time and with its own weight. `truth` has the
+/// growth rate of each cell, per unit of time, in the order in which the snapshots hold them.
+///
+/// # Errors
+/// [`Error::InvalidArgument`] unless there is one finite rate a cell; [`Error::InvalidData`] if the truth is zero everywhere;
+/// [`Error::Cancelled`] once `stop` is requested.
+pub fn growth_error(
+    fields: &dyn Fields,
+    snapshots: &Snapshots,
+    truth: &[f64],
+    stop: &Stop,
+) -> Result<GrowthError> {
+    let (weights, learned) = (weights(snapshots), learned_growth(fields, snapshots, stop)?);
+    if truth.len() != learned.len() {
+        return Err(Error::argument("truth", truth.len(), &format!("{}, one rate a cell", learned.len())));
+    }
+    let (mut missed, mut squares) = (0.0, 0.0);
+    for ((g, truth), weight) in learned.iter().zip(truth).zip(&weights) {
+        if !truth.is_finite() {
+            return Err(Error::argument("truth", truth, "finite"));
+        }
+        missed += weight * (g - truth) * (g - truth);
+        squares += weight * truth * truth;
+    }
+    if squares <= 0.0 {
+        return Err(Error::InvalidData(
+            "the true growth rate is zero at all cells: no error is relative to it".into(),
+        ));
+    }
+    Ok(GrowthError {
+        relative: (missed / squares).sqrt(),
+        correlation: correlation(&weights, &learned, truth),
+    })
+}
+
+/// g(x, t) at all cells of all snapshots, each at its own time.
+fn learned_growth(fields: &dyn Fields, snapshots: &Snapshots, stop: &Stop) -> Result<Vec<f64>> {
+    let mut learned = vec![];
     for (k, &time) in snapshots.times().iter().enumerate() {
         let points = snapshots.points(k);
         let mut growth = vec![0.0; snapshots.count(k)];
@@ -48,15 +110,17 @@ pub fn growth_correlation(
         let outcomes: Vec<Result<()>> = blocks.map_init(Scratch::default, of_block).collect();
         outcomes.into_iter().collect::<Result<()>>()?;
         learned.extend(growth.into_iter().map(f64::from));
-        weights.extend_from_slice(snapshots.weights(k));
-        given.extend(points.chunks_exact(snapshots.dims()).map(|x| truth(time, x)));
     }
-    correlation(&weights, &learned, &given).ok_or_else(|| {
-        Error::InvalidData(
-            "the growth correlation is not defined: a growth rate is the same at all cells".into(),
-        )
-    })
+    Ok(learned)
 }
+
+/// The weights of all cells of all snapshots.
+fn weights(snapshots: &Snapshots) -> Vec<f64> {
+    (0..snapshots.len()).flat_map(|k| snapshots.weights(k)).copied().collect()
+}
+
+/// A relative deviation that is no more than the rounding of a weighted mean.
+const ROUNDING: f64 = 1e-12;
 
 /// Pearson's correlation of weighted pairs; none if a variance is zero or not finite.
 fn correlation(weights: &[f64], a: &[f64], b: &[f64]) -> Option<f64> {
@@ -70,8 +134,10 @@ fn correlation(weights: &[f64], a: &[f64], b: &[f64]) -> Option<f64> {
         bb += w * y * y;
         ab += w * x * y;
     }
+    // Equal numbers differ from their mean by rounding alone.
+    let varies = |squares: f64, mean: f64| squares > total * (ROUNDING * mean) * (ROUNDING * mean);
     let value = ab / (aa * bb).sqrt();
-    value.is_finite().then_some(value)
+    (varies(aa, mean_a) && varies(bb, mean_b) && value.is_finite()).then_some(value)
 }
 
 #[cfg(test)]
@@ -116,6 +182,24 @@ mod tests {
             growth_correlation(&fields, &snapshots(), |t, x| -truth(t, x), &Stop::default()).unwrap();
         assert!((opposite + 1.0).abs() < 1e-12);
         assert!(growth_correlation(&growing(|_, _| 1.0), &snapshots(), truth, &Stop::default()).is_err());
+    }
+
+    #[test]
+    fn the_growth_error_is_relative_to_the_truth_and_weighs_cells() {
+        // Cells at 1 and 2 at time 0, at 0, 3, 5 and 4 at time 1.
+        let snapshots = snapshots();
+        let error =
+            |fields: &ClosedForm, truth: &[f64]| growth_error(fields, &snapshots, truth, &Stop::default());
+        let of_place = growing(|_, x| x[0]);
+        let exact = error(&of_place, &[1.0, 2.0, 0.0, 3.0, 5.0, 4.0]).unwrap();
+        assert!(exact.relative == 0.0 && (exact.correlation.unwrap() - 1.0).abs() < 1e-12);
+        let twice = error(&of_place, &[0.5, 1.0, 0.0, 1.5, 2.5, 2.0]).unwrap();
+        assert!((twice.relative - 1.0).abs() < 1e-12, "{twice:?}");
+        let none = error(&growing(|_, _| 0.0), &[1.0, 2.0, 0.0, 3.0, 5.0, 4.0]).unwrap();
+        assert_eq!((none.relative, none.correlation), (1.0, None));
+        assert!(error(&of_place, &[0.0; 6]).is_err());
+        assert!(error(&of_place, &[1.0; 5]).is_err());
+        assert!(error(&of_place, &[1.0, f64::NAN, 1.0, 1.0, 1.0, 1.0]).is_err());
     }
 
     #[test]

@@ -1,10 +1,12 @@
 //! How good a fit is: the measures of quality by which methods are compared.
 
 pub mod action;
+pub mod energy;
 pub mod ensemble;
 pub mod hold_out;
 pub mod mass;
 pub mod protocol;
+pub mod validation;
 pub mod wasserstein;
 
 use rayon::prelude::*;
@@ -225,18 +227,24 @@ fn compare(
     k: usize,
     stop: &Stop,
 ) -> Result<[f64; 3]> {
-    let dims = snapshots.dims();
     let rme = mass::relative_mass_error(start.mass(), predicted.mass(), snapshots, k)?;
     if predicted.mass() <= 0.0 {
         return Ok([f64::NAN, f64::NAN, rme]);
     }
-    let particles = PointCloud::new(
-        MatrixView::from_f32(&predicted.points, predicted.len(), dims)?,
-        Some(&predicted.weights()),
-    )?;
-    let cells = MatrixView::from_f32(snapshots.points(k), snapshots.count(k), dims)?;
-    let cells = PointCloud::new(cells, Some(snapshots.weights(k)))?;
+    let (particles, cells) = (cloud_of(predicted)?, cloud(snapshots, k)?);
     Ok([wasserstein::exact1(&particles, &cells, stop)?, wasserstein::exact2(&particles, &cells, stop)?, rme])
+}
+
+/// The cells of a snapshot, for the static solvers.
+fn cloud(snapshots: &Snapshots, k: usize) -> Result<PointCloud> {
+    let view = MatrixView::from_f32(snapshots.points(k), snapshots.count(k), snapshots.dims())?;
+    PointCloud::new(view, Some(snapshots.weights(k)))
+}
+
+/// Particles, likewise.
+fn cloud_of(particles: &Particles) -> Result<PointCloud> {
+    let view = MatrixView::from_f32(&particles.points, particles.len(), particles.dims)?;
+    PointCloud::new(view, Some(&particles.weights()))
 }
 
 #[cfg(test)]

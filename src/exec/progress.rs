@@ -24,6 +24,8 @@ pub enum Stage {
     Simulation,
     /// Snapshots are predicted and compared.
     Evaluation,
+    /// Recipes are fitted to a part of the cells and held against the others.
+    Validation,
     /// A learned field is evaluated at many points.
     Field,
 }
@@ -38,6 +40,7 @@ named!(
     Transport = "transport",
     Simulation = "simulation",
     Evaluation = "evaluation",
+    Validation = "validation",
     Field = "field"
 );
 

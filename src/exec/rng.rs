@@ -28,6 +28,8 @@ pub enum Purpose {
     Rollout = 8,
     /// The cells and the seed of a member of an ensemble.
     Ensemble = 9,
+    /// Cuts of a data set into cells to learn from and cells to be predicted.
+    Split = 10,
 }
 
 /// The generator of `(seed, purpose, index, sub_index)`.

@@ -8,6 +8,7 @@ use super::resolve::Resolved;
 use super::{FitOptions, FitReport, Learning, ensemble, warnings};
 use crate::device::Opened;
 use crate::error::{Error, Result};
+use crate::exec::clock::cpu_seconds;
 use crate::exec::progress::{Progress, ProgressFn, Reporter, Stage};
 use crate::exec::threads::Threads;
 use crate::exec::watch::watched;
@@ -65,6 +66,7 @@ pub fn fit(snapshots: &Snapshots, options: &FitOptions, progress: &mut ProgressF
     }
     let _in_use = open_device(snapshots, options)?;
     let threads = Threads::new(options.threads)?;
+    let cpu_before = cpu_seconds(&threads);
     let scaling = Scaling::of(snapshots);
     let mut reporter = Reporter::new(progress);
     let mut look = || {
@@ -105,6 +107,7 @@ pub fn fit(snapshots: &Snapshots, options: &FitOptions, progress: &mut ProgressF
     if let Some(rate) = report.branching_rate.filter(|_| dynamics.has_growth()) {
         report.growth_over_branching_rate = Some(threads.run(|| fastest_growth(&dynamics, snapshots)) / rate);
     }
+    report.cpu_seconds = cpu_seconds(&threads).zip(cpu_before).map(|(after, before)| after - before);
     Ok(Fit { dynamics, report, stopped })
 }
 

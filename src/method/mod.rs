@@ -5,7 +5,8 @@
 //! through the solver: see [`mod@crate::rollout`].
 //!
 //! [`catalogue`](Method) has one row a published method. A [`Recipe`] is what a method is made of; its parts say which options
-//! they take. [`fit`](fn@fit) resolves the numbers that were not given, couples, trains, and reports.
+//! they take. [`fit`](fn@fit) resolves the numbers that were not given, couples, trains, and reports; [`validate`](fn@validate)
+//! holds recipes against cells that they were not fitted to.
 
 mod catalogue;
 mod couple;
@@ -16,6 +17,7 @@ mod options;
 mod recipe;
 mod report;
 mod resolve;
+mod validate;
 mod warnings;
 
 pub use catalogue::Method;
@@ -24,5 +26,6 @@ pub use fit::{Fit, fit};
 pub use options::{DeltaRule, FitOptions, Preset, SigmaRule};
 pub use recipe::{Learning, Recipe};
 pub use report::{Choice, EnsembleReport, FitReport};
+pub use validate::{NamedRecipe, validate};
 
 pub use crate::bridge::BridgeKind;

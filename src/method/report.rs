@@ -49,6 +49,9 @@ pub struct FitReport {
     pub coupling_seconds: f64,
     /// Seconds spent training.
     pub training_seconds: f64,
+    /// Processor seconds of all threads of the fit, without what they waited for; none where the system does not tell. Where the
+    /// threads are the ambient pool, what else it did meanwhile is counted too.
+    pub cpu_seconds: Option<f64>,
 }
 
 /// What an ensemble is made of, and how far its mean is off.
@@ -116,6 +119,7 @@ impl FitReport {
             "warnings": self.warnings,
             "coupling_seconds": self.coupling_seconds,
             "training_seconds": self.training_seconds,
+            "cpu_seconds": self.cpu_seconds,
         })
     }
 }

@@ -409,6 +409,37 @@ static void evaluations(chreode_model *model) {
     chreode_snapshots_free(snapshots);
 }
 
+static void validations(void) {
+    chreode_snapshots *snapshots = gene_network();
+    chreode_options *options = NULL;
+    chreode_validation *validation = NULL;
+    OK(chreode_options_new("validate", &options));
+    OK(chreode_options_set_string(options, "method", "wfr-fm,usb"));
+    OK(chreode_options_set_string(options, "hidden", "8x1"));
+    OK(chreode_options_set_real(options, "delta", 1.5));
+    OK(chreode_options_set_integer(options, "epochs", 3));
+    OK(chreode_options_set_integer(options, "splits", 2));
+    OK(chreode_options_set_integer(options, "cap", 12));
+    REFUSED(CHREODE_ERROR_INVALID_ARGUMENT, "`splits` is the nearest",
+            chreode_options_set_integer(options, "split", 2));
+    OK(chreode_validate(snapshots, options, NULL, 0, NULL, 0, NULL, NULL, &validation));
+    char *text;
+    TEXT(text, chreode_validation_json, validation);
+    CHECK(strstr(text, "\"recipe\":\"wfr-fm\"") != NULL && strstr(text, "\"recipe\":\"usb\"") != NULL);
+    CHECK(strstr(text, "\"verdict\":\"W1 to unseen cells is") != NULL);
+    free(text);
+    chreode_validation_free(validation);
+    const uint32_t parts[] = {0, 1, 1};
+    REFUSED(CHREODE_ERROR_INVALID_ARGUMENT, "one a cell",
+            chreode_validate(snapshots, options, parts, 3, NULL, 0, NULL, NULL, &validation));
+    const double growth[] = {0.5};
+    REFUSED(CHREODE_ERROR_INVALID_ARGUMENT, "one a cell",
+            chreode_validate(snapshots, options, NULL, 0, growth, 1, NULL, NULL, &validation));
+    CHECK(validation == NULL);
+    chreode_options_free(options);
+    chreode_snapshots_free(snapshots);
+}
+
 static void bytes(chreode_model *model) {
     size_t size = 0;
     chreode_model *copy = NULL;
@@ -589,6 +620,7 @@ int main(int argc, char **argv) {
     fields(model);
     simulations(model);
     evaluations(model);
+    validations();
     bytes(model);
     if (argc < 2 || strcmp(argv[1], "without-fork") != 0) {
         forks(model);

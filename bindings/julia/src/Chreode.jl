@@ -24,6 +24,7 @@ export ChreodeError,
     Plan,
     Snapshots,
     Trajectory,
+    Validation,
     dataset,
     evaluate,
     field,
@@ -37,6 +38,7 @@ export ChreodeError,
     score_drift,
     simulate,
     transport,
+    validate,
     velocity,
     with_masses,
     without
@@ -55,6 +57,7 @@ include("dynamics.jl")
 include("simulation.jl")
 include("evaluation.jl")
 include("transport.jl")
+include("validation.jl")
 
 function __init__()
     ending[] = false

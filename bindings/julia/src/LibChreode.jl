@@ -51,6 +51,8 @@ struct chreode_snapshots end
 
 struct chreode_trajectory end
 
+struct chreode_validation end
+
 struct chreode_option
     name::Cstring
     kind::Cstring
@@ -1125,6 +1127,68 @@ function chreode_evaluation_json(evaluation, buffer, capacity, size)
             chreode_status,
             (Ptr{chreode_evaluation}, Ptr{Cchar}, Csize_t, Ptr{Csize_t}),
             evaluation,
+            buffer,
+            capacity,
+            size,
+        )
+    end
+end
+
+function chreode_validate(
+    snapshots,
+    options,
+    parts,
+    parts_count,
+    growth,
+    growth_count,
+    progress,
+    user_data,
+    validation,
+)
+    address = symbol(:chreode_validate)
+    return shielded() do
+        ccall(
+            address,
+            chreode_status,
+            (
+                Ptr{chreode_snapshots},
+                Ptr{chreode_options},
+                Ptr{UInt32},
+                Csize_t,
+                Ptr{Cdouble},
+                Csize_t,
+                Ptr{Cvoid},
+                Ptr{Cvoid},
+                Ptr{Ptr{chreode_validation}},
+            ),
+            snapshots,
+            options,
+            parts,
+            parts_count,
+            growth,
+            growth_count,
+            progress,
+            user_data,
+            validation,
+        )
+    end
+end
+
+function chreode_validation_free(validation)
+    address = symbol(:chreode_validation_free)
+    return shielded() do
+        ccall(address, Cvoid, (Ptr{chreode_validation},), validation)
+    end
+end
+
+function chreode_validation_json(validation, buffer, capacity, size)
+    address = symbol(:chreode_validation_json)
+    return shielded() do
+        ccall(
+            address,
+            chreode_status,
+            (Ptr{chreode_validation}, Ptr{Cchar}, Csize_t, Ptr{Csize_t}),
+            validation,
             buffer,
             capacity,
             size,

@@ -119,6 +119,4 @@ function weights_of(weights, count::Integer)
     return given
 end
 
-optional(weights::Vector{Float64}) = isempty(weights) ?
-    Ptr{Cdouble}(C_NULL) :
-    pointer(weights)
+optional(values::Vector{T}) where {T} = isempty(values) ? Ptr{T}(C_NULL) : pointer(values)

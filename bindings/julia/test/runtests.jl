@@ -221,6 +221,56 @@ end
     @test occursin("1 to 5", message(() -> points(snapshots, 6)))
 end
 
+@testset "recipes are held against cells that they were not fitted to" begin
+    short = (hidden = "8x1", growth_hidden = "8x1", epochs = 5, splits = 2)
+    found = validate(snapshots; method = ["wfr-fm", "usb"], sigma = [0.02, 0.05], short...)
+    @test [recipe["recipe"] for recipe in found.recipes] ==
+        ["wfr-fm", "usb sigma=0.02", "usb sigma=0.05"]
+    @test found.best == argmin([recipe["ratio"] for recipe in found.recipes])
+    @test startswith(found.verdict, "W1 to unseen cells is") &&
+        length(found.recipes[1]["w1"]) == 4
+    @test occursin("usb sigma=0.05", sprint(show, MIME("text/plain"), found))
+    blocks = [points(snapshots, k) for k in 1:5]
+    x = hcat(blocks...)
+    time = vcat([fill(t, size(block, 2)) for (t, block) in zip(snapshots.times, blocks)]...)
+    parts = [isodd(i) ? "a" : "b" for i in eachindex(time)]
+    growth = x[2, :].^2 ./ (1 .+ x[2, :].^2)
+    sorted = validate(x, time; parts, growth, short...)
+    @test sorted.measures["parts"] == 2 && sorted.recipes[1]["growth_error"] > 0
+    order = reverse(eachindex(time))
+    other = validate(
+        x[:, order],
+        time[order];
+        parts = parts[order],
+        growth = growth[order],
+        short...,
+    )
+    @test other.measures["nothing_moves"] ≈ sorted.measures["nothing_moves"]
+    ready = validate(snapshots; parts, growth, short...)
+    @test ready.recipes[1]["ratio"] == sorted.recipes[1]["ratio"]
+    stages = Set{Symbol}()
+    progress = (stage, done, total, loss) -> (push!(stages, stage); false)
+    validate(snapshots; progress, short...)
+    @test stages == Set([:validation])
+    @test occursin(
+        "CANCELLED",
+        message(() -> validate(snapshots; progress = (now...) -> true, short...)),
+    )
+    @test occursin("`splits` is the nearest", message(() -> validate(snapshots; split = 2)))
+    @test occursin(
+        "one element for each",
+        message(() -> validate(x, time; parts = parts[2:end])),
+    )
+    @test occursin(
+        "has 0 cells at time",
+        message(() -> validate(x, time; parts = time .> 0, short...)),
+    )
+    @test occursin(
+        "two times or more",
+        message(() -> validate(without(snapshots, snapshots.times[2:5]))),
+    )
+end
+
 @testset "simulations and measures" begin
     flow = simulate(model, x)
     @test [frame.time for frame in flow.frames] == snapshots.times &&

@@ -6,6 +6,7 @@ static void free_options(void *handle) { chreode_options_free(handle); }
 static void free_snapshots(void *handle) { chreode_snapshots_free(handle); }
 static void free_trajectory(void *handle) { chreode_trajectory_free(handle); }
 static void free_evaluation(void *handle) { chreode_evaluation_free(handle); }
+static void free_validation(void *handle) { chreode_validation_free(handle); }
 static void free_plan(void *handle) { chreode_plan_free(handle); }
 
 static const struct {
@@ -17,6 +18,7 @@ static const struct {
     [SNAPSHOTS] = {"chreode_snapshots", free_snapshots},
     [TRAJECTORY] = {"chreode_trajectory", free_trajectory},
     [EVALUATION] = {"chreode_evaluation", free_evaluation},
+    [VALIDATION] = {"chreode_validation", free_validation},
     [PLAN] = {"chreode_plan", free_plan},
 };
 

@@ -19,7 +19,7 @@
 #include "chreode.h"
 
 /* What an external pointer holds. */
-typedef enum { MODEL, OPTIONS, SNAPSHOTS, TRAJECTORY, EVALUATION, PLAN, KINDS } kind;
+typedef enum { MODEL, OPTIONS, SNAPSHOTS, TRAJECTORY, EVALUATION, VALIDATION, PLAN, KINDS } kind;
 
 /* An empty external pointer for a handle, to be protected. */
 SEXP new_handle(kind what);
@@ -106,6 +106,8 @@ SEXP r_evaluate(SEXP model, SEXP snapshots, SEXP options);
 SEXP r_evaluation_values(SEXP evaluation, SEXP names);
 SEXP r_evaluation_value(SEXP evaluation, SEXP name);
 SEXP r_evaluation_json(SEXP evaluation);
+
+SEXP r_validate(SEXP snapshots, SEXP options, SEXP parts, SEXP growth, SEXP progress);
 
 SEXP r_transport(SEXP source, SEXP source_weights, SEXP target, SEXP target_weights, SEXP options, SEXP plan);
 SEXP r_plan_read(SEXP plan);

@@ -41,6 +41,7 @@ static const R_CallMethodDef ROUTINES[] = {
     ROUTINE(r_evaluation_values, 2),
     ROUTINE(r_evaluation_value, 2),
     ROUTINE(r_evaluation_json, 1),
+    ROUTINE(r_validate, 5),
     ROUTINE(r_transport, 6),
     ROUTINE(r_new_plan, 0),
     ROUTINE(r_plan_read, 1),

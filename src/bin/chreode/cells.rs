@@ -2,9 +2,10 @@
 
 use std::path::{Path, PathBuf};
 
+use chreode::evaluate::validation::{Annotations, Parts};
 use chreode::fields::Fields;
 use chreode::model::Dynamics;
-use chreode::snapshots::Snapshots;
+use chreode::snapshots::{Snapshots, time_order};
 use clap::Args;
 
 use crate::failure::{Failure, Result};
@@ -104,12 +105,27 @@ enum Found {
 impl DataArgs {
     /// The cells, with the coordinates as they stand in the file.
     pub fn read(&self) -> Result<Data> {
-        self.read_as(|_, _| Ok(()))
+        Ok(self.read_as(&[], |_, _| Ok(()))?.0)
+    }
+
+    /// The cells, and what other columns tell of them: the true growth rate, the part of the data that each is in.
+    pub fn read_annotated(
+        &self,
+        growth_column: Option<&str>,
+        part_column: Option<&str>,
+    ) -> Result<(Data, Annotations)> {
+        let columns = [(growth_column, Role::Growth), (part_column, Role::Part)];
+        let given = columns.into_iter().filter_map(|(name, role)| Some((name?, role)));
+        let (data, table) = self.read_as(&given.collect::<Vec<_>>(), |_, _| Ok(()))?;
+        let order = time_order(&table.times);
+        let parts = table.parts.map(|labels| parts(&labels, &order)).transpose()?;
+        let growth = table.growth.map(|growth| order.iter().map(|&row| growth[row]).collect());
+        Ok((data, Annotations { parts, growth }))
     }
 
     /// The cells with the coordinates of a model, in its order: by their names if it knows them, else by their number.
     pub fn read_for(&self, path: &Path, model: &Dynamics) -> Result<Data> {
-        self.read_as(|file, table| {
+        let read = self.read_as(&[], |file, table| {
             if let Some(names) = &model.info().coordinates {
                 arrange(file, table, path, names)?;
             }
@@ -123,7 +139,8 @@ impl DataArgs {
                 self.name(),
                 listed(&table.names)
             )))
-        })
+        });
+        Ok(read?.0)
     }
 
     /// The file's name without its folder.
@@ -136,9 +153,14 @@ impl DataArgs {
         }
     }
 
-    fn read_as(&self, arrange: impl Fn(&TableFile, &mut Table) -> Result<()>) -> Result<Data> {
+    /// The cells; and their table, for what `columns` hold beside.
+    fn read_as(
+        &self,
+        columns: &[(&str, Role)],
+        arrange: impl Fn(&TableFile, &mut Table) -> Result<()>,
+    ) -> Result<(Data, Table)> {
         let file = TableFile::open(&self.data)?;
-        let (roles, time) = self.roles(&file)?;
+        let (roles, time) = self.roles(&file, columns)?;
         let tell = |what: String| note(&format!("{}: {what}", source::name(&self.data)));
         let mut table = file.read(&roles, f32::MAX.into(), &self.time_map)?;
         refuse_own_times(&file, &table, &time)?;
@@ -170,10 +192,10 @@ impl DataArgs {
             Some(masses) => snapshots.with_masses(masses)?,
             None => snapshots,
         };
-        Ok(Data { snapshots, names: table.names })
+        Ok((Data { snapshots, names: table.names.clone() }, table))
     }
 
-    fn roles(&self, file: &TableFile) -> Result<(Vec<Role>, TimeColumn)> {
+    fn roles(&self, file: &TableFile, columns: &[(&str, Role)]) -> Result<(Vec<Role>, TimeColumn)> {
         let mut roles = vec![Role::Coordinate; file.header.len()];
         if file.is_row_names(0) {
             roles[0] = Role::Ignored;
@@ -183,6 +205,9 @@ impl DataArgs {
         }
         if let Some(name) = &self.weight_column {
             roles[file.column(name)?] = Role::Weight;
+        }
+        for &(name, role) in columns {
+            roles[file.column(name)?] = role;
         }
         let time = match &self.time_column {
             Some(name) => TimeColumn { index: file.column(name)?, found: Found::Given },
@@ -213,6 +238,21 @@ impl Data {
         }
         Ok(Self { snapshots: self.snapshots.with_masses(&of_time)?, ..self })
     }
+}
+
+/// Parts by their labels, in the order of the labels: of numbers where all are, else of text.
+fn parts(labels: &[String], order: &[usize]) -> Result<Parts> {
+    let number = |label: &String| label.parse::<f64>().ok().filter(|number| number.is_finite());
+    let mut names: Vec<String> = labels.to_vec();
+    if labels.iter().all(|label| number(label).is_some()) {
+        names.sort_by(|a, b| number(a).unwrap_or(0.0).total_cmp(&number(b).unwrap_or(0.0)).then(a.cmp(b)));
+    } else {
+        names.sort();
+    }
+    names.dedup();
+    let place = |row: &usize| names.iter().position(|name| *name == labels[*row]).unwrap_or(0) as u32;
+    let of_cell = order.iter().map(place).collect();
+    Ok(Parts::new(of_cell, names)?)
 }
 
 /// The column of the times by what it is called, else the first that has no other role.

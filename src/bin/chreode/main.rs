@@ -22,6 +22,7 @@ mod simulate;
 mod source;
 mod table;
 mod transport;
+mod validate;
 
 use std::io::Write;
 use std::process::ExitCode;
@@ -81,6 +82,8 @@ enum Command {
     Fit(Box<fit::Fit>),
     /// Measure how well a model predicts the snapshots of a data set
     Evaluate(evaluate::Evaluate),
+    /// Fit recipes to a part of the cells, and measure how well they predict the others
+    Validate(Box<validate::Validate>),
     /// Let a population move, grow, divide and die by a model
     Simulate(simulate::Simulate),
     /// Solve one static transport problem between two clouds of points
@@ -122,6 +125,7 @@ fn run(Cli { common, command }: Cli) -> Result<()> {
         Command::Demo(command) => command.run(),
         Command::Fit(command) => command.run(),
         Command::Evaluate(command) => command.run(),
+        Command::Validate(command) => command.run(),
         Command::Simulate(command) => command.run(),
         Command::Transport(command) => command.run(),
         Command::Generate(command) => command.run(),

@@ -19,6 +19,10 @@ pub enum Role {
     Weight,
     /// A coordinate.
     Coordinate,
+    /// The true growth rate at the cell.
+    Growth,
+    /// The part of the data that the cell is in.
+    Part,
     /// Nothing of interest; not read.
     Ignored,
 }
@@ -46,6 +50,10 @@ pub struct Table {
     pub time_labels: Option<String>,
     /// One a cell, if there is such a column.
     pub weights: Option<Vec<f64>>,
+    /// One a cell, if there is such a column.
+    pub growth: Option<Vec<f64>>,
+    /// One a cell, if there is such a column.
+    pub parts: Option<Vec<String>>,
     /// The number of cells, at least 1.
     pub rows: usize,
 }
@@ -102,6 +110,8 @@ impl TableFile {
             times: vec![],
             time_labels: None,
             weights: roles.contains(&Role::Weight).then(Vec::new),
+            growth: roles.contains(&Role::Growth).then(Vec::new),
+            parts: roles.contains(&Role::Part).then(Vec::new),
             rows: 0,
         };
         let mut labels = Labels::default();
@@ -132,6 +142,15 @@ impl TableFile {
                             return Err(at_fault(format!("a weight must not be negative, got {weight}")));
                         }
                         table.weights.get_or_insert_default().push(weight);
+                    }
+                    Role::Growth => {
+                        table.growth.get_or_insert_default().push(number(field).map_err(at_fault)?);
+                    }
+                    Role::Part => {
+                        if field.is_empty() {
+                            return Err(at_fault("the part of the cell is missing".into()));
+                        }
+                        table.parts.get_or_insert_default().push(String::from_utf8_lossy(field).into());
                     }
                 }
             }

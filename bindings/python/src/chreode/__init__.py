@@ -33,6 +33,7 @@ from ._options import Option, options
 from ._simulation import Fate, Frame, Lineage, Trajectory
 from ._snapshots import Snapshots, dataset
 from ._transport import Plan, transport
+from ._validation import Validation, validate
 
 __version__ = version()
 
@@ -59,10 +60,12 @@ __all__ = [
     "PopulationLimitError",
     "Snapshots",
     "Trajectory",
+    "Validation",
     "capabilities",
     "dataset",
     "fit",
     "options",
     "transport",
+    "validate",
     "version",
 ]

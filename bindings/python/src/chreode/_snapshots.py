@@ -42,6 +42,8 @@ class Snapshots:
 
     _handle: Handle
     _source: Source
+    #: The rows that it was made of, in the order in which it holds them, where it was made of rows.
+    _order: Optional[npt.NDArray[np.intp]] = None
 
     def __init__(self, x: Any, time: Any, *, weights: Any = None, masses: Any = None) -> None:
         self._read(x, time, weights, masses, _names.rows(x), Source())
@@ -77,6 +79,7 @@ class Snapshots:
             )
         )
         known = source.coordinates if names is None else tuple(names)
+        self._order = np.argsort(times, kind="stable")
         self._take(made[0], replace(source, coordinates=known, clock=clock, weighted=given is not None), masses)
 
     @classmethod

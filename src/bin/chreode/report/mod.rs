@@ -6,6 +6,7 @@ mod landscape;
 mod pictures;
 mod section;
 mod svg;
+mod validation;
 mod view;
 
 use std::path::Path;
@@ -15,6 +16,7 @@ use chreode::exec::files::write_atomically;
 use chreode::method::Choice;
 
 pub use section::ModelSection;
+pub use validation::write_validation;
 
 use crate::cells::Data;
 use crate::failure::Result;
@@ -63,11 +65,16 @@ fn html(page: &Page<'_>) -> String {
     // The page's title names a single model.
     let headed = page.models.len() > 1;
     body.extend(page.models.iter().map(|section| model(section, &view, headed)));
+    document(&page.title, &body)
+}
+
+/// A page of its own.
+fn document(title: &str, body: &str) -> String {
     format!(
         "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
          <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n<title>{}</title>\n\
          <style>\n{}</style>\n</head>\n<body>\n<main>\n{body}<footer>chreode {}</footer>\n</main>\n</body>\n</html>\n",
-        escape(&page.title),
+        escape(title),
         include_str!("style.css"),
         env!("CARGO_PKG_VERSION")
     )
