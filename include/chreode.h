@@ -578,7 +578,7 @@ chreode_status chreode_model_info(const chreode_model *model,
  * its standard error, of how far the coupling in blocks is from the best one of all cells at the most), epochs, first_loss, last_loss, rollout (null, or the losses of the stages "pre-training" and "score" and the
  * terms of the last loss by name), ensemble (null, or members, coarse_fits and uncertainty; the rest is then that of the first
  * member), growth_over_branching_rate, warnings (sentences that say why the fit may mean little),
- * coupling_seconds, training_seconds. A model's file keeps it; `null` for a model from bytes. Later versions may add keys.
+ * coupling_seconds, training_seconds, cpu_seconds (null where the system does not tell). A model's file keeps it; `null` for a model from bytes. Later versions may add keys.
  */
 chreode_status chreode_model_report(const chreode_model *model,
                                     char *buffer,

@@ -104,6 +104,13 @@ pub struct FitOptions {
     pub rollout: RolloutOptions,
 }
 
+impl Default for FitOptions {
+    /// The recommended settings of USB: the method that does best, of those with its cost, on cells that were not fitted.
+    fn default() -> Self {
+        Self::new(Method::Usb)
+    }
+}
+
 impl FitOptions {
     /// The recommended settings of a method.
     pub fn new(method: Method) -> Self {

@@ -303,7 +303,7 @@ impl Target for FitOptions {
     ];
 
     fn initial() -> Self {
-        FitOptions::new(Method::Usb)
+        FitOptions::default()
     }
 
     fn variants() -> Vec<(&'static str, Self)> {

@@ -367,10 +367,10 @@ end
 end
 
 @testset "results that mean little are warned of" begin
-    @test_logs (:warn, r"the time 50 is 46.000 after") simulate(model, x, [0, 50])
-    @test_logs (:warn, r"nothing is transported") transport(x, x .+ 100; delta = 1.0e-2)
+    @test_logs (:warn, r"the time 50 is 46.000 after") match_mode = :any simulate(model, x, [0, 50])
+    @test_logs (:warn, r"nothing is transported") match_mode = :any transport(x, x .+ 100; delta = 1.0e-2)
     later = Snapshots([x x], repeat([0.0, 9.0]; inner = 60))
-    @test_logs (:warn, r"the time 9 is 5.000 after") evaluate(model, later)
+    @test_logs (:warn, r"the time 9 is 5.000 after") match_mode = :any evaluate(model, later)
     @test_logs (:warn, r"no partner within reach") match_mode = :any fit_dynamics(
         snapshots;
         method = "wfr-fm",

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use chreode::evaluate::validation::{Estimate, Scores, TimeScore, Validation, ValidationOptions};
+use chreode::evaluate::validation::{MeanInterval, Scores, TimeScore, Validation, ValidationOptions};
 use chreode::method;
 use chreode::options::validate::Grid;
 use clap::parser::ValueSource;
@@ -247,7 +247,7 @@ pub fn how(found: &Validation) -> String {
 }
 
 /// An estimate with its interval, where it has one.
-pub fn shown(estimate: Estimate) -> String {
+pub fn shown(estimate: MeanInterval) -> String {
     // What is the same in all fits but for rounding has no interval to tell.
     if estimate.half_width.is_nan() || estimate.half_width < 1e-9 * estimate.mean.abs() {
         short(estimate.mean)
@@ -261,7 +261,7 @@ fn decimals(energy: f64) -> String {
     format!("{energy:.4}")
 }
 
-fn with_decimals(energy: Estimate) -> String {
+fn with_decimals(energy: MeanInterval) -> String {
     let interval =
         if energy.half_width.is_nan() { String::new() } else { format!(" ± {:.4}", energy.half_width) };
     decimals(energy.mean) + &interval

@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
-use super::scores::{Estimate, RecipeScore, Scores, TimeScore, Validation};
+use super::scores::{MeanInterval, RecipeScore, Scores, TimeScore, Validation};
 
 impl Validation {
     /// The scores of the best recipe by their names, then those of all in `recipes`, and what they are held against. Numbers
@@ -67,7 +67,7 @@ fn of_scores(scores: &Scores) -> Map<String, Value> {
         ("held_out_mean_w1", scores.held_out_w1),
     ];
     for (name, estimate) in estimates {
-        let Some(Estimate { mean, half_width }) = estimate else { continue };
+        let Some(MeanInterval { mean, half_width }) = estimate else { continue };
         of.insert(name.into(), json!(mean));
         of.insert(format!("{name}_interval"), json!(half_width));
     }

@@ -37,7 +37,7 @@ use crate::simulate::simulation::Process;
 use crate::snapshots::Snapshots;
 use measure::{Baselines, Distance, Interpolated, Measured};
 use scores::Counts;
-pub use scores::{Estimate, HeldOutTime, RecipeScore, Scores, TimeScore, Trust, Validation, Verdict};
+pub use scores::{HeldOutTime, MeanInterval, RecipeScore, Scores, TimeScore, Trust, Validation, Verdict};
 pub use split::Parts;
 use split::{Cutting, Split};
 

@@ -9,7 +9,7 @@ use crate::named::named;
 /// A mean and how far the truth may be from it by chance.
 #[derive(Debug, Clone, Copy, PartialEq)]
 #[non_exhaustive]
-pub struct Estimate {
+pub struct MeanInterval {
     /// The mean over splits, of each the mean over its seeds.
     pub mean: f64,
     /// Half the width of the 95 % confidence interval by Student's t: over splits, or over seeds where there is a single split;
@@ -17,7 +17,7 @@ pub struct Estimate {
     pub half_width: f64,
 }
 
-impl Estimate {
+impl MeanInterval {
     /// Of values by split and, within it, by seed.
     fn of(values: &[Vec<f64>]) -> Self {
         let means: Vec<f64> = values.iter().map(|seeds| mean(seeds)).collect();
@@ -73,23 +73,23 @@ pub struct TimeScore {
 #[non_exhaustive]
 pub struct Scores {
     /// Mean W1 over times, over the mean distance between two samples of the data of that size.
-    pub ratio: Estimate,
+    pub ratio: MeanInterval,
     /// Mean W1 over times.
-    pub w1: Estimate,
+    pub w1: MeanInterval,
     /// Mean energy distance over times.
-    pub energy: Estimate,
+    pub energy: MeanInterval,
     /// Mean relative mass error over times.
-    pub rme: Estimate,
+    pub rme: MeanInterval,
     /// The relative error of the growth rate at held-out cells, where the truth is given.
-    pub growth_error: Option<Estimate>,
+    pub growth_error: Option<MeanInterval>,
     /// Its correlation with the truth, where that is given; NaN where either is constant.
-    pub growth_correlation: Option<Estimate>,
+    pub growth_correlation: Option<MeanInterval>,
     /// At each time but the first, means over splits and seeds.
     pub times: Vec<TimeScore>,
     /// At inner times, of fits to all cells but those of that time: means over seeds. Empty unless asked for.
     pub held_out_times: Vec<TimeScore>,
     /// The mean over these times of W1.
-    pub held_out_w1: Option<Estimate>,
+    pub held_out_w1: Option<MeanInterval>,
     /// What moved the particles.
     pub simulator: Simulator,
     /// Processor seconds of a fit, which has one thread; by the clock where the system does not tell. The mean over the fits to
@@ -134,11 +134,11 @@ pub struct Validation {
     /// All times but the first.
     pub times: Vec<f64>,
     /// W1 between the held-out cells and as many others, at each time: two samples of the data of that size.
-    pub floor: Vec<Estimate>,
+    pub floor: Vec<MeanInterval>,
     /// The prediction that nothing moves: the held-out founders, as they are, at each time.
     pub nothing_moves: Vec<TimeScore>,
     /// Its ratio.
-    pub nothing_moves_ratio: Estimate,
+    pub nothing_moves_ratio: MeanInterval,
     /// What predictions of held-out times have to be held against; empty unless asked for.
     pub held_out_times: Vec<HeldOutTime>,
     /// The number of splits.
@@ -221,7 +221,7 @@ impl Validation {
     ) -> Self {
         let floors: Vec<f64> = baselines.iter().map(|b| mean(&b.floor)).collect();
         let over_splits = |of: &dyn Fn(&Baselines) -> f64| {
-            Estimate::of(&baselines.iter().map(|b| vec![of(b)]).collect::<Vec<_>>())
+            MeanInterval::of(&baselines.iter().map(|b| vec![of(b)]).collect::<Vec<_>>())
         };
         let nothing = |k: usize| TimeScore {
             time: times[k],
@@ -253,7 +253,7 @@ impl Validation {
             times: times.to_vec(),
             floor: (0..times.len()).map(|k| over_splits(&|b| b.floor[k])).collect(),
             nothing_moves: (0..times.len()).map(nothing).collect(),
-            nothing_moves_ratio: Estimate::of(&still.collect::<Vec<_>>()),
+            nothing_moves_ratio: MeanInterval::of(&still.collect::<Vec<_>>()),
             held_out_times: interpolated.iter().map(held_out_time).collect(),
             splits: baselines.len(),
             seeds: counts.seeds,
@@ -331,17 +331,17 @@ impl Scores {
         let w1 = over_times(|d| d.w1);
         let ratios: Vec<Vec<f64>> =
             w1.iter().zip(floors).map(|(seeds, floor)| seeds.iter().map(|w1| w1 / floor).collect()).collect();
-        let of_growth = |of: &dyn Fn(&Measured) -> Option<f64>| -> Option<Estimate> {
+        let of_growth = |of: &dyn Fn(&Measured) -> Option<f64>| -> Option<MeanInterval> {
             let of_seeds = |seeds: &&[Measured]| seeds.iter().map(of).collect::<Option<Vec<f64>>>();
-            Some(Estimate::of(&measured.iter().map(of_seeds).collect::<Option<Vec<_>>>()?))
+            Some(MeanInterval::of(&measured.iter().map(of_seeds).collect::<Option<Vec<_>>>()?))
         };
         let fits = || measured.iter().copied().flatten();
         let at = |k: usize| time_score(times[k], &fits().map(|fit| fit.distances[k]).collect::<Vec<_>>());
         Self {
-            ratio: Estimate::of(&ratios),
-            w1: Estimate::of(&w1),
-            energy: Estimate::of(&over_times(|d| d.energy)),
-            rme: Estimate::of(&over_times(|d| d.rme)),
+            ratio: MeanInterval::of(&ratios),
+            w1: MeanInterval::of(&w1),
+            energy: MeanInterval::of(&over_times(|d| d.energy)),
+            rme: MeanInterval::of(&over_times(|d| d.rme)),
             growth_error: of_growth(&|fit| Some(fit.growth?.relative)),
             growth_correlation: of_growth(&|fit| Some(fit.growth?.correlation.unwrap_or(f64::NAN))),
             times: (0..times.len()).map(at).collect(),
@@ -360,18 +360,18 @@ impl Scores {
         }
         let of_times = || measured.chunks(seeds);
         let of_seed = |seed: usize| mean(&of_times().map(|of_time| of_time[seed].w1).collect::<Vec<_>>());
-        self.held_out_w1 = Some(Estimate::of(&[(0..seeds).map(of_seed).collect()]));
+        self.held_out_w1 = Some(MeanInterval::of(&[(0..seeds).map(of_seed).collect()]));
         self.held_out_times = inner.iter().zip(of_times()).map(|(&time, of)| time_score(time, of)).collect();
         self
     }
 }
 
 /// An estimate as it is read: with its interval, where it has one.
-struct Shown(Estimate);
+struct Shown(MeanInterval);
 
 impl fmt::Display for Shown {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self(Estimate { mean, half_width }) = self;
+        let Self(MeanInterval { mean, half_width }) = self;
         if half_width.is_nan() { write!(f, "{mean:.2}") } else { write!(f, "{mean:.2} ± {half_width:.2}") }
     }
 }
