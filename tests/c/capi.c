@@ -416,6 +416,9 @@ static void validations(void) {
     OK(chreode_options_new("validate", &options));
     OK(chreode_options_set_string(options, "method", "wfr-fm,usb"));
     OK(chreode_options_set_string(options, "hidden", "8x1"));
+    OK(chreode_options_set_string(options, "growth_hidden", "8x1"));
+    OK(chreode_options_set_string(options, "score_hidden", "8x1"));
+    OK(chreode_options_set_integer(options, "batch_size", 16));
     OK(chreode_options_set_real(options, "delta", 1.5));
     OK(chreode_options_set_integer(options, "epochs", 3));
     OK(chreode_options_set_integer(options, "splits", 2));

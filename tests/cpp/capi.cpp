@@ -384,7 +384,7 @@ void cancelled_calls(const Model &model) {
     };
     each("simulation", [&](auto progress) { model.simulate(0, points, times, Options("simulate"), {}, progress); });
     each("evaluation", [&](auto progress) { model.evaluate(cells, Options("evaluate"), progress); });
-    const Options quick("validate", {{"hidden", "8"}, {"epochs", 20}});
+    const Options quick("validate", {{"hidden", "8"}, {"growth_hidden", "8"}, {"epochs", 5}, {"batch_size", 16}, {"cap", 12}});
     each("validation", [&](auto progress) { validate(cells, quick, {}, {}, progress); });
     each("transport", [&](auto progress) { transport(points, points, Options("transport"), {}, {}, progress); });
     Matrix values(2, 2);
@@ -544,7 +544,8 @@ void evaluations(const Model &model) {
     CHECK(model.evaluate(snapshots, Options("evaluate", {{"mode", "sde"}, {"runs", 2}})).values("w1_sd")[0] > 0);
     REFUSED(CHREODE_ERROR_INVALID_ARGUMENT, "nearest: mean_rme", evaluation.value("mean_rm"));
     REFUSED(CHREODE_ERROR_INVALID_ARGUMENT, "nearest: w1", evaluation.values("w11"));
-    const Options recipes("validate", {{"method", "wfr-fm,usb"}, {"hidden", "8"}, {"epochs", 3}, {"splits", 2}});
+    const Options recipes("validate", {{"method", "wfr-fm,usb"}, {"hidden", "8"}, {"growth_hidden", "8"}, {"score_hidden", "8"},
+                                       {"epochs", 3}, {"batch_size", 16}, {"splits", 2}, {"cap", 12}});
     CHECK(contains(validate(snapshots, recipes).json(), "\"recipe\":\"usb\""));
     REFUSED(CHREODE_ERROR_INVALID_ARGUMENT, "one a cell", validate(snapshots, recipes, {0, 1}));
 }

@@ -109,6 +109,8 @@ impl Cutting<'_> {
         }
         let twin = seen.iter().zip(&held).map(|(seen, held)| seen[..seen.len().min(held.len())].to_vec());
         let twin = self.snapshots.subset(&twin.collect::<Vec<_>>())?;
+        // In the order of the data: a fit to given parts is that to a file of their cells.
+        seen.iter_mut().chain(&mut held).for_each(|rows| rows.sort_unstable());
         Ok(Split {
             seen: self.weighed(&seen, |part| part != held_part)?,
             held: self.weighed(&held, |part| part == held_part)?,
