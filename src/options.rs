@@ -127,6 +127,8 @@ pub enum IfUnset<T> {
     Rule(&'static str),
     /// The value that the choice made brings, as text that can be set as well; the rule where it brings none.
     Brought(fn(&T) -> Option<String>, &'static str),
+    /// A rule that depends on the choice made.
+    RuleOf(fn(&T) -> String),
 }
 
 /// An option in words.
@@ -247,6 +249,7 @@ impl<T: Target> Entry<T> {
         match self.default {
             IfUnset::Value(text) | IfUnset::Rule(text) => text.into(),
             IfUnset::Brought(get, rule) => get(target).unwrap_or_else(|| rule.into()),
+            IfUnset::RuleOf(rule) => rule(target),
         }
     }
 
@@ -483,7 +486,7 @@ mod tests {
             let value = match entry.default {
                 IfUnset::Value(text) => Some(text.to_string()),
                 IfUnset::Brought(get, _) => get(&initial),
-                IfUnset::Rule(_) => None,
+                IfUnset::Rule(_) | IfUnset::RuleOf(_) => None,
             };
             if let Some(text) = value.filter(|_| initial.takes(entry.name)) {
                 let mut settings = Settings::<T>::default();

@@ -315,7 +315,7 @@ fn damaged_and_foreign_model_files_are_refused() {
         ("a header longer than memory".into(), [&u64::MAX.to_le_bytes()[..], b"{}"].concat()),
         (
             "a future version".into(),
-            with_header(&text.replace("format_version\\\":1", "format_version\\\":9")),
+            with_header(&text.replace("format_version\\\":3", "format_version\\\":9")),
         ),
         ("no metadata".into(), with_header(&text.replace("__metadata__", "__nothing___"))),
         ("no velocity".into(), with_header(&text.replace("velocity", "velocitx"))),

@@ -105,7 +105,7 @@ fn people_read_one_line_a_table_and_what_was_done_and_the_page_has_pictures() {
     );
     let text = &told.succeeded().stdout;
     let first = text.lines().next().unwrap();
-    assert!(first.starts_with("wfr-fm hidden=") && first.contains("W1 to unseen cells is"), "{text}");
+    assert!(first.starts_with("usb hidden=") && first.contains("W1 to unseen cells is"), "{text}");
     for wanted in [
         "ratio",
         "best",
@@ -148,7 +148,7 @@ fn what_cannot_be_validated_is_told_in_one_line() {
         ("validate cells.csv --splits 0", 2, "splits must be a whole number, 1 to 1000"),
         ("validate cells.csv --folds 1", 2, "folds must be a whole number, 2 to 20"),
         ("validate cells.csv --methods wfr-fm,usc", 2, "method must be one of"),
-        ("validate cells.csv --sigma 0.1,0.2", 2, "sigma must be left out with wfr-fm"),
+        ("validate cells.csv --method wfr-fm --sigma 0.1,0.2", 2, "sigma must be left out with wfr-fm"),
         ("validate cells.csv --delta 1,-2", 2, "delta must be positive"),
         ("validate cells.csv --mode branching", 2, "branching"),
         ("validate cells.csv --report /no/such/folder/page.html", 1, "cannot be written"),

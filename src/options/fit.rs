@@ -1,6 +1,6 @@
 //! The options of a fit.
 
-use super::IfUnset::{Brought, Rule, Value};
+use super::IfUnset::{Brought, Rule, RuleOf, Value};
 use super::Kind::{Device, Integer, Name, Real, Switch, Widths};
 use super::RealRange::{BelowOne, NotNegative, Positive, ShareOrNone};
 use super::{Entry, Settings, Target};
@@ -56,7 +56,7 @@ impl Target for FitOptions {
         Entry {
             name: "delta",
             kind: Real(Positive, |o, v| o.delta = Some(v)),
-            default: Brought(|o| Some(o.delta_rule_in_words()), ""),
+            default: RuleOf(FitOptions::delta_rule_in_words),
             meaning: "δ of the Wasserstein–Fisher–Rao metric, a length: cells farther apart than πδ are never matched",
         },
         Entry {
@@ -71,7 +71,7 @@ impl Target for FitOptions {
         Entry {
             name: "sigma",
             kind: Real(Positive, |o, v| o.sigma = Some(v)),
-            default: Brought(|o| Some(o.sigma_rule_in_words()), ""),
+            default: RuleOf(FitOptions::sigma_rule_in_words),
             meaning: "Diffusion σ, a length per square root of time",
         },
         Entry {

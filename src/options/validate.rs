@@ -325,8 +325,8 @@ mod tests {
 
     #[test]
     fn a_grid_is_every_combination_and_each_is_what_its_name_says() {
-        assert_eq!(names(&[]), ["wfr-fm"]);
-        assert_eq!(names(&[("delta", "1.5")]), ["wfr-fm"]);
+        assert_eq!(names(&[]), ["usb"]);
+        assert_eq!(names(&[("delta", "1.5")]), ["usb"]);
         let settings = [("hidden", "64x3,128x2"), ("delta", "1,2"), ("method", "usb")];
         assert_eq!(
             names(&settings),

@@ -254,6 +254,7 @@ impl Stretch {
         stretches
     }
 
+    #[cfg(feature = "cuda")]
     fn middle(&self) -> f64 {
         self.from + (self.to - self.from) / 2.0
     }
@@ -447,7 +448,7 @@ pub(crate) fn extrapolation(fields: &dyn Fields, times: impl IntoIterator<Item =
 }
 
 /// More of the particles' time outside of the cells' box than this share of it is worth a word.
-const MOST_OUTSIDE: f64 = 0.05;
+const MOST_OUTSIDE: f64 = 0.2;
 
 /// A warning if particles spent much of their time where there were no cells.
 pub(crate) fn straying(trajectory: &Trajectory) -> Option<String> {

@@ -154,7 +154,7 @@ void options() {
     CHECK(options["seed"] == "18446744073709551615" && options["delta"].empty() && options["method"] == "sf2m");
     CHECK(Options("transport").set("normalise", true)["normalise"] == "true");
     const std::vector<OptionDescription> all = options.describe();
-    CHECK(all.size() > 10 && all.front().name == "method" && contains(all.front().range, "usb") && !all.back().meaning.empty());
+    CHECK(all.size() > 10 && all.front().name == "preset" && contains(all.front().range, "published") && !all.back().meaning.empty());
     REFUSED(CHREODE_ERROR_INVALID_ARGUMENT, "nearest: simulate", Options("simulat"));
     REFUSED(CHREODE_ERROR_INVALID_ARGUMENT, "`learning_rate`", options.set("lerning_rate", 1));
     REFUSED(CHREODE_ERROR_INVALID_ARGUMENT, "positive", options.set("delta", std::nan("")));

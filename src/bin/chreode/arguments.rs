@@ -51,7 +51,7 @@ pub fn flag<T: Target>(entry: &'static Entry<T>) -> Arg {
     let arg = Arg::new(entry.name).long(dashed).value_name(told.kind.to_uppercase());
     let one_value = match entry.default {
         IfUnset::Value(_) => true,
-        IfUnset::Rule(_) => false,
+        IfUnset::Rule(_) | IfUnset::RuleOf(_) => false,
         IfUnset::Brought(..) => told.other_defaults.is_empty() && entry.check(&told.default).is_ok(),
     };
     let meaning = told.meaning_and_takers();
