@@ -1,5 +1,7 @@
 //! Reports as JSON.
 
+use std::collections::BTreeMap;
+
 use serde_json::{Map, Value, json};
 
 use super::field;
@@ -27,7 +29,8 @@ pub(super) fn of_model(model: &Dynamics) -> Value {
         "fields": field::learned(model).collect::<Vec<_>>(),
         "coordinates": info.coordinates,
         "masses": info.masses,
-        "attributes": info.attributes,
+        // Of the losses tell functions of their own.
+        "attributes": info.attributes.iter().filter(|(name, _)| *name != super::model::LOSSES).collect::<BTreeMap<_, _>>(),
     })
 }
 

@@ -16,20 +16,25 @@ use crate::fields::Fields;
 use crate::method::FitReport;
 use crate::model::Dynamics;
 
-/// The attribute that a file keeps the report by.
+/// The attributes that a file keeps the report and the losses by.
 const REPORT: &str = "report";
+pub(super) const LOSSES: &str = "losses";
 
 /// Learned dynamics: velocity, growth rate and score drift of a population.
 pub struct chreode_model {
     pub(super) dynamics: Dynamics,
     /// Of a model that was fitted by this process.
     report: Option<FitReport>,
+    /// Of this process's fit, or of the one that wrote the file that the model is from.
+    losses: Vec<f64>,
     pub(super) workers: Workers,
 }
 
 impl chreode_model {
     pub(super) fn new(dynamics: Dynamics, report: Option<FitReport>, workers: Workers) -> Self {
-        Self { dynamics, report, workers }
+        let kept = || serde_json::from_str(dynamics.info().attributes.get(LOSSES)?).ok();
+        let losses = report.as_ref().map(|report| report.losses.clone()).or_else(kept).unwrap_or_default();
+        Self { dynamics, report, losses, workers }
     }
 
     /// How the fit went: of this process, or of the one that wrote the file that the model is from.
@@ -39,7 +44,7 @@ impl chreode_model {
     }
 
     fn losses(&self) -> &[f64] {
-        self.report.as_ref().map_or(&[], |report| &report.losses)
+        &self.losses
     }
 }
 
@@ -124,7 +129,7 @@ pub unsafe extern "C" fn chreode_model_member(
     })
 }
 
-/// Tells the number of training steps whose loss is known: 0 for a model that was loaded.
+/// Tells the number of training steps whose loss is known: 0 for a model from bytes.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn chreode_model_loss_count(
     model: *const chreode_model,
@@ -224,8 +229,7 @@ pub unsafe extern "C" fn chreode_model_set_threads(
 }
 
 /// Writes the model to a file, which is whole or not there: safetensors, with the recipe in its metadata, and the report of its
-/// fit, if there is one, as the attribute "report"; the losses are not kept. `path` is UTF-8, or whatever bytes name a file on
-/// Unix.
+/// fit, if there is one, as the attributes "report" and "losses". `path` is UTF-8, or whatever bytes name a file on Unix.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn chreode_model_save(
     model: *const chreode_model,
@@ -237,6 +241,7 @@ pub unsafe extern "C" fn chreode_model_save(
         let Some(report) = &model.report else { return Ok(model.dynamics.save(path)?) };
         let mut told = model.dynamics.clone();
         told.set_attribute(REPORT, &report.to_json().to_string())?;
+        told.set_attribute(LOSSES, &serde_json::json!(model.losses).to_string())?;
         Ok(told.save(path)?)
     })
 }

@@ -7,7 +7,13 @@ new_dynamics <- function(pointer, threads, memory = list()) {
     info <- info[c("method", "dims", "sigma", "delta", "times", "seed", "epochs", "members", "parameters", "has_growth", "has_score", "has_landscape")]
     # The library tells seeds as text, since not every number reader takes those beyond 2^53; neither does R.
     if (as.numeric(info$seed) < 2^53) info$seed <- as.numeric(info$seed)
-    report <- from_json(native(.Call(C_r_model_report, pointer)))
+    report_text <- native(.Call(C_r_model_report, pointer))
+    losses <- native(.Call(C_r_model_losses, pointer))
+    # Of a model that R saved, both stand in the memory that the file keeps.
+    if (!is.null(memory$report)) report_text <- memory$report
+    if (!length(losses)) losses <- as.numeric(unlist(memory$losses))
+    memory[c("report", "losses")] <- NULL
+    report <- from_json(report_text)
     if (!is.null(report)) {
         report$unmatched_mass <- matrix(
             as.numeric(unlist(report$unmatched_mass)),
@@ -16,6 +22,7 @@ new_dynamics <- function(pointer, threads, memory = list()) {
     }
     handle <- new.env(parent = emptyenv())
     handle$pointer <- pointer
+    handle$report_text <- report_text
     handle$process <- Sys.getpid()
     handle$threads <- NA
     structure(
@@ -24,7 +31,7 @@ new_dynamics <- function(pointer, threads, memory = list()) {
             info,
             list(
                 report = report,
-                losses = native(.Call(C_r_model_losses, pointer)),
+                losses = losses,
                 complete = TRUE,
                 threads = threads,
                 coordinates = memory$coordinates,
@@ -236,7 +243,7 @@ print.summary.chreode_dynamics <- function(x, ...) {
 #' @param path The file.
 #' @param threads Threads to compute with, 0 for all cores.
 #' @return `save_dynamics` returns `path`, invisibly; `load_dynamics` a model, which computes the same bits and remembers how the
-#'   data of the fit was given. The report, the losses and the cells of the fit are not in the file.
+#'   data of the fit was given, its report and its losses. The cells of the fit are not in the file.
 #' @examples
 #' data <- dataset("gene-network", cells_per_state = 30)
 #' fit <- fit_dynamics(data$x, data$time, hidden = "16x2", epochs = 30, seed = 1, progress = FALSE)
@@ -251,7 +258,11 @@ save_dynamics <- function(object, path) {
     # A handle of its own: the object's bytes are the model alone, its memory stands beside them.
     pointer <- native(.Call(C_r_model_from_bytes, object$bytes))
     on.exit(native(.Call(C_r_free, pointer)))
-    native(.Call(C_r_model_set_memory, pointer, memory_to_text(object$memory)))
+    record <- list(
+        report = if (!is.null(object$report)) object$handle$report_text,
+        losses = if (length(object$losses)) I(object$losses)
+    )
+    native(.Call(C_r_model_set_memory, pointer, memory_to_text(c(object$memory, record))))
     native(.Call(C_r_model_save, pointer, path))
     invisible(path)
 }

@@ -350,7 +350,7 @@ class Dynamics:
             check(lib.chreode_model_set_threads(model, count))
 
     def save(self, path: Path) -> None:
-        """Writes the model to a file in the safetensors format, and the report of its fit with it, but not the losses."""
+        """Writes the model to a file in the safetensors format, and the report and the losses of its fit with it."""
         with self._use() as model:
             check(lib.chreode_model_save(model, _file_name(path)))
 

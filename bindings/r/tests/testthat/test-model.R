@@ -52,6 +52,8 @@ test_that("the library's own file is the model", {
     expect_identical(again$bytes, fit$bytes)
     kept <- fit$memory[!vapply(fit$memory, is.null, NA)]
     expect_identical(again$memory[names(kept)], kept)
+    expect_identical(again$report, fit$report)
+    expect_identical(again$losses, fit$losses)
     expect_identical(predict(again, small_data()$x, 1), predict(fit, small_data()$x, 1))
     expect_identical(again$threads, 2)
     expect_refused(predict(again), "chreode_invalid_argument", "does not keep its cells")
