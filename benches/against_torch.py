@@ -79,7 +79,7 @@ class Chreode:
         """The report of a fit, and its model file."""
         model = self.folder / "model.safetensors"
         shared = {
-            "method": method, "epochs": epochs, "output": model, "threads": THREADS, "batch-size": self.cells,
+            "preset": "published", "method": method, "epochs": epochs, "output": model, "threads": THREADS, "batch-size": self.cells,
             "hidden": self.arguments.hidden, "activation": self.arguments.activation, "clip": CLIP,
             "learning-rate": LEARNING_RATE, "final-learning-rate": LEARNING_RATE,
             "rollout-steps": steps or STEPS_PER_INTERVAL[method],

@@ -7,7 +7,7 @@ use chreode::Snapshots;
 use chreode::datasets::{BranchingTree, GeneNetwork};
 use chreode::exec::progress::silent;
 use chreode::fields::{FieldValues, Fields, Scratch, SpreadScratch};
-use chreode::method::{FitOptions, Method, fit};
+use chreode::method::{FitOptions, fit};
 use chreode::statistics::normal_quantile;
 
 const MEMBERS: usize = 8;
@@ -39,12 +39,8 @@ fn main() {
 }
 
 fn measure(name: &str, snapshots: &Snapshots, threads: usize, truth: impl Fn(f64, &[f32]) -> f64) {
-    let mut options = FitOptions::new(Method::Usb);
+    let mut options = FitOptions::default();
     (options.ensemble, options.threads) = (MEMBERS, threads);
-    options.training.epochs = 2400;
-    options.training.hidden = vec![64; 3];
-    options.training.growth_hidden = None;
-    options.training.score_hidden = None;
     let model = fit(snapshots, &options, &mut silent).unwrap().dynamics;
     let z = normal_quantile(0.95).unwrap();
     let members: Vec<_> = (0..MEMBERS).map(|index| model.member(index).unwrap()).collect();

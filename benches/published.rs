@@ -126,6 +126,7 @@ impl Case {
     /// The case's options, with those `given` as name=value over them.
     fn options(&self, seed: u64, given: &[String]) -> FitOptions {
         let mut settings = Settings::<FitOptions>::default();
+        settings.set("preset", "published").unwrap();
         let own = [
             ("method", Some(self.method.to_string())),
             ("delta", self.delta.map(|delta| delta.to_string())),
