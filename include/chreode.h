@@ -598,7 +598,7 @@ chreode_status chreode_model_member(const chreode_model *model,
                                     chreode_model **member);
 
 /**
- * Tells the number of training steps whose loss is known: 0 for a model that was loaded.
+ * Tells the number of training steps whose loss is known: 0 for a model from bytes.
  */
 chreode_status chreode_model_loss_count(const chreode_model *model, size_t *count);
 
@@ -648,8 +648,7 @@ chreode_status chreode_model_set_threads(chreode_model *model,
 
 /**
  * Writes the model to a file, which is whole or not there: safetensors, with the recipe in its metadata, and the report of its
- * fit, if there is one, as the attribute "report"; the losses are not kept. `path` is UTF-8, or whatever bytes name a file on
- * Unix.
+ * fit, if there is one, as the attributes "report" and "losses". `path` is UTF-8, or whatever bytes name a file on Unix.
  */
 chreode_status chreode_model_save(const chreode_model *model,
                                   const char *path);
