@@ -836,14 +836,14 @@ class Model : public detail::Handle<chreode_model, chreode_model_free> {
         });
     }
 
-    /// How the fit went, as a JSON object, "null" for a model that was loaded: see chreode_model_report.
+    /// How the fit went, as a JSON object, "null" for a model from bytes: see chreode_model_report.
     std::string report() const {
         return detail::text([&](char *buffer, std::size_t capacity, std::size_t *size) {
             return chreode_model_report(get(), buffer, capacity, size);
         });
     }
 
-    /// The loss of every training step; empty for a model that was loaded.
+    /// The loss of every training step; empty for a model from bytes.
     std::vector<double> losses() const {
         std::vector<double> losses(
             detail::told<std::size_t>([&](std::size_t *n) { return chreode_model_loss_count(get(), n); }));
