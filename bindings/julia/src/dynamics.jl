@@ -5,7 +5,7 @@ Learned dynamics of a population, from [`fit_dynamics`](@ref), [`Chreode.load`](
 
 `model.velocity`, `model.growth`, `model.score_drift` and whatever else `model.fields` names are callables: see [`Field`](@ref).
 `model.info` tells what it is, `model.report` how the fit went (`nothing` for a model from bytes), `model.losses` the loss of every
-training step (none for a model that was loaded). Models can be serialized.
+training step (none for a model from bytes). Models can be serialized.
 """
 struct Dynamics
     handle::Handle{C.chreode_model}
@@ -241,8 +241,14 @@ function field(model::Dynamics, name::Union{AbstractString, Symbol})
     ))
 end
 
-(field::Field)(x, t; cells::Symbol = :columns) =
-    evaluated(C.chreode_model_field_at, (), field, x, t, cells)
+(field::Field)(x, t; cells::Symbol = :columns) = evaluated(
+    C.chreode_model_field_at,
+    (),
+    field,
+    x,
+    t,
+    cells,
+)
 
 # The values of a field, or of its errors, by a function of the library and what it takes beside.
 function evaluated(evaluate, more, field::Field, x, t, cells::Symbol)
@@ -341,8 +347,14 @@ The standard deviations of a field's errors at points, as [`Field`](@ref) gives 
 of [`fit_dynamics`](@ref). The variance is that over the members, which were fitted to resampled cells, and what the distance of the
 snapshots in time adds (`model.info["uncertainty"]`).
 """
-field_sd(model::Dynamics, name, x, t; cells::Symbol = :columns) =
-    evaluated(C.chreode_model_field_sd, (), field(model, name), x, t, cells)
+field_sd(model::Dynamics, name, x, t; cells::Symbol = :columns) = evaluated(
+    C.chreode_model_field_sd,
+    (),
+    field(model, name),
+    x,
+    t,
+    cells,
+)
 
 """
     field_quantile(model, name, level, x, t; cells = :columns)
@@ -350,15 +362,21 @@ field_sd(model::Dynamics, name, x, t; cells::Symbol = :columns) =
 The quantile of a level between 0 and 1 of what a field may be, of an ensemble: the field plus so many of [`field_sd`](@ref).
 Between 0.05 and 0.95 lies the true field at nine cells of ten.
 """
-field_quantile(model::Dynamics, name, level::Real, x, t; cells::Symbol = :columns) =
-    evaluated(
-        C.chreode_model_field_quantile,
-        (Float64(level),),
-        field(model, name),
-        x,
-        t,
-        cells,
-    )
+field_quantile(
+    model::Dynamics,
+    name,
+    level::Real,
+    x,
+    t;
+    cells::Symbol = :columns,
+) = evaluated(
+    C.chreode_model_field_quantile,
+    (Float64(level),),
+    field(model, name),
+    x,
+    t,
+    cells,
+)
 
 """`Chreode.members(model)`: how many members an ensemble has, whose mean the fields are; 1 of a model that is none."""
 members(model::Dynamics) = Int(model.info["members"])

@@ -37,7 +37,7 @@ def test_a_fit_tells_a_logger_what_it_chose(snapshots, caplog):
     for key in ["delta", "sigma", "penalty"]:
         if model.report[key] is not None:
             assert f"{key} {model.report[key]}" in caplog.text
-    assert "method wfr-fm, delta " in caplog.text and "60 at 0" in caplog.text and "pairs [" in caplog.text
+    assert "method usb, delta " in caplog.text and "60 at 0" in caplog.text and "pairs [" in caplog.text
 
 
 def test_warnings_of_the_library_are_shown_where_the_caller_stands(snapshots, monkeypatch):

@@ -15,16 +15,30 @@ Switch = Optional[bool]
 
 
 class FitOptions(TypedDict, total=False):
-    coupling: Optional[Literal["exact-ot", "entropic-ot", "unbalanced-ot", "semi-relaxed-ot", "wfr"]]
-    bridge: Optional[Literal["straight", "straight-log-linear", "brownian", "travelling-dirac", "poisson-brownian"]]
+    preset: Optional[Literal["recommended", "published"]]
+    coupling: Optional[Literal["exact-ot", "entropic-ot", "unbalanced-ot", "semi-relaxed-ot", "wfr", "entropic-wfr"]]
+    bridge: Optional[
+        Literal[
+            "straight",
+            "straight-log-linear",
+            "brownian",
+            "travelling-dirac",
+            "poisson-brownian",
+            "hermite",
+        ]
+    ]
     delta: Real
+    delta_rule: Optional[Literal["spread", "reach"]]
     sigma: Real
+    sigma_rule: Optional[Literal["spacing", "spread"]]
     branching_rate: Real
     penalty: Real
+    tension: Real
     chunk_size: Integer
     epochs: Integer
     batch_size: Integer
     seed: Integer
+    ensemble: Integer
     hidden: Widths
     growth_hidden: Widths
     score_hidden: Widths
@@ -34,6 +48,7 @@ class FitOptions(TypedDict, total=False):
     ema: Real
     clip: Real
     interval_weighting: Optional[Literal["uniform", "mass"]]
+    guard: Switch
     scheme: Optional[Literal["euler", "rk4"]]
     rollout_steps: Integer
     mass_weight: Real
@@ -63,6 +78,7 @@ class SimulateOptions(TypedDict, total=False):
     motion: Optional[Literal["diffusion", "flow"]]
     max_population: Integer
     device: Optional[str]
+    error_bars: Switch
     threads: Integer
     resample_below: Real
 
@@ -79,6 +95,7 @@ class EvaluateOptions(TypedDict, total=False):
     motion: Optional[Literal["diffusion", "flow"]]
     max_population: Integer
     device: Optional[str]
+    error_bars: Switch
     threads: Integer
     runs: Integer
     delta: Real
