@@ -59,6 +59,6 @@ def test_what_cannot_be_validated_is_refused(snapshots):
     with pytest.raises(chreode.InvalidArgumentError, match="`splits` is the nearest"):
         chreode.validate(snapshots, split=2)
     with pytest.raises(chreode.InvalidArgumentError, match="sigma must be left out with wfr-fm"):
-        chreode.validate(snapshots, sigma=0.1)
+        chreode.validate(snapshots, method="wfr-fm", sigma=0.1)
     with pytest.raises(chreode.InvalidDataError, match="two times or more"):
         chreode.validate(snapshots.without(snapshots.times[1:]))
