@@ -1,8 +1,9 @@
 //! Ensembles: fits to resampled cells, and what is learned from them of the errors of their mean.
 //!
 //! Two things are wrong with a fit. Other cells would have given another one: that is what the members differ by, each of which
-//! draws the cells of every snapshot anew, with replacement, couples them and trains from a seed of its own (Efron, Ann. Stat.
-//! 1979; Breiman, Mach. Learn. 1996). And between snapshots a bridge is a guess, which no resampling of cells can tell from the
+//! draws the cells of every snapshot anew, couples them and trains from a seed of its own (Efron, Ann. Stat. 1979; Breiman, Mach.
+//! Learn. 1996). The draws are balanced: over all members every cell comes as often as there are members, so that the mean of the
+//! members does not see some cells more than others (Davison, Hinkley, Schechtman, Biometrika 1986). And between snapshots a bridge is a guess, which no resampling of cells can tell from the
 //! truth: the guess gets worse with the interval, so fits to every second snapshot, with all of their cells, move by about as much
 //! as is wrong, to first order in the interval (Richardson, Phil. Trans. 1911). Both variances are added.
 
@@ -10,13 +11,14 @@ use std::ops::ControlFlow;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
 use rand::Rng;
+use rand::seq::SliceRandom;
 
 use super::fit::{Fitted, Learned, Settled};
 use super::{EnsembleReport, FitOptions, FitReport};
 use crate::error::{Error, Result};
 use crate::exec::lanes::side_by_side;
 use crate::exec::progress::{Progress, Reporter, Stage};
-use crate::exec::rng::{Purpose, stream, uniform};
+use crate::exec::rng::{Purpose, stream};
 use crate::exec::stop::Stop;
 use crate::exec::threads::Threads;
 use crate::fields::{Compiled, FieldValues, Guard, Network, Scratch, SpreadScratch};
@@ -53,6 +55,8 @@ pub(super) fn learn(
     if look().is_break() {
         return Err(Error::Cancelled);
     }
+    // All members are dealt from one deal.
+    let deal = options.seed;
     let one = |index: usize, threads: &Threads, stop: &Stop| {
         stop.check()?;
         let options = FitOptions { seed: seed_of(options.seed, index), ..options.clone() };
@@ -67,7 +71,7 @@ pub(super) fn learn(
         };
         let mut reporter = Reporter::new(&mut told);
         let learned = match index.checked_sub(members) {
-            None => resampled(snapshots, settled.options.seed)
+            None => resampled(snapshots, deal, (index, members))
                 .and_then(|cells| settled.learn(&cells, scaling, threads, &mut reporter)),
             Some(which) => {
                 let Thinned { snapshots, scaling, .. } = &thinned[which];
@@ -126,15 +130,15 @@ fn seed_of(seed: u64, index: usize) -> u64 {
     stream(seed, Purpose::Ensemble, index as u64, 0).next_u64()
 }
 
-/// As many cells of every snapshot as it has with a weight, drawn from them with replacement and all alike: each keeps its
-/// weight, and the snapshot its mass.
-fn resampled(snapshots: &Snapshots, seed: u64) -> Result<Snapshots> {
+/// As many cells of every snapshot as it has with a weight, the share of a member in a random deal of as many copies of all of them as
+/// there are members: each keeps its weight, and the snapshot its mass.
+fn resampled(snapshots: &Snapshots, seed: u64, (member, members): (usize, usize)) -> Result<Snapshots> {
     let rows = |k: usize| {
         let there: Vec<usize> =
             (0..snapshots.count(k)).filter(|&row| snapshots.weights(k)[row] > 0.0).collect();
-        let mut rng = stream(seed, Purpose::Ensemble, k as u64, 1);
-        let draw = |_| there[(uniform(&mut rng) * there.len() as f64) as usize];
-        (0..there.len()).map(draw).collect::<Vec<usize>>()
+        let mut dealt = there.repeat(members);
+        dealt.shuffle(&mut stream(seed, Purpose::Ensemble, k as u64, 1));
+        dealt[member * there.len()..(member + 1) * there.len()].to_vec()
     };
     let rows: Vec<Vec<usize>> = (0..snapshots.len()).map(rows).collect();
     let masses: Vec<f64> = (0..snapshots.len()).map(|k| snapshots.mass(k)).collect();
@@ -281,7 +285,7 @@ mod tests {
     #[test]
     fn a_member_sees_as_many_cells_with_a_weight_some_twice_and_the_masses_of_all() {
         let all = snapshots(&[0.0, 1.0, 5.0]);
-        let drawn = resampled(&all, 3).unwrap();
+        let drawn = resampled(&all, 3, (1, 4)).unwrap();
         assert_eq!(drawn.times(), all.times());
         for k in 0..3 {
             let there = all.weights(k).iter().filter(|&&weight| weight > 0.0).count();
@@ -295,8 +299,13 @@ mod tests {
             // Of thirteen, all different once in fifty thousand draws.
             assert!((2..there).contains(&cells.len()), "{} different cells", cells.len());
         }
-        assert_eq!(resampled(&all, 3).unwrap().all_points(), drawn.all_points());
-        assert_ne!(resampled(&all, 4).unwrap().all_points(), drawn.all_points());
+        assert_eq!(resampled(&all, 3, (1, 4)).unwrap().all_points(), drawn.all_points());
+        assert_ne!(resampled(&all, 4, (1, 4)).unwrap().all_points(), drawn.all_points());
+        // Together, the members see every cell four times.
+        let mut together: Vec<f32> =
+            (0..4).flat_map(|member| resampled(&all, 3, (member, 4)).unwrap().points(0).to_vec()).collect();
+        together.sort_by(f32::total_cmp);
+        assert!(together.chunks(4).all(|cell| cell.iter().all(|x| *x == cell[0])));
     }
 
     #[test]
