@@ -273,9 +273,24 @@ function (field::Field)(
     return evaluated!(values, C.chreode_model_field_at, (), field, data, t, cells)
 end
 
+# Beyond the times of the fit fields are extrapolations.
+function warn_of_times(model::Dynamics, times)
+    fitted = model.info["times"]
+    first_time, last_time = Float64(first(fitted)), Float64(last(fitted))
+    for time in times
+        beyond = max(first_time - time, time - last_time)
+        beyond > 1.0e-9 * (last_time - first_time) || continue
+        fit = "the times that the model was fitted to, $first_time to $last_time"
+        @warn "the time $time is $(round(beyond; digits = 3)) beyond $fit: its fields are extrapolations there"
+        return
+    end
+    return
+end
+
 function evaluated!(values, evaluate, more, field::Field, data, t, cells::Symbol)
     n = shape(data, cells)[1]
     times = instants("t", t, n)
+    warn_of_times(field.model, times)
     use(field.model.handle) do model
         GC.@preserve data values begin
             from, to = Ref(reading(data, cells)), Ref(writing(values, cells))

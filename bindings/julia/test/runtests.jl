@@ -367,6 +367,8 @@ end
 end
 
 @testset "results that mean little are warned of" begin
+    @test_logs (:warn, r"the time 9.0 is 5.0 beyond") model.velocity(x, 9)
+    @test_logs model.velocity(x, 4)
     @test_logs (:warn, r"the time 50 is 46.000 after") match_mode = :any simulate(
         model,
         x,

@@ -4,6 +4,7 @@ import os
 import signal
 import threading
 import time
+import warnings
 
 import numpy as np
 import pytest
@@ -109,3 +110,14 @@ def test_rows_at_times_of_their_own(model, snapshots):
     values = model.velocity(x, times)
     for at in np.unique(times):
         assert np.array_equal(values[times == at], model.velocity(x[times == at], at))
+
+
+def test_fields_beyond_the_times_of_the_fit_are_warned_of(snapshots, model):
+    x = snapshots.points(0)[:2]
+    with pytest.warns(chreode.ChreodeWarning, match="the time 9 is 5.000 beyond"):
+        model.velocity(x, 9)
+    with pytest.warns(chreode.ChreodeWarning, match="the time -1 is 1.000 beyond"):
+        model.growth(x, [2, -1])
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        model.velocity(x, [0, 4])

@@ -143,8 +143,23 @@ predict.chreode_dynamics <- function(object, newdata = NULL, time = NULL, field 
         invalid("time must be one time or one a point (", nrow(points), "), got ", length(time))
     }
     time <- as_times(time, "time", points, memory_of(object), single = TRUE)$time
+    warn_of_times(object, time)
     values <- lapply(fields, function(one) field_values(object, handle, one, points, time, level))
     if (length(fields) == 1) values[[1]] else setNames(values, fields)
+}
+
+# Beyond the times of the fit fields are extrapolations.
+warn_of_times <- function(object, time) {
+    fitted <- range(object$times)
+    beyond <- pmax(fitted[1] - time, time - fitted[2])
+    if (!length(time) || max(beyond) <= 1e-9 * diff(fitted)) return(invisible())
+    tell_warning(
+        sprintf(
+            "the time %g is %.3f beyond the times that the model was fitted to, %g to %g: its fields are extrapolations there",
+            time[which.max(beyond)], max(beyond), fitted[1], fitted[2]
+        ),
+        "chreode_reported"
+    )
 }
 
 # Whole names of fields that the model has; the library answers an unknown name with the nearest.

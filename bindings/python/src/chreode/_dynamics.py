@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from . import _anndata, _evaluation, _html, _library, _names, _progress, _simulation, _snapshots, _times
 from . import _arrays as arrays
-from ._errors import InvalidArgumentError
+from ._errors import InvalidArgumentError, warn
 from ._ffi import ffi
 from ._library import Handle, check, lib, number, text
 from ._options import documented, make
@@ -150,15 +150,28 @@ class Dynamics:
         else:
             values = arrays.output("out", out, (len(points), columns))
         if np.ndim(t) == 0:
-            self._evaluate(evaluate, more, name, points, np.array([arrays.number("t", t)]), values)
+            moment = np.array([arrays.number("t", t)])
+            self._warn_of_times(moment)
+            self._evaluate(evaluate, more, name, points, moment, values)
             return values
         times, _ = _times.numbers("t", _names.by_rows("t", t, cells), cells=cells, clock=source.clock)
         if len(times) != len(points):
             raise InvalidArgumentError(f"t must be one time, or {len(points)}, one a row, got {len(times)}")
         if not np.isfinite(times).all():
             raise InvalidArgumentError("t must be finite")
+        self._warn_of_times(times)
         self._evaluate(evaluate, more, name, points, times, values)
         return values
+
+    def _warn_of_times(self, times: npt.NDArray[np.float64]) -> None:
+        """Warns of times beyond those of the fit, where fields are extrapolations."""
+        first, last = self.info["times"][0], self.info["times"][-1]
+        beyond = np.maximum(first - times, times - last)
+        if beyond.size and beyond.max() > 1e-9 * (last - first):
+            warn(
+                f"the time {times[beyond.argmax()]:g} is {beyond.max():.3f} beyond the times that the model was fitted to, "
+                f"{first:g} to {last:g}: its fields are extrapolations there"
+            )
 
     def _evaluate(
         self,

@@ -59,6 +59,8 @@ test_that("results that mean little are warned of", {
     expect_warning(plan <- transport(matrix(0, 2, 2), matrix(9, 2, 2), delta = 1e-2), "nothing is transported", class = "chreode_reported")
     expect_length(plan$report$warnings, 1)
     data <- small_data()
+    expect_warning(predict(fit, data$x[1:2, ], c(1, 9)), "the time 9 is 5.000 beyond", class = "chreode_reported")
+    expect_silent(predict(fit, data$x[1:2, ], 4))
     expect_warning(evaluate(fit, data$x, 3 * data$time), "the time 12 is 8.000 after", class = "chreode_reported")
     expect_warning(
         fit_dynamics(data$x, data$time, method = "wfr-fm", delta = 1e-4, hidden = "4", epochs = 1, progress = FALSE),
