@@ -97,7 +97,7 @@ fn dot(a: [f64; 2], b: [f64; 2]) -> f64 {
 /// parabola through three points, 2(d⁺ − d⁻)/(h⁻ + h⁺).
 ///
 /// With it the slopes on both sides of the snapshot are (h⁺d⁻ + h⁻d⁺)/(h⁻ + h⁺): the nearer interval counts more. But a short
-/// interval says little of a long one: where one is more than [`FORESIGHT`] times as long as the other, the acceleration is less in
+/// interval says little of a long one: where one is more than three times as long as the other, the acceleration is less in
 /// proportion, so that no path strays farther the longer the interval is.
 pub fn acceleration((rate_before, before): (f64, f64), (rate_after, after): (f64, f64)) -> f64 {
     let trust = (FORESIGHT * before.min(after) / before.max(after)).min(1.0);
