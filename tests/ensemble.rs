@@ -198,6 +198,20 @@ fn a_file_gives_the_ensemble_back_and_a_damaged_one_an_error() {
     }
 }
 
+/// On Linux: elsewhere the system does not tell.
+#[test]
+#[cfg(target_os = "linux")]
+fn the_processor_seconds_are_those_of_all_members() {
+    let mut options = options(Method::Usb, 1);
+    (options.training.epochs, options.training.batch_size) = (60, 200);
+    let seconds = |options: &FitOptions| fitted(&cells(), options).report.cpu_seconds.unwrap();
+    let single = seconds(&options);
+    options.ensemble = MEMBERS;
+    // Three members and two coarse fits; a machine that throttles makes less of them, but not a single one.
+    let all = seconds(&options);
+    assert!(all > 1.5 * single, "{all} against {single}");
+}
+
 #[test]
 fn two_snapshots_have_a_warning_and_uneven_ones_errors_by_their_own_clock() {
     let all = cells();

@@ -16,6 +16,7 @@ use rand::seq::SliceRandom;
 use super::fit::{Fitted, Learned, Settled};
 use super::{EnsembleReport, FitOptions, FitReport};
 use crate::error::{Error, Result};
+use crate::exec::clock::cpu_seconds;
 use crate::exec::lanes::side_by_side;
 use crate::exec::progress::{Progress, Reporter, Stage};
 use crate::exec::rng::{Purpose, stream};
@@ -70,7 +71,8 @@ pub(super) fn learn(
             if stop.is_requested() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
         };
         let mut reporter = Reporter::new(&mut told);
-        let learned = match index.checked_sub(members) {
+        let cpu_before = cpu_seconds(threads);
+        let mut learned = match index.checked_sub(members) {
             None => resampled(snapshots, deal, (index, members))
                 .and_then(|cells| settled.learn(&cells, scaling, threads, &mut reporter)),
             Some(which) => {
@@ -78,9 +80,13 @@ pub(super) fn learn(
                 settled.learn(snapshots, scaling, threads, &mut reporter)
             }
         };
-        if learned.is_err() {
+        match &mut learned {
+            Ok(Learned { report, .. }) => {
+                report.cpu_seconds =
+                    cpu_seconds(threads).zip(cpu_before).map(|(after, before)| after - before);
+            }
             // Nothing comes of the others.
-            stop.request();
+            Err(_) => stop.request(),
         }
         learned
     };
@@ -96,6 +102,7 @@ pub(super) fn learn(
         |of: fn(&FitReport) -> f64| of_members.iter().chain(&of_thinned).map(|l| of(&l.report)).sum();
     report.coupling_seconds = seconds(|report| report.coupling_seconds);
     report.training_seconds = seconds(|report| report.training_seconds);
+    report.cpu_seconds = Some(seconds(|report| report.cpu_seconds.unwrap_or(0.0)));
     if thinned.is_empty() {
         report.warnings.push(
             "between two snapshots nothing tells how wrong the bridges are: the error bars are those of the cells that were drawn, \

@@ -107,7 +107,10 @@ pub fn fit(snapshots: &Snapshots, options: &FitOptions, progress: &mut ProgressF
     if let Some(rate) = report.branching_rate.filter(|_| dynamics.has_growth()) {
         report.growth_over_branching_rate = Some(threads.run(|| fastest_growth(&dynamics, snapshots)) / rate);
     }
-    report.cpu_seconds = cpu_seconds(&threads).zip(cpu_before).map(|(after, before)| after - before);
+    // The fits of an ensemble have threads of their own, and count them.
+    let of_members = report.cpu_seconds.unwrap_or(0.0);
+    report.cpu_seconds =
+        cpu_seconds(&threads).zip(cpu_before).map(|(after, before)| after - before + of_members);
     Ok(Fit { dynamics, report, stopped })
 }
 

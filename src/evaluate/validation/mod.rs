@@ -288,9 +288,8 @@ pub fn validate<F: Fields>(
     if look(0).is_break() {
         return Err(Error::Cancelled);
     }
-    let workers = if options.threads > 0 { options.threads } else { rayon::current_num_threads() };
     let mut ask = || look(course.reached.load(Ordering::Relaxed).clamp(1, total - 1));
-    let done = side_by_side(tasks.len(), workers, &mut ask, |task, threads, stop| {
+    let done = side_by_side(tasks.len(), options.threads, &mut ask, |task, threads, stop| {
         course.run(tasks[task], threads, stop)
     })?;
     let _ = look(total);
