@@ -18,7 +18,12 @@ impl Estimate {
         let n = values.len() as f64;
         let mean = values.iter().sum::<f64>() / n;
         let squares: f64 = values.iter().map(|v| (v - mean).powi(2)).sum();
-        Self { mean, sd: if n == 1.0 { 0.0 } else { (squares / (n - 1.0)).sqrt() } }
+        let sd = match values.len() {
+            0 => f64::NAN,
+            1 => 0.0,
+            _ => (squares / (n - 1.0)).sqrt(),
+        };
+        Self { mean, sd }
     }
 
     /// The quantile of a level between 0 and 1: between those of 0.05 and 0.95 the true number lies in nine cases of ten.

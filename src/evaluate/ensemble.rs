@@ -1,6 +1,6 @@
 //! What an ensemble says of the errors of what is simulated: every member does the same, and how much they differ tells.
 
-use super::{Evaluation, EvaluationOptions, MemberErrors, evaluate};
+use super::{Evaluation, EvaluationOptions, MemberErrors, Statistic, evaluate};
 use crate::error::Result;
 use crate::exec::stop::Stop;
 use crate::model::Dynamics;
@@ -57,11 +57,7 @@ pub fn evaluate_model(
     }
     let of_member = |member: usize| evaluate(&model.member(member)?, snapshots, options, stop);
     let of_members = (0..model.members()).map(of_member).collect::<Result<Vec<_>>>()?;
-    let error = |measure: &dyn Fn(&Evaluation) -> f64| {
-        // A population that died out has no distance.
-        let values: Vec<f64> = of_members.iter().map(measure).filter(|value| !value.is_nan()).collect();
-        Estimate::of(&values).sd
-    };
+    let error = |measure: &dyn Fn(&Evaluation) -> f64| Statistic::of(of_members.iter().map(measure)).sd;
     for k in 0..evaluation.time_points.len() {
         evaluation.time_points[k].errors = Some(MemberErrors {
             w1: error(&|of| of.time_points[k].w1.mean),

@@ -19,6 +19,7 @@ use crate::simulate::{
     Particles, Trajectory, backend, branching, extrapolation, ode, resampling, sde, straying,
 };
 use crate::snapshots::{MatrixView, Snapshots};
+use crate::statistics::Estimate;
 use crate::transport::PointCloud;
 
 /// How the snapshots are predicted from the first.
@@ -74,10 +75,8 @@ impl Statistic {
     /// Of the values that are there: both are NaN if none is.
     fn of(values: impl Iterator<Item = f64>) -> Self {
         let values: Vec<f64> = values.filter(|value| !value.is_nan()).collect();
-        let n = values.len() as f64;
-        let mean = values.iter().sum::<f64>() / n;
-        let squares: f64 = values.iter().map(|v| (v - mean).powi(2)).sum();
-        Self { mean, sd: if n == 1.0 { 0.0 } else { (squares / (n - 1.0)).sqrt() } }
+        let Estimate { mean, sd } = Estimate::of(&values);
+        Self { mean, sd }
     }
 }
 
