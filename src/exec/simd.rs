@@ -24,13 +24,19 @@ macro_rules! polynomial {
     }};
 }
 
+/// x = n ln 2 + r with |r| ≤ ln 2/2: gives r and 2^n. To be called with −708 ≤ x ≤ 709.
+#[inline(always)]
+fn reduced(x: f64) -> (f64, f64) {
+    let shifted = x.mul_add(std::f64::consts::LOG2_E, ROUND);
+    let n = shifted - ROUND;
+    let r = n.mul_add(-LN2_LO, n.mul_add(-LN2_HI, x));
+    (r, f64::from_bits((shifted.to_bits() << 52).wrapping_add(1023 << 52)))
+}
+
 /// e^x to 1 ulp; 0 below −708, and above 709 the largest power.
 #[inline(always)]
 pub fn exp(x: f64) -> f64 {
-    let clamped = x.clamp(-708.0, 709.0);
-    let shifted = clamped.mul_add(std::f64::consts::LOG2_E, ROUND);
-    let n = shifted - ROUND;
-    let r = n.mul_add(-LN2_LO, n.mul_add(-LN2_HI, clamped));
+    let (r, scale) = reduced(x.clamp(-708.0, 709.0));
     // Taylor to degree 13: |r| ≤ ln2/2, so the remainder is below 4e-18.
     let p = polynomial!(
         r;
@@ -38,17 +44,13 @@ pub fn exp(x: f64) -> f64 {
         1.0 / 362_880.0, 1.0 / 40_320.0, 1.0 / 5_040.0, 1.0 / 720.0, 1.0 / 120.0, 1.0 / 24.0,
         1.0 / 6.0, 0.5, 1.0, 1.0,
     );
-    let scale = f64::from_bits((shifted.to_bits() << 52).wrapping_add(1023 << 52));
     if x < -708.0 { 0.0 } else { p * scale }
 }
 
 /// e^x − 1 to 2 ulp; −1 below −708, and above 709 the largest power.
 #[inline(always)]
 pub fn expm1(x: f64) -> f64 {
-    let clamped = x.clamp(-708.0, 709.0);
-    let shifted = clamped.mul_add(std::f64::consts::LOG2_E, ROUND);
-    let n = shifted - ROUND;
-    let r = n.mul_add(-LN2_LO, n.mul_add(-LN2_HI, clamped));
+    let (r, scale) = reduced(x.clamp(-708.0, 709.0));
     // (e^r − 1)/r, as in `exp`: for small x the scale is 1 and nothing cancels.
     let p = polynomial!(
         r;
@@ -56,7 +58,6 @@ pub fn expm1(x: f64) -> f64 {
         1.0 / 362_880.0, 1.0 / 40_320.0, 1.0 / 5_040.0, 1.0 / 720.0, 1.0 / 120.0, 1.0 / 24.0,
         1.0 / 6.0, 0.5, 1.0,
     );
-    let scale = f64::from_bits((shifted.to_bits() << 52).wrapping_add(1023 << 52));
     if x < -708.0 { -1.0 } else { scale.mul_add(p * r, scale - 1.0) }
 }
 
