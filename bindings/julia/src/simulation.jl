@@ -29,12 +29,15 @@ Base.length(lineage::Lineage) = length(lineage.parents)
 
 """
 A simulated population: a [`Frame`](@ref) for each output time in `frames`, and the [`Lineage`](@ref) of a branching one in
-`lineage`, else `nothing`; `mass_sd`, the standard deviations of the errors of the frames' masses by an ensemble, else `NaN`.
+`lineage`, else `nothing`; `mass_sd`, the standard deviations of the errors of the frames' masses by an ensemble, else `NaN`;
+`outside`, the share of the particles' time outside of the box of the fitted cells, where fields are what they are at its border
+(`nothing` for a model without a guard).
 """
 struct Trajectory
     frames::Vector{Frame}
     lineage::Union{Nothing, Lineage}
     mass_sd::Vector{Float64}
+    outside::Union{Nothing, Float64}
     newick::String
 end
 
@@ -126,15 +129,15 @@ function taken(handle::Handle{C.chreode_trajectory}, cells::Symbol)
         tree = text() do buffer, capacity, size
             C.chreode_trajectory_newick(pointer, buffer, capacity, size)
         end
-        warn(
-            json() do buffer, capacity, size
-                C.chreode_trajectory_report(pointer, buffer, capacity, size)
-            end,
-        )
+        report = json() do buffer, capacity, size
+            C.chreode_trajectory_report(pointer, buffer, capacity, size)
+        end
+        warn(report)
         Trajectory(
             [frame(pointer, k, dims, cells) for k in 0:(count - 1)],
             lineage(pointer),
             mass_sd(pointer, count),
+            report["outside"],
             tree,
         )
     end

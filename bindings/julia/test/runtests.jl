@@ -112,6 +112,7 @@ end
     run = simulate(ensemble, x, [0.0, 1.0])
     @test run.mass_sd[1] == 0 && run.mass_sd[2] > 0
     @test all(isnan, simulate(model, x, [0.0, 1.0]).mass_sd)
+    @test 0 <= run.outside <= 1
     @test all(evaluate(ensemble, snapshots).w1_error .> 0)
     @test all(isnan, evaluate(model, snapshots).w1_error)
     @test failure(() -> field_sd(model, :growth, x, 1.0)) isa ChreodeError

@@ -45,7 +45,9 @@ def test_a_plain_model_has_no_error_bars(model, snapshots):
     assert model.members == 1 and model.info["uncertainty"] is None
     with pytest.raises(chreode.InvalidArgumentError, match="2 or more"):
         model.field_sd("growth", x, 0.5)
-    assert np.isnan(model.simulate(x, [0.0, 1.0]).mass_sd).all()
+    run = model.simulate(x, [0.0, 1.0])
+    assert np.isnan(run.mass_sd).all() and 0 <= run.outside <= 1
+    assert chreode.fit(snapshots, hidden="4", epochs=1, guard=False).simulate(x, [0.0, 1.0]).outside is None
     assert np.isnan(model.evaluate(snapshots).w1_error).all()
 
 

@@ -21,7 +21,8 @@
 #' @return An object of class `chreode_simulation`: a list of `mode`, `seed`, `times`; `frames`, one for each time, with
 #'   `time`, `points`, `weights`, `ids` (the row of the starting cells that a cell started from; in a branching population its
 #'   row of the lineage) and `ancestors` (the row of the frame before that it comes from); for a model that is an ensemble `mass_sd`,
-#'   the standard deviation of the error of each frame's mass; and for a branching population
+#'   the standard deviation of the error of each frame's mass; `outside`, the share of the particles' time outside of the box of the
+#'   fitted cells, where fields are what they are at its border (not there for a model without a guard); and for a branching population
 #'   `lineage`, a data frame with `parent` (`NA` for a founder), `birth`, `end` and `fate` of each cell that ever lived, and
 #'   `newick`, the same as one tree a founder (cells are named c and their row of `lineage`; a founder that never divided is
 #'   a tree of one leaf). For `nsim` above 1 a list of them, of class `chreode_simulations`. Use both with `print()`,
@@ -57,8 +58,11 @@ simulate.chreode_dynamics <- function(object, nsim = 1, seed = NULL, points = NU
         options <- new_options("simulate", c(list(mode = mode, seed = one), list(...)))
         trajectory <- native(.Call(C_r_simulate, handle, start_time, start$x, start$weights, times, options))
         on.exit(native(.Call(C_r_free, trajectory)))
-        warn_reported(from_json(native(.Call(C_r_trajectory_report, trajectory))))
-        new_simulation(trajectory, object, mode, one, start_time, colnames(start$x))
+        report <- from_json(native(.Call(C_r_trajectory_report, trajectory)))
+        warn_reported(report)
+        result <- new_simulation(trajectory, object, mode, one, start_time, colnames(start$x))
+        result$outside <- report$outside
+        result
     })
     if (nsim == 1) simulations[[1]] else structure(class = "chreode_simulations", simulations)
 }

@@ -70,6 +70,9 @@ class Trajectory:
     lineage: Optional[Lineage]
     #: The standard deviation of the error of each frame's mass, of an ensemble; else NaN.
     mass_sd: npt.NDArray[np.float64]
+    #: The share of the particles' time outside of the box of the fitted cells, where fields are what they are at its border; None for
+    #: a model without a guard.
+    outside: Optional[float]
     _newick: str
 
     @property
@@ -108,13 +111,14 @@ def own(pointer: Any) -> Trajectory:
     with handle as trajectory:
         dims = number("size_t", lib.chreode_trajectory_dims, trajectory)
         frames = number("size_t", lib.chreode_trajectory_frame_count, trajectory)
+        report = json.loads(text(lib.chreode_trajectory_report, trajectory))
         taken = Trajectory(
             [_frame(trajectory, k, dims) for k in range(frames)],
             _lineage(trajectory),
             _mass_sd(trajectory, frames),
+            report["outside"],
             text(lib.chreode_trajectory_newick, trajectory),
         )
-        report = json.loads(text(lib.chreode_trajectory_report, trajectory))
     handle.close()
     warn_of(report)
     return taken

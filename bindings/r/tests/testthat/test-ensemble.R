@@ -26,6 +26,7 @@ test_that("masses and measures have errors, of an ensemble alone", {
     expect_identical(summary(run)$mass_sd, run$mass_sd)
     expect_null(simulate(ensemble, seed = 1, error_bars = FALSE)$mass_sd)
     expect_null(simulate(small_fit(), seed = 1)$mass_sd)
+    expect_true(run$outside >= 0 && run$outside <= 1)
     expect_true(all(evaluate(ensemble)$w1_error > 0))
     expect_false("w1_error" %in% names(evaluate(small_fit())))
     again <- unserialize(serialize(ensemble, NULL))
