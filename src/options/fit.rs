@@ -343,10 +343,25 @@ impl Target for FitOptions {
         }
         let prices_by_noise = self.recipe.default_noise().is_none() && self.recipe.takes("sigma");
         if prices_by_noise && price != GrowthPrice::Branching {
-            for name in ["sigma", "branching_rate"].into_iter().filter(|name| given.has(name)) {
+            for name in ["sigma", "sigma_rule", "branching_rate"].into_iter().filter(|name| given.has(name)) {
                 let allowed = "left out unless growth_price is branching: nothing else here has a noise";
                 refused(name, allowed)?;
             }
+        }
+        // A rule chooses what is not given, nor follows from δ² = σ²/λ.
+        for (rule, value, other) in [("sigma_rule", "sigma", "delta"), ("delta_rule", "delta", "sigma")] {
+            if given.has(rule) && given.has(value) {
+                refused(rule, &format!("left out where {value} is given: it would choose that"))?;
+            }
+            if given.has(rule) && given.has("branching_rate") && given.has(other) {
+                refused(
+                    rule,
+                    &format!("left out where branching_rate and {other} are given: they set {value}"),
+                )?;
+            }
+        }
+        if given.has("delta_rule") && given.has("penalty") && !self.recipe.needs_delta() {
+            refused("delta_rule", "left out where a penalty is given: nothing else here has a delta")?;
         }
         if given.has("delta") && given.has("penalty") && !self.recipe.needs_delta() {
             refused("delta", "left out where a penalty is given: it would only set that")?;
@@ -449,6 +464,18 @@ mod tests {
         assert!(told(&[("method", "var-ruot"), ("growth_cap", "1")]).contains("growth_price is power"));
         assert!(told(&[("method", "tigon"), ("sigma", "1")]).contains("growth_price is branching"));
         assert!(told(&[("method", "uot-fm"), ("delta", "1"), ("penalty", "1")]).starts_with("delta"));
+        for (rule, values) in [
+            ("sigma_rule", &[("sigma", "1")][..]),
+            ("delta_rule", &[("delta", "1")]),
+            ("sigma_rule", &[("delta", "1"), ("branching_rate", "1")]),
+            ("delta_rule", &[("sigma", "1"), ("branching_rate", "1")]),
+        ] {
+            let of_rule = if rule == "sigma_rule" { "spread" } else { "reach" };
+            let given = [&[("method", "usb"), (rule, of_rule)], values].concat();
+            assert!(told(&given).contains("left out where"), "{given:?}");
+        }
+        let penalty = [("method", "vgfm"), ("penalty", "1"), ("delta_rule", "reach")];
+        assert!(told(&penalty).starts_with("delta_rule must be left out"));
     }
 
     #[test]
@@ -470,7 +497,10 @@ mod tests {
     fn the_listed_defaults_are_those_of_every_method() {
         for &method in Method::ALL {
             let of_method = FitOptions::new(method);
-            let price = |name: &str| name == "growth_cap";
+            // A price of growth other than the default has a use for these.
+            let price = |name: &str| {
+                name == "growth_cap" || name == "sigma_rule" && method.recipe().default_noise().is_none()
+            };
             for entry in FitOptions::ENTRIES.iter().filter(|e| of_method.takes(e.name) && !price(e.name)) {
                 let default = entry.describe_for(&of_method).default;
                 if entry.name == "method" || entry.check(&default).is_err() {
