@@ -5,6 +5,7 @@ use chreode::bridge::{
     BridgeKind, BridgeState, Ends, acceleration, birth, birth_time_of_share, death, death_time_of_share,
     trust_in_turn,
 };
+use rand::SeedableRng;
 
 const SIGMA: f64 = 0.3;
 const DELTA: f64 = 0.8;
@@ -208,6 +209,34 @@ fn times_come_in_proportion_to_the_mass_on_the_way() {
         // ∫₀^r (1−s)² ds = (1 − (1−r)³)/3 and ∫₀^r s² ds = r³/3, of 1/3 in all.
         assert!((1.0 - (1.0 - death_time).powi(3) - share).abs() < 1e-12);
         assert!((birth_time.powi(3) - share).abs() < 1e-12 && birth_time > 0.0);
+    }
+}
+
+#[test]
+fn times_that_are_drawn_directly_have_the_law_of_those_of_shares() {
+    let mut rng = rand::rngs::ChaCha8Rng::seed_from_u64(5);
+    let (range, draws) = ((0.001, 0.999), 4000);
+    for kind in [BridgeKind::PoissonBrownian, BridgeKind::Hermite] {
+        let bridge = kind.build(&Scales { sigma: SIGMA, delta: DELTA }).unwrap();
+        for (ratio, bends) in [(1.0, [2.0, -3.0]), (20.0, [-4.0, -4.0]), (0.02, [1.0, 9.0])] {
+            let ends = Ends { received: ratio, log_mass_acceleration: bends, ..ends((0.0, (1.0, 1.0), 1.0)) };
+            let total = bridge.mean_mass(&ends, range) * (range.1 - range.0);
+            let share =
+                |r| (bridge.cumulative_mass(&ends, r) - bridge.cumulative_mass(&ends, range.0)) / total;
+            let mut times: Vec<f64> =
+                (0..draws).filter_map(|_| bridge.draw_time(&ends, range, &mut rng)).collect();
+            assert!(times.len() > draws * 9 / 10, "{kind} {ratio} {bends:?}: {}", times.len());
+            times.sort_by(f64::total_cmp);
+            let ranks =
+                times.iter().enumerate().map(|(i, &r)| (share(r) - i as f64 / times.len() as f64).abs());
+            // Kolmogorov's distance is beyond 1.95/√n once in a thousand times.
+            let distance = ranks.fold(0.0, f64::max) * (times.len() as f64).sqrt();
+            assert!(distance < 1.95, "{kind} {ratio} {bends:?}: {distance}");
+        }
+        // Of a constant rate there is a closed form, and all but no time has the mass of a steep peak.
+        let of_bends = |bends| Ends { log_mass_acceleration: bends, ..ends((0.0, (1.0, 1.0), 1.0)) };
+        assert_eq!(bridge.draw_time(&of_bends([0.0; 2]), range, &mut rng), None);
+        assert_eq!(bridge.draw_time(&of_bends([-4000.0, 4000.0]), range, &mut rng), None);
     }
 }
 

@@ -36,6 +36,7 @@ fn quick(method: Method) -> FitOptions {
 fn hermite() -> FitOptions {
     let mut options = quick(Method::Usb);
     options.recipe = Recipe::custom(CouplingKind::Wfr, BridgeKind::Hermite);
+    options.growth_tension = 0.25;
     options
 }
 
@@ -169,7 +170,8 @@ fn pairs_farther_than_a_dirac_travels_die_and_are_born() {
 #[test]
 fn the_same_seed_gives_the_same_model_file_at_any_thread_count() {
     let snapshots = gene_network();
-    for of_method in Method::ALL.iter().map(|&method| quick(method)).chain([hermite()]) {
+    let growing = FitOptions { growth_tension: 0.25, ..quick(Method::Usb) };
+    for of_method in Method::ALL.iter().map(|&method| quick(method)).chain([growing, hermite()]) {
         let method = of_method.recipe.name;
         let bytes = |threads: usize, seed: u64| {
             let mut options = of_method.clone();
@@ -189,17 +191,23 @@ fn the_same_seed_gives_the_same_model_file_at_any_thread_count() {
 #[test]
 fn between_two_snapshots_or_under_full_tension_hermite_is_the_straight_bridge() {
     let snapshots = gene_network();
-    let losses = |snapshots: &Snapshots, bridge: BridgeKind, tension: f64| {
+    let losses = |snapshots: &Snapshots, bridge: BridgeKind, tension: f64, growth_tension: f64| {
         let mut options = hermite();
         options.recipe = Recipe::custom(CouplingKind::Wfr, bridge);
-        (options.training.epochs, options.tension) = (10, tension);
+        options.training.epochs = 10;
+        (options.tension, options.growth_tension) = (tension, growth_tension);
         fit(snapshots, &options, &mut silent).unwrap().report.losses
     };
-    let (straight, hermite) = (BridgeKind::PoissonBrownian, BridgeKind::Hermite);
-    assert_eq!(losses(&snapshots, hermite, 1.0), losses(&snapshots, straight, 0.0));
-    assert_ne!(losses(&snapshots, hermite, 0.0), losses(&snapshots, straight, 0.0));
+    let (usb, hermite) = (BridgeKind::PoissonBrownian, BridgeKind::Hermite);
+    let straight = losses(&snapshots, usb, 0.0, 1.0);
+    assert_eq!(losses(&snapshots, hermite, 1.0, 1.0), straight);
+    assert_ne!(losses(&snapshots, hermite, 0.0, 1.0), straight);
+    // USB's places are straight whatever the tension; its growth goes on through snapshots as that of hermite does.
+    let growing = losses(&snapshots, usb, 0.0, 0.25);
+    assert_ne!(growing, straight);
+    assert_eq!(losses(&snapshots, hermite, 1.0, 0.25), growing);
     let two = snapshots.without(&[2.0, 3.0, 4.0]).unwrap();
-    assert_eq!(losses(&two, hermite, 0.0), losses(&two, straight, 0.0));
+    assert_eq!(losses(&two, hermite, 0.0, 0.0), losses(&two, usb, 0.0, 1.0));
 }
 
 #[test]
@@ -238,7 +246,8 @@ fn unequal_intervals_are_in_physical_time() {
     }
     let view = MatrixView::from_f64(&points, labels.len(), 1).unwrap();
     let snapshots = Snapshots::new(view, &labels, Some(&weights)).unwrap();
-    for mut options in [quick(Method::UotFm), quick(Method::Usb), hermite()] {
+    let growing = FitOptions { growth_tension: 0.25, ..quick(Method::Usb) };
+    for mut options in [quick(Method::UotFm), quick(Method::Usb), growing, hermite()] {
         let method = options.recipe.name;
         options.delta = Some(50.0);
         let dynamics = fit(&snapshots, &options, &mut silent).unwrap().dynamics;
@@ -440,6 +449,7 @@ fn options_out_of_their_domain_are_named() {
     assert_eq!(complaint(&|o| o.branching_rate = Some(f64::NAN)), "branching_rate");
     assert_eq!(complaint(&|o| o.tension = 1.5), "tension");
     assert_eq!(complaint(&|o| o.tension = f64::NAN), "tension");
+    assert_eq!(complaint(&|o| o.growth_tension = -0.1), "growth_tension");
     assert_eq!(complaint(&|o| o.chunk_size = Some(0)), "chunk_size");
     assert_eq!(complaint(&|o| o.training.epochs = 0), "epochs");
     assert_eq!(complaint(&|o| o.training.batch_size = 0), "batch_size");

@@ -1,12 +1,12 @@
 //! The Brownian bridge of diffusion σ, with its probability-flow velocity and score.
 
-use super::{Bridge, BridgeFacts, BridgeState, Ends, straight};
+use super::{Bends, Bridge, BridgeFacts, BridgeState, Ends, straight};
 use crate::error::{Result, positive};
 
 pub(super) const FACTS: BridgeFacts = BridgeFacts {
     grows: false,
     noise: Some(0.1),
-    bends: false,
+    bends: Bends::NONE,
     options: &["sigma"],
     build: |scales| Ok(Box::new(Brownian::new(scales.sigma)?)),
 };

@@ -10,6 +10,7 @@
 
 mod brownian;
 mod hermite;
+mod log_cubic;
 mod poisson_brownian;
 mod straight;
 mod straight_log_linear;
@@ -18,6 +19,8 @@ mod unmatched;
 
 pub use hermite::{acceleration, trust_in_turn};
 pub use unmatched::{MEAN_MASS, birth, birth_time_of_share, death, death_time_of_share};
+
+use rand::Rng;
 
 use crate::error::Result;
 use crate::named::named;
@@ -36,7 +39,8 @@ pub enum BridgeKind {
     /// The Wasserstein–Fisher–Rao geodesic between two Diracs, a straight line in the cone: WFR-FM (Peng et al.,
     /// ICLR 2026). Its pairs must be nearer than πδ.
     TravellingDirac,
-    /// Brownian bridge of diffusion σ, mass log-linear in time: USB (Ying et al. 2026).
+    /// Brownian bridge of diffusion σ, mass log-linear in time: USB (Ying et al. 2026); as recommended, log-cubic, so that the growth
+    /// rate goes on through snapshots.
     PoissonBrownian,
     /// Brownian bridge of diffusion σ about a cubic, log-mass cubic in time: velocity and growth rate go on through snapshots.
     Hermite,
@@ -62,12 +66,25 @@ pub struct BridgeFacts {
     /// Of a bridge with noise, so that there is a score to learn: the share of the data's spread that the automatic σ
     /// diffuses in a mean interval.
     pub noise: Option<f64>,
-    /// Whether it bends: what happens on the other sides of its two snapshots has a say in it, as accelerations at its cells.
-    pub bends: bool,
+    /// What of it bends.
+    pub bends: Bends,
     /// The options of a fit that it takes.
     pub options: &'static [&'static str],
     /// Makes it.
     build: fn(&Scales) -> Result<Box<dyn Bridge>>,
+}
+
+/// What of a bridge what happens on the other sides of its two snapshots has a say in, as accelerations at its cells.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Bends {
+    /// The place, by the option `tension`.
+    pub place: bool,
+    /// The log-mass, by the option `growth_tension`.
+    pub growth: bool,
+}
+
+impl Bends {
+    const NONE: Self = Self { place: false, growth: false };
 }
 
 impl BridgeKind {
@@ -116,7 +133,7 @@ pub struct Ends {
     pub start: f64,
     /// h, how long it takes.
     pub length: f64,
-    /// d² ln m/dt² at the start and at the end, for a bridge that bends; other bridges have no use for it.
+    /// d² ln m/dt² at the start and at the end, for a bridge whose growth bends; other bridges have no use for it.
     pub log_mass_acceleration: [f64; 2],
 }
 
@@ -138,6 +155,12 @@ pub trait Bridge: std::fmt::Debug + Send + Sync {
     /// ∫₀^r m(r′)/m0 dr′, the mass that has been on the way, times how long.
     fn cumulative_mass(&self, _ends: &Ends, r: f64) -> f64 {
         r
+    }
+
+    /// A relative time between two, drawn in proportion to m(r), where that is quicker than to look for the
+    /// [time of a share](trait.Bridge.html#method.time_of_share).
+    fn draw_time(&self, _ends: &Ends, _range: (f64, f64), _rng: &mut dyn Rng) -> Option<f64> {
+        None
     }
 }
 

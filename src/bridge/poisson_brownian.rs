@@ -1,18 +1,22 @@
-//! The bridge of branching Brownian motion: Brownian in position, log-linear in mass.
+//! The bridge of branching Brownian motion: Brownian in position, log-linear in mass, or log-cubic where its growth goes on through
+//! snapshots.
+
+use rand::Rng;
 
 use super::brownian::Brownian;
-use super::straight_log_linear::{cumulative_log_linear_mass, with_log_linear_mass};
-use super::{Bridge, BridgeFacts, BridgeState, Ends};
+use super::log_cubic::{cumulative_log_cubic_mass, draw_log_cubic_time, with_log_cubic_mass};
+use super::{Bends, Bridge, BridgeFacts, BridgeState, Ends};
 
 pub(super) const FACTS: BridgeFacts = BridgeFacts {
     grows: true,
     noise: Some(0.03),
-    bends: false,
-    options: &["sigma"],
+    bends: Bends { place: false, growth: true },
+    options: &["sigma", "growth_tension"],
     build: |scales| Ok(Box::new(PoissonBrownian(Brownian::new(scales.sigma)?))),
 };
 
-/// Equal masses stay equal on the way, where the travelling Dirac's dip and recover (USB: Ying et al. 2026).
+/// Equal masses stay equal on the way, where the travelling Dirac's dip and recover (USB: Ying et al. 2026). As published, the growth
+/// rate along it is constant, and jumps at every snapshot; accelerations of the log-mass smooth that.
 #[derive(Debug)]
 struct PoissonBrownian(Brownian);
 
@@ -22,10 +26,14 @@ impl Bridge for PoissonBrownian {
     }
 
     fn state(&self, ends: &Ends, r: f64) -> BridgeState {
-        with_log_linear_mass(self.0.state(ends, r), ends, r)
+        with_log_cubic_mass(self.0.state(ends, r), ends, r)
     }
 
     fn cumulative_mass(&self, ends: &Ends, r: f64) -> f64 {
-        cumulative_log_linear_mass(ends, r)
+        cumulative_log_cubic_mass(ends, r)
+    }
+
+    fn draw_time(&self, ends: &Ends, range: (f64, f64), rng: &mut dyn Rng) -> Option<f64> {
+        draw_log_cubic_time(ends, range, rng)
     }
 }

@@ -1,9 +1,14 @@
 //! The straight line at constant speed, of constant mass.
 
-use super::{Bridge, BridgeFacts, BridgeState, Ends};
+use super::{Bends, Bridge, BridgeFacts, BridgeState, Ends};
 
-pub(super) const FACTS: BridgeFacts =
-    BridgeFacts { grows: false, noise: None, bends: false, options: &[], build: |_| Ok(Box::new(Straight)) };
+pub(super) const FACTS: BridgeFacts = BridgeFacts {
+    grows: false,
+    noise: None,
+    bends: Bends::NONE,
+    options: &[],
+    build: |_| Ok(Box::new(Straight)),
+};
 
 /// x = x0 + r(x1 − x0), mass constant (OT-CFM: Tong et al., TMLR 2024).
 #[derive(Debug)]

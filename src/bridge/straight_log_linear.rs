@@ -1,11 +1,11 @@
 //! The straight line at constant speed, of a mass that grows or shrinks exponentially.
 
-use super::{Bridge, BridgeFacts, BridgeState, Ends, straight};
+use super::{Bends, Bridge, BridgeFacts, BridgeState, Ends, straight};
 
 pub(super) const FACTS: BridgeFacts = BridgeFacts {
     grows: true,
     noise: None,
-    bends: false,
+    bends: Bends::NONE,
     options: &[],
     build: |_| Ok(Box::new(StraightLogLinear)),
 };

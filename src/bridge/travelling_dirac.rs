@@ -1,13 +1,13 @@
 //! The Wasserstein–Fisher–Rao geodesic between two Diracs: a straight line in the cone.
 
-use super::{Bridge, BridgeFacts, BridgeState, Ends};
+use super::{Bends, Bridge, BridgeFacts, BridgeState, Ends};
 use crate::error::positive;
 use crate::transport::Cost;
 
 pub(super) const FACTS: BridgeFacts = BridgeFacts {
     grows: true,
     noise: None,
-    bends: false,
+    bends: Bends::NONE,
     options: &["delta"],
     build: |scales| Ok(Box::new(TravellingDirac { delta: positive("delta", scales.delta)? })),
 };

@@ -13,73 +13,89 @@ use crate::transport::coupling::{Coupling, Pair};
 /// an acceleration of their own, or not at all where none has. So two snapshots alone give none.
 #[derive(Debug)]
 pub(crate) struct Curvature {
-    dims: usize,
+    /// How many numbers of a cell are of its place: as many as there are dimensions, or none where places keep to straight lines.
+    places: usize,
     /// Of each snapshot, cell by cell: d²x/dt², then d² ln m/dt².
     accelerations: Vec<Vec<f64>>,
 }
 
+/// The shares of what cells seem to accelerate by that their paths take: 1 − the tension; 0 keeps them straight.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Looseness {
+    pub(crate) place: f64,
+    pub(crate) growth: f64,
+}
+
 impl Curvature {
-    /// The accelerations, scaled by 1 − `tension`, of cells that are coupled between consecutive snapshots.
-    pub(crate) fn new(snapshots: &Snapshots, couplings: &[Coupling], tension: f64) -> Self {
-        let own = between_intervals(snapshots, couplings, 1.0 - tension);
-        let of_partners = of_partners(snapshots, couplings, &own);
+    /// The accelerations, scaled by `looseness`, of cells that are coupled between consecutive snapshots.
+    pub(crate) fn new(snapshots: &Snapshots, couplings: &[Coupling], looseness: Looseness) -> Self {
+        let places = if looseness.place > 0.0 { snapshots.dims() } else { 0 };
+        let own = between_intervals(snapshots, couplings, looseness, places);
+        let of_partners = of_partners(snapshots, couplings, &own, places);
         let of_snapshot = |k: usize| {
-            let mut rows = Vec::with_capacity(snapshots.count(k) * (snapshots.dims() + 1));
+            let mut rows = Vec::with_capacity(snapshots.count(k) * (places + 1));
             for cell in 0..snapshots.count(k) as u32 {
                 match own[k].of(cell).or_else(|| of_partners[k].of(cell)) {
                     Some(acceleration) => rows.extend(acceleration),
-                    None => rows.resize(rows.len() + snapshots.dims() + 1, 0.0),
+                    None => rows.resize(rows.len() + places + 1, 0.0),
                 }
             }
             rows
         };
-        Self { dims: snapshots.dims(), accelerations: (0..snapshots.len()).map(of_snapshot).collect() }
+        Self { places, accelerations: (0..snapshots.len()).map(of_snapshot).collect() }
     }
 
-    /// d²x/dt² of a cell.
-    pub(super) fn of_place(&self, snapshot: usize, cell: u32) -> &[f64] {
-        &self.of(snapshot, cell)[..self.dims]
+    /// d²x/dt² of a cell, where places bend.
+    pub(super) fn of_place(&self, snapshot: usize, cell: u32) -> Option<&[f64]> {
+        (self.places > 0).then(|| &self.of(snapshot, cell)[..self.places])
     }
 
     /// d² ln m/dt² of a cell.
     pub(super) fn of_log_mass(&self, snapshot: usize, cell: u32) -> f64 {
-        self.of(snapshot, cell)[self.dims]
+        self.of(snapshot, cell)[self.places]
     }
 
     fn of(&self, snapshot: usize, cell: u32) -> &[f64] {
-        let width = self.dims + 1;
+        let width = self.places + 1;
         &self.accelerations[snapshot][cell as usize * width..][..width]
     }
 }
 
-/// The accelerations of the cells that have partners on both sides, times `looseness`.
-fn between_intervals(snapshots: &Snapshots, couplings: &[Coupling], looseness: f64) -> Vec<Means> {
+/// The accelerations of the cells that have partners on both sides, times `looseness`: of so many coordinates of their `places`, and of
+/// their log-masses.
+fn between_intervals(
+    snapshots: &Snapshots,
+    couplings: &[Coupling],
+    looseness: Looseness,
+    places: usize,
+) -> Vec<Means> {
     let dims = snapshots.dims();
     let length = |k: usize| snapshots.times()[k + 1] - snapshots.times()[k];
     // Mean rates of change from the snapshot before, and towards the next one.
-    let (mut before, mut after) = (Means::of_cells(snapshots), Means::of_cells(snapshots));
+    let (mut before, mut after) = (Means::of_cells(snapshots, places), Means::of_cells(snapshots, places));
     for (k, coupling) in couplings.iter().enumerate() {
         for &Pair { source, target, sent, received } in &coupling.pairs {
             let place = |snapshot: usize, cell: u32, c: usize| {
                 f64::from(snapshots.points(snapshot)[cell as usize * dims + c])
             };
             let change = |c: usize| match c {
-                c if c < dims => place(k + 1, target, c) - place(k, source, c),
+                c if c < places => place(k + 1, target, c) - place(k, source, c),
                 _ => libm::log(received / sent),
             };
-            let rates = || (0..=dims).map(|c| change(c) / length(k));
+            let rates = || (0..=places).map(|c| change(c) / length(k));
             after[k].add(source, sent, rates());
             before[k + 1].add(target, received, rates());
         }
     }
-    let mut own = Means::of_cells(snapshots);
+    let mut own = Means::of_cells(snapshots, places);
     for k in 1..snapshots.len() - 1 {
         for cell in 0..snapshots.count(k) as u32 {
             let rates = || Some((before[k].of(cell)?, after[k].of(cell)?));
             if let (Some((past, future)), Some(rates)) = (rates(), rates()) {
-                let trust = trust_in_turn(past.take(dims), future.take(dims));
+                // Of no coordinates it is 0, and not asked for.
+                let trust = trust_in_turn(past.take(places), future.take(places));
                 let of_rates = |(c, (past, future))| {
-                    let scale = if c < dims { looseness * trust } else { looseness };
+                    let scale = if c < places { looseness.place * trust } else { looseness.growth };
                     scale * acceleration((past, length(k - 1)), (future, length(k)))
                 };
                 own[k].add(cell, 1.0, rates.0.zip(rates.1).enumerate().map(of_rates));
@@ -90,8 +106,8 @@ fn between_intervals(snapshots: &Snapshots, couplings: &[Coupling], looseness: f
 }
 
 /// The mean accelerations of each cell's partners on either side, of those that have one of their `own`.
-fn of_partners(snapshots: &Snapshots, couplings: &[Coupling], own: &[Means]) -> Vec<Means> {
-    let mut means = Means::of_cells(snapshots);
+fn of_partners(snapshots: &Snapshots, couplings: &[Coupling], own: &[Means], places: usize) -> Vec<Means> {
+    let mut means = Means::of_cells(snapshots, places);
     for (k, coupling) in couplings.iter().enumerate() {
         for &Pair { source, target, sent, received } in &coupling.pairs {
             if let Some(acceleration) = own[k + 1].of(target) {
@@ -113,9 +129,9 @@ struct Means {
 }
 
 impl Means {
-    /// Of nothing yet, for the cells of each snapshot: a row has a number for every coordinate and one for the log-mass.
-    fn of_cells(snapshots: &Snapshots) -> Vec<Self> {
-        let width = snapshots.dims() + 1;
+    /// Of nothing yet, for the cells of each snapshot: a row has numbers for so many coordinates and one for the log-mass.
+    fn of_cells(snapshots: &Snapshots, places: usize) -> Vec<Self> {
+        let width = places + 1;
         let of_count =
             |cells: usize| Self { width, sums: vec![0.0; cells * width], weights: vec![0.0; cells] };
         (0..snapshots.len()).map(|k| of_count(snapshots.count(k))).collect()
@@ -140,6 +156,8 @@ mod tests {
     use super::*;
     use crate::snapshots::MatrixView;
 
+    const LOOSE: Looseness = Looseness { place: 1.0, growth: 1.0 };
+
     /// Cells on the line at the times 0, 1 and 3; the path of the first is `path`, its weight exp of that.
     fn three_times(path: impl Fn(f64) -> f64, others: &[(f64, f64)]) -> (Snapshots, Vec<Coupling>) {
         let times = [0.0, 1.0, 3.0];
@@ -162,11 +180,15 @@ mod tests {
             let path = |t: f64| 1.0 + velocity * t + 0.5 * acceleration * t * t;
             let (snapshots, couplings) = three_times(path, &[]);
             for tension in [0.0, 0.25, 1.0] {
-                let curvature = Curvature::new(&snapshots, &couplings, tension);
+                let curvature = Curvature::new(
+                    &snapshots,
+                    &couplings,
+                    Looseness { place: 1.0 - tension, growth: 1.0 - tension },
+                );
                 for k in 0..3 {
                     let want = (1.0 - tension) * acceleration;
                     // Places are single precision.
-                    assert!((curvature.of_place(k, 0)[0] - want).abs() < 1e-6, "{k}: {curvature:?}");
+                    assert!((curvature.of_place(k, 0).unwrap()[0] - want).abs() < 1e-6, "{k}: {curvature:?}");
                     assert!((curvature.of_log_mass(k, 0) - want).abs() < 1e-12, "{k}: {curvature:?}");
                 }
             }
@@ -182,8 +204,8 @@ mod tests {
         couplings[0].pairs[0].sent = couplings[0].pairs[0].received;
         let pair = |target, sent, received| Pair { source: 0, target, sent, received };
         couplings[1].pairs = vec![pair(0, 0.25, 0.5), pair(1, 0.75, 0.75)];
-        let curvature = Curvature::new(&snapshots, &couplings, 0.0);
-        assert!((curvature.of_place(1, 0)[0] - 2.0 * (3.5 - 2.0) / 3.0).abs() < 1e-12);
+        let curvature = Curvature::new(&snapshots, &couplings, LOOSE);
+        assert!((curvature.of_place(1, 0).unwrap()[0] - 2.0 * (3.5 - 2.0) / 3.0).abs() < 1e-12);
         assert!((curvature.of_log_mass(1, 0) - 2.0 * 0.25 * 2f64.ln() / 2.0 / 3.0).abs() < 1e-12);
         // Both ends of both pairs have no other neighbour than that cell.
         for (k, cell) in [(0, 0), (2, 0), (2, 1)] {
@@ -199,14 +221,14 @@ mod tests {
         couplings[0].born = vec![(1, 1.0)];
         couplings[1].pairs.push(Pair { source: 1, target: 1, sent: 1.0, received: 2.0 });
         couplings[1].born = vec![(2, 1.0)];
-        let curvature = Curvature::new(&snapshots, &couplings, 0.0);
-        assert!((curvature.of_place(1, 0)[0] - 1.0).abs() < 1e-6);
+        let curvature = Curvature::new(&snapshots, &couplings, LOOSE);
+        assert!((curvature.of_place(1, 0).unwrap()[0] - 1.0).abs() < 1e-6);
         for (k, cell) in [(1, 1), (2, 1), (2, 2)] {
             assert_eq!(curvature.of(k, cell), [0.0, 0.0], "snapshot {k}, cell {cell}");
         }
         // The newborn's mass comes from elsewhere, too: its way is bent by that partner's acceleration.
         couplings[1].pairs.push(Pair { source: 0, target: 1, sent: 0.5, received: 0.5 });
-        let curvature = Curvature::new(&snapshots, &couplings, 0.0);
+        let curvature = Curvature::new(&snapshots, &couplings, LOOSE);
         assert_eq!(curvature.of(2, 1), curvature.of(1, 0));
     }
 
@@ -214,16 +236,16 @@ mod tests {
     fn cells_that_turn_back_keep_to_straight_lines_and_their_growth_still_bends() {
         let path = |t: f64| if t < 0.5 { 1.0 } else { 2.5 - t / 2.0 };
         let (snapshots, couplings) = three_times(path, &[]);
-        let curvature = Curvature::new(&snapshots, &couplings, 0.0);
+        let curvature = Curvature::new(&snapshots, &couplings, LOOSE);
         // Log-masses change as places do: at rate 1, then at rate −1/2.
-        assert_eq!(curvature.of_place(1, 0), [0.0]);
+        assert_eq!(curvature.of_place(1, 0).unwrap(), [0.0]);
         assert!((curvature.of_log_mass(1, 0) + 1.0).abs() < 1e-12, "{curvature:?}");
     }
 
     #[test]
     fn two_snapshots_alone_bend_no_path() {
         let (snapshots, couplings) = three_times(|t| t * t, &[]);
-        let curvature = Curvature::new(&snapshots.without(&[3.0]).unwrap(), &couplings[..1], 0.0);
+        let curvature = Curvature::new(&snapshots.without(&[3.0]).unwrap(), &couplings[..1], LOOSE);
         assert_eq!((curvature.of(0, 0), curvature.of(1, 0)), (&[0.0; 2][..], &[0.0; 2][..]));
     }
 }

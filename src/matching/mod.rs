@@ -5,7 +5,7 @@ mod curvature;
 mod loss;
 mod source;
 
-pub(crate) use curvature::Curvature;
+pub(crate) use curvature::{Curvature, Looseness};
 use loss::Regression;
 use source::Source;
 pub(crate) use source::{Coupled, CoupledInterval};

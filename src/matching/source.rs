@@ -74,10 +74,12 @@ impl<'a> Source<'a> {
                 let (start, end) = (point(k, pair.source), point(k + 1, pair.target));
                 let ends = ends_of(self.snapshots, self.curvature, (k, interval.start, h), &pair);
                 let of_place = |curvature: &'a Curvature| {
-                    [curvature.of_place(k, pair.source), curvature.of_place(k + 1, pair.target)]
+                    Some([curvature.of_place(k, pair.source)?, curvature.of_place(k + 1, pair.target)?])
                 };
-                let r = self.bridge.time_of_share(&ends, self.facts.time_range(), share);
-                (start, end, self.curvature.map(of_place), r, self.bridge.state(&ends, r))
+                let range = self.facts.time_range();
+                let r = self.bridge.draw_time(&ends, range, rng);
+                let r = r.unwrap_or_else(|| self.bridge.time_of_share(&ends, range, share));
+                (start, end, self.curvature.and_then(of_place), r, self.bridge.state(&ends, r))
             }
             Draw::Dying(cell) => {
                 let r = death_time_of_share(share);
@@ -188,6 +190,7 @@ impl CoupledInterval {
 
 #[cfg(test)]
 mod tests {
+    use super::super::curvature::Looseness;
     use super::*;
     use crate::bridge::BridgeKind;
     use crate::exec::rng::{Purpose, stream};
@@ -211,7 +214,7 @@ mod tests {
         let kind = BridgeKind::Hermite;
         // So little noise that it does not show: below 1e-6 in place, below 1e-4 in velocity.
         let bridge = kind.build(&Scales { sigma: 1e-6, delta: 1.0 }).unwrap();
-        let curvature = Curvature::new(&snapshots, &couplings, 0.0);
+        let curvature = Curvature::new(&snapshots, &couplings, Looseness { place: 1.0, growth: 1.0 });
         let interval = |(k, coupling)| {
             CoupledInterval::new(&snapshots, k, coupling, Some(&curvature), (kind.facts(), &*bridge), 1.0)
         };

@@ -11,7 +11,7 @@ use crate::error::{Error, Result};
 use crate::exec::progress::{Progress, Reporter, Stage};
 use crate::exec::threads::Threads;
 use crate::exec::watch::watched;
-use crate::matching::{Coupled, CoupledInterval, Curvature};
+use crate::matching::{Coupled, CoupledInterval, Curvature, Looseness};
 use crate::snapshots::{MatrixView, Snapshots};
 use crate::train::IntervalWeighting;
 use crate::transport::PointCloud;
@@ -43,7 +43,13 @@ impl Coupler<'_> {
         let count = snapshots.len() - 1;
         let couplings =
             (0..count).map(|index| self.couple(index, reporter, report)).collect::<Result<Vec<_>>>()?;
-        let curvature = facts.bends.then(|| Curvature::new(snapshots, &couplings, options.tension));
+        let loose = |bends: bool, tension: f64| if bends { 1.0 - tension } else { 0.0 };
+        let looseness = Looseness {
+            place: loose(facts.bends.place, options.tension),
+            growth: loose(facts.bends.growth, options.growth_tension),
+        };
+        let bends = looseness.place > 0.0 || looseness.growth > 0.0;
+        let curvature = bends.then(|| Curvature::new(snapshots, &couplings, looseness));
         let weight = |index: usize| match options.training.interval_weighting {
             IntervalWeighting::Uniform => 1.0,
             IntervalWeighting::Mass => snapshots.mass(index),

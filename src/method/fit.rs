@@ -56,8 +56,10 @@ pub fn fit(snapshots: &Snapshots, options: &FitOptions, progress: &mut ProgressF
     if options.chunk_size == Some(0) {
         return Err(Error::argument("chunk_size", 0, "at least 1"));
     }
-    if !(0.0..=1.0).contains(&options.tension) {
-        return Err(Error::argument("tension", options.tension, "between 0 and 1, both included"));
+    for (name, tension) in [("tension", options.tension), ("growth_tension", options.growth_tension)] {
+        if !(0.0..=1.0).contains(&tension) {
+            return Err(Error::argument(name, tension, "between 0 and 1, both included"));
+        }
     }
     if snapshots.len() < 2 {
         let message =

@@ -99,7 +99,13 @@ impl Target for FitOptions {
             name: "tension",
             kind: Real(ShareOrNone, |o, v| o.tension = v),
             default: Value("0.25"),
-            meaning: "How straight paths are between snapshots: 0 lets velocity and growth go on through them, 1 is straight",
+            meaning: "How straight paths are between snapshots: 0 lets the velocity go on through them, 1 is straight",
+        },
+        Entry {
+            name: "growth_tension",
+            kind: Real(ShareOrNone, |o, v| o.growth_tension = v),
+            default: Brought(|o| Some(o.growth_tension.to_string()), ""),
+            meaning: "How straight log-masses are between snapshots: 0 lets growth go on through them, 1 keeps it constant in between, as published",
         },
         Entry {
             name: "chunk_size",
@@ -460,6 +466,8 @@ mod tests {
         assert!(free.contains("left out with coupling exact-ot, bridge straight"), "{free}");
         let none = told(&[("method", "usb"), ("tension", "1")]);
         assert!(none.contains("it is an option of hermite"), "{none}");
+        let none = told(&[("method", "wfr-fm"), ("growth_tension", "1")]);
+        assert!(none.contains("it is an option of usb, poisson-brownian, hermite"), "{none}");
         // Options that depend on another option's value.
         assert!(told(&[("method", "var-ruot"), ("growth_cap", "1")]).contains("growth_price is power"));
         assert!(told(&[("method", "tigon"), ("sigma", "1")]).contains("growth_price is branching"));
