@@ -106,7 +106,8 @@ impl Coupler<'_> {
                 block_count.store(total, Relaxed);
             };
             let key = (options.seed, index as u64);
-            let blocks = couple((&source, &target), options.chunk_size, key, &solve, stop, &count)?;
+            let chunk = options.block_cells(source.len(), target.len());
+            let blocks = couple((&source, &target), chunk, key, &solve, stop, &count)?;
             let problem = facts.problem(&source, &target, &numbers);
             let whole_gap = blocks.whole_gap(&problem, facts.epsilon(&numbers), key, stop)?;
             Ok((blocks, whole_gap))

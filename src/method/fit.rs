@@ -242,8 +242,11 @@ fn open_device(snapshots: &Snapshots, options: &FitOptions) -> Result<Opened> {
         Some(_) => options.device.require_cpu("exact couplings")?,
         None => options.device.require_cpu("a method without couplings")?,
     }
-    let cells =
-        |k: usize| options.chunk_size.map_or(snapshots.count(k), |chunk| snapshots.count(k).min(chunk));
-    let pairs = (1..snapshots.len()).map(|k| cells(k - 1).saturating_mul(cells(k))).max();
+    let of_interval = |k: usize| {
+        let (source, target) = (snapshots.count(k - 1), snapshots.count(k));
+        let most = options.block_cells(source, target).unwrap_or(usize::MAX);
+        source.min(most).saturating_mul(target.min(most))
+    };
+    let pairs = (1..snapshots.len()).map(of_interval).max();
     options.device.open(pairs.unwrap_or(0), sinkhorn::ENOUGH)
 }

@@ -84,8 +84,9 @@ pub struct FitOptions {
     /// go on through snapshots on average, to 1, where paths are straight. The default of a quarter was chosen by held-out times
     /// of three data sets: it keeps what full bends gain where a population moves as one, and is better where it branches.
     pub tension: f64,
-    /// Couple in random blocks of at most this many cells a side. What that costs at the most, the report estimates
-    /// ([`FitReport::whole_gaps`](super::FitReport::whole_gaps)).
+    /// Couple in random blocks of at most this many cells a side; a number as large as the snapshots couples them whole. Where
+    /// absent, snapshots of more than [`WHOLE_CELLS`](Self::WHOLE_CELLS) are coupled in blocks of [`BLOCK_CELLS`](Self::BLOCK_CELLS). What
+    /// that costs at the most, the report estimates ([`FitReport::whole_gaps`](super::FitReport::whole_gaps)).
     pub chunk_size: Option<usize>,
     /// Seed of all random numbers.
     pub seed: u64,
@@ -112,6 +113,18 @@ impl Default for FitOptions {
 }
 
 impl FitOptions {
+    /// The most cells of a snapshot that are coupled whole unless asked for: time and memory for a block's costs grow with the
+    /// square of its cells.
+    pub const WHOLE_CELLS: usize = 6000;
+    /// The cells of a block, where snapshots are larger.
+    pub const BLOCK_CELLS: usize = 2000;
+
+    /// The most cells of a block between snapshots of so many cells; none where they are coupled whole.
+    pub fn block_cells(&self, source: usize, target: usize) -> Option<usize> {
+        let large = source.max(target) > Self::WHOLE_CELLS;
+        self.chunk_size.or(large.then_some(Self::BLOCK_CELLS))
+    }
+
     /// The recommended settings of a method.
     pub fn new(method: Method) -> Self {
         Self::of(method.recipe(), Preset::default())

@@ -84,6 +84,7 @@ impl Resolved {
             choices: vec![],
         };
         resolved.choices = resolved.explain(options);
+        resolved.choices.extend(chosen_blocks(snapshots, options));
         Ok(resolved)
     }
 
@@ -131,6 +132,21 @@ impl Resolved {
             diffused: or_nan(self.sigma).powi(2) * h,
         }
     }
+}
+
+/// The size of the blocks that large snapshots are coupled in where nobody gave it.
+fn chosen_blocks(snapshots: &Snapshots, options: &FitOptions) -> Option<Choice> {
+    if options.chunk_size.is_some() || !options.recipe.takes("chunk_size") {
+        return None;
+    }
+    let largest = (0..snapshots.len()).map(|k| snapshots.count(k)).max().unwrap_or(0);
+    let cells = options.block_cells(largest, largest)?;
+    let rule = format!(
+        "snapshots of more than {} cells are coupled in random blocks of at most so many; a chunk_size of {largest} couples \
+         all cells at once",
+        FitOptions::WHOLE_CELLS
+    );
+    Some(Choice { name: "chunk_size", value: cells as f64, rule })
 }
 
 /// The noise of a mean interval, σ√h̄, by the rule of the options.
