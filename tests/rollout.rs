@@ -51,7 +51,14 @@ fn measure(dynamics: &Dynamics, snapshots: &Snapshots, mode: Mode) -> Evaluation
     evaluate(
         dynamics,
         snapshots,
-        &EvaluationOptions { mode, runs: 3, seed: 5, delta: 1.0, device: Device::Cpu },
+        &EvaluationOptions {
+            mode,
+            runs: 3,
+            seed: 5,
+            delta: 1.0,
+            device: Device::Cpu,
+            exact_cells: EvaluationOptions::EXACT_CELLS,
+        },
         &Stop::default(),
     )
     .unwrap()

@@ -82,6 +82,7 @@ impl<'a> ModelSection<'a> {
                 seed: options.seed,
                 delta: model.info().delta.unwrap_or(1.0),
                 device: Device::Cpu,
+                exact_cells: EvaluationOptions::EXACT_CELLS,
             },
             true,
             &Stop::default(),
