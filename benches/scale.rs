@@ -1,35 +1,37 @@
 //! Do time and memory grow linearly with the cells? Fits, evaluations and simulations of `BranchingTree` in 50 dimensions at three time
-//! points, each size in a process of its own: seconds, what each stage takes beyond the data, the slope of time against cells in
-//! logarithms, and of every hot loop how near it is to what bounds it.
+//! points, each size in a process of its own: processor seconds of two threads together (and those of the clock, which a busy machine makes
+//! longer), the memory that each stage takes beyond the data, the slope of time against cells in logarithms, and of every hot loop how
+//! near it is to what bounds it.
 //!
 //! `cargo bench --bench scale` does 10⁴ to 10⁵ cells, `-- CELLS…` others (`-- 10000 30000 100000 300000 1000000` takes some
 //! minutes), `-- chunks CELLS` compares sizes of blocks. What the figures mean for more cells and more cores: `scale.md`.
 
+#[path = "clouds.rs"]
+mod clouds;
+
+use std::ops::{ControlFlow, Range};
 use std::process::Command;
 use std::time::Instant;
 
 use chreode::datasets::BranchingTree;
 use chreode::device::Device;
 use chreode::evaluate::{EvaluationOptions, Mode, evaluate};
-use chreode::exec::progress::silent;
+use chreode::exec::progress::{Progress, Stage, silent};
 use chreode::exec::simd;
 use chreode::exec::stop::Stop;
 use chreode::exec::threads::with_threads;
 use chreode::method::{FitOptions, FitReport, fit};
 use chreode::model::Dynamics;
-use chreode::simulate::simulation::{Process, Simulation};
+use chreode::simulate::simulation::{Outcome, Process, Simulation};
 use chreode::simulate::{Particles, ode};
 use chreode::snapshots::Snapshots;
 use faer::linalg::matmul::matmul;
 use faer::{Accum, MatMut, MatRef, Par};
-use rayon::prelude::*;
 
 const DIMS: usize = 50;
 const TIMES: usize = 3;
 const STEPS: usize = 3000;
 const THREADS: usize = 2;
-/// Founders that are simulated at a time, a multiple of the particles of a block.
-const PIECE: usize = 1 << 16;
 const FOUNDERS: usize = 1_000_000;
 /// The first word of a call of this program by itself.
 const ONE: &str = "one";
@@ -95,19 +97,36 @@ fn one(count: usize) {
     println!("== {count} cells {counts:?}, {DIMS} dimensions, {data:.0} MB of points");
     let mut options = FitOptions::default();
     (options.threads, options.training.epochs) = (THREADS, STEPS);
-    let (fitted, seconds, memory) = measured(|| fit(&snapshots, &options, &mut silent).unwrap());
+    let (before, mut coupled) = (clouds::processor_seconds(), None);
+    let mut note = |progress: &Progress| {
+        if progress.stage == Stage::Training {
+            coupled.get_or_insert_with(clouds::processor_seconds);
+        }
+        ControlFlow::Continue(())
+    };
+    let (fitted, Took { clock, processor, memory }) =
+        measured(|| fit(&snapshots, &options, &mut note).unwrap());
+    let coupling = coupled.expect("a fit trains") - before;
+    let training = processor - coupling;
     let report = &fitted.report;
     println!(
-        "coupling {:.2} s, {:.0} cells/s, {} pairs, blocks {:?}, of the whole at the most {:?}",
+        "coupling {coupling:.2} s, {:.0} cells/s ({:.1} s by the clock), {} pairs, blocks {:?}, of the whole at the most {:?}",
+        count as f64 / coupling,
         report.coupling_seconds,
-        count as f64 / report.coupling_seconds,
         report.pairs.iter().sum::<usize>(),
         report.couplings.iter().map(Vec::len).collect::<Vec<_>>(),
         report.whole_gaps.iter().map(|gap| (1000.0 * gap.relative).round() / 1000.0).collect::<Vec<_>>(),
     );
-    println!("training {:.2} s for {STEPS} steps", report.training_seconds);
-    println!("fit {seconds:.2} s in all, {memory:.0} MB at the peak beyond the data");
-    roofline_of_fit(&counts, &options, report);
+    println!(
+        "training {training:.2} s for {STEPS} steps, {:.2} s each of two cores ({:.1} s by the clock)",
+        training / THREADS as f64,
+        report.training_seconds
+    );
+    println!(
+        "fit {processor:.2} s, {:.0} cells/s ({clock:.1} s by the clock), {memory:.0} MB at the peak beyond the data",
+        count as f64 / processor
+    );
+    roofline_of_fit(&counts, &options, report, coupling, training);
 
     let model = &fitted.dynamics;
     let mode = Mode::Ode(ode::Solver::Euler { step: 0.05 });
@@ -119,7 +138,7 @@ fn one(count: usize) {
         device: Device::Cpu,
         exact_cells: EvaluationOptions::EXACT_CELLS,
     };
-    let (evaluated, seconds, memory) =
+    let (evaluated, Took { clock, processor, memory }) =
         measured(|| evaluate(model, &snapshots, &evaluation, &Stop::default()).unwrap());
     for point in &evaluated.time_points {
         let how = point.sampled.map_or("exact".into(), |of| {
@@ -127,7 +146,9 @@ fn one(count: usize) {
         });
         println!("W1 at {}: {:.4} {how}", point.time, point.w1.mean);
     }
-    println!("evaluation {seconds:.2} s, {memory:.0} MB at the peak beyond the data");
+    println!(
+        "evaluation {processor:.2} s ({clock:.1} s by the clock), {memory:.0} MB at the peak beyond the data"
+    );
     simulate_in_pieces(model, &snapshots);
 }
 
@@ -136,36 +157,36 @@ fn simulate_in_pieces(model: &Dynamics, snapshots: &Snapshots) {
     let simulation = Simulation { process: Process::Sde, step: Some(0.1), ..Simulation::default() };
     let first = snapshots.count(0);
     let founders = FOUNDERS.min(10 * first);
-    let (mass, seconds, memory) = measured(|| {
+    let mut start = |rows: Range<usize>| {
+        let points = rows.flat_map(|i| &snapshots.points(0)[i % first * DIMS..][..DIMS]).copied().collect();
+        Particles::new(snapshots.times()[0], DIMS, points, None)
+    };
+    let (mass, Took { clock, processor, memory }) = measured(|| {
         let mut mass = 0.0;
-        for from in (0..founders).step_by(PIECE) {
-            let rows = from..founders.min(from + PIECE);
-            let points = rows
-                .clone()
-                .flat_map(|i| &snapshots.points(0)[i % first * DIMS..][..DIMS])
-                .copied()
-                .collect();
-            let mut start = Particles::new(snapshots.times()[0], DIMS, points, None).unwrap();
-            start.ids = rows.map(|i| i as u64).collect();
-            let outcome = simulation.run(model, &start, &snapshots.times()[1..], &Stop::default()).unwrap();
+        let mut take = |_: Range<usize>, outcome: Outcome| {
             mass += outcome.trajectory.frames.last().map_or(0.0, Particles::mass);
-        }
+            Ok(())
+        };
+        let times = &snapshots.times()[1..];
+        simulation
+            .run_in_pieces(model, founders, &mut start, times, &Stop::default(), &mut take)
+            .expect("a simulation");
         mass
     });
     // Twenty steps of a tenth, a velocity, a growth rate and a score drift each.
     let steps = 20.0 * founders as f64;
     let flops = 2.0 * model.parameter_count() as f64 * steps;
     println!(
-        "simulation {seconds:.2} s for {founders} founders in pieces of {PIECE}, {memory:.0} MB at the peak beyond the data; mass {:.3} of \
-         the start; {:.1} GFLOP/s of {:.0} in the networks",
+        "simulation {processor:.2} s ({clock:.1} s by the clock) for {founders} founders in pieces, {memory:.0} MB at the peak beyond the data; mass {:.3} of \
+         the start; {:.1} GFLOP/s a core of {:.0} in the networks",
         mass / founders as f64,
-        1e-9 * flops / seconds,
+        1e-9 * flops / processor,
         best_product_rate()
     );
 }
 
 /// How near coupling and training are to what bounds them.
-fn roofline_of_fit(counts: &[usize], options: &FitOptions, report: &FitReport) {
+fn roofline_of_fit(counts: &[usize], options: &FitOptions, report: &FitReport, coupling: f64, training: f64) {
     // A look at every pair of every block, which is one exponential each, and as many passes as that.
     let of_interval = |k: usize| (counts[k] * counts[k + 1]) as f64 / report.couplings[k].len() as f64;
     let pairs: f64 = (0..counts.len() - 1).map(of_interval).sum();
@@ -173,7 +194,7 @@ fn roofline_of_fit(counts: &[usize], options: &FitOptions, report: &FitReport) {
     println!(
         "roofline: a look at the {:.2e} pairs of all blocks takes {sweep:.2} s: coupling is {:.0} of them",
         pairs,
-        report.coupling_seconds / sweep
+        coupling / sweep
     );
     let rows = (options.training.batch_size * (counts.len() - 1)) as f64;
     let of_network = |widths: &[usize], output: usize| -> f64 {
@@ -187,9 +208,9 @@ fn roofline_of_fit(counts: &[usize], options: &FitOptions, report: &FitReport) {
         + of_network(&other(&options.training.score_hidden), 1);
     // Forward, and backward to the inputs and to the weights; a score is a gradient of its network, which takes as much again.
     let flops = 6.0 * weights * rows;
-    let step = report.training_seconds / report.losses.len() as f64;
+    let step = training / report.losses.len() as f64;
     println!(
-        "roofline: {:.1} MFLOP of matrix products a step in {:.2} ms are {:.0} GFLOP/s of {:.0}",
+        "roofline: {:.1} MFLOP of matrix products a step in {:.2} ms of one core are {:.0} GFLOP/s of {:.0}",
         1e-6 * flops,
         1e3 * step,
         1e-9 * flops / step,
@@ -204,11 +225,12 @@ fn compare_chunks(count: usize) {
     for chunk in [500, 1000, 2000, 4000, count] {
         let mut options = FitOptions::default();
         (options.threads, options.training.epochs, options.chunk_size) = (THREADS, 1, Some(chunk));
-        let report = fit(&snapshots, &options, &mut silent).unwrap().report;
+        let (fitted, took) = measured(|| fit(&snapshots, &options, &mut silent).unwrap());
+        let report = fitted.report;
         let primal = |k: usize| report.couplings[k].iter().map(|block| block.primal).sum::<f64>();
         println!(
             "blocks of {chunk:6}: {:7.2} s, objectives {:.2} {:.2}, of the whole at the most {:.3} {:.3}",
-            report.coupling_seconds,
+            took.processor,
             primal(0),
             primal(1),
             report.whole_gaps[0].relative,
@@ -217,14 +239,26 @@ fn compare_chunks(count: usize) {
     }
 }
 
-/// What `work` gives, its seconds, and the megabytes that it took at its peak beyond what was there before.
-fn measured<R>(work: impl FnOnce() -> R) -> (R, f64, f64) {
+/// Seconds by the clock and of all processors, and the megabytes at the peak beyond what was there before.
+struct Took {
+    clock: f64,
+    processor: f64,
+    memory: f64,
+}
+
+/// What `work` gives, and what it took.
+fn measured<R>(work: impl FnOnce() -> R) -> (R, Took) {
     // The peak so far counts from here on; without that right it would be the whole process's.
     let _ = std::fs::write("/proc/self/clear_refs", "5");
-    let before = megabytes("VmRSS:");
-    let start = Instant::now();
+    let (before, start, processor) = (megabytes("VmRSS:"), Instant::now(), clouds::processor_seconds());
     let result = work();
-    (result, start.elapsed().as_secs_f64(), megabytes("VmHWM:") - before)
+    let clock = start.elapsed().as_secs_f64();
+    let took = Took {
+        clock,
+        processor: clouds::processor_seconds() - processor,
+        memory: megabytes("VmHWM:") - before,
+    };
+    (result, took)
 }
 
 /// A line of the process's status, where the system tells.
@@ -235,44 +269,37 @@ fn megabytes(name: &str) -> f64 {
         .map_or(f64::NAN, |kb| kb * 1024.0 / 1e6)
 }
 
-/// Exponentials a second, on all threads.
+/// Exponentials a second of one core. The best of many short bursts is what it does while it has the core to itself.
 fn exponential_rate() -> f64 {
-    let mut numbers: Vec<f64> = (0..1 << 22).map(|i| -f64::from(i) / 4e6).collect();
-    let mut pass = || {
+    let mut numbers: Vec<f64> = (0..1 << 14).map(|i| -f64::from(i) / 2e4).collect();
+    let mut burst = || {
         let start = Instant::now();
-        numbers.par_chunks_mut(1 << 14).for_each(|chunk| {
-            simd::vectorised(
-                #[inline(always)]
-                || chunk.iter_mut().for_each(|x| *x = simd::exp(-*x)),
-            );
-        });
+        simd::vectorised(
+            #[inline(always)]
+            || numbers.iter_mut().for_each(|x| *x = simd::exp(-*x)),
+        );
         start.elapsed().as_secs_f64()
     };
-    let best = (0..10).map(|_| pass()).fold(f64::INFINITY, f64::min);
-    (1 << 22) as f64 / best
+    let best = (0..1000).map(|_| burst()).fold(f64::INFINITY, f64::min);
+    (1 << 14) as f64 / best
 }
 
-/// GFLOP/s of single-precision matrix products, each thread its own.
+/// GFLOP/s of single-precision matrix products on one core, likewise.
 fn best_product_rate() -> f64 {
     const SIDE: usize = 256;
-    let one = || {
-        let (left, right) = (vec![0.5f32; SIDE * SIDE], vec![0.25f32; SIDE * SIDE]);
-        let mut product = vec![0.0f32; SIDE * SIDE];
-        let mut burst = || {
-            let start = Instant::now();
-            for _ in 0..20 {
-                matmul(
-                    MatMut::from_row_major_slice_mut(&mut product, SIDE, SIDE),
-                    Accum::Replace,
-                    MatRef::from_row_major_slice(&left, SIDE, SIDE),
-                    MatRef::from_row_major_slice(&right, SIDE, SIDE),
-                    1.0,
-                    Par::Seq,
-                );
-            }
-            20.0 * 2.0 * (SIDE as f64).powi(3) / start.elapsed().as_secs_f64()
-        };
-        (0..10).map(|_| burst()).fold(0.0, f64::max)
+    let (left, right) = (vec![0.5f32; SIDE * SIDE], vec![0.25f32; SIDE * SIDE]);
+    let mut product = vec![0.0f32; SIDE * SIDE];
+    let mut burst = || {
+        let start = Instant::now();
+        matmul(
+            MatMut::from_row_major_slice_mut(&mut product, SIDE, SIDE),
+            Accum::Replace,
+            MatRef::from_row_major_slice(&left, SIDE, SIDE),
+            MatRef::from_row_major_slice(&right, SIDE, SIDE),
+            1.0,
+            Par::Seq,
+        );
+        2e-9 * (SIDE as f64).powi(3) / start.elapsed().as_secs_f64()
     };
-    1e-9 * (0..THREADS).into_par_iter().with_max_len(1).map(|_| one()).sum::<f64>()
+    (0..500).map(|_| burst()).fold(0.0, f64::max)
 }

@@ -377,6 +377,26 @@ fn an_ensemble_has_members_and_error_bars() {
     assert!(without == of_model && unknown.iter().all(|sd| sd.is_nan()));
     assert!(masses(plain, null()).1.iter().all(|sd| sd.is_nan()));
 
+    // Exact distances have no error, nor cells to a sample; the others have both, and a floor.
+    let sampling = |exact_cells: &str| {
+        let (mut evaluation, mut values) = (null_mut(), [[0.0; 4]; 3]);
+        let of = options("evaluate", &[("exact_cells", exact_cells)]);
+        ok!(chreode_evaluate(plain, data, of, None, null_mut(), &mut evaluation));
+        for (name, values) in [c"w1_cells", c"w1_se", c"w2_floor"].iter().zip(&mut values) {
+            ok!(chreode_evaluation_values(evaluation, name.as_ptr(), values.as_mut_ptr(), 4));
+        }
+        // SAFETY: made above.
+        unsafe {
+            chreode_evaluation_free(evaluation);
+            chreode_options_free(of);
+        }
+        values
+    };
+    let [cells, se, floor] = sampling("6000");
+    assert!(cells.iter().chain(&floor).all(|value| value.is_nan()) && se == [0.0; 4]);
+    let [cells, se, floor] = sampling("12");
+    assert!(cells == [4.0; 4] && se.iter().chain(&floor).all(|&value| value > 0.0));
+
     let measured = |model| {
         let (mut evaluation, mut errors) = (null_mut(), [0.0; 4]);
         ok!(chreode_evaluate(model, data, null(), None, null_mut(), &mut evaluation));

@@ -174,6 +174,31 @@ fn pairs_farther_than_a_dirac_travels_die_and_are_born() {
 }
 
 #[test]
+fn snapshots_beyond_six_thousand_cells_are_coupled_in_blocks_and_the_report_says_so() {
+    // The first interval is between small snapshots, and whole.
+    let points: Vec<f32> = (0..6301).map(|i| (i as f32 * 0.01).sin() + (i as f32 * 0.37).cos()).collect();
+    let time = |i: usize| f64::from(u8::from(i >= 100) + u8::from(i >= 300));
+    let times: Vec<f64> = (0..points.len()).map(time).collect();
+    let view = MatrixView::from_f32(&points, points.len(), 1).unwrap();
+    let snapshots = Snapshots::new(view, &times, None).unwrap();
+    let mut options = quick(Method::WfrFm);
+    options.training.epochs = 1;
+    let blocks = |options: &FitOptions| {
+        let report = fit(&snapshots, options, &mut silent).unwrap().report;
+        let chosen = report.choices.iter().find(|choice| choice.name == "chunk_size").cloned();
+        (report.couplings.iter().map(Vec::len).collect::<Vec<_>>(), chosen)
+    };
+    let (counts, chosen) = blocks(&options);
+    assert_eq!(counts, [1, 4]);
+    let chosen = chosen.unwrap();
+    assert_eq!(chosen.value, 2000.0);
+    assert!(chosen.rule.contains("more than 6000 cells") && chosen.rule.contains("chunk_size of 6001"));
+    // What is given wins, and is no choice.
+    options.chunk_size = Some(150);
+    assert_eq!(blocks(&options), (vec![2, 41], None));
+}
+
+#[test]
 fn the_same_seed_gives_the_same_model_file_at_any_thread_count() {
     let snapshots = gene_network();
     for of_method in Method::ALL.iter().map(|&method| quick(method)).chain([hermite()]) {

@@ -179,3 +179,23 @@ impl FitOptions {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn large_snapshots_are_coupled_in_blocks_unless_a_number_is_given() {
+        let mut options = FitOptions::default();
+        assert_eq!(options.block_cells(6000, 6000), None);
+        assert_eq!(options.block_cells(10, 6001), Some(2000));
+        assert_eq!(options.block_cells(1_000_000, 10), Some(2000));
+        for given in [300, 1_000_000] {
+            options.chunk_size = Some(given);
+            assert_eq!(
+                (options.block_cells(10, 10), options.block_cells(7000, 7000)),
+                (Some(given), Some(given))
+            );
+        }
+    }
+}
