@@ -113,7 +113,7 @@ fn the_fields_are_the_means_of_the_members_fields() {
             let landscape = |model: &Dynamics| {
                 let mut values = vec![0.0; snapshots.count(1)];
                 let scratch = &mut Scratch::default();
-                model.landscape(1.0, snapshots.points(1), &mut values, scratch).unwrap();
+                model.landscape(1.0, &snapshots.points(1), &mut values, scratch).unwrap();
                 values
             };
             let of_members: Vec<Vec<f32>> = members(&model).iter().map(landscape).collect();

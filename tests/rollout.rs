@@ -366,7 +366,7 @@ fn a_cancelled_fit_keeps_the_best_parameters() {
             let fitted = fit(&snapshots, &options, &mut cancel).unwrap();
             assert_eq!(fitted.stopped, seen.then_some(Error::Cancelled), "{method}, {stage}");
             assert!(
-                field(&fitted.dynamics, 0.5, snapshots.points(0), "velocity").iter().all(|v| v.is_finite())
+                field(&fitted.dynamics, 0.5, &snapshots.points(0), "velocity").iter().all(|v| v.is_finite())
             );
         }
     }

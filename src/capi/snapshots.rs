@@ -218,7 +218,7 @@ pub unsafe extern "C" fn chreode_snapshots_points(
     // SAFETY: the conventions of the header.
     guard(|| unsafe {
         let given = at(snapshots, k)?;
-        borrow("points", points)?.check("points", given.count(k), given.dims())?.fill(given.points(k));
+        borrow("points", points)?.check("points", given.count(k), given.dims())?.fill(&given.points(k));
         Ok(())
     })
 }

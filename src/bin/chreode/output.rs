@@ -77,7 +77,7 @@ pub fn write_snapshots(path: &Path, snapshots: &Snapshots) -> Result<()> {
     let names = (1..=snapshots.dims()).map(|i| format!("x{i}"));
     let header: Vec<String> = std::iter::once("samples".into()).chain(names).collect();
     let rows = snapshots.times().iter().enumerate().flat_map(|(k, time)| {
-        let cells = snapshots.points(k).chunks_exact(snapshots.dims());
+        let cells = snapshots.cells_of(k);
         cells.map(move |cell| std::iter::once(time.to_string()).chain(cell.iter().map(f32::to_string)))
     });
     write_csv(path, &header, rows)
