@@ -65,7 +65,7 @@ fn values(snapshots: &Snapshots, evaluate: impl FnOnce(&[f32], FieldValues<'_>))
     let mut all = [vec![0.0; points.len()], vec![0.0; snapshots.count(1)], vec![0.0; points.len()]];
     let [velocity, growth, score_drift] = &mut all;
     evaluate(
-        points,
+        &points,
         FieldValues { velocity: Some(velocity), growth: Some(growth), score_drift: Some(score_drift) },
     );
     all

@@ -345,7 +345,7 @@ fn what_explodes_ends_with_an_error_and_the_last_good_parameters() {
         };
         assert!(message.contains("learning_rate") || message.contains("weight"), "{method}: {message}");
         let x = snapshots.points(0);
-        let velocity = field(&fitted.dynamics, 0.5, x, "velocity");
+        let velocity = field(&fitted.dynamics, 0.5, &x, "velocity");
         assert!(velocity.iter().all(|v| v.is_finite()), "{method}");
     }
 }
