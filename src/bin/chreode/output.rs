@@ -11,7 +11,7 @@ use serde_json::Value;
 
 use crate::columns::numbered;
 use crate::failure::{Failure, Result};
-use crate::written::{Cells, Values, write_cells};
+use crate::written::{Cells, Values, beside, extension, write_cells};
 
 /// Prints to stdout; a reader that has seen enough (`| head`) is no failure.
 pub fn print(text: &str) -> Result<()> {
@@ -42,6 +42,14 @@ pub fn warn(warnings: &[String]) {
 
 /// Refuses an output file that could not be written, before hours are spent on what it is to hold.
 pub fn check_writable(path: &Path) -> Result<()> {
+    if extension(path) == "npy" {
+        // What an array cannot hold is written beside it.
+        check_file(&beside(path))?;
+    }
+    check_file(path)
+}
+
+fn check_file(path: &Path) -> Result<()> {
     let failed = |what: &str| Failure::Failed(format!("{}: cannot be written: {what}", path.display()));
     let Some(name) = path.file_name() else { return Err(failed("not the name of a file")) };
     if path.is_dir() {
