@@ -197,7 +197,7 @@ typedef struct chreode_plan chreode_plan;
 
 /**
  * Cells at increasing times, with weights: what a fit learns from and an evaluation compares with. They are a copy of the
- * caller's data, and never change.
+ * caller's data unless `chreode_snapshots_borrow` made them, and never change.
  */
 typedef struct chreode_snapshots chreode_snapshots;
 
@@ -439,6 +439,23 @@ chreode_status chreode_snapshots_new(const chreode_matrix *points,
                                      const double *weights,
                                      size_t weights_count,
                                      chreode_snapshots **snapshots);
+
+/**
+ * As `chreode_snapshots_new`, without a copy of the points: `points` is CHREODE_F32, its rows stand one after another (strides
+ * cols and 1), those of a time together or not. Beside the caller's memory, cells take 8 bytes each for the weight, and 4 for the
+ * row where those of a time do not stand together. The points are read once, to be checked as a copy would be, and all results are
+ * those of a copy, to the bit.
+ *
+ * The memory of the points must stay as it is until these snapshots are freed, and all that were made of them by
+ * `chreode_snapshots_with_masses` and `chreode_snapshots_without`. Nothing else refers to it: no model, no plan. `times` and
+ * `weights` are copied.
+ */
+chreode_status chreode_snapshots_borrow(const chreode_matrix *points,
+                                        const double *times,
+                                        size_t times_count,
+                                        const double *weights,
+                                        size_t weights_count,
+                                        chreode_snapshots **snapshots);
 
 /**
  * Makes snapshots of one matrix a time: `blocks` and `times` have `count` elements each. `weights` is NULL, or has `count`

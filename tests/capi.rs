@@ -466,6 +466,63 @@ fn a_failed_call_leaves_no_stale_handle() {
 }
 
 #[test]
+fn borrowed_points_are_those_of_a_copy_and_stay_where_they_are() {
+    let points: Vec<f32> = (0..8).map(|i| (i * i) as f32).collect();
+    let times = [1.0, 0.0, 1.0, 0.0];
+    let rows = chreode_matrix {
+        data: points.as_ptr().cast(),
+        rows: 4,
+        cols: 2,
+        row_stride: 2,
+        col_stride: 1,
+        dtype: CHREODE_F32,
+    };
+    let (mut copied, mut borrowed, mut heavier) = (null_mut(), null_mut(), null_mut());
+    ok!(chreode_snapshots_new(&rows, times.as_ptr(), 4, null(), 0, &mut copied));
+    ok!(chreode_snapshots_borrow(&rows, times.as_ptr(), 4, null(), 0, &mut borrowed));
+    ok!(chreode_snapshots_with_masses(borrowed, [2.0, 3.0].as_ptr(), 2, &mut heavier));
+    // SAFETY: freed once, before those that were made of them.
+    unsafe { chreode_snapshots_free(borrowed) };
+    for k in 0..2 {
+        let of = |snapshots: *mut chreode_snapshots| {
+            let mut got = [0f32; 4];
+            let to = chreode_matrix_mut {
+                data: got.as_mut_ptr().cast(),
+                rows: 2,
+                cols: 2,
+                row_stride: 2,
+                col_stride: 1,
+                dtype: CHREODE_F32,
+            };
+            ok!(chreode_snapshots_points(snapshots, k, &to));
+            got
+        };
+        assert_eq!(of(copied), of(heavier));
+    }
+    let mut made = null_mut();
+    let mut borrow = |points: &chreode_matrix| {
+        // SAFETY: matrices within the points, or refused before they are read.
+        unsafe { chreode_snapshots_borrow(points, times.as_ptr(), 4, null(), 0, &mut made) }
+    };
+    let invalid = CHREODE_ERROR_INVALID_ARGUMENT;
+    is!(invalid, "to be borrowed", borrow(&chreode_matrix { row_stride: 1, col_stride: 4, ..rows }));
+    is!(invalid, "to be borrowed", borrow(&matrix(&SQUARE, 4, 2, (2, 1))));
+    is!(invalid, "times_count", borrow(&chreode_matrix { rows: 3, ..rows }));
+    let lost = [0.0, 1.0, 2.0, f32::NAN, 4.0, 5.0, 6.0, 7.0];
+    is!(
+        CHREODE_ERROR_INVALID_DATA,
+        "row 2, coordinate 2",
+        borrow(&chreode_matrix { data: lost.as_ptr().cast(), ..rows })
+    );
+    assert!(made.is_null());
+    // SAFETY: freed once.
+    unsafe {
+        chreode_snapshots_free(copied);
+        chreode_snapshots_free(heavier);
+    }
+}
+
+#[test]
 fn shapes_that_cannot_be_are_refused() {
     let times = [0.0, 0.0, 1.0, 1.0];
     let mut made = null_mut();

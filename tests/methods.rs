@@ -117,7 +117,7 @@ fn the_default_predicts_cells_that_it_has_not_seen_and_learns_how_fast_they_grow
     let fitted = fit(&snapshots, &FitOptions::default(), &mut silent).unwrap();
     // Eight steps a unit of time, in each of which a cell divides with probability 0.065 of the shape.
     let rate = |x: &[f32]| 8.0 * (0.065 * GeneNetwork::growth_shape(x)).ln_1p();
-    let truth: Vec<f64> = snapshots.all_points().chunks_exact(2).map(rate).collect();
+    let truth: Vec<f64> = snapshots.all_cells().map(rate).collect();
     let size = (truth.iter().map(|g| g * g).sum::<f64>() / truth.len() as f64).sqrt();
     let error = growth_error(&fitted.dynamics, &snapshots, &truth, &Stop::default()).unwrap();
     println!("growth: rms error {}, correlation {:?}", error.relative * size, error.correlation);

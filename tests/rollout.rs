@@ -352,7 +352,7 @@ fn what_explodes_ends_with_an_error_and_the_last_good_parameters() {
         };
         assert!(message.contains("learning_rate") || message.contains("weight"), "{method}: {message}");
         let x = snapshots.points(0);
-        let velocity = field(&fitted.dynamics, 0.5, x, "velocity");
+        let velocity = field(&fitted.dynamics, 0.5, &x, "velocity");
         assert!(velocity.iter().all(|v| v.is_finite()), "{method}");
     }
 }
@@ -373,7 +373,7 @@ fn a_cancelled_fit_keeps_the_best_parameters() {
             let fitted = fit(&snapshots, &options, &mut cancel).unwrap();
             assert_eq!(fitted.stopped, seen.then_some(Error::Cancelled), "{method}, {stage}");
             assert!(
-                field(&fitted.dynamics, 0.5, snapshots.points(0), "velocity").iter().all(|v| v.is_finite())
+                field(&fitted.dynamics, 0.5, &snapshots.points(0), "velocity").iter().all(|v| v.is_finite())
             );
         }
     }

@@ -368,8 +368,7 @@ fn of_rows<'a>(
 
 /// The cells of a snapshot, for the static solvers.
 fn cloud(snapshots: &Snapshots, k: usize) -> Result<PointCloud> {
-    let view = MatrixView::from_f32(snapshots.points(k), snapshots.count(k), snapshots.dims())?;
-    PointCloud::new(view, Some(snapshots.weights(k)))
+    Ok(PointCloud::of_snapshot(snapshots, k))
 }
 
 /// Particles, likewise.

@@ -12,7 +12,7 @@ use crate::exec::progress::{Progress, Reporter, Stage};
 use crate::exec::threads::Threads;
 use crate::exec::watch::watched;
 use crate::matching::{Coupled, CoupledInterval, Curvature};
-use crate::snapshots::{MatrixView, Snapshots};
+use crate::snapshots::Snapshots;
 use crate::train::IntervalWeighting;
 use crate::transport::PointCloud;
 use crate::transport::coupling::Coupling;
@@ -139,6 +139,5 @@ impl Coupler<'_> {
 
 /// The cells of a snapshot, for the static solvers.
 pub(super) fn cloud(snapshots: &Snapshots, k: usize) -> Result<PointCloud> {
-    let view = MatrixView::from_f32(snapshots.points(k), snapshots.count(k), snapshots.dims())?;
-    PointCloud::new(view, Some(snapshots.weights(k)))
+    Ok(PointCloud::of_snapshot(snapshots, k))
 }

@@ -222,10 +222,11 @@ impl Settled<'_> {
 fn fastest_growth(dynamics: &Dynamics, snapshots: &Snapshots) -> f64 {
     let (mut fastest, mut growth, mut scratch) = (0.0f32, vec![], Scratch::default());
     for (k, &time) in snapshots.times().iter().enumerate() {
-        for points in snapshots.points(k).chunks(FIELD_ROWS * snapshots.dims()) {
-            growth.resize(points.len() / snapshots.dims(), 0.0);
+        for first in (0..snapshots.count(k)).step_by(FIELD_ROWS) {
+            let cells = first..snapshots.count(k).min(first + FIELD_ROWS);
+            growth.resize(cells.len(), 0.0);
             let values = FieldValues { growth: Some(&mut growth), ..Default::default() };
-            dynamics.evaluate(time, points, values, &mut scratch);
+            dynamics.evaluate(time, &snapshots.points_of(k, cells), values, &mut scratch);
             fastest = growth.iter().fold(fastest, |most, g| most.max(g.abs()));
         }
     }

@@ -77,7 +77,8 @@ pub fn couple(
     let blocks = block_count(rows.len(), columns.len(), chunk);
     let rows = random_blocks(rows, blocks, stream(seed, Purpose::Minibatch, interval, 0));
     let columns = random_blocks(columns, blocks, stream(seed, Purpose::Minibatch, interval, 1));
-    let solve_block = |block: usize| -> Result<(Coupling, Solution, PointCloud)> {
+    // Of a block's clouds nothing is kept but the weights of its targets: all points together are as many as there are.
+    let solve_block = |block: usize| -> Result<(Coupling, Solution, Vec<f64>)> {
         stop.check()?;
         let (rows, columns) = (&rows[block], &columns[block]);
         let (a, b) = (source.subset(rows), target.subset(columns));
@@ -87,7 +88,7 @@ pub fn couple(
         let mut coupling = Coupling::from_plan(&solution.plan, a.weights(), b.weights());
         coupling.relabel(rows, columns);
         solution.plan = SparsePlan::default();
-        Ok((coupling, solution, b))
+        Ok((coupling, solution, b.weights))
     };
     let done = AtomicUsize::new(0);
     let solve_and_tell = |block: usize| {
@@ -96,7 +97,7 @@ pub fn couple(
         solved
     };
     progress(0, blocks);
-    let solved: Vec<Result<(Coupling, Solution, PointCloud)>> =
+    let solved: Vec<Result<(Coupling, Solution, Vec<f64>)>> =
         (0..blocks).into_par_iter().map(solve_and_tell).collect();
     let mut all = Coupling::default();
     let mut reports = Vec::with_capacity(blocks);
@@ -107,7 +108,7 @@ pub fn couple(
         all.pairs.extend(coupling.pairs);
         all.dying.extend(coupling.dying);
         all.born.extend(coupling.born);
-        columns.iter().zip(b.weights()).for_each(|(&j, w)| weights[j] = *w);
+        columns.iter().zip(&b).for_each(|(&j, w)| weights[j] = *w);
         joined.add(&solution, (rows, source), (columns, &b));
         reports.push(solution.report);
     }

@@ -24,8 +24,10 @@ pub mod sinkhorn;
 pub mod solver;
 pub mod whole;
 
+use std::sync::Arc;
+
 use crate::error::{Error, Result};
-use crate::snapshots::MatrixView;
+use crate::snapshots::{MatrixView, Snapshots};
 pub use cost::Cost;
 pub use plan::SparsePlan;
 
@@ -33,7 +35,8 @@ pub use plan::SparsePlan;
 #[derive(Debug, Clone, PartialEq)]
 pub struct PointCloud {
     dims: usize,
-    points: Vec<f64>,
+    /// Shared by clouds that differ in their weights alone.
+    points: Arc<Vec<f64>>,
     weights: Vec<f64>,
 }
 
@@ -83,7 +86,14 @@ impl PointCloud {
                 "the total weight is {mass:?}; it must be positive and finite"
             )));
         }
-        Ok(Self { dims, points: elements, weights })
+        Ok(Self { dims, points: Arc::new(elements), weights })
+    }
+
+    /// The cells of snapshot `k`, with their weights: they were checked when the snapshots were made.
+    pub(crate) fn of_snapshot(snapshots: &Snapshots, k: usize) -> Self {
+        let mut points = Vec::with_capacity(snapshots.count(k) * snapshots.dims());
+        points.extend(snapshots.cells_of(k).flatten().map(|&x| f64::from(x)));
+        Self { dims: snapshots.dims(), points: Arc::new(points), weights: snapshots.weights(k).to_vec() }
     }
 
     /// The same points with weights divided by their sum.
@@ -106,8 +116,12 @@ impl PointCloud {
 
     /// The rows `rows` of the cloud, in that order.
     pub(crate) fn subset(&self, rows: &[usize]) -> Self {
-        let points = rows.iter().flat_map(|&i| self.point(i)).copied().collect();
-        Self { dims: self.dims, points, weights: rows.iter().map(|&i| self.weights[i]).collect() }
+        let points: Vec<f64> = rows.iter().flat_map(|&i| self.point(i)).copied().collect();
+        Self {
+            dims: self.dims,
+            points: Arc::new(points),
+            weights: rows.iter().map(|&i| self.weights[i]).collect(),
+        }
     }
 
     /// The dimension of the space.

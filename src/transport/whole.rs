@@ -71,21 +71,22 @@ impl JoinedBlocks {
         )
     }
 
-    /// Adds the solution between the `rows` of the source and the `columns` of the target, which have the weights of `b`.
+    /// Adds the solution between the `rows` of the source and the `columns` of the target, which have the weights `b`.
     ///
     /// A target that nothing reached in its block may be reached from others: it gets the block's largest potential.
     pub(crate) fn add(
         &mut self,
         solution: &Solution,
         (rows, source): (&[usize], &PointCloud),
-        (columns, b): (&[usize], &PointCloud),
+        (columns, b): (&[usize], &[f64]),
     ) {
         let g = &solution.target_potential;
         let finite = g.iter().copied().filter(|g| g.is_finite());
         let largest = finite.fold(f64::NEG_INFINITY, f64::max);
         let largest = if largest.is_finite() { largest } else { 0.0 };
         let g: Vec<f64> = g.iter().map(|g| if g.is_finite() { *g } else { largest }).collect();
-        let level = g.iter().zip(b.weights()).map(|(g, b)| g * b).sum::<f64>() / b.mass();
+        let mass: f64 = b.iter().sum();
+        let level = g.iter().zip(b).map(|(g, b)| g * b).sum::<f64>() / mass;
         for (&j, g) in columns.iter().zip(g) {
             (self.target_potential[j], self.levels.1[j]) = (g, level);
         }
@@ -93,7 +94,7 @@ impl JoinedBlocks {
             (self.source_potential[i], self.levels.0[i]) = (*f, level);
         }
         self.primal += solution.report.primal;
-        self.products += rows.iter().map(|&i| source.weights()[i]).sum::<f64>() * b.mass();
+        self.products += rows.iter().map(|&i| source.weights()[i]).sum::<f64>() * mass;
     }
 }
 

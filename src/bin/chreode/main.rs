@@ -6,16 +6,23 @@
 
 mod arguments;
 mod cells;
+mod columns;
 mod demo;
 mod doctor;
 mod evaluate;
 mod failure;
 mod fit;
 mod generate;
+#[cfg(feature = "h5ad")]
+mod h5ad;
 mod labels;
 mod methods;
+#[cfg(feature = "npy")]
+mod npy;
 mod options;
 mod output;
+#[cfg(feature = "parquet")]
+mod parquet_file;
 mod progress;
 mod report;
 mod simulate;
@@ -23,6 +30,7 @@ mod source;
 mod table;
 mod transport;
 mod validate;
+mod written;
 
 use std::io::Write;
 use std::process::ExitCode;
