@@ -1,21 +1,26 @@
 //! Do time and memory grow linearly with the cells? Fits, evaluations and simulations of `BranchingTree` in 50 dimensions at three time
-//! points, each size in a process of its own: processor seconds of two threads together (and those of the clock, which a busy machine makes
+//! points, each size in a process of its own that maps a file of the cells: processor seconds of two threads together (and those of the clock, which a busy machine makes
 //! longer), the memory that each stage takes beyond the data, the slope of time against cells in logarithms, and of every hot loop how
 //! near it is to what bounds it.
 //!
-//! `cargo bench --bench scale` does 10⁴ to 10⁵ cells, `-- CELLS…` others (`-- 10000 30000 100000 300000 1000000` takes some
+//! `cargo bench --features npy --bench scale` does 10⁴ to 10⁵ cells, `-- CELLS…` others (`-- 10000 30000 100000 300000 1000000` takes some
 //! minutes), `-- chunks CELLS` compares sizes of blocks. What the figures mean for more cells and more cores: `scale.md`.
 
 #[path = "clouds.rs"]
 mod clouds;
 
+use std::fs::File;
+use std::io::{BufWriter, Read, Write};
 use std::ops::{ControlFlow, Range};
+use std::path::Path;
 use std::process::Command;
+use std::sync::Arc;
 use std::time::Instant;
 
 use chreode::datasets::BranchingTree;
 use chreode::device::Device;
 use chreode::evaluate::{EvaluationOptions, Mode, evaluate};
+use chreode::exec::mapped::MappedNumbers;
 use chreode::exec::progress::{Progress, Stage, silent};
 use chreode::exec::simd;
 use chreode::exec::stop::Stop;
@@ -33,14 +38,16 @@ const TIMES: usize = 3;
 const STEPS: usize = 3000;
 const THREADS: usize = 2;
 const FOUNDERS: usize = 1_000_000;
-/// The first word of a call of this program by itself.
+/// The first words of a call of this program by itself: to write a file of so many cells, and to fit that file's.
+const WRITE: &str = "write";
 const ONE: &str = "one";
 
 fn main() {
     let words: Vec<String> = std::env::args().skip(1).filter(|word| !word.starts_with("--")).collect();
     let numbers: Vec<usize> = words.iter().filter_map(|word| word.parse().ok()).collect();
     match words.first().map(String::as_str) {
-        Some(ONE) => with_threads(THREADS, || one(numbers[0])).unwrap(),
+        Some(WRITE) => write(numbers[0], Path::new(&words[2])),
+        Some(ONE) => with_threads(THREADS, || one(Path::new(&words[1]))).unwrap(),
         Some("chunks") => compare_chunks(numbers.first().copied().unwrap_or(20_000)),
         _ if numbers.is_empty() => curve(&[10_000, 30_000, 50_000, 100_000]),
         _ => curve(&numbers),
@@ -55,12 +62,16 @@ fn cells(count: usize) -> Snapshots {
 fn curve(sizes: &[usize]) {
     let mut points: Vec<(f64, f64, f64)> = vec![];
     for &size in sizes {
-        let output = Command::new(std::env::current_exe().unwrap())
-            .args([ONE, &size.to_string()])
-            .output()
-            .expect("this program runs");
-        let text = String::from_utf8_lossy(&output.stdout);
-        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        let file = std::env::temp_dir().join(format!("chreode-scale-{}-{size}", std::process::id()));
+        let call = |words: &[&str]| {
+            let output = Command::new(std::env::current_exe().unwrap()).args(words).output();
+            let output = output.expect("this program runs");
+            assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+            String::from_utf8_lossy(&output.stdout).into_owned()
+        };
+        call(&[WRITE, &size.to_string(), file.to_str().expect("a path of letters")]);
+        let text = call(&[ONE, file.to_str().expect("a path of letters")]);
+        std::fs::remove_file(&file).expect("a file of this program");
         print!("{text}");
         let figure = |name: &str| -> f64 {
             let line = text.lines().find_map(|line| line.strip_prefix(name));
@@ -89,12 +100,38 @@ fn slope(points: &[(f64, f64)]) -> f64 {
     products / points.iter().map(|p| (p.0 - x).powi(2)).sum::<f64>()
 }
 
-/// A fit, an evaluation and a simulation of so many cells.
-fn one(count: usize) {
+/// Writes the counts of every time's cells, eight bytes each, and their coordinates.
+fn write(count: usize, file: &Path) {
     let snapshots = cells(count);
+    let mut out = BufWriter::new(File::create(file).unwrap());
+    for k in 0..TIMES {
+        out.write_all(&(snapshots.count(k) as u64).to_ne_bytes()).unwrap();
+    }
+    for x in snapshots.all_cells().flatten() {
+        out.write_all(&x.to_ne_bytes()).unwrap();
+    }
+    out.flush().unwrap();
+}
+
+/// The cells of a file, which stay there.
+fn mapped(file: &Path) -> Snapshots {
+    let mut counts = [[0u8; 8]; TIMES];
+    let mut start = File::open(file).unwrap();
+    counts.iter_mut().for_each(|count| start.read_exact(count).unwrap());
+    let counts = counts.map(|count| u64::from_ne_bytes(count) as usize);
+    let labels: Vec<f64> =
+        counts.iter().enumerate().flat_map(|(k, &count)| std::iter::repeat_n(k as f64, count)).collect();
+    let points = MappedNumbers::open(file, 8 * TIMES, labels.len() * DIMS).unwrap();
+    Snapshots::shared(Arc::new(points), DIMS, &labels, None).unwrap()
+}
+
+/// A fit, an evaluation and a simulation of a file's cells.
+fn one(file: &Path) {
+    let snapshots = mapped(file);
     let counts: Vec<usize> = (0..snapshots.len()).map(|k| snapshots.count(k)).collect();
+    let count = snapshots.cells();
     let data = (count * DIMS * 4) as f64 / 1e6;
-    println!("== {count} cells {counts:?}, {DIMS} dimensions, {data:.0} MB of points");
+    println!("== {count} cells {counts:?}, {DIMS} dimensions, {data:.0} MB of points, memory-mapped");
     let mut options = FitOptions::default();
     (options.threads, options.training.epochs) = (THREADS, STEPS);
     let (before, mut coupled) = (clouds::processor_seconds(), None);
@@ -158,7 +195,7 @@ fn simulate_in_pieces(model: &Dynamics, snapshots: &Snapshots) {
     let first = snapshots.count(0);
     let founders = FOUNDERS.min(10 * first);
     let mut start = |rows: Range<usize>| {
-        let points = rows.flat_map(|i| &snapshots.points(0)[i % first * DIMS..][..DIMS]).copied().collect();
+        let points = rows.flat_map(|i| snapshots.point(0, i % first)).copied().collect();
         Particles::new(snapshots.times()[0], DIMS, points, None)
     };
     let (mass, Took { clock, processor, memory }) = measured(|| {

@@ -334,9 +334,8 @@ impl Population for Cells<'_> {
     }
 
     fn some(&self, rows: &[usize]) -> Result<PointCloud> {
-        let (points, dims) = (self.snapshots.points(self.k), self.snapshots.dims());
-        let weights = self.snapshots.weights(self.k);
-        of_rows(rows, dims, |row| &points[row * dims..(row + 1) * dims], |row| weights[row])
+        let Self { snapshots, k } = *self;
+        of_rows(rows, snapshots.dims(), |row| snapshots.point(k, row), |row| snapshots.weights(k)[row])
     }
 }
 
