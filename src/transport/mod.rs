@@ -10,6 +10,7 @@
 //! | unregularised, both marginals hard (exact optimal transport) | [`network_simplex`](network_simplex::network_simplex) |
 
 mod backend;
+pub mod cloud;
 pub mod cost;
 pub mod coupling;
 pub mod entropy_transport;
@@ -24,8 +25,6 @@ pub mod sinkhorn;
 pub mod solver;
 pub mod whole;
 
-use std::sync::Arc;
-
 use crate::error::{Error, Result};
 use crate::snapshots::{MatrixView, Snapshots};
 pub use cost::Cost;
@@ -35,8 +34,7 @@ pub use plan::SparsePlan;
 #[derive(Debug, Clone, PartialEq)]
 pub struct PointCloud {
     dims: usize,
-    /// Shared by clouds that differ in their weights alone.
-    points: Arc<Vec<f64>>,
+    points: Vec<f64>,
     weights: Vec<f64>,
 }
 
@@ -86,14 +84,14 @@ impl PointCloud {
                 "the total weight is {mass:?}; it must be positive and finite"
             )));
         }
-        Ok(Self { dims, points: Arc::new(elements), weights })
+        Ok(Self { dims, points: elements, weights })
     }
 
     /// The cells of snapshot `k`, with their weights: they were checked when the snapshots were made.
     pub(crate) fn of_snapshot(snapshots: &Snapshots, k: usize) -> Self {
         let mut points = Vec::with_capacity(snapshots.count(k) * snapshots.dims());
         points.extend(snapshots.cells_of(k).flatten().map(|&x| f64::from(x)));
-        Self { dims: snapshots.dims(), points: Arc::new(points), weights: snapshots.weights(k).to_vec() }
+        Self { dims: snapshots.dims(), points, weights: snapshots.weights(k).to_vec() }
     }
 
     /// The same points with weights divided by their sum.
@@ -117,11 +115,7 @@ impl PointCloud {
     /// The rows `rows` of the cloud, in that order.
     pub(crate) fn subset(&self, rows: &[usize]) -> Self {
         let points: Vec<f64> = rows.iter().flat_map(|&i| self.point(i)).copied().collect();
-        Self {
-            dims: self.dims,
-            points: Arc::new(points),
-            weights: rows.iter().map(|&i| self.weights[i]).collect(),
-        }
+        Self { dims: self.dims, points, weights: rows.iter().map(|&i| self.weights[i]).collect() }
     }
 
     /// The dimension of the space.
