@@ -133,9 +133,10 @@ fn read<T: DataType, V: Clone>(
         if records == 0 {
             return Err(format!("there are {} values of {rows}", all.len()));
         }
+        let is_missing = |record: usize| most > 0 && levels[record] < most;
         let mut there = values.iter();
         for record in 0..records {
-            if most > 0 && levels[record] < most {
+            if is_missing(record) {
                 all.push(missing.clone());
             } else {
                 all.push(value(there.next().ok_or("a value is lost")?));

@@ -50,9 +50,7 @@ class Snapshots:
     #: The array that the library reads without a copy, if it does.
     _shared: Optional[npt.NDArray[np.float32]] = None
 
-    def __init__(
-        self, x: Any, time: Any, *, weights: Any = None, masses: Any = None, copy: bool = True
-    ) -> None:
+    def __init__(self, x: Any, time: Any, *, weights: Any = None, masses: Any = None, copy: bool = True) -> None:
         self._read(x, time, weights, masses, _names.rows(x), Source(), copy)
 
     @classmethod
