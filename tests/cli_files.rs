@@ -3,7 +3,6 @@
 #![cfg(feature = "cli")]
 
 mod cli_support;
-#[allow(dead_code)] // the path of a shared file alone
 mod common;
 mod python_support;
 
