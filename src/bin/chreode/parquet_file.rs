@@ -124,7 +124,8 @@ fn read<T: DataType, V: Clone>(
     missing: V,
     value: impl Fn(&T::T) -> V,
 ) -> Told<Vec<V>> {
-    let (mut levels, mut values, mut all) = (vec![], vec![], Vec::with_capacity(rows));
+    // A damaged file may claim any number of rows.
+    let (mut levels, mut values, mut all) = (vec![], vec![], vec![]);
     while all.len() < rows {
         levels.clear();
         values.clear();
