@@ -59,6 +59,12 @@ impl Columns for ParquetFile {
         let mut column = empty(&described)?;
         for group in 0..metadata.num_row_groups() {
             let group = self.reader.get_row_group(group).map_err(told)?;
+            let chunk = group.metadata().column(index);
+            let first = chunk.dictionary_page_offset().unwrap_or_else(|| chunk.data_page_offset());
+            // The reader takes it for granted.
+            if first < 0 || chunk.compressed_size() < 0 {
+                return Err("what the file tells of it is damaged".into());
+            }
             let rows = group.metadata().num_rows() as usize;
             let most = described.max_def_level();
             macro_rules! numbers {
