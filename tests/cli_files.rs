@@ -3,7 +3,6 @@
 #![cfg(feature = "cli")]
 
 mod cli_support;
-#[allow(dead_code)] // the path of a shared file alone
 mod common;
 mod python_support;
 
@@ -323,4 +322,38 @@ fn a_real_anndata_gives_the_fit_of_its_table() {
     let of_anndata = fitted(&data);
     assert!(of_anndata[0].as_f64().is_some_and(f64::is_finite), "{of_anndata:?}");
     assert_eq!(of_anndata, fitted(&table));
+}
+
+#[test]
+fn damaged_files_are_read_or_refused_and_never_end_in_a_panic() {
+    let Some((_, folder)) = made("damaged") else { return };
+    // Reproducible: Knuth's MMIX generator.
+    let mut state = 7u64;
+    let mut draw = |below: usize| {
+        state = state.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
+        (state >> 33) as usize % below
+    };
+    for (name, more) in [
+        ("gzip.h5ad", "--obsm X_pca --obs label"),
+        ("csr.h5ad", "--obs day"),
+        ("gzip.parquet", "--ignore-column weight"),
+        ("x.npy", "--times-file day.npy"),
+    ] {
+        let whole = fs::read(folder.join(name)).unwrap();
+        let damaged = format!("damaged-{name}");
+        for _ in 0..60 {
+            let mut bytes = whole.clone();
+            for _ in 0..1 + draw(4) {
+                let (at, value) = (draw(bytes.len()), [0, 255, draw(256)][draw(3)]);
+                bytes[at] = value as u8;
+            }
+            if draw(5) == 0 {
+                bytes.truncate(draw(whole.len()));
+            }
+            fs::write(folder.join(&damaged), bytes).unwrap();
+            let outcome = run(&folder, &format!("fit {damaged} {more} --delta 9 --sigma 1 {TINY} -o model"));
+            assert!(matches!(outcome.code, Some(0..=2)), "{damaged}: {outcome:?}");
+            assert!(!outcome.stderr.contains("panicked"), "{damaged}: {outcome:?}");
+        }
+    }
 }

@@ -4,6 +4,7 @@ use super::PointCloud;
 use crate::snapshots::Snapshots;
 
 /// A weighted point cloud, however it is kept.
+#[allow(clippy::len_without_is_empty)] // never empty: what makes clouds refuses it
 pub trait Cloud: Sync {
     /// The dimension of the space.
     fn dims(&self) -> usize;
@@ -15,7 +16,6 @@ pub trait Cloud: Sync {
     fn part(&self, rows: &[usize]) -> PointCloud;
 
     /// The number of points.
-    #[allow(clippy::len_without_is_empty)] // never empty: what makes clouds refuses it
     fn len(&self) -> usize {
         self.weights().len()
     }

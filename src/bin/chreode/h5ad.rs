@@ -3,16 +3,20 @@
 //! The layout is that of anndata's "on-disk format", encodings of version 0.7 and later.
 
 use std::fmt;
+use std::fs;
 use std::path::Path;
 
 use hdf5_reader::group::Group;
-use hdf5_reader::{Dataset, Datatype, Hdf5File};
+use hdf5_reader::{Dataset, Datatype, Hdf5File, OpenOptions};
 
 use crate::columns::{Column, Columns, Matrix, Points, numbered};
 use crate::table::listed;
 
 /// X is taken for coordinates if it has no more columns than this.
 pub const MOST_COLUMNS: usize = 200;
+
+/// Bytes that a byte of a file can stand for: gzip makes no more of it than 1032.
+const DENSEST: usize = 1100;
 
 /// An open file. Complaints do not name it.
 pub struct H5ad {
@@ -32,7 +36,11 @@ type Told<T> = Result<T, String>;
 
 impl H5ad {
     pub fn open(path: &Path) -> Told<Self> {
-        let file = Hdf5File::open(path).map_err(|error| format!("this is no readable HDF5 file: {error}"))?;
+        let bytes = fs::metadata(path).map_err(|error| error.to_string())?.len() as usize;
+        // A damaged file may claim any number of values.
+        let options = OpenOptions::default().with_max_read_bytes(bytes.saturating_mul(DENSEST).max(1 << 24));
+        let file = Hdf5File::open_with_options(path, options)
+            .map_err(|error| format!("this is no readable HDF5 file: {error}"))?;
         let cut_off = |error| format!("this is no whole HDF5 file: {error}");
         let root = file.root_group().map_err(cut_off)?;
         let (groups, datasets) = root.member_names().map_err(cut_off)?;
@@ -191,13 +199,17 @@ fn values(group: &Group, name: &str) -> Told<Column> {
     numbers(&group.dataset(name).map_err(told)?)
 }
 
+/// So many numbers, if memory can hold them: a damaged file may claim any.
+fn room(count: u64) -> Told<usize> {
+    let refused = |_| format!("it claims {count} numbers, more than memory holds");
+    let count = usize::try_from(count).map_err(|_| refused(()))?;
+    Vec::<f64>::new().try_reserve_exact(count).map_err(|_| refused(()))?;
+    Ok(count)
+}
+
 fn numbers(dataset: &Dataset) -> Told<Column> {
     macro_rules! read {
-        ($number:ty) => {{
-            let mut all = vec![<$number>::default(); dataset.num_elements().map_err(told)? as usize];
-            dataset.read_into(&mut all).map_err(told)?;
-            all
-        }};
+        ($number:ty) => {{ dataset.read_array::<$number>().map_err(told)?.into_raw_vec_and_offset().0 }};
     }
     macro_rules! doubles {
         ($number:ty) => {
@@ -296,7 +308,7 @@ fn sparse(group: &Group, by_rows: bool, check: impl Fn(usize) -> Told<()>) -> To
             entries.push((row * cols + col, at));
         }
     }
-    let numbers = rows.checked_mul(cols).ok_or_else(damaged)?;
+    let numbers = room((rows as u64).checked_mul(cols as u64).ok_or_else(damaged)?)?;
     let points = match &data {
         Column::Single(values) => {
             let mut all = vec![0.0f32; numbers];

@@ -1,4 +1,4 @@
-//! The `chreode` command: cell dynamics from a CSV of time-stamped cells, without writing a program.
+//! The `chreode` command: cell dynamics from time-stamped cells, without writing a program.
 //!
 //! One file a subcommand; what several of them need is in [`arguments`], [`cells`], [`table`], [`output`], [`progress`] and
 //! [`report`]. Results go to stdout, progress and errors to stderr; the exit code is 0 for success, 1 for a failure and 2
@@ -86,7 +86,7 @@ impl FromArgMatches for Common {
 enum Command {
     /// Show it all on built-in data: generate, fit, evaluate, simulate, report
     Demo(demo::Demo),
-    /// Learn the dynamics of a population from a CSV of time-stamped cells
+    /// Learn the dynamics of a population from time-stamped cells
     Fit(Box<fit::Fit>),
     /// Measure how well a model predicts the snapshots of a data set
     Evaluate(evaluate::Evaluate),

@@ -59,6 +59,12 @@ impl Columns for ParquetFile {
         let mut column = empty(&described)?;
         for group in 0..metadata.num_row_groups() {
             let group = self.reader.get_row_group(group).map_err(told)?;
+            let chunk = group.metadata().column(index);
+            let first = chunk.dictionary_page_offset().unwrap_or_else(|| chunk.data_page_offset());
+            // The reader takes it for granted.
+            if first < 0 || chunk.compressed_size() < 0 {
+                return Err("what the file tells of it is damaged".into());
+            }
             let rows = group.metadata().num_rows() as usize;
             let most = described.max_def_level();
             macro_rules! numbers {
@@ -124,7 +130,8 @@ fn read<T: DataType, V: Clone>(
     missing: V,
     value: impl Fn(&T::T) -> V,
 ) -> Told<Vec<V>> {
-    let (mut levels, mut values, mut all) = (vec![], vec![], Vec::with_capacity(rows));
+    // A damaged file may claim any number of rows.
+    let (mut levels, mut values, mut all) = (vec![], vec![], vec![]);
     while all.len() < rows {
         levels.clear();
         values.clear();
@@ -133,9 +140,10 @@ fn read<T: DataType, V: Clone>(
         if records == 0 {
             return Err(format!("there are {} values of {rows}", all.len()));
         }
+        let is_missing = |record: usize| most > 0 && levels[record] < most;
         let mut there = values.iter();
         for record in 0..records {
-            if most > 0 && levels[record] < most {
+            if is_missing(record) {
                 all.push(missing.clone());
             } else {
                 all.push(value(there.next().ok_or("a value is lost")?));

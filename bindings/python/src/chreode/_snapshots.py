@@ -37,8 +37,8 @@ class Snapshots:
     masses : total mass of each time: a mapping or a Series from time to mass, or an array in increasing order of time
         Experiments subsample, so the number of cells is not always the size of the population.
     copy : False uses ``x`` where it is, a ``numpy.memmap`` for instance, and raises if that cannot be
-        ``x`` is then float32 in C order (an array, or what has ``__dlpack__`` on the CPU), is kept for as long as these snapshots,
-        and must not be changed. Its rows may stand in any order of time. The results are the same to the bit.
+        ``x`` is then float32 in C order (an array, or what has ``__dlpack__`` on the CPU), is kept for as long as these
+        snapshots, and must not be changed. Its rows may stand in any order of time. The results are the same to the bit.
 
     Series of times and weights are aligned with the rows of a DataFrame by their index.
     """
@@ -50,9 +50,7 @@ class Snapshots:
     #: The array that the library reads without a copy, if it does.
     _shared: Optional[npt.NDArray[np.float32]] = None
 
-    def __init__(
-        self, x: Any, time: Any, *, weights: Any = None, masses: Any = None, copy: bool = True
-    ) -> None:
+    def __init__(self, x: Any, time: Any, *, weights: Any = None, masses: Any = None, copy: bool = True) -> None:
         self._read(x, time, weights, masses, _names.rows(x), Source(), copy)
 
     @classmethod
