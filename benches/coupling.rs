@@ -59,8 +59,7 @@ fn time_growths() {
 fn of_snapshot(snapshots: &Snapshots, k: usize, n: usize) -> PointCloud {
     let (dims, count) = (snapshots.dims(), snapshots.count(k));
     let rows = (0..n).map(|i| i * count / n);
-    let points: Vec<f32> =
-        rows.flat_map(|i| snapshots.points(k)[i * dims..(i + 1) * dims].to_vec()).collect();
+    let points: Vec<f32> = rows.flat_map(|i| snapshots.point(k, i)).copied().collect();
     PointCloud::new(MatrixView::from_f32(&points, n, dims).unwrap(), None).unwrap().normalised()
 }
 

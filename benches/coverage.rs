@@ -50,12 +50,12 @@ fn measure(name: &str, snapshots: &Snapshots, threads: usize, truth: impl Fn(f64
         let growth = |model: &dyn Fields| {
             let mut values = vec![0.0; snapshots.count(k)];
             let wanted = FieldValues { growth: Some(&mut values), ..Default::default() };
-            model.evaluate(time, points, wanted, &mut Scratch::default());
+            model.evaluate(time, &points, wanted, &mut Scratch::default());
             values
         };
         let mut sds = vec![0.0; snapshots.count(k)];
         let wanted = FieldValues { growth: Some(&mut sds), ..Default::default() };
-        model.field_sd(time, points, wanted, &mut SpreadScratch::default()).unwrap();
+        model.field_sd(time, &points, wanted, &mut SpreadScratch::default()).unwrap();
         let (mean, of_members) = (growth(&model), members.iter().map(|m| growth(m)).collect::<Vec<_>>());
         let mut sums = [0.0; 4];
         for (i, point) in points.chunks_exact(snapshots.dims()).enumerate() {
@@ -74,7 +74,7 @@ fn measure(name: &str, snapshots: &Snapshots, threads: usize, truth: impl Fn(f64
         by_time.push(format!("{:.2}", sums[0] / snapshots.count(k) as f64));
         all.iter_mut().zip(sums).for_each(|(all, sum)| *all += sum);
     }
-    let cells = (snapshots.all_points().len() / snapshots.dims()) as f64;
+    let cells = snapshots.cells() as f64;
     let [covered, alone, width, squares] = all.map(|sum| sum / cells);
     println!("{name}: {covered:.3} ({alone:.3}), {}, {width:.3}, {:.3}", by_time.join(" "), squares.sqrt());
 }

@@ -112,6 +112,7 @@ fn run_hold_out(method: Method, seed: u64) {
         seed,
         delta: 1.0,
         device: Device::Cpu,
+        exact_cells: EvaluationOptions::EXACT_CELLS,
     };
     let learn = |seen: &Snapshots| Ok(fit(seen, &options, &mut silent)?.dynamics);
     let inner = &snapshots.times()[1..snapshots.len() - 1];
@@ -179,7 +180,14 @@ fn run(case: &Case, seed: u64, given: &[String]) {
     }
     for (name, mode) in modes {
         let delta = dynamics.info().delta.unwrap_or(1.0);
-        let options = EvaluationOptions { mode, runs: 5, seed, delta, device: Device::Cpu };
+        let options = EvaluationOptions {
+            mode,
+            runs: 5,
+            seed,
+            delta,
+            device: Device::Cpu,
+            exact_cells: EvaluationOptions::EXACT_CELLS,
+        };
         let evaluation = with_threads(THREADS, || evaluate(dynamics, &snapshots, &options, &Stop::default()))
             .unwrap()
             .unwrap();

@@ -197,7 +197,7 @@ typedef struct chreode_plan chreode_plan;
 
 /**
  * Cells at increasing times, with weights: what a fit learns from and an evaluation compares with. They are a copy of the
- * caller's data, and never change.
+ * caller's data unless `chreode_snapshots_borrow` made them, and never change.
  */
 typedef struct chreode_snapshots chreode_snapshots;
 
@@ -439,6 +439,23 @@ chreode_status chreode_snapshots_new(const chreode_matrix *points,
                                      const double *weights,
                                      size_t weights_count,
                                      chreode_snapshots **snapshots);
+
+/**
+ * As `chreode_snapshots_new`, without a copy of the points: `points` is CHREODE_F32, its rows stand one after another (strides
+ * cols and 1), those of a time together or not. Beside the caller's memory, cells take 8 bytes each for the weight, and 4 for the
+ * row where those of a time do not stand together. The points are read once, to be checked as a copy would be, and all results are
+ * those of a copy, to the bit.
+ *
+ * The memory of the points must stay as it is until these snapshots are freed, and all that were made of them by
+ * `chreode_snapshots_with_masses` and `chreode_snapshots_without`. Nothing else refers to it: no model, no plan. `times` and
+ * `weights` are copied.
+ */
+chreode_status chreode_snapshots_borrow(const chreode_matrix *points,
+                                        const double *times,
+                                        size_t times_count,
+                                        const double *weights,
+                                        size_t weights_count,
+                                        chreode_snapshots **snapshots);
 
 /**
  * Makes snapshots of one matrix a time: `blocks` and `times` have `count` elements each. `weights` is NULL, or has `count`
@@ -897,7 +914,10 @@ chreode_status chreode_evaluation_time_count(const chreode_evaluation *evaluatio
  * Gets a measure of every time point: "time"; "w1", "w2" (Wasserstein distances), "rme" (relative mass error), means over
  * the runs; "w1_sd", "w2_sd", "rme_sd", their standard deviations (0 for one run); "w1_error",
  * "w2_error", "rme_error", an ensemble's standard deviations over its members (NaN for a model that is none, or with the option
- * `error_bars` off). A population that died out has the relative
+ * `error_bars` off); "w1_cells", the points of each sample where there are more particles or cells than the option `exact_cells`, so
+ * that W1 and W2 are means over samples (NaN where they are exact), "w1_se", "w2_se", the standard errors of that (0 where exact), and
+ * "w1_floor", "w2_floor", the distances between two such samples of the cells themselves, which a perfect prediction would have (NaN
+ * where exact, or where all cells are one sample). A population that died out has the relative
  * mass error 1 and no distances: those are over the runs in which cells live, NaN where there is none.
  */
 chreode_status chreode_evaluation_values(const chreode_evaluation *evaluation,

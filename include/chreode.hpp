@@ -503,6 +503,15 @@ class Snapshots : public detail::Handle<chreode_snapshots, chreode_snapshots_fre
         });
     }
 
+    /// As the constructor, without a copy of the points, which must stay as they are for as long as these snapshots, and those made of
+    /// them, are there: single precision, one row after another.
+    static Snapshots borrow(const MatrixView &points, Span<const double> times, Span<const double> weights = {}) {
+        return make([&](chreode_snapshots **out) {
+            return chreode_snapshots_borrow(
+                &points.raw(), times.data(), times.size(), weights.data(), weights.size(), out);
+        });
+    }
+
     /// A built-in data set, by options of its list.
     static Snapshots generate(const Options &options) {
         return make([&](chreode_snapshots **out) { return chreode_snapshots_generate(options.get(), out); });

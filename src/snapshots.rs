@@ -1,5 +1,10 @@
 //! Time-stamped weighted point clouds: what every method takes, and the only place where data is validated.
 
+use std::borrow::Cow;
+use std::fmt;
+use std::ops::Range;
+use std::sync::Arc;
+
 use crate::error::{Error, Result};
 use crate::exec::rng::{Purpose, stream, uniform};
 
@@ -142,25 +147,41 @@ pub(crate) fn extent(shape: (usize, usize), strides: (isize, isize)) -> Option<(
     isize::try_from(span).ok().map(|_| (before, span))
 }
 
+/// Points that somebody holds, a caller's array or a mapped file: single precision, row-major, one row a cell.
+pub type SharedPoints = Arc<dyn AsRef<[f32]> + Send + Sync>;
+
 /// Point clouds X_0 … X_K in ℝ^d at strictly increasing times, one weight a cell.
 ///
 /// The measure at time t_k is Σ_i w_{k,i} δ_{x_{k,i}}; its total is the *mass* of the snapshot. Without weights
 /// every cell weighs 1 and the mass is the cell count.
-#[derive(Debug, Clone, PartialEq)]
+///
+/// [`new`](Self::new) copies the cells. [`shared`](Self::shared) leaves them where they are, as do clones and parts of any
+/// snapshots: they hold the times, the weights, and where the rows are.
+#[derive(Clone)]
 pub struct Snapshots {
     dims: usize,
     times: Vec<f64>,
-    /// Where each snapshot's cells begin; one more entry than there are snapshots.
+    /// How many cells there are before each snapshot; one more entry than there are snapshots.
     offsets: Vec<usize>,
-    points: Vec<f32>,
+    points: SharedPoints,
+    rows: Rows,
     weights: Vec<f64>,
+}
+
+/// Which rows of the points the cells are.
+#[derive(Debug, Clone)]
+enum Rows {
+    /// Those of each snapshot stand together, from this one on.
+    Together(Vec<usize>),
+    /// Cell by cell, through all snapshots.
+    Listed(Vec<u32>),
 }
 
 impl Snapshots {
     /// Sorts cells by their time label into snapshots. `labels` holds one time a row of `points`; cells of equal
     /// label keep their order. `weights`, where given, holds one non-negative number a cell.
     ///
-    /// Points are kept in single precision, as they are, not centred.
+    /// Points are copied, kept in single precision, as they are, not centred.
     ///
     /// # Errors
     /// [`Error::InvalidData`] naming the row (and column) of a coordinate, label or weight that cannot be used; a time
@@ -168,54 +189,54 @@ impl Snapshots {
     /// coordinate so far from the origin, for the spread of the cells, that single precision would blur them.
     /// [`Error::InvalidArgument`] for lengths that disagree.
     pub fn new(points: MatrixView<'_>, labels: &[f64], weights: Option<&[f64]>) -> Result<Self> {
-        let (rows, dims) = (points.rows(), points.cols());
-        if dims == 0 {
-            return Err(Error::InvalidData(
-                "the cells have no coordinates: at least one column is needed".into(),
-            ));
+        let order = checked_order(&points, labels, weights)?;
+        let mut copied = Vec::with_capacity(order.len() * points.cols());
+        for &row in &order {
+            for col in 0..points.cols() {
+                copied.push(coordinate(points.get(row, col), row, col)?);
+            }
         }
-        check_len("labels", labels.len(), rows)?;
-        if let Some(weights) = weights {
-            check_len("weights", weights.len(), rows)?;
+        let (times, offsets) = sorted_times(labels, &order);
+        let rows = Rows::Together(offsets[..times.len()].to_vec());
+        let weights = ordered_weights(weights, &order)?;
+        Self { dims: points.cols(), times, offsets, points: Arc::new(copied), rows, weights }.checked()
+    }
+
+    /// As [`new`](Self::new), without a copy of the points: rows of `dims` coordinates that `points` holds and never changes, in any
+    /// order. Beside them, cells take 8 bytes each for the weight, and 4 for the row where those of a time do not stand together.
+    ///
+    /// The points are read once here, to be checked, and kept as long as these snapshots, clones and parts of them; what is learned from
+    /// them keeps nothing of them. All results are those of a copy, to the bit.
+    ///
+    /// # Errors
+    /// As [`new`](Self::new); [`Error::InvalidArgument`] for more than 2³² − 1 rows.
+    pub fn shared(
+        points: SharedPoints,
+        dims: usize,
+        labels: &[f64],
+        weights: Option<&[f64]>,
+    ) -> Result<Self> {
+        let elements = (*points).as_ref();
+        let view = MatrixView::from_f32(elements, labels.len(), dims)?;
+        if u32::try_from(labels.len()).is_err() {
+            return Err(Error::argument("the number of rows", labels.len(), "below 2^32"));
         }
-        if let Some(row) = labels.iter().position(|t| !t.is_finite()) {
-            let message =
-                format!("row {}: the time is {}, which is not a finite number", row + 1, labels[row]);
-            return Err(Error::InvalidData(message));
+        let order = checked_order(&view, labels, weights)?;
+        for (row, x) in elements.chunks_exact(dims).enumerate() {
+            if let Some(col) = x.iter().position(|x| !x.is_finite()) {
+                coordinate(x[col].into(), row, col)?;
+            }
         }
-        check_resolution(&points)?;
-        let order = time_order(labels);
-        let mut snapshots = Self {
-            dims,
-            times: Vec::new(),
-            offsets: vec![0],
-            points: Vec::with_capacity(rows * dims),
-            weights: Vec::with_capacity(rows),
+        let (times, offsets) = sorted_times(labels, &order);
+        let of_snapshot = |k: usize| &order[offsets[k]..offsets[k + 1]];
+        let together = (0..times.len()).all(|k| of_snapshot(k).windows(2).all(|pair| pair[1] == pair[0] + 1));
+        let rows = if together {
+            Rows::Together((0..times.len()).map(|k| of_snapshot(k)[0]).collect())
+        } else {
+            Rows::Listed(order.iter().map(|&row| row as u32).collect())
         };
-        for (position, &row) in order.iter().enumerate() {
-            // −0 and 0 are one time.
-            if position == 0 || labels[row] != labels[order[position - 1]] {
-                if position > 0 {
-                    snapshots.offsets.push(position);
-                }
-                snapshots.times.push(labels[row] + 0.0);
-            }
-            for col in 0..dims {
-                snapshots.points.push(coordinate(points.get(row, col), row, col)?);
-            }
-            let weight = weights.map_or(1.0, |w| w[row]);
-            if !(weight >= 0.0 && weight.is_finite()) {
-                let message =
-                    format!("row {}: the weight is {weight}; weights are finite and not negative", row + 1);
-                return Err(Error::InvalidData(message));
-            }
-            snapshots.weights.push(weight);
-        }
-        if rows > 0 {
-            snapshots.offsets.push(rows);
-        }
-        check_times(&snapshots.times)?;
-        snapshots.checked()
+        let weights = ordered_weights(weights, &order)?;
+        Self { dims, times, offsets, points, rows, weights }.checked()
     }
 
     /// Rescales the weights so that snapshot k has mass `masses[k]`: real experiments subsample, so the number of
@@ -238,14 +259,23 @@ impl Snapshots {
     /// [`Error::InvalidArgument`] for a time that is not there.
     pub fn without(&self, times: &[f64]) -> Result<Self> {
         let left_out = times.iter().map(|&time| self.index_of(time)).collect::<Result<Vec<usize>>>()?;
-        let mut kept = self.empty();
-        for k in (0..self.len()).filter(|k| !left_out.contains(k)) {
-            kept.times.push(self.times[k]);
-            kept.points.extend_from_slice(self.points(k));
-            kept.weights.extend_from_slice(self.weights(k));
-            kept.offsets.push(kept.weights.len());
+        let kept: Vec<usize> = (0..self.len()).filter(|k| !left_out.contains(k)).collect();
+        let rows = match &self.rows {
+            Rows::Together(starts) => Rows::Together(kept.iter().map(|&k| starts[k]).collect()),
+            Rows::Listed(rows) => {
+                let of_snapshot = |&k: &usize| &rows[self.offsets[k]..self.offsets[k + 1]];
+                Rows::Listed(kept.iter().flat_map(of_snapshot).copied().collect())
+            }
+        };
+        Self {
+            dims: self.dims,
+            times: kept.iter().map(|&k| self.times[k]).collect(),
+            offsets: offsets_of(kept.iter().map(|&k| self.count(k))),
+            points: self.points.clone(),
+            rows,
+            weights: kept.iter().flat_map(|&k| self.weights(k)).copied().collect(),
         }
-        kept.checked()
+        .checked()
     }
 
     /// Of each snapshot the cells `rows[k]`, in that order and with their weights: see
@@ -256,23 +286,22 @@ impl Snapshots {
     /// [`Error::InvalidData`] if nothing of a snapshot's mass is left.
     pub fn subset(&self, rows: &[Vec<usize>]) -> Result<Self> {
         check_len("rows", rows.len(), self.len())?;
-        let mut kept = Self { times: self.times.clone(), ..self.empty() };
         for (k, rows) in rows.iter().enumerate() {
             if let Some(&row) = rows.iter().find(|&&row| row >= self.count(k)) {
                 let (time, count) = (self.times[k], self.count(k));
                 return Err(Error::argument("row", row, &format!("below {count}, the cells at time {time}")));
             }
-            for &row in rows {
-                kept.points.extend_from_slice(&self.points(k)[row * self.dims..(row + 1) * self.dims]);
-                kept.weights.push(self.weights(k)[row]);
-            }
-            kept.offsets.push(kept.weights.len());
         }
-        kept.checked()
-    }
-
-    fn empty(&self) -> Self {
-        Self { times: vec![], offsets: vec![0], points: vec![], weights: vec![], dims: self.dims }
+        let cells = || rows.iter().enumerate().flat_map(|(k, rows)| rows.iter().map(move |&cell| (k, cell)));
+        Self {
+            dims: self.dims,
+            times: self.times.clone(),
+            offsets: offsets_of(rows.iter().map(Vec::len)),
+            points: self.points.clone(),
+            rows: Rows::Listed(cells().map(|(k, cell)| self.row(k, cell) as u32).collect()),
+            weights: cells().map(|(k, cell)| self.weights(k)[cell]).collect(),
+        }
+        .checked()
     }
 
     /// Draws `count` different cells of snapshot `k`, as increasing numbers of its rows: one after another, each from those that
@@ -348,9 +377,53 @@ impl Snapshots {
         self.offsets[k + 1] - self.offsets[k]
     }
 
-    /// The coordinates of snapshot `k`, row-major, `count(k)` × `dims()`.
-    pub fn points(&self, k: usize) -> &[f32] {
-        &self.points[self.offsets[k] * self.dims..self.offsets[k + 1] * self.dims]
+    /// The number of cells of all snapshots.
+    pub fn cells(&self) -> usize {
+        self.weights.len()
+    }
+
+    /// The coordinates of a cell of snapshot `k`.
+    pub fn point(&self, k: usize, cell: usize) -> &[f32] {
+        let row = self.row(k, cell);
+        &(*self.points).as_ref()[row * self.dims..(row + 1) * self.dims]
+    }
+
+    /// The coordinates of the cells of snapshot `k`, one slice a cell: nothing is copied.
+    pub fn cells_of(&self, k: usize) -> impl ExactSizeIterator<Item = &[f32]> {
+        let (elements, dims) = ((*self.points).as_ref(), self.dims);
+        (0..self.count(k)).map(move |cell| {
+            let row = self.row(k, cell);
+            &elements[row * dims..(row + 1) * dims]
+        })
+    }
+
+    /// The coordinates of all cells, of all snapshots in order of time.
+    pub fn all_cells(&self) -> impl Iterator<Item = &[f32]> {
+        (0..self.len()).flat_map(|k| self.cells_of(k))
+    }
+
+    /// The coordinates of snapshot `k`, row-major, `count(k)` × `dims()`: gathered where its rows do not stand together.
+    pub fn points(&self, k: usize) -> Cow<'_, [f32]> {
+        self.points_of(k, 0..self.count(k))
+    }
+
+    /// The coordinates of some consecutive cells of snapshot `k`, row-major: gathered where their rows do not stand together.
+    pub fn points_of(&self, k: usize, cells: Range<usize>) -> Cow<'_, [f32]> {
+        match &self.rows {
+            Rows::Together(starts) => {
+                let elements = (starts[k] + cells.start) * self.dims..(starts[k] + cells.end) * self.dims;
+                Cow::Borrowed(&(*self.points).as_ref()[elements])
+            }
+            Rows::Listed(_) => Cow::Owned(cells.flat_map(|cell| self.point(k, cell)).copied().collect()),
+        }
+    }
+
+    /// The row of the points that a cell is.
+    fn row(&self, k: usize, cell: usize) -> usize {
+        match &self.rows {
+            Rows::Together(starts) => starts[k] + cell,
+            Rows::Listed(rows) => rows[self.offsets[k] + cell] as usize,
+        }
     }
 
     /// The weights of the cells of snapshot `k`.
@@ -362,10 +435,23 @@ impl Snapshots {
     pub fn mass(&self, k: usize) -> f64 {
         self.weights(k).iter().sum()
     }
+}
 
-    /// All coordinates, of all snapshots in order of time, row-major.
-    pub fn all_points(&self) -> &[f32] {
-        &self.points
+impl fmt::Debug for Snapshots {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let counts: Vec<usize> = (0..self.len()).map(|k| self.count(k)).collect();
+        let mut told = f.debug_struct("Snapshots");
+        told.field("dims", &self.dims).field("times", &self.times).field("counts", &counts);
+        told.finish_non_exhaustive()
+    }
+}
+
+impl PartialEq for Snapshots {
+    /// Whether the cells are the same, wherever they are kept.
+    fn eq(&self, other: &Self) -> bool {
+        (self.dims, &self.times, &self.offsets, &self.weights)
+            == (other.dims, &other.times, &other.offsets, &other.weights)
+            && self.all_cells().eq(other.all_cells())
     }
 }
 
@@ -375,6 +461,65 @@ pub fn time_order(labels: &[f64]) -> Vec<usize> {
     let mut order: Vec<usize> = (0..labels.len()).collect();
     order.sort_by(|&a, &b| labels[a].total_cmp(&labels[b]));
     order
+}
+
+/// [`time_order`], once labels, weights and points have been found to be of one length, and the points resolved.
+fn checked_order(points: &MatrixView<'_>, labels: &[f64], weights: Option<&[f64]>) -> Result<Vec<usize>> {
+    if points.cols() == 0 {
+        return Err(Error::InvalidData(
+            "the cells have no coordinates: at least one column is needed".into(),
+        ));
+    }
+    check_len("labels", labels.len(), points.rows())?;
+    if let Some(weights) = weights {
+        check_len("weights", weights.len(), points.rows())?;
+    }
+    if let Some(row) = labels.iter().position(|t| !t.is_finite()) {
+        let message = format!("row {}: the time is {}, which is not a finite number", row + 1, labels[row]);
+        return Err(Error::InvalidData(message));
+    }
+    check_resolution(points)?;
+    let order = time_order(labels);
+    check_times(&sorted_times(labels, &order).0)?;
+    Ok(order)
+}
+
+/// The different times of ordered labels, and how many cells there are before each, and in all.
+fn sorted_times(labels: &[f64], order: &[usize]) -> (Vec<f64>, Vec<usize>) {
+    let (mut times, mut offsets) = (vec![], vec![]);
+    for (position, &row) in order.iter().enumerate() {
+        // −0 and 0 are one time.
+        if position == 0 || labels[row] != labels[order[position - 1]] {
+            times.push(labels[row] + 0.0);
+            offsets.push(position);
+        }
+    }
+    offsets.push(order.len());
+    (times, offsets)
+}
+
+/// The weights in the order of the cells; 1 each where none are given.
+fn ordered_weights(weights: Option<&[f64]>, order: &[usize]) -> Result<Vec<f64>> {
+    let Some(weights) = weights else { return Ok(vec![1.0; order.len()]) };
+    let of_row = |&row: &usize| {
+        let weight = weights[row];
+        if weight >= 0.0 && weight.is_finite() {
+            return Ok(weight);
+        }
+        let message = format!("row {}: the weight is {weight}; weights are finite and not negative", row + 1);
+        Err(Error::InvalidData(message))
+    };
+    order.iter().map(of_row).collect()
+}
+
+/// How many there are before each, and in all.
+fn offsets_of(counts: impl Iterator<Item = usize>) -> Vec<usize> {
+    let mut offsets = vec![0];
+    offsets.extend(counts.scan(0, |all, count| {
+        *all += count;
+        Some(*all)
+    }));
+    offsets
 }
 
 fn check_len(name: &str, got: usize, want: usize) -> Result<()> {
@@ -540,11 +685,64 @@ mod tests {
         let points = MatrixView::from_f64(&[0.0, 1.0, 2.0, 3.0], 4, 1).unwrap();
         let all = Snapshots::new(points, &[0.0, 0.0, 1.0, 1.0], Some(&[1.0, 2.0, 0.0, 4.0])).unwrap();
         let some = all.subset(&[vec![1, 0], vec![1]]).unwrap();
-        assert_eq!((some.points(0), some.weights(0)), (&[1.0, 0.0][..], &[2.0, 1.0][..]));
-        assert_eq!((some.points(1), some.weights(1)), (&[3.0][..], &[4.0][..]));
+        assert_eq!((&*some.points(0), some.weights(0)), (&[1.0, 0.0][..], &[2.0, 1.0][..]));
+        assert_eq!((&*some.points(1), some.weights(1)), (&[3.0][..], &[4.0][..]));
         for rows in [vec![vec![0]], vec![vec![0], vec![2]], vec![vec![0], vec![]], vec![vec![0], vec![0]]] {
             assert!(all.subset(&rows).is_err(), "{rows:?}");
         }
+    }
+
+    #[test]
+    fn shared_points_are_the_same_snapshots_as_copied_ones_in_any_order_of_rows() {
+        let elements: Vec<f32> = (0..12).map(|i| (i * i) as f32).collect();
+        let weights: Vec<f64> = (1..7).map(f64::from).collect();
+        for labels in
+            [[0.0, 0.0, 1.0, 1.0, 4.0, 4.0], [4.0, 4.0, 0.0, 0.0, 1.0, 1.0], [1.0, 0.0, 4.0, 4.0, 0.0, 1.0]]
+        {
+            let view = MatrixView::from_f32(&elements, 6, 2).unwrap();
+            let copied = Snapshots::new(view, &labels, Some(&weights)).unwrap();
+            let shared = Snapshots::shared(Arc::new(elements.clone()), 2, &labels, Some(&weights)).unwrap();
+            assert_eq!(copied, shared);
+            for k in 0..3 {
+                assert_eq!((copied.points(k), copied.weights(k)), (shared.points(k), shared.weights(k)));
+                assert_eq!(copied.points_of(k, 1..2), shared.point(k, 1));
+            }
+            assert_eq!(copied.without(&[1.0]), shared.without(&[1.0]));
+            let some = [vec![1], vec![0, 1], vec![1, 0]];
+            assert_eq!(copied.subset(&some), shared.subset(&some));
+            assert_eq!(
+                shared.subset(&some).unwrap().without(&[0.0]).unwrap().points(1),
+                [shared.point(2, 1), shared.point(2, 0)].concat()
+            );
+        }
+    }
+
+    #[test]
+    fn shared_points_are_kept_as_long_as_anything_is_made_of_them_and_no_longer() {
+        let points: SharedPoints = Arc::new(vec![0.0f32, 1.0, 2.0]);
+        let all = Snapshots::shared(points.clone(), 1, &[0.0, 1.0, 2.0], None).unwrap();
+        let some = all.without(&[1.0]).unwrap();
+        drop(all);
+        assert_eq!(Arc::strong_count(&points), 2);
+        assert_eq!(some.points(1).as_ptr(), (*points).as_ref()[2..].as_ptr(), "where they were");
+        drop(some);
+        assert_eq!(Arc::strong_count(&points), 1);
+    }
+
+    #[test]
+    fn shared_points_are_refused_as_copied_ones_are() {
+        let labels = [0.0, 1.0, 0.0];
+        for elements in
+            [vec![0.0, 1.0, f32::NAN], vec![0.0, f32::INFINITY, 1.0], vec![1e7, 1e7 + 1.0, 1e7], vec![0.0; 2]]
+        {
+            let view = MatrixView::from_f32(&elements, 3, 1);
+            let copied = view.and_then(|view| Snapshots::new(view, &labels, None));
+            let shared = Snapshots::shared(Arc::new(elements), 1, &labels, None);
+            assert_eq!(copied.unwrap_err(), shared.unwrap_err());
+        }
+        let weights = [1.0, -1.0, 1.0];
+        assert!(Snapshots::shared(Arc::new(vec![0.0f32, 1.0, 2.0]), 1, &labels, Some(&weights)).is_err());
+        assert!(Snapshots::shared(Arc::new(Vec::<f32>::new()), 0, &labels, None).is_err());
     }
 
     #[test]

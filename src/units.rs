@@ -53,14 +53,14 @@ const EQUAL: f64 = 1e-6;
 impl Scaling {
     /// The scaling of a data set; a data set without spread has unit length.
     pub fn of(snapshots: &Snapshots) -> Self {
-        let (dims, points) = (snapshots.dims(), snapshots.all_points());
-        let cells = (points.len() / dims) as f64;
+        let dims = snapshots.dims();
+        let cells = snapshots.cells() as f64;
         let mut centre = vec![0.0; dims];
-        for row in points.chunks_exact(dims) {
+        for row in snapshots.all_cells() {
             centre.iter_mut().zip(row).for_each(|(c, &x)| *c += f64::from(x) / cells);
         }
-        let squares: f64 = points
-            .chunks_exact(dims)
+        let squares: f64 = snapshots
+            .all_cells()
             .map(|row| row.iter().zip(&centre).map(|(&x, c)| (f64::from(x) - c).powi(2)).sum::<f64>())
             .sum();
         let length = (squares / (cells * dims as f64)).sqrt();

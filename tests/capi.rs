@@ -377,6 +377,26 @@ fn an_ensemble_has_members_and_error_bars() {
     assert!(without == of_model && unknown.iter().all(|sd| sd.is_nan()));
     assert!(masses(plain, null()).1.iter().all(|sd| sd.is_nan()));
 
+    // Exact distances have no error, nor cells to a sample; the others have both, and a floor.
+    let sampling = |exact_cells: &str| {
+        let (mut evaluation, mut values) = (null_mut(), [[0.0; 4]; 3]);
+        let of = options("evaluate", &[("exact_cells", exact_cells)]);
+        ok!(chreode_evaluate(plain, data, of, None, null_mut(), &mut evaluation));
+        for (name, values) in [c"w1_cells", c"w1_se", c"w2_floor"].iter().zip(&mut values) {
+            ok!(chreode_evaluation_values(evaluation, name.as_ptr(), values.as_mut_ptr(), 4));
+        }
+        // SAFETY: made above.
+        unsafe {
+            chreode_evaluation_free(evaluation);
+            chreode_options_free(of);
+        }
+        values
+    };
+    let [cells, se, floor] = sampling("6000");
+    assert!(cells.iter().chain(&floor).all(|value| value.is_nan()) && se == [0.0; 4]);
+    let [cells, se, floor] = sampling("12");
+    assert!(cells == [4.0; 4] && se.iter().chain(&floor).all(|&value| value > 0.0));
+
     let measured = |model| {
         let (mut evaluation, mut errors) = (null_mut(), [0.0; 4]);
         ok!(chreode_evaluate(model, data, null(), None, null_mut(), &mut evaluation));
@@ -443,6 +463,63 @@ fn a_failed_call_leaves_no_stale_handle() {
         chreode_fit(null(), null(), None, null_mut(), &mut model)
     );
     assert!(model.is_null());
+}
+
+#[test]
+fn borrowed_points_are_those_of_a_copy_and_stay_where_they_are() {
+    let points: Vec<f32> = (0..8).map(|i| (i * i) as f32).collect();
+    let times = [1.0, 0.0, 1.0, 0.0];
+    let rows = chreode_matrix {
+        data: points.as_ptr().cast(),
+        rows: 4,
+        cols: 2,
+        row_stride: 2,
+        col_stride: 1,
+        dtype: CHREODE_F32,
+    };
+    let (mut copied, mut borrowed, mut heavier) = (null_mut(), null_mut(), null_mut());
+    ok!(chreode_snapshots_new(&rows, times.as_ptr(), 4, null(), 0, &mut copied));
+    ok!(chreode_snapshots_borrow(&rows, times.as_ptr(), 4, null(), 0, &mut borrowed));
+    ok!(chreode_snapshots_with_masses(borrowed, [2.0, 3.0].as_ptr(), 2, &mut heavier));
+    // SAFETY: freed once, before those that were made of them.
+    unsafe { chreode_snapshots_free(borrowed) };
+    for k in 0..2 {
+        let of = |snapshots: *mut chreode_snapshots| {
+            let mut got = [0f32; 4];
+            let to = chreode_matrix_mut {
+                data: got.as_mut_ptr().cast(),
+                rows: 2,
+                cols: 2,
+                row_stride: 2,
+                col_stride: 1,
+                dtype: CHREODE_F32,
+            };
+            ok!(chreode_snapshots_points(snapshots, k, &to));
+            got
+        };
+        assert_eq!(of(copied), of(heavier));
+    }
+    let mut made = null_mut();
+    let mut borrow = |points: &chreode_matrix| {
+        // SAFETY: matrices within the points, or refused before they are read.
+        unsafe { chreode_snapshots_borrow(points, times.as_ptr(), 4, null(), 0, &mut made) }
+    };
+    let invalid = CHREODE_ERROR_INVALID_ARGUMENT;
+    is!(invalid, "to be borrowed", borrow(&chreode_matrix { row_stride: 1, col_stride: 4, ..rows }));
+    is!(invalid, "to be borrowed", borrow(&matrix(&SQUARE, 4, 2, (2, 1))));
+    is!(invalid, "times_count", borrow(&chreode_matrix { rows: 3, ..rows }));
+    let lost = [0.0, 1.0, 2.0, f32::NAN, 4.0, 5.0, 6.0, 7.0];
+    is!(
+        CHREODE_ERROR_INVALID_DATA,
+        "row 2, coordinate 2",
+        borrow(&chreode_matrix { data: lost.as_ptr().cast(), ..rows })
+    );
+    assert!(made.is_null());
+    // SAFETY: freed once.
+    unsafe {
+        chreode_snapshots_free(copied);
+        chreode_snapshots_free(heavier);
+    }
 }
 
 #[test]

@@ -124,6 +124,20 @@ fn fit_evaluate_and_simulate_keep_their_contract() {
     assert_has_keys(&measured, &["time_points", "mean_w1", "mean_rme", "action", "growth_correlation"]);
     assert_eq!(keys(&measured["time_points"][0]), ["time", "w1", "w2", "rme"]);
     assert_eq!(measured["time_points"].as_array().unwrap().len(), 4);
+    // Of more cells than distances are exact for, they are means over samples, and everywhere say so.
+    let sampled = run(&folder, "evaluate model cells.csv --exact-cells 30 --json").json();
+    let point = &sampled["time_points"][0];
+    assert_eq!(
+        keys(point),
+        ["time", "w1", "w2", "rme", "w1_cells", "w1_se", "w2_se", "w1_floor", "w2_floor"]
+    );
+    assert_eq!(point["w1_cells"].as_u64(), Some(10));
+    assert!(number(point, "w1_se") > 0.0 && number(point, "w1_floor") > 0.0);
+    assert!(number(point, "w1") != number(&measured["time_points"][0], "w1"));
+    let told = run(&folder, "evaluate model cells.csv --exact-cells 30");
+    let told = told.succeeded();
+    assert!(told.stdout.contains("(sampling ") && told.stdout.contains("floor of W1"));
+    assert!(told.stderr.contains("means over samples of 10"), "{}", told.stderr);
     for mode in ["sde", "branching"] {
         let call = format!("evaluate model cells.csv --mode {mode} --runs 3 --seed 1 --step 0.1 --json");
         let measured = run(&folder, &call).json();

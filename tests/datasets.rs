@@ -24,8 +24,7 @@ fn published(name: &str) -> Option<Snapshots> {
 /// Mean and standard deviation of each coordinate of snapshot `k`.
 fn moments(snapshots: &Snapshots, k: usize) -> Vec<(f64, f64)> {
     let n = snapshots.count(k) as f64;
-    let column =
-        |c: usize| snapshots.points(k).iter().skip(c).step_by(snapshots.dims()).map(|&x| f64::from(x));
+    let column = |c: usize| snapshots.cells_of(k).map(move |x| f64::from(x[c]));
     let of_column = |c| {
         let mean = column(c).sum::<f64>() / n;
         (mean, (column(c).map(|x| (x - mean).powi(2)).sum::<f64>() / n).sqrt())
@@ -123,7 +122,7 @@ fn a_branching_tree_separates_its_fates_and_grows_as_told() {
     // At last as many clusters as fates: cells of a fate are 0.05·√40 ≈ 0.32 apart, with a standard deviation
     // of 0.05, and the last fates to part are about √2·0.75 ≈ 1.06 apart.
     let mut centres: Vec<&[f32]> = Vec::new();
-    for cell in data.points(3).chunks_exact(20) {
+    for cell in data.cells_of(3) {
         let near = |c: &&[f32]| c.iter().zip(cell).map(|(a, b)| (a - b).powi(2)).sum::<f32>() < 0.4;
         if !centres.iter().any(near) {
             centres.push(cell);

@@ -65,7 +65,7 @@ fn values(snapshots: &Snapshots, evaluate: impl FnOnce(&[f32], FieldValues<'_>))
     let mut all = [vec![0.0; points.len()], vec![0.0; snapshots.count(1)], vec![0.0; points.len()]];
     let [velocity, growth, score_drift] = &mut all;
     evaluate(
-        points,
+        &points,
         FieldValues { velocity: Some(velocity), growth: Some(growth), score_drift: Some(score_drift) },
     );
     all
@@ -113,7 +113,7 @@ fn the_fields_are_the_means_of_the_members_fields() {
             let landscape = |model: &Dynamics| {
                 let mut values = vec![0.0; snapshots.count(1)];
                 let scratch = &mut Scratch::default();
-                model.landscape(1.0, snapshots.points(1), &mut values, scratch).unwrap();
+                model.landscape(1.0, &snapshots.points(1), &mut values, scratch).unwrap();
                 values
             };
             let of_members: Vec<Vec<f32>> = members(&model).iter().map(landscape).collect();

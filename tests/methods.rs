@@ -49,7 +49,14 @@ fn measure(dynamics: &Dynamics, snapshots: &Snapshots, mode: Mode) -> Evaluation
     evaluate(
         dynamics,
         snapshots,
-        &EvaluationOptions { mode, runs: 3, seed: 5, delta, device: Device::Cpu },
+        &EvaluationOptions {
+            mode,
+            runs: 3,
+            seed: 5,
+            delta,
+            device: Device::Cpu,
+            exact_cells: EvaluationOptions::EXACT_CELLS,
+        },
         &Stop::default(),
     )
     .unwrap()
@@ -111,7 +118,7 @@ fn the_default_predicts_cells_that_it_has_not_seen_and_learns_how_fast_they_grow
     let fitted = fit(&snapshots, &FitOptions::default(), &mut silent).unwrap();
     // Eight steps a unit of time, in each of which a cell divides with probability 0.065 of the shape.
     let rate = |x: &[f32]| 8.0 * (0.065 * GeneNetwork::growth_shape(x)).ln_1p();
-    let truth: Vec<f64> = snapshots.all_points().chunks_exact(2).map(rate).collect();
+    let truth: Vec<f64> = snapshots.all_cells().map(rate).collect();
     let size = (truth.iter().map(|g| g * g).sum::<f64>() / truth.len() as f64).sqrt();
     let error = growth_error(&fitted.dynamics, &snapshots, &truth, &Stop::default()).unwrap();
     println!("growth: rms error {}, correlation {:?}", error.relative * size, error.correlation);
@@ -165,6 +172,31 @@ fn pairs_farther_than_a_dirac_travels_die_and_are_born() {
     let report = fit(&snapshots, &options, &mut silent).unwrap().report;
     // The masses are normalised for exact transport.
     assert_eq!((report.pairs[0], report.unmatched_mass[0]), (0, (1.0, 1.0)));
+}
+
+#[test]
+fn snapshots_beyond_six_thousand_cells_are_coupled_in_blocks_and_the_report_says_so() {
+    // The first interval is between small snapshots, and whole.
+    let points: Vec<f32> = (0..6301).map(|i| (i as f32 * 0.01).sin() + (i as f32 * 0.37).cos()).collect();
+    let time = |i: usize| f64::from(u8::from(i >= 100) + u8::from(i >= 300));
+    let times: Vec<f64> = (0..points.len()).map(time).collect();
+    let view = MatrixView::from_f32(&points, points.len(), 1).unwrap();
+    let snapshots = Snapshots::new(view, &times, None).unwrap();
+    let mut options = quick(Method::WfrFm);
+    options.training.epochs = 1;
+    let blocks = |options: &FitOptions| {
+        let report = fit(&snapshots, options, &mut silent).unwrap().report;
+        let chosen = report.choices.iter().find(|choice| choice.name == "chunk_size").cloned();
+        (report.couplings.iter().map(Vec::len).collect::<Vec<_>>(), chosen)
+    };
+    let (counts, chosen) = blocks(&options);
+    assert_eq!(counts, [1, 4]);
+    let chosen = chosen.unwrap();
+    assert_eq!(chosen.value, 2000.0);
+    assert!(chosen.rule.contains("more than 6000 cells") && chosen.rule.contains("chunk_size of 6001"));
+    // What is given wins, and is no choice.
+    options.chunk_size = Some(150);
+    assert_eq!(blocks(&options), (vec![2, 41], None));
 }
 
 #[test]

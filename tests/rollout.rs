@@ -51,7 +51,14 @@ fn measure(dynamics: &Dynamics, snapshots: &Snapshots, mode: Mode) -> Evaluation
     evaluate(
         dynamics,
         snapshots,
-        &EvaluationOptions { mode, runs: 3, seed: 5, delta: 1.0, device: Device::Cpu },
+        &EvaluationOptions {
+            mode,
+            runs: 3,
+            seed: 5,
+            delta: 1.0,
+            device: Device::Cpu,
+            exact_cells: EvaluationOptions::EXACT_CELLS,
+        },
         &Stop::default(),
     )
     .unwrap()
@@ -345,7 +352,7 @@ fn what_explodes_ends_with_an_error_and_the_last_good_parameters() {
         };
         assert!(message.contains("learning_rate") || message.contains("weight"), "{method}: {message}");
         let x = snapshots.points(0);
-        let velocity = field(&fitted.dynamics, 0.5, x, "velocity");
+        let velocity = field(&fitted.dynamics, 0.5, &x, "velocity");
         assert!(velocity.iter().all(|v| v.is_finite()), "{method}");
     }
 }
@@ -366,7 +373,7 @@ fn a_cancelled_fit_keeps_the_best_parameters() {
             let fitted = fit(&snapshots, &options, &mut cancel).unwrap();
             assert_eq!(fitted.stopped, seen.then_some(Error::Cancelled), "{method}, {stage}");
             assert!(
-                field(&fitted.dynamics, 0.5, snapshots.points(0), "velocity").iter().all(|v| v.is_finite())
+                field(&fitted.dynamics, 0.5, &snapshots.points(0), "velocity").iter().all(|v| v.is_finite())
             );
         }
     }

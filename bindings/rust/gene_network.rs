@@ -33,7 +33,7 @@ pub fn report() -> chreode::Result<String> {
 
     let (start, dims) = (snapshots.times()[0], snapshots.dims());
     let rows = snapshots.sample(0, FOUNDERS, 11)?;
-    let points = rows.iter().flat_map(|&row| &snapshots.points(0)[row * dims..][..dims]).copied().collect();
+    let points = rows.iter().flat_map(|&row| snapshots.point(0, row)).copied().collect();
     let founders = Particles::new(start, dims, points, None)?;
     let simulation = Simulation { process: Process::Branching, seed: 11, ..Default::default() };
     let outcome = simulation.run(&model, &founders, snapshots.times(), &Stop::default())?;

@@ -31,6 +31,12 @@ const OF_TIMES: &[Measure<TimePoint>] = &[
     ("w1_error", |point| point.errors.map_or(f64::NAN, |errors| errors.w1)),
     ("w2_error", |point| point.errors.map_or(f64::NAN, |errors| errors.w2)),
     ("rme_error", |point| point.errors.map_or(f64::NAN, |errors| errors.rme)),
+    // Exact distances have no error, and NaN for cells and floor.
+    ("w1_cells", |point| point.sampled.map_or(f64::NAN, |sampled| sampled.cells as f64)),
+    ("w1_se", |point| point.sampled.map_or(0.0, |sampled| sampled.w1_se)),
+    ("w2_se", |point| point.sampled.map_or(0.0, |sampled| sampled.w2_se)),
+    ("w1_floor", |point| point.sampled.map_or(f64::NAN, |sampled| sampled.w1_floor)),
+    ("w2_floor", |point| point.sampled.map_or(f64::NAN, |sampled| sampled.w2_floor)),
 ];
 
 /// The measures of all time points together.
@@ -101,7 +107,10 @@ pub unsafe extern "C" fn chreode_evaluation_time_count(
 /// Gets a measure of every time point: "time"; "w1", "w2" (Wasserstein distances), "rme" (relative mass error), means over
 /// the runs; "w1_sd", "w2_sd", "rme_sd", their standard deviations (0 for one run); "w1_error",
 /// "w2_error", "rme_error", an ensemble's standard deviations over its members (NaN for a model that is none, or with the option
-/// `error_bars` off). A population that died out has the relative
+/// `error_bars` off); "w1_cells", the points of each sample where there are more particles or cells than the option `exact_cells`, so
+/// that W1 and W2 are means over samples (NaN where they are exact), "w1_se", "w2_se", the standard errors of that (0 where exact), and
+/// "w1_floor", "w2_floor", the distances between two such samples of the cells themselves, which a perfect prediction would have (NaN
+/// where exact, or where all cells are one sample). A population that died out has the relative
 /// mass error 1 and no distances: those are over the runs in which cells live, NaN where there is none.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn chreode_evaluation_values(

@@ -1,5 +1,7 @@
 //! Time-stamped cells.
 
+use std::sync::Arc;
+
 use super::matrix::{chreode_matrix, chreode_matrix_mut};
 use super::options::chreode_options;
 use super::pointers::{borrow, clear, fill, free, give, optional_slice, put, slice};
@@ -11,7 +13,7 @@ use crate::options::Target;
 use crate::snapshots::{MatrixView, Snapshots};
 
 /// Cells at increasing times, with weights: what a fit learns from and an evaluation compares with. They are a copy of the
-/// caller's data, and never change.
+/// caller's data unless `chreode_snapshots_borrow` made them, and never change.
 pub struct chreode_snapshots(pub(super) Snapshots);
 
 /// Makes snapshots of cells with time labels: `points` has one row a cell, `times` one time a row, in any order. `weights`
@@ -38,6 +40,62 @@ pub unsafe extern "C" fn chreode_snapshots_new(
         let made = Snapshots::new(points.read("points")?.view, times, weights)?;
         give("snapshots", snapshots, chreode_snapshots(made))
     })
+}
+
+/// As `chreode_snapshots_new`, without a copy of the points: `points` is CHREODE_F32, its rows stand one after another (strides
+/// cols and 1), those of a time together or not. Beside the caller's memory, cells take 8 bytes each for the weight, and 4 for the
+/// row where those of a time do not stand together. The points are read once, to be checked as a copy would be, and all results are
+/// those of a copy, to the bit.
+///
+/// The memory of the points must stay as it is until these snapshots are freed, and all that were made of them by
+/// `chreode_snapshots_with_masses` and `chreode_snapshots_without`. Nothing else refers to it: no model, no plan. `times` and
+/// `weights` are copied.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn chreode_snapshots_borrow(
+    points: *const chreode_matrix,
+    times: *const f64,
+    times_count: usize,
+    weights: *const f64,
+    weights_count: usize,
+    snapshots: *mut *mut chreode_snapshots,
+) -> chreode_status {
+    // SAFETY: the conventions of the header.
+    guard(|| unsafe {
+        clear("snapshots", snapshots)?;
+        let points = borrow("points", points)?;
+        let times = slice("times", times, times_count)?;
+        let weights = optional_slice("weights", weights, weights_count)?;
+        if times.len() != points.rows {
+            return Err(Error::argument("times_count", times.len(), &points.rows.to_string()).into());
+        }
+        let Some(elements) = points.read("points")?.view.as_dense_f32() else {
+            let layout =
+                format!("dtype {} and strides {}, {}", points.dtype, points.row_stride, points.col_stride);
+            let allowed = format!("CHREODE_F32 (0) with the strides {}, 1 to be borrowed", points.cols);
+            return Err(Error::argument("points", layout, &allowed).into());
+        };
+        let shared = Arc::new(CallersPoints { first: elements.as_ptr(), count: elements.len() });
+        let made = Snapshots::shared(shared, points.cols, times, weights)?;
+        give("snapshots", snapshots, chreode_snapshots(made))
+    })
+}
+
+/// Elements that the caller keeps as they are for as long as there are snapshots of them.
+struct CallersPoints {
+    first: *const f32,
+    count: usize,
+}
+
+// SAFETY: memory that is only read, and that nobody changes.
+unsafe impl Send for CallersPoints {}
+// SAFETY: as above.
+unsafe impl Sync for CallersPoints {}
+
+impl AsRef<[f32]> for CallersPoints {
+    fn as_ref(&self) -> &[f32] {
+        // SAFETY: a checked slice whose memory the caller of `chreode_snapshots_borrow` promised to keep as it is.
+        unsafe { std::slice::from_raw_parts(self.first, self.count) }
+    }
 }
 
 /// Makes snapshots of one matrix a time: `blocks` and `times` have `count` elements each. `weights` is NULL, or has `count`
@@ -218,7 +276,7 @@ pub unsafe extern "C" fn chreode_snapshots_points(
     // SAFETY: the conventions of the header.
     guard(|| unsafe {
         let given = at(snapshots, k)?;
-        borrow("points", points)?.check("points", given.count(k), given.dims())?.fill(given.points(k));
+        borrow("points", points)?.check("points", given.count(k), given.dims())?.fill(&given.points(k));
         Ok(())
     })
 }

@@ -18,7 +18,7 @@ use crate::snapshots::Snapshots;
 /// let mut options = FitOptions::new(Method::WfrFm);
 /// options.training.epochs = 10; // 3000 for a real fit
 /// let learn = |seen: &_| Ok(fit(seen, &options, &mut chreode::exec::progress::silent)?.dynamics);
-/// let measure = EvaluationOptions { mode: Mode::Ode(Default::default()), runs: 1, seed: 0, delta: 1.0, device: Default::default() };
+/// let measure = EvaluationOptions { mode: Mode::Ode(Default::default()), runs: 1, seed: 0, delta: 1.0, device: Default::default(), exact_cells: 6000 };
 /// let inner = hold_out(&snapshots, &[1.0, 3.0], learn, &measure, &Stop::default())?;
 /// assert_eq!((inner.len(), inner[1].time), (2, 3.0));
 /// # Ok::<(), chreode::Error>(())

@@ -38,7 +38,7 @@ pub fn growth_correlation(
         .flat_map(|k| {
             let time = snapshots.times()[k];
             let truth = &truth;
-            snapshots.points(k).chunks_exact(snapshots.dims()).map(move |x| truth(time, x))
+            snapshots.cells_of(k).map(move |x| truth(time, x))
         })
         .collect();
     let learned = learned_growth(fields, snapshots, stop)?;
@@ -98,13 +98,13 @@ pub fn growth_error(
 fn learned_growth(fields: &dyn Fields, snapshots: &Snapshots, stop: &Stop) -> Result<Vec<f64>> {
     let mut learned = vec![];
     for (k, &time) in snapshots.times().iter().enumerate() {
-        let points = snapshots.points(k);
         let mut growth = vec![0.0; snapshots.count(k)];
-        let blocks = points.par_chunks(BLOCK * snapshots.dims()).zip(growth.par_chunks_mut(BLOCK));
-        let of_block = |scratch: &mut Scratch, (points, growth): (&[f32], &mut [f32])| {
+        let blocks = growth.par_chunks_mut(BLOCK).enumerate();
+        let of_block = |scratch: &mut Scratch, (block, growth): (usize, &mut [f32])| {
             stop.check()?;
+            let points = snapshots.points_of(k, block * BLOCK..block * BLOCK + growth.len());
             let values = FieldValues { growth: Some(growth), ..Default::default() };
-            fields.evaluate(time, points, values, scratch);
+            fields.evaluate(time, &points, values, scratch);
             Ok(())
         };
         let outcomes: Vec<Result<()>> = blocks.map_init(Scratch::default, of_block).collect();

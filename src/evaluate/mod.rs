@@ -6,6 +6,7 @@ pub mod ensemble;
 pub mod hold_out;
 pub mod mass;
 pub mod protocol;
+mod sampled;
 pub mod validation;
 pub mod wasserstein;
 
@@ -21,6 +22,7 @@ use crate::simulate::{
 use crate::snapshots::{MatrixView, Snapshots};
 use crate::statistics::Estimate;
 use crate::transport::PointCloud;
+use sampled::{Distances, Population, Sampling};
 
 /// How the snapshots are predicted from the first.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -59,6 +61,14 @@ pub struct EvaluationOptions {
     pub delta: f64,
     /// Where particles are stepped for predictions. The action is the CPU's.
     pub device: Device,
+    /// The most particles or cells between which W1 and W2 are exact; of more they are means over samples of a third of it, see
+    /// [`TimePoint::sampled`].
+    pub exact_cells: usize,
+}
+
+impl EvaluationOptions {
+    /// The most cells between which distances are exact unless asked for: a few seconds each.
+    pub const EXACT_CELLS: usize = 6000;
 }
 
 /// A mean over runs and its standard deviation (n − 1 in the denominator; 0 for one run).
@@ -93,8 +103,30 @@ pub struct TimePoint {
     pub w2: Statistic,
     /// Relative mass error: 1 for a population that died out.
     pub rme: Statistic,
+    /// How W1 and W2 were estimated, where there were too many particles or cells for exact ones.
+    pub sampled: Option<Sampled>,
     /// Of an ensemble, how much these differ between its members: see [`ensemble::evaluate_model`].
     pub errors: Option<MemberErrors>,
+}
+
+/// W1 and W2 as means over pairs of samples, two to eight, drawn in proportion to the weights of particles and cells.
+///
+/// They are above the distances of the populations, by what samples of so few cells differ by themselves: the floor says how much
+/// that is.
+#[derive(Debug, Clone, Copy, PartialEq)]
+#[non_exhaustive]
+pub struct Sampled {
+    /// The points of a sample; of a side with no more, all are taken.
+    pub cells: usize,
+    /// The standard error of W1 from the drawing of samples.
+    pub w1_se: f64,
+    /// Of W2, likewise.
+    pub w2_se: f64,
+    /// W1 between two samples of the snapshot's own cells: what a perfect prediction would have. NaN where all its cells are one
+    /// sample.
+    pub w1_floor: f64,
+    /// W2, likewise.
+    pub w2_floor: f64,
 }
 
 /// The standard deviations of measures of one snapshot over the members of an ensemble: how much the measures depend on which
@@ -130,7 +162,8 @@ pub struct Evaluation {
 }
 
 /// Predicts every later snapshot from all cells of the first and compares, by the protocol of WFR-FM (Peng et al., ICLR
-/// 2026): W1 without square root, exact; RME against the masses of the snapshots; see also [`action`] and [`mass`].
+/// 2026): W1 without square root, exact up to [`EvaluationOptions::exact_cells`]; RME against the masses of the snapshots; see also
+/// [`action`] and [`mass`].
 ///
 /// # Errors
 /// [`Error::InvalidData`] for a single snapshot; [`Error::InvalidArgument`] for options outside their domain; [`Error::Cancelled`] once `stop` is requested; those of the simulations and of
@@ -144,39 +177,56 @@ pub fn evaluate(
     if snapshots.len() < 2 {
         return Err(Error::InvalidData("an evaluation needs cells at two times or more".into()));
     }
-    if options.runs == 0 {
-        return Err(Error::argument("runs", 0, "at least 1"));
+    for (name, value) in [("runs", options.runs), ("exact_cells", options.exact_cells)] {
+        if value == 0 {
+            return Err(Error::argument(name, value, "at least 1"));
+        }
     }
     let later = &snapshots.times()[1..];
     let start = Particles::of_snapshot(snapshots, 0);
     let runs = if matches!(options.mode, Mode::Ode(_)) { 1 } else { options.runs };
-    let mut measured: Vec<Vec<[f64; 3]>> = vec![];
+    let sampling = Sampling { exact_cells: options.exact_cells, seed: options.seed };
+    let mut measured: Vec<Vec<Compared>> = vec![];
+    let mut largest = vec![0; later.len()];
     let mut strayed = None;
     for run in 0..runs as u64 {
         let predicted = predict(fields, &start, later, options, options.seed.wrapping_add(run), stop)?;
         strayed = strayed.or(straying(&predicted));
         let frames = predicted.frames;
-        let compare = |(k, frame): (usize, &Particles)| compare(&start, frame, snapshots, k + 1, stop);
-        let run: Vec<Result<[f64; 3]>> = frames.par_iter().enumerate().map(compare).collect();
+        largest.iter_mut().zip(&frames).for_each(|(most, frame)| *most = frame.len().max(*most));
+        let compare = |(k, frame): (usize, &Particles)| {
+            compare(&start, frame, (snapshots, k + 1), (&sampling, run), stop)
+        };
+        let run: Vec<Result<Compared>> = frames.par_iter().enumerate().map(compare).collect();
         measured.push(run.into_iter().collect::<Result<_>>()?);
     }
-    let over_runs = |k: usize, measure: usize| Statistic::of(measured.iter().map(move |run| run[k][measure]));
-    let time_points = later.iter().enumerate().map(|(k, &time)| TimePoint {
-        time,
-        w1: over_runs(k, 0),
-        w2: over_runs(k, 1),
-        rme: over_runs(k, 2),
-        errors: None,
-    });
-    let mean = |measure: usize| {
-        let of_run = |run: &Vec<[f64; 3]>| Statistic::of(run.iter().map(|m| m[measure])).mean;
+    let over_runs = |k: usize, measure: fn(&Compared) -> f64| {
+        Statistic::of(measured.iter().map(move |run| measure(&run[k])))
+    };
+    let time_point = |(k, &time): (usize, &f64)| -> Result<TimePoint> {
+        let of_runs: Vec<Distances> = measured.iter().filter_map(|run| run[k].distances).collect();
+        let sampled = sampled(&of_runs, &sampling, largest[k], snapshots, k + 1, stop)?;
+        let (w1, w2, rme) =
+            (over_runs(k, Compared::w1), over_runs(k, Compared::w2), over_runs(k, |of| of.rme));
+        Ok(TimePoint { time, w1, w2, rme, sampled, errors: None })
+    };
+    let time_points = later.iter().enumerate().map(time_point).collect::<Result<Vec<TimePoint>>>()?;
+    let mean = |measure: fn(&Compared) -> f64| {
+        let of_run = |run: &Vec<Compared>| Statistic::of(run.iter().map(measure)).mean;
         Statistic::of(measured.iter().map(of_run))
     };
     let mut warnings = Vec::from_iter(extrapolation(fields, snapshots.times().iter().copied()));
     warnings.extend(strayed);
-    let extinct = |k: &usize| measured.iter().any(|run| run[*k][0].is_nan());
+    if let Some(sampled) = time_points.iter().find_map(|point| point.sampled) {
+        warnings.push(format!(
+            "W1 and W2 are estimates where there are more than {} particles or cells: means over samples of {} on either side, \
+             which are above the distances of the populations by what such samples of one population differ by (the floor)",
+            options.exact_cells, sampled.cells
+        ));
+    }
+    let extinct = |k: &usize| measured.iter().any(|run| run[*k].distances.is_none());
     if let Some(k) = (0..later.len()).find(extinct) {
-        let lost = measured.iter().filter(|run| run.iter().any(|m| m[0].is_nan())).count();
+        let lost = measured.iter().filter(|run| run.iter().any(|m| m.distances.is_none())).count();
         warnings.push(format!(
             "the population died out in {lost} of {runs} runs, by time {} at the earliest: its relative mass error is 1 from there \
              on, and W1 and W2 are over the runs in which cells live",
@@ -186,9 +236,9 @@ pub fn evaluate(
     let solver = if let Mode::Ode(solver) = options.mode { solver } else { ode::Solver::default() };
     let action = action::path_action(fields, snapshots, options.delta, &solver, stop)?;
     Ok(Evaluation {
-        time_points: time_points.collect(),
-        mean_w1: mean(0),
-        mean_rme: mean(2),
+        time_points,
+        mean_w1: mean(Compared::w1),
+        mean_rme: mean(|of| of.rme),
         action: action.flow,
         regularised_action: action.regularised,
         warnings,
@@ -218,26 +268,106 @@ fn predict(
     }
 }
 
-/// W1, W2 and RME of a predicted snapshot; a population that died out has the distances NaN.
+/// A predicted snapshot beside its cells; a population that died out has no distances.
+#[derive(Debug, Clone, Copy)]
+struct Compared {
+    distances: Option<Distances>,
+    rme: f64,
+}
+
+impl Compared {
+    fn w1(&self) -> f64 {
+        self.distances.map_or(f64::NAN, |distances| distances.w1.mean)
+    }
+
+    fn w2(&self) -> f64 {
+        self.distances.map_or(f64::NAN, |distances| distances.w2.mean)
+    }
+}
+
 fn compare(
     start: &Particles,
     predicted: &Particles,
+    (snapshots, k): (&Snapshots, usize),
+    (sampling, run): (&Sampling, u64),
+    stop: &Stop,
+) -> Result<Compared> {
+    let rme = mass::relative_mass_error(start.mass(), predicted.mass(), snapshots, k)?;
+    if predicted.mass() <= 0.0 {
+        return Ok(Compared { distances: None, rme });
+    }
+    let distances = sampling.distances(predicted, &Cells { snapshots, k }, run, stop)?;
+    Ok(Compared { distances: Some(distances), rme })
+}
+
+/// How the distances of all runs to snapshot `k` were estimated, where any was: the standard error of their mean.
+fn sampled(
+    of_runs: &[Distances],
+    sampling: &Sampling,
+    largest: usize,
     snapshots: &Snapshots,
     k: usize,
     stop: &Stop,
-) -> Result<[f64; 3]> {
-    let rme = mass::relative_mass_error(start.mass(), predicted.mass(), snapshots, k)?;
-    if predicted.mass() <= 0.0 {
-        return Ok([f64::NAN, f64::NAN, rme]);
+) -> Result<Option<Sampled>> {
+    let Some(cells) = of_runs.iter().find_map(|distances| distances.cells) else { return Ok(None) };
+    let error = |of: fn(&Distances) -> f64| {
+        of_runs.iter().map(|distances| of(distances).powi(2)).sum::<f64>().sqrt() / of_runs.len() as f64
+    };
+    let floor = sampling.floor(largest, &Cells { snapshots, k }, stop)?;
+    let [w1_floor, w2_floor] = floor.unwrap_or([f64::NAN; 2]);
+    Ok(Some(Sampled { cells, w1_se: error(|of| of.w1.sd), w2_se: error(|of| of.w2.sd), w1_floor, w2_floor }))
+}
+
+/// The cells of a snapshot.
+struct Cells<'a> {
+    snapshots: &'a Snapshots,
+    k: usize,
+}
+
+impl Population for Cells<'_> {
+    fn len(&self) -> usize {
+        self.snapshots.count(self.k)
     }
-    let (particles, cells) = (cloud_of(predicted)?, cloud(snapshots, k)?);
-    Ok([wasserstein::exact1(&particles, &cells, stop)?, wasserstein::exact2(&particles, &cells, stop)?, rme])
+
+    fn weights(&self) -> Vec<f64> {
+        self.snapshots.weights(self.k).to_vec()
+    }
+
+    fn some(&self, rows: &[usize]) -> Result<PointCloud> {
+        let Self { snapshots, k } = *self;
+        of_rows(rows, snapshots.dims(), |row| snapshots.point(k, row), |row| snapshots.weights(k)[row])
+    }
+}
+
+impl Population for Particles {
+    fn len(&self) -> usize {
+        self.len()
+    }
+
+    fn weights(&self) -> Vec<f64> {
+        self.weights()
+    }
+
+    fn some(&self, rows: &[usize]) -> Result<PointCloud> {
+        of_rows(rows, self.dims, |row| self.point(row), |row| libm::exp(self.log_weights[row]))
+    }
+}
+
+/// A cloud of some rows.
+fn of_rows<'a>(
+    rows: &[usize],
+    dims: usize,
+    point: impl Fn(usize) -> &'a [f32],
+    weight: impl Fn(usize) -> f64,
+) -> Result<PointCloud> {
+    let points: Vec<f32> = rows.iter().flat_map(|&row| point(row)).copied().collect();
+    let weights: Vec<f64> = rows.iter().map(|&row| weight(row)).collect();
+    PointCloud::new(MatrixView::from_f32(&points, rows.len(), dims)?, Some(&weights))
 }
 
 /// The cells of a snapshot, for the static solvers.
 fn cloud(snapshots: &Snapshots, k: usize) -> Result<PointCloud> {
-    let view = MatrixView::from_f32(snapshots.points(k), snapshots.count(k), snapshots.dims())?;
-    PointCloud::new(view, Some(snapshots.weights(k)))
+    Ok(PointCloud::of_snapshot(snapshots, k))
 }
 
 /// Particles, likewise.
@@ -272,7 +402,14 @@ mod tests {
             turnover: 0.0,
             max_population: 100,
         };
-        let options = EvaluationOptions { mode, runs: 20, seed: 1, delta: 1.0, device: Device::Cpu };
+        let options = EvaluationOptions {
+            mode,
+            runs: 20,
+            seed: 1,
+            delta: 1.0,
+            device: Device::Cpu,
+            exact_cells: EvaluationOptions::EXACT_CELLS,
+        };
         // Some of twenty pairs of cells live for a unit of time, and none for nine.
         let (fields, snapshots) = dying(1.0);
         let measured = evaluate(&fields, &snapshots, &options, &Stop::default()).unwrap();
@@ -316,7 +453,14 @@ mod tests {
                 growth: Box::new(|_, _| 0.0),
                 score_drift: Box::new(|_, _, s| s.fill(0.0)),
             };
-            let options = EvaluationOptions { mode, runs: 2, seed: 0, delta: 1.0, device: Device::Cpu };
+            let options = EvaluationOptions {
+                mode,
+                runs: 2,
+                seed: 0,
+                delta: 1.0,
+                device: Device::Cpu,
+                exact_cells: EvaluationOptions::EXACT_CELLS,
+            };
             assert_eq!(evaluate(&fields, &snapshots, &options, &stop), Err(Error::Cancelled), "{mode:?}");
             let learn =
                 |_: &Snapshots| -> Result<ClosedForm> { panic!("nothing is learned after the request") };

@@ -17,12 +17,15 @@ pub struct Protocol {
     pub runs: usize,
     /// δ of the action; the model's, else 1, where absent.
     pub delta: Option<f64>,
+    /// See [`EvaluationOptions::exact_cells`].
+    pub exact_cells: usize,
 }
 
 impl Default for Protocol {
     /// By the probability flow; five runs otherwise.
     fn default() -> Self {
-        Self { simulation: Simulation::default(), runs: 5, delta: None }
+        let exact_cells = EvaluationOptions::EXACT_CELLS;
+        Self { simulation: Simulation::default(), runs: 5, delta: None, exact_cells }
     }
 }
 
@@ -43,7 +46,8 @@ impl Protocol {
         };
         let delta = self.delta.or(model.info().delta).unwrap_or(1.0);
         let device = simulation.device;
-        EvaluationOptions { mode, runs: self.runs, seed: simulation.seed, delta, device }
+        let (runs, exact_cells) = (self.runs, self.exact_cells);
+        EvaluationOptions { mode, runs, seed: simulation.seed, delta, device, exact_cells }
     }
 
     /// Evaluates a model, and the members of an ensemble.

@@ -4,6 +4,9 @@ pub(crate) mod clock;
 #[doc(hidden)] // for the command
 pub mod files;
 pub(crate) mod lanes;
+#[cfg(feature = "npy")]
+#[doc(hidden)] // for the command
+pub mod mapped;
 pub mod progress;
 #[doc(hidden)] // for tests and benchmarks
 pub mod rng;

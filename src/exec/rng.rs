@@ -30,6 +30,8 @@ pub enum Purpose {
     Ensemble = 9,
     /// Cuts of a data set into cells to learn from and cells to be predicted.
     Split = 10,
+    /// Samples of populations that are too large to be compared whole.
+    Evaluation = 11,
 }
 
 /// The generator of `(seed, purpose, index, sub_index)`.

@@ -21,10 +21,8 @@ pub struct Guard {
 impl Guard {
     /// The guard of the cells that fields are learned from.
     pub(crate) fn of(snapshots: &Snapshots) -> Self {
-        let dims = snapshots.dims();
         let extreme = |k: usize, of: fn(f32, f32) -> f32| -> Vec<f32> {
-            let mut rows =
-                snapshots.points(k).chunks_exact(dims).chain(snapshots.points(k + 1).chunks_exact(dims));
+            let mut rows = snapshots.cells_of(k).chain(snapshots.cells_of(k + 1));
             let first = rows.next().map(<[f32]>::to_vec).unwrap_or_default();
             rows.fold(first, |corner, row| corner.iter().zip(row).map(|(&a, &b)| of(a, b)).collect())
         };

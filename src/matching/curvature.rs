@@ -75,9 +75,8 @@ fn between_intervals(
     let (mut before, mut after) = (Means::of_cells(snapshots, places), Means::of_cells(snapshots, places));
     for (k, coupling) in couplings.iter().enumerate() {
         for &Pair { source, target, sent, received } in &coupling.pairs {
-            let place = |snapshot: usize, cell: u32, c: usize| {
-                f64::from(snapshots.points(snapshot)[cell as usize * dims + c])
-            };
+            let place =
+                |snapshot: usize, cell: u32, c: usize| f64::from(snapshots.point(snapshot, cell as usize)[c]);
             let change = |c: usize| match c {
                 c if c < places => place(k + 1, target, c) - place(k, source, c),
                 _ => libm::log(received / sent),

@@ -152,8 +152,7 @@ fn ends_of(
 
 /// Where a cell is.
 fn point(snapshots: &Snapshots, snapshot: usize, cell: u32) -> &[f32] {
-    let dims = snapshots.dims();
-    &snapshots.points(snapshot)[cell as usize * dims..(cell as usize + 1) * dims]
+    snapshots.point(snapshot, cell as usize)
 }
 
 /// ‖x1 − x0‖².

@@ -12,9 +12,10 @@ use crate::exec::progress::{Progress, Reporter, Stage};
 use crate::exec::threads::Threads;
 use crate::exec::watch::watched;
 use crate::matching::{Coupled, CoupledInterval, Curvature, Looseness};
-use crate::snapshots::{MatrixView, Snapshots};
+use crate::snapshots::Snapshots;
 use crate::train::IntervalWeighting;
 use crate::transport::PointCloud;
+use crate::transport::cloud::SnapshotCells;
 use crate::transport::coupling::Coupling;
 use crate::transport::minibatch::{Blocks, couple};
 
@@ -73,7 +74,8 @@ impl Coupler<'_> {
         let &Self { snapshots, kind, bridge: (_, bridge), options, resolved, threads } = self;
         let facts = kind.facts();
         let (start, end) = (snapshots.times()[index], snapshots.times()[index + 1]);
-        let (mut source, mut target) = (cloud(snapshots, index)?, cloud(snapshots, index + 1)?);
+        let cells = |k: usize| SnapshotCells::new(snapshots, k);
+        let (mut source, mut target) = (cells(index), cells(index + 1));
         if facts.balanced {
             (source, target) = (source.normalised(), target.normalised());
         }
@@ -112,9 +114,10 @@ impl Coupler<'_> {
                 block_count.store(total, Relaxed);
             };
             let key = (options.seed, index as u64);
-            let blocks = couple((&source, &target), options.chunk_size, key, &solve, stop, &count)?;
-            let problem = facts.problem(&source, &target, &numbers);
-            let whole_gap = blocks.whole_gap(&problem, facts.epsilon(&numbers), key, stop)?;
+            let chunk = options.block_cells(snapshots.count(index), snapshots.count(index + 1));
+            let blocks = couple((&source, &target), chunk, key, &solve, stop, &count)?;
+            let (terms, epsilon) = (facts.terms_of(&numbers), facts.epsilon(&numbers));
+            let whole_gap = blocks.whole_gap_between((&source, &target), terms, epsilon, key, stop)?;
             Ok((blocks, whole_gap))
         })?;
         let Blocks { mut coupling, reports, .. } = blocks;
@@ -122,8 +125,10 @@ impl Coupler<'_> {
             return Err(Error::Cancelled);
         }
         coupling.part(|pair| {
-            let (x, y) = (source.point(pair.source as usize), target.point(pair.target as usize));
-            bridge.reaches(x.iter().zip(y).map(|(x, y)| (x - y) * (x - y)).sum())
+            let ends = [(index, pair.source), (index + 1, pair.target)];
+            let [x, y] =
+                ends.map(|(k, cell)| snapshots.point(k, cell as usize).iter().map(|&x| f64::from(x)));
+            bridge.reaches(x.zip(y).map(|(x, y)| (x - y) * (x - y)).sum())
         });
         if facts.scaled {
             coupling.scale(1.0 / unit);
@@ -140,10 +145,4 @@ impl Coupler<'_> {
         report.whole_gaps.push(whole_gap);
         Ok(coupling)
     }
-}
-
-/// The cells of a snapshot, for the static solvers.
-pub(super) fn cloud(snapshots: &Snapshots, k: usize) -> Result<PointCloud> {
-    let view = MatrixView::from_f32(snapshots.points(k), snapshots.count(k), snapshots.dims())?;
-    PointCloud::new(view, Some(snapshots.weights(k)))
 }

@@ -4,9 +4,11 @@ use crate::device::Device;
 use crate::error::Result;
 use crate::exec::stop::Stop;
 use crate::named::named;
+use crate::transport::cloud::Cloud;
 use crate::transport::entropy_transport::{EntropyTransportOptions, entropy_transport};
 use crate::transport::network_simplex::network_simplex;
 use crate::transport::sinkhorn::{SinkhornOptions, sinkhorn};
+use crate::transport::whole::Terms;
 use crate::transport::{Cost, PointCloud, Problem, Solution};
 
 /// Which static problem couples the cells of consecutive snapshots.
@@ -169,8 +171,14 @@ impl CouplingFacts {
         target: &'a PointCloud,
         numbers: &CouplingNumbers,
     ) -> Problem<'a> {
-        let (cost, source_penalty, target_penalty) = (self.terms)(numbers);
+        let Terms { cost, source_penalty, target_penalty } = self.terms_of(numbers);
         Problem { source, target, cost, source_penalty, target_penalty }
+    }
+
+    /// What that problem is, whatever its clouds.
+    pub(super) fn terms_of(&self, numbers: &CouplingNumbers) -> Terms {
+        let (cost, source_penalty, target_penalty) = (self.terms)(numbers);
+        Terms { cost, source_penalty, target_penalty }
     }
 
     /// The entropic regularisation, 0 without one.
@@ -230,7 +238,7 @@ impl CouplingFacts {
 }
 
 /// What makes one the geometric mean of the two masses.
-pub(super) fn unit_factor(source: &PointCloud, target: &PointCloud) -> f64 {
+pub(super) fn unit_factor(source: &impl Cloud, target: &impl Cloud) -> f64 {
     1.0 / (source.mass().sqrt() * target.mass().sqrt())
 }
 

@@ -207,7 +207,7 @@ pub(super) fn uncertainty(
     let (mut scratch, mut spread) = (Scratch::default(), SpreadScratch::default());
     for (k, &time) in snapshots.times().iter().enumerate() {
         let stride = snapshots.count(k).div_ceil(CELLS);
-        let cells = snapshots.points(k).chunks_exact(snapshots.dims()).step_by(stride);
+        let cells = snapshots.cells_of(k).step_by(stride);
         let points: Vec<f32> = cells.flatten().copied().collect();
         let mut values = |fields: &Compiled| {
             Values::of(&points, snapshots.dims(), |values| {
@@ -306,8 +306,8 @@ mod tests {
             // Of thirteen, all different once in fifty thousand draws.
             assert!((2..there).contains(&cells.len()), "{} different cells", cells.len());
         }
-        assert_eq!(resampled(&all, 3, (1, 4)).unwrap().all_points(), drawn.all_points());
-        assert_ne!(resampled(&all, 4, (1, 4)).unwrap().all_points(), drawn.all_points());
+        assert_eq!(resampled(&all, 3, (1, 4)).unwrap(), drawn);
+        assert_ne!(resampled(&all, 4, (1, 4)).unwrap(), drawn);
         // Together, the members see every cell four times.
         let mut together: Vec<f32> =
             (0..4).flat_map(|member| resampled(&all, 3, (member, 4)).unwrap().points(0).to_vec()).collect();

@@ -224,10 +224,11 @@ impl Settled<'_> {
 fn fastest_growth(dynamics: &Dynamics, snapshots: &Snapshots) -> f64 {
     let (mut fastest, mut growth, mut scratch) = (0.0f32, vec![], Scratch::default());
     for (k, &time) in snapshots.times().iter().enumerate() {
-        for points in snapshots.points(k).chunks(FIELD_ROWS * snapshots.dims()) {
-            growth.resize(points.len() / snapshots.dims(), 0.0);
+        for first in (0..snapshots.count(k)).step_by(FIELD_ROWS) {
+            let cells = first..snapshots.count(k).min(first + FIELD_ROWS);
+            growth.resize(cells.len(), 0.0);
             let values = FieldValues { growth: Some(&mut growth), ..Default::default() };
-            dynamics.evaluate(time, points, values, &mut scratch);
+            dynamics.evaluate(time, &snapshots.points_of(k, cells), values, &mut scratch);
             fastest = growth.iter().fold(fastest, |most, g| most.max(g.abs()));
         }
     }
@@ -244,8 +245,11 @@ fn open_device(snapshots: &Snapshots, options: &FitOptions) -> Result<Opened> {
         Some(_) => options.device.require_cpu("exact couplings")?,
         None => options.device.require_cpu("a method without couplings")?,
     }
-    let cells =
-        |k: usize| options.chunk_size.map_or(snapshots.count(k), |chunk| snapshots.count(k).min(chunk));
-    let pairs = (1..snapshots.len()).map(|k| cells(k - 1).saturating_mul(cells(k))).max();
+    let of_interval = |k: usize| {
+        let (source, target) = (snapshots.count(k - 1), snapshots.count(k));
+        let most = options.block_cells(source, target).unwrap_or(usize::MAX);
+        source.min(most).saturating_mul(target.min(most))
+    };
+    let pairs = (1..snapshots.len()).map(of_interval).max();
     options.device.open(pairs.unwrap_or(0), sinkhorn::ENOUGH)
 }

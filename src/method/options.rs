@@ -88,8 +88,9 @@ pub struct FitOptions {
     /// as published. A quarter, as recommended, learns growth with three quarters of the error, and costs next to nothing on cells
     /// that were not fitted.
     pub growth_tension: f64,
-    /// Couple in random blocks of at most this many cells a side. What that costs at the most, the report estimates
-    /// ([`FitReport::whole_gaps`](super::FitReport::whole_gaps)).
+    /// Couple in random blocks of at most this many cells a side; a number as large as the snapshots couples them whole. Where
+    /// absent, snapshots of more than [`WHOLE_CELLS`](Self::WHOLE_CELLS) are coupled in blocks of [`BLOCK_CELLS`](Self::BLOCK_CELLS). What
+    /// that costs at the most, the report estimates ([`FitReport::whole_gaps`](super::FitReport::whole_gaps)).
     pub chunk_size: Option<usize>,
     /// Seed of all random numbers.
     pub seed: u64,
@@ -119,6 +120,18 @@ impl Default for FitOptions {
 }
 
 impl FitOptions {
+    /// The most cells of a snapshot that are coupled whole unless asked for: time and memory for a block's costs grow with the
+    /// square of its cells.
+    pub const WHOLE_CELLS: usize = 6000;
+    /// The cells of a block, where snapshots are larger.
+    pub const BLOCK_CELLS: usize = 2000;
+
+    /// The most cells of a block between snapshots of so many cells; none where they are coupled whole.
+    pub fn block_cells(&self, source: usize, target: usize) -> Option<usize> {
+        let large = source.max(target) > Self::WHOLE_CELLS;
+        self.chunk_size.or(large.then_some(Self::BLOCK_CELLS))
+    }
+
     /// The recommended settings of a method.
     pub fn new(method: Method) -> Self {
         Self::of(method.recipe(), Preset::default())
@@ -175,6 +188,26 @@ impl FitOptions {
                 let percent = 100.0 * self.recipe.noise_share();
                 format!("so that σ√h is {percent:.0} % of the spread of a coordinate, h the mean interval")
             }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn large_snapshots_are_coupled_in_blocks_unless_a_number_is_given() {
+        let mut options = FitOptions::default();
+        assert_eq!(options.block_cells(6000, 6000), None);
+        assert_eq!(options.block_cells(10, 6001), Some(2000));
+        assert_eq!(options.block_cells(1_000_000, 10), Some(2000));
+        for given in [300, 1_000_000] {
+            options.chunk_size = Some(given);
+            assert_eq!(
+                (options.block_cells(10, 10), options.block_cells(7000, 7000)),
+                (Some(given), Some(given))
+            );
         }
     }
 }

@@ -2,7 +2,6 @@
 
 use rand::seq::SliceRandom;
 
-use super::couple::cloud;
 use super::coupling::CouplingNumbers;
 use super::{Choice, DeltaRule, FitOptions, Learning, SigmaRule};
 use crate::error::{Error, Result, positive};
@@ -11,6 +10,8 @@ use crate::exec::stop::Stop;
 use crate::rollout::GrowthPrice;
 use crate::scales::Scales;
 use crate::snapshots::Snapshots;
+use crate::transport::PointCloud;
+use crate::transport::cloud::{Cloud, SnapshotCells};
 use crate::transport::pricing::nearest_distances;
 use crate::units::Scaling;
 
@@ -84,6 +85,7 @@ impl Resolved {
             choices: vec![],
         };
         resolved.choices = resolved.explain(options);
+        resolved.choices.extend(chosen_blocks(snapshots, options));
         Ok(resolved)
     }
 
@@ -133,6 +135,21 @@ impl Resolved {
     }
 }
 
+/// The size of the blocks that large snapshots are coupled in where nobody gave it.
+fn chosen_blocks(snapshots: &Snapshots, options: &FitOptions) -> Option<Choice> {
+    if options.chunk_size.is_some() || !options.recipe.takes("chunk_size") {
+        return None;
+    }
+    let largest = (0..snapshots.len()).map(|k| snapshots.count(k)).max().unwrap_or(0);
+    let cells = options.block_cells(largest, largest)?;
+    let rule = format!(
+        "snapshots of more than {} cells are coupled in random blocks of at most so many; a chunk_size of {largest} couples \
+         all cells at once",
+        FitOptions::WHOLE_CELLS
+    );
+    Some(Choice { name: "chunk_size", value: cells as f64, rule })
+}
+
 /// The noise of a mean interval, σ√h̄, by the rule of the options.
 fn automatic_noise(
     snapshots: &Snapshots,
@@ -163,13 +180,23 @@ fn spacing(snapshots: &Snapshots, seed: u64, stop: &Stop) -> Result<f64> {
         let mut cells: Vec<usize> = (0..snapshots.count(k)).collect();
         let mut rng = stream(seed, Purpose::Minibatch, k as u64, 4 + k as u64);
         let (sample, _) = cells.partial_shuffle(&mut rng, NEIGHBOUR_SAMPLE);
-        let all = cloud(snapshots, k)?;
-        distances.extend(nearest_distances(&all.subset(sample), &all, 1, stop)?);
+        let sample = SnapshotCells::new(snapshots, k).part(sample);
+        distances.extend(nearest_distances(&sample, pieces(snapshots, k), 1, stop)?);
     }
     distances.sort_by(f64::total_cmp);
     let median = distances.get(distances.len() / 2).copied().unwrap_or(0.0);
     Ok(median / (snapshots.dims() as f64).sqrt())
 }
+
+/// The cells of snapshot `k`, so many at a time that a large one is never held in double precision.
+fn pieces(snapshots: &Snapshots, k: usize) -> impl Iterator<Item = PointCloud> {
+    let (cells, count) = (SnapshotCells::new(snapshots, k), snapshots.count(k));
+    let piece = move |from: usize| cells.part(&(from..count.min(from + PIECE)).collect::<Vec<usize>>());
+    (0..count).step_by(PIECE).map(piece)
+}
+
+/// Cells of a piece.
+const PIECE: usize = 1 << 14;
 
 /// Cells whose nearest neighbours are looked up for the automatic δ, for each interval and direction.
 const NEIGHBOUR_SAMPLE: usize = 1000;
@@ -194,8 +221,8 @@ fn automatic_delta(
             let mut cells: Vec<usize> = (0..snapshots.count(from)).collect();
             let mut rng = stream(options.seed, Purpose::Minibatch, from as u64, 2 + to as u64);
             let (sample, _) = cells.partial_shuffle(&mut rng, NEIGHBOUR_SAMPLE);
-            let sample = cloud(snapshots, from)?.subset(sample);
-            let mut distances = nearest_distances(&sample, &cloud(snapshots, to)?, 0, stop)?;
+            let sample = SnapshotCells::new(snapshots, from).part(sample);
+            let mut distances = nearest_distances(&sample, pieces(snapshots, to), 0, stop)?;
             distances.sort_by(f64::total_cmp);
             largest = largest.max(distances[((distances.len() - 1) as f64 * 0.99).round() as usize]);
         }

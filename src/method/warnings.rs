@@ -10,7 +10,7 @@ const MOST_UNMATCHED: f64 = 0.5;
 pub(super) fn of_cells(snapshots: &Snapshots) -> Vec<String> {
     let dims = snapshots.dims();
     let mut ranges = vec![(f32::INFINITY, f32::NEG_INFINITY); dims];
-    for row in snapshots.all_points().chunks_exact(dims) {
+    for row in snapshots.all_cells() {
         ranges.iter_mut().zip(row).for_each(|((low, high), &x)| (*low, *high) = (low.min(x), high.max(x)));
     }
     if ranges.iter().all(|(low, high)| low == high) {

@@ -110,8 +110,8 @@ impl Target for FitOptions {
         Entry {
             name: "chunk_size",
             kind: Integer(1..=u64::MAX, |o, v| o.chunk_size = Some(v as usize)),
-            default: Rule("all cells at once"),
-            meaning: "Couple in random blocks of at most this many cells a side, to bound memory",
+            default: Rule("all cells at once, blocks of 2000 for snapshots of more than 6000"),
+            meaning: "Couple in random blocks of at most this many cells a side, whose time and memory grow linearly; a number as large as the snapshots couples them whole",
         },
         Entry {
             name: "epochs",

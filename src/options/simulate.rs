@@ -185,6 +185,12 @@ impl Target for Protocol {
             default: Rule("the model's, else 1"),
             meaning: "δ of the action",
         },
+        Entry {
+            name: "exact_cells",
+            kind: Integer(6..=u64::MAX, |o, v| o.exact_cells = v as usize),
+            default: Value("6000"),
+            meaning: "W1 and W2 are exact up to so many particles or cells; of more they are means over samples of a third of it, with standard errors",
+        },
     );
 
     fn initial() -> Self {
@@ -216,6 +222,7 @@ mod tests {
             let value = match entry.name {
                 "mode" | "solver" | "device" | "motion" | "error_bars" => return false,
                 "seed" | "threads" | "max_steps" | "max_population" | "runs" => "3",
+                "exact_cells" => "6",
                 _ => "0.5",
             };
             let mut settings = Settings::<T>::default();

@@ -25,7 +25,7 @@ impl ScaledSnapshot {
         let (mut x, mut weights) = (vec![], vec![]);
         let mut row = vec![0.0; dims + 1];
         let total = snapshots.mass(k);
-        for (point, &weight) in snapshots.points(k).chunks_exact(dims).zip(snapshots.weights(k)) {
+        for (point, &weight) in snapshots.cells_of(k).zip(snapshots.weights(k)) {
             if weight > 0.0 {
                 // The place alone is kept.
                 scaling.write_row(0.0, point.iter().copied(), &mut row);

@@ -89,7 +89,7 @@ impl Particles {
         Self {
             time: snapshots.times()[k],
             dims: snapshots.dims(),
-            points: snapshots.points(k).to_vec(),
+            points: snapshots.points(k).into_owned(),
             log_weights: snapshots.weights(k).iter().map(|&w| libm::log(w)).collect(),
             ids: (0..rows as u64).collect(),
             ancestors: (0..rows).collect(),

@@ -1,12 +1,20 @@
 //! A simulation as its options describe it: what moves, and how.
 
+use std::ops::Range;
+
 use super::lineage::Lineage;
-use super::{Particles, Trajectory, backend, branching, extrapolation, ode, resampling, sde, straying};
+use super::{
+    BLOCK, Particles, Trajectory, backend, branching, extrapolation, ode, resampling, sde, straying,
+};
 use crate::device::Device;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::exec::stop::Stop;
 use crate::fields::Fields;
 use crate::named::named;
+
+/// Founders that are simulated at a time: whole blocks, so that every particle is in the block that it is in among all, which
+/// chooses its steps.
+const PIECE: usize = 256 * BLOCK;
 
 /// What moves.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -141,6 +149,40 @@ impl Simulation {
         Ok(Outcome { trajectory, lineage, warnings })
     }
 
+    /// Simulates `count` founders as [`run`](Self::run) would, some at a time, so that memory is that of one piece: `founders` gives
+    /// those of a range of rows, and `take` is handed what became of them, piece after piece. The results are the same bits as those of
+    /// one run, whose particles have the rows as their ids.
+    ///
+    /// # Errors
+    /// [`Error::InvalidArgument`] for a population whose particles need each other: one that branches, or is resampled; those of
+    /// [`run`](Self::run), of `founders` and of `take`.
+    pub fn run_in_pieces(
+        &self,
+        fields: &dyn Fields,
+        count: usize,
+        founders: &mut dyn FnMut(Range<usize>) -> Result<Particles>,
+        times: &[f64],
+        stop: &Stop,
+        take: &mut dyn FnMut(Range<usize>, Outcome) -> Result<()>,
+    ) -> Result<()> {
+        if self.process == Process::Branching {
+            let allowed =
+                "ode or sde where founders are simulated in pieces: a branching population has one lineage";
+            return Err(Error::argument("mode", self.process, allowed));
+        }
+        if self.process == Process::Sde && self.resample_below > 0.0 {
+            let allowed = "0 where founders are simulated in pieces: resampling needs all particles";
+            return Err(Error::argument("resample_below", self.resample_below, allowed));
+        }
+        for from in (0..count).step_by(PIECE) {
+            let rows = from..count.min(from + PIECE);
+            let mut start = founders(rows.clone())?;
+            start.ids = rows.clone().map(|row| row as u64).collect();
+            take(rows, self.run(fields, &start, times, stop)?)?;
+        }
+        Ok(())
+    }
+
     /// The rule of the probability flow, with steps of at most `step` where it has equal ones.
     pub fn solver(&self, step: f64) -> ode::Solver {
         match self.rule {
@@ -173,7 +215,6 @@ impl Simulation {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::error::Error;
     use crate::fields::{ClosedForm, FieldValues, Scratch};
 
     fn growing(rate: f32) -> ClosedForm {
@@ -245,5 +286,57 @@ mod tests {
         );
         assert!(warned(0.0, &[-1.0]).contains("the time -1 is 1.000 before"));
         assert!(warned(-3.0, &[1.0]).contains("the time -3 is 3.000 before"));
+    }
+
+    #[test]
+    fn founders_in_pieces_become_what_they_become_all_at_once() {
+        let fields = ClosedForm {
+            dims: 1,
+            sigma: 0.5,
+            velocity: Box::new(|_, x, v| v[0] = x[0].sin()),
+            growth: Box::new(|_, x| x[0].cos()),
+            score_drift: Box::new(|_, _, s| s.fill(0.0)),
+        };
+        let count = PIECE + 3 * BLOCK + 5;
+        let points = |rows: Range<usize>| rows.map(|i| (i as f32 * 0.37).sin()).collect::<Vec<f32>>();
+        let particles = |rows| Particles::new(0.0, 1, points(rows), None);
+        let stop = Stop::default();
+        for process in [Process::Ode, Process::Sde] {
+            let simulation = Simulation { process, step: Some(0.25), seed: 3, ..Simulation::default() };
+            let whole = simulation.run(&fields, &particles(0..count).unwrap(), &[0.5, 1.0], &stop).unwrap();
+            let (mut places, mut weights, mut rows_so_far) = (vec![], vec![], 0);
+            let mut take = |rows: Range<usize>, outcome: Outcome| {
+                assert_eq!(rows.start, rows_so_far);
+                rows_so_far = rows.end;
+                places.extend(outcome.trajectory.frames[1].points.clone());
+                weights.extend(outcome.trajectory.frames[1].log_weights.clone());
+                Ok(())
+            };
+            simulation
+                .run_in_pieces(&fields, count, &mut |rows| particles(rows), &[0.5, 1.0], &stop, &mut take)
+                .unwrap();
+            assert!(places == whole.trajectory.frames[1].points, "{process}");
+            assert!(weights == whole.trajectory.frames[1].log_weights, "{process}");
+        }
+    }
+
+    #[test]
+    fn populations_whose_particles_need_each_other_are_not_simulated_in_pieces() {
+        let told = |simulation: Simulation| {
+            let mut none = |_: Range<usize>| panic!("nothing is asked for");
+            let refused = simulation.run_in_pieces(
+                &growing(0.0),
+                10,
+                &mut none,
+                &[1.0],
+                &Stop::default(),
+                &mut |_, _| Ok(()),
+            );
+            refused.unwrap_err().to_string()
+        };
+        let simulation = Simulation { process: Process::Branching, ..Simulation::default() };
+        assert!(told(simulation).starts_with("mode must be ode or sde"));
+        let simulation = Simulation { process: Process::Sde, resample_below: 0.5, ..Simulation::default() };
+        assert!(told(simulation).starts_with("resample_below must be 0"));
     }
 }

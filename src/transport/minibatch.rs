@@ -6,8 +6,9 @@ use std::sync::atomic::Ordering::Relaxed;
 use rand::seq::SliceRandom;
 use rayon::prelude::*;
 
+use super::cloud::Cloud;
 use super::coupling::{Coupling, Pair};
-use super::whole::{JoinedBlocks, WORK, WholeGap};
+use super::whole::{JoinedBlocks, Terms, WORK, WholeGap};
 use super::{PointCloud, Problem, Report, Solution, SparsePlan};
 use crate::error::Result;
 use crate::exec::rng::{Purpose, stream};
@@ -24,8 +25,8 @@ pub struct Blocks {
     /// What the solver reported, one a block.
     pub reports: Vec<Report>,
     pub(crate) joined: JoinedBlocks,
-    /// The targets, with the weights that the blocks gave them.
-    target: PointCloud,
+    /// The weights that the blocks gave to the targets.
+    target_weights: Vec<f64>,
 }
 
 impl Blocks {
@@ -42,11 +43,23 @@ impl Blocks {
         key: (u64, u64),
         stop: &Stop,
     ) -> Result<WholeGap> {
+        self.whole_gap_between((problem.source, problem.target), Terms::of(problem), epsilon, key, stop)
+    }
+
+    /// [`whole_gap`](Self::whole_gap) of the problem with these `terms` between the clouds that were coupled.
+    pub(crate) fn whole_gap_between<C: Cloud>(
+        &self,
+        (source, target): (&C, &C),
+        terms: Terms,
+        epsilon: f64,
+        key: (u64, u64),
+        stop: &Stop,
+    ) -> Result<WholeGap> {
         match &self.reports[..] {
             [report] => Ok(WholeGap::of_report(report)),
             _ => {
-                let problem = Problem { target: &self.target, ..*problem };
-                WholeGap::of_blocks(&problem, epsilon, &self.joined, key, WORK, stop)
+                let target = (target, &self.target_weights[..]);
+                WholeGap::of_blocks(source, target, terms, epsilon, &self.joined, key, WORK, stop)
             }
         }
     }
@@ -65,8 +78,8 @@ impl Blocks {
 ///
 /// # Errors
 /// Those of `solve`, of the first block in order; [`Error::Cancelled`](crate::Error::Cancelled) once `stop` is requested.
-pub fn couple(
-    (source, target): (&PointCloud, &PointCloud),
+pub fn couple<C: Cloud>(
+    (source, target): (&C, &C),
     chunk: Option<usize>,
     (seed, interval): (u64, u64),
     solve: &Solver<'_>,
@@ -74,20 +87,22 @@ pub fn couple(
     progress: &(dyn Fn(usize, usize) + Sync),
 ) -> Result<Blocks> {
     let (rows, columns) = (weighted_points(source), weighted_points(target));
+    let masses = (source.mass(), target.mass());
     let blocks = block_count(rows.len(), columns.len(), chunk);
     let rows = random_blocks(rows, blocks, stream(seed, Purpose::Minibatch, interval, 0));
     let columns = random_blocks(columns, blocks, stream(seed, Purpose::Minibatch, interval, 1));
-    let solve_block = |block: usize| -> Result<(Coupling, Solution, PointCloud)> {
+    // Of a block's clouds nothing is kept but the weights of its targets: all points together are as many as there are.
+    let solve_block = |block: usize| -> Result<(Coupling, Solution, Vec<f64>)> {
         stop.check()?;
         let (rows, columns) = (&rows[block], &columns[block]);
-        let (a, b) = (source.subset(rows), target.subset(columns));
-        let (a_share, b_share) = (a.mass() / source.mass(), b.mass() / target.mass());
+        let (a, b) = (source.part(rows), target.part(columns));
+        let (a_share, b_share) = (a.mass() / masses.0, b.mass() / masses.1);
         let b = if blocks == 1 { b } else { b.scaled(a_share / b_share) };
         let mut solution = solve(&a, &b)?;
         let mut coupling = Coupling::from_plan(&solution.plan, a.weights(), b.weights());
         coupling.relabel(rows, columns);
         solution.plan = SparsePlan::default();
-        Ok((coupling, solution, b))
+        Ok((coupling, solution, b.weights))
     };
     let done = AtomicUsize::new(0);
     let solve_and_tell = |block: usize| {
@@ -96,22 +111,22 @@ pub fn couple(
         solved
     };
     progress(0, blocks);
-    let solved: Vec<Result<(Coupling, Solution, PointCloud)>> =
+    let solved: Vec<Result<(Coupling, Solution, Vec<f64>)>> =
         (0..blocks).into_par_iter().map(solve_and_tell).collect();
     let mut all = Coupling::default();
     let mut reports = Vec::with_capacity(blocks);
     let mut joined = JoinedBlocks::of_points(source.len(), target.len());
-    let mut weights = vec![0.0; target.len()];
+    let mut target_weights = vec![0.0; target.len()];
     for ((block, rows), columns) in solved.into_iter().zip(&rows).zip(&columns) {
         let (coupling, solution, b) = block?;
         all.pairs.extend(coupling.pairs);
         all.dying.extend(coupling.dying);
         all.born.extend(coupling.born);
-        columns.iter().zip(b.weights()).for_each(|(&j, w)| weights[j] = *w);
-        joined.add(&solution, (rows, source), (columns, &b));
+        columns.iter().zip(&b).for_each(|(&j, w)| target_weights[j] = *w);
+        joined.add(&solution, (rows, source.weights()), (columns, &b));
         reports.push(solution.report);
     }
-    Ok(Blocks { coupling: all, reports, joined, target: target.clone().with_weights(&weights) })
+    Ok(Blocks { coupling: all, reports, joined, target_weights })
 }
 
 /// How many pairs of blocks a problem is cut into: enough that neither side of a block exceeds `chunk`, and never
@@ -120,8 +135,9 @@ pub fn block_count(source: usize, target: usize, chunk: Option<usize>) -> usize 
     chunk.map_or(1, |chunk| source.max(target).div_ceil(chunk).min(source).min(target))
 }
 
-fn weighted_points(cloud: &PointCloud) -> Vec<usize> {
-    (0..cloud.len()).filter(|&i| cloud.weights()[i] > 0.0).collect()
+fn weighted_points(cloud: &impl Cloud) -> Vec<usize> {
+    let weights = cloud.weights();
+    (0..weights.len()).filter(|&i| weights[i] > 0.0).collect()
 }
 
 /// A random partition into blocks of nearly equal size, in increasing order within.

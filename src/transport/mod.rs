@@ -10,6 +10,7 @@
 //! | unregularised, both marginals hard (exact optimal transport) | [`network_simplex`](network_simplex::network_simplex) |
 
 mod backend;
+pub mod cloud;
 pub mod cost;
 pub mod coupling;
 pub mod entropy_transport;
@@ -25,7 +26,7 @@ pub mod solver;
 pub mod whole;
 
 use crate::error::{Error, Result};
-use crate::snapshots::MatrixView;
+use crate::snapshots::{MatrixView, Snapshots};
 pub use cost::Cost;
 pub use plan::SparsePlan;
 
@@ -86,6 +87,13 @@ impl PointCloud {
         Ok(Self { dims, points: elements, weights })
     }
 
+    /// The cells of snapshot `k`, with their weights: they were checked when the snapshots were made.
+    pub(crate) fn of_snapshot(snapshots: &Snapshots, k: usize) -> Self {
+        let mut points = Vec::with_capacity(snapshots.count(k) * snapshots.dims());
+        points.extend(snapshots.cells_of(k).flatten().map(|&x| f64::from(x)));
+        Self { dims: snapshots.dims(), points, weights: snapshots.weights(k).to_vec() }
+    }
+
     /// The same points with weights divided by their sum.
     pub fn normalised(self) -> Self {
         let mass = self.mass();
@@ -106,7 +114,7 @@ impl PointCloud {
 
     /// The rows `rows` of the cloud, in that order.
     pub(crate) fn subset(&self, rows: &[usize]) -> Self {
-        let points = rows.iter().flat_map(|&i| self.point(i)).copied().collect();
+        let points: Vec<f64> = rows.iter().flat_map(|&i| self.point(i)).copied().collect();
         Self { dims: self.dims, points, weights: rows.iter().map(|&i| self.weights[i]).collect() }
     }
 

@@ -108,20 +108,27 @@ pub(crate) fn lower(f: &mut [f64], g: &[f64], pairs: &[Candidate]) {
     }
 }
 
-/// The distance from each point of `source` to the nearest of `target` that is left when the `passed` nearest are passed over:
-/// 1 for a point that is among the targets itself. Infinite where there are no more.
+/// The distance from each point of `source` to the nearest point of the `targets` together that is left when the `passed` nearest
+/// are passed over: 1 for a point that is among the targets itself. Infinite where there are no more. One of the targets is held at a
+/// time.
 pub(crate) fn nearest_distances(
     source: &PointCloud,
-    target: &PointCloud,
+    targets: impl Iterator<Item = PointCloud>,
     passed: usize,
     stop: &Stop,
 ) -> Result<Vec<f64>> {
-    let hard = f64::INFINITY;
-    let cost = Cost::Euclidean;
-    let costs = CostRows::new(&Problem { source, target, cost, source_penalty: hard, target_penalty: hard });
-    let nearest = cheapest(&costs, source.len(), &vec![0.0; target.len()], passed + 1, stop)?;
-    let of_row = nearest.chunk_by(|a, b| a.row == b.row);
-    Ok(of_row.map(|pairs| pairs.get(passed).map_or(f64::INFINITY, |pair| pair.cost)).collect())
+    let (hard, cost) = (f64::INFINITY, Cost::Euclidean);
+    let mut nearest = vec![vec![]; source.len()];
+    for target in targets {
+        let problem = Problem { source, target: &target, cost, source_penalty: hard, target_penalty: hard };
+        let costs = CostRows::new(&problem);
+        for pair in cheapest(&costs, source.len(), &vec![0.0; target.len()], passed + 1, stop)? {
+            let of_row: &mut Vec<f64> = &mut nearest[pair.row as usize];
+            of_row.insert(of_row.partition_point(|other| *other <= pair.cost), pair.cost);
+            of_row.truncate(passed + 1);
+        }
+    }
+    Ok(nearest.iter().map(|of_row| of_row.get(passed).copied().unwrap_or(f64::INFINITY)).collect())
 }
 
 /// 0, 1, …, n − 1, beginning somewhere in the middle.
@@ -171,4 +178,28 @@ fn smallest_difference(costs: &[f64], g: &[f64]) -> f64 {
         lanes[0] = lanes[0].min(c - g);
     }
     lanes[0].min(lanes[1]).min(lanes[2].min(lanes[3]))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::snapshots::MatrixView;
+
+    #[test]
+    fn the_nearest_of_pieces_are_the_nearest_of_the_whole() {
+        let cloud = |points: &[f64]| {
+            PointCloud::new(MatrixView::from_f64(points, points.len(), 1).unwrap(), None).unwrap()
+        };
+        let points: Vec<f64> = (0..50).map(|i| f64::from(i * i % 37)).collect();
+        let source = cloud(&[0.0, 5.5, 40.0]);
+        for passed in [0, 1, 3, 49, 50] {
+            let of = |size: usize| {
+                nearest_distances(&source, points.chunks(size).map(cloud), passed, &Stop::default()).unwrap()
+            };
+            let mut sorted: Vec<f64> = points.iter().map(|x| (x - 5.5).abs()).collect();
+            sorted.sort_by(f64::total_cmp);
+            assert_eq!(of(50)[1], sorted.get(passed).copied().unwrap_or(f64::INFINITY), "{passed}");
+            assert!([1, 7, 16].map(of).iter().all(|found| *found == of(50)), "{passed}");
+        }
+    }
 }

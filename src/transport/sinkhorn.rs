@@ -265,14 +265,16 @@ impl<'a> Sweeper<'a> {
     fn stages(&mut self, first: f64, last: f64, wanted: f64, max: usize) -> Result<(f64, usize)> {
         let (mut level, mut done, mut sweeps) = (first, first, 0);
         while level > last && sweeps < max {
-            let mut previous = f64::INFINITY;
+            let (mut previous, mut sparse) = (f64::INFINITY, true);
             for _ in 0..STAGE_SWEEPS.min(max - sweeps) {
                 self.backend.sweep(level)?;
                 let mut residual = self.target_residual()?;
                 self.backend.update_target(level)?;
                 sweeps += 1;
-                if residual > CREEPING * previous {
-                    residual = self.refine(level, 0.1 * wanted, STAGE_CUTOFF)?.unwrap_or(residual);
+                // Entries that are too many to look at are so for all of the stage, and as dear to count as a sweep.
+                if sparse && residual > CREEPING * previous {
+                    let refined = self.refine(level, 0.1 * wanted, STAGE_CUTOFF)?;
+                    (residual, sparse) = (refined.unwrap_or(residual), refined.is_some());
                 }
                 if residual < wanted {
                     break;

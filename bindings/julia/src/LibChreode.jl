@@ -259,6 +259,37 @@ function chreode_snapshots_new(
     end
 end
 
+function chreode_snapshots_borrow(
+    points,
+    times,
+    times_count,
+    weights,
+    weights_count,
+    snapshots,
+)
+    address = symbol(:chreode_snapshots_borrow)
+    return shielded() do
+        ccall(
+            address,
+            chreode_status,
+            (
+                Ptr{chreode_matrix},
+                Ptr{Cdouble},
+                Csize_t,
+                Ptr{Cdouble},
+                Csize_t,
+                Ptr{Ptr{chreode_snapshots}},
+            ),
+            points,
+            times,
+            times_count,
+            weights,
+            weights_count,
+            snapshots,
+        )
+    end
+end
+
 function chreode_snapshots_from_blocks(blocks, times, weights, count, snapshots)
     address = symbol(:chreode_snapshots_from_blocks)
     return shielded() do

@@ -11,7 +11,9 @@
 #' @return An object of class `chreode_evaluation`: a data frame with a row for each time after the first, with `time`, `w1`
 #'   and `w2` (Wasserstein distances of the normalised populations), `rme` (relative error of the population's growth) and
 #'   their standard deviations over the runs, and for a model that is an ensemble `w1_error`, `w2_error` and `rme_error`,
-#'   their standard deviations over its members; with attributes `mean_w1`, `mean_rme`, `mean_w1_sd`, `mean_rme_sd` and `action`.
+#'   their standard deviations over its members. Where there are more particles or cells than the option `exact_cells`, `w1` and `w2` are
+#'   means over samples of `w1_cells`, with standard errors `w1_se` and `w2_se` (0 where exact), and `w1_floor` and `w2_floor` are what two
+#'   such samples of the cells differ by, as a perfect prediction would (`NaN` where exact, or where all cells are one sample). With attributes `mean_w1`, `mean_rme`, `mean_w1_sd`, `mean_rme_sd` and `action`.
 #'
 #' @section Options:
 #' As the library itself lists them ([chreode_options()]):
@@ -45,6 +47,9 @@ evaluate.chreode_dynamics <- function(object, x = NULL, time = NULL, weights = N
     measures <- c("time", "w1", "w1_sd", "w2", "w2_sd", "rme", "rme_sd")
     if (isTRUE(object$members > 1)) measures <- c(measures, "w1_error", "w2_error", "rme_error")
     result <- as.data.frame(native(.Call(C_r_evaluation_values, evaluation, measures)))
+    sampled <- c("w1_cells", "w1_se", "w2_se", "w1_floor", "w2_floor")
+    sampled <- as.data.frame(native(.Call(C_r_evaluation_values, evaluation, sampled)))
+    if (any(!is.nan(sampled$w1_cells))) result <- cbind(result, sampled)
     for (name in c("mean_w1", "mean_w1_sd", "mean_rme", "mean_rme_sd", "action")) {
         attr(result, name) <- native(.Call(C_r_evaluation_value, evaluation, name))
     }
@@ -56,7 +61,7 @@ evaluate.chreode_dynamics <- function(object, x = NULL, time = NULL, weights = N
 #' @export
 print.chreode_evaluation <- function(x, digits = 4, ...) {
     several <- any(x$w1_sd > 0)
-    shown <- if (several) names(x) else c("time", "w1", "w2", "rme", grep("_error$", names(x), value = TRUE))
+    shown <- if (several) names(x) else c("time", "w1", "w2", "rme", grep("_(error|cells|se|floor)$", names(x), value = TRUE))
     print(as.data.frame(unclass(x)[shown]), digits = digits, row.names = FALSE)
     cat(sprintf(
         "mean W1 %.*g, mean RME %.*g, action %.*g\n", digits, attr(x, "mean_w1"), digits, attr(x, "mean_rme"), digits,

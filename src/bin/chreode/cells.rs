@@ -8,24 +8,44 @@ use chreode::model::Dynamics;
 use chreode::snapshots::{Snapshots, time_order};
 use clap::Args;
 
+use crate::columns::{Matrix, numbered};
 use crate::failure::{Failure, Result};
 use crate::labels::Mapped;
 use crate::output::note;
 use crate::source;
 use crate::table::{Role, Table, TableFile, listed};
+#[cfg(feature = "npy")]
+use crate::written::beside;
+use crate::written::extension;
 
 /// A data set and how it is to be read.
 #[derive(Debug, Args)]
 pub struct DataArgs {
-    /// CSV file with a header: a column of times, the others coordinates, one row a cell
+    /// Cells: a table (.csv, .tsv, .parquet) with a column of times, an array (.npy), or an AnnData (.h5ad); one row a cell
     ///
-    /// Columns are separated by commas, semicolons or tabs; the file may be compressed (gzip), and - is standard input. A first column
-    /// without a name of its own, as R and pandas write for the rows, is left out.
+    /// Tables have a header, and all columns without another role are coordinates. In text, columns are separated by commas, semicolons
+    /// or tabs; it may be compressed (gzip), and - is standard input. A first column without a name of its own, as R and pandas write for
+    /// the rows, is left out. An array holds coordinates, its times stand elsewhere: see --times-file. float32 arrays in C order are used
+    /// in the file, without a copy. Of an AnnData --obsm names the coordinates, and columns are those of obs.
     pub data: PathBuf,
+    /// AnnData: the coordinates, as in X_pca
+    ///
+    /// Default: X, if it has at most 200 columns.
+    #[arg(long, value_name = "KEY")]
+    pub obsm: Option<String>,
+    /// Of an array: the file with the times of its rows, in their order
+    ///
+    /// An array of one dimension (.npy), or a table, in which all columns that options name are looked for.
+    ///
+    /// Default: the table of the array's name that ends in .obs.csv, if it is there.
+    #[arg(long, value_name = "FILE")]
+    pub times_file: Option<PathBuf>,
     /// The column that holds the times
     ///
+    /// Of an array without --times-file the columns are numbered from 0.
+    ///
     /// Default: the one with a usual name (samples, time, day, hour, stage, timepoint, batch_time …), else the first.
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, visible_alias = "obs", value_name = "NAME")]
     pub time_column: Option<String>,
     /// Times of labels, as in day0=0,day2=2,iPSC=18
     ///
@@ -47,6 +67,16 @@ pub struct DataArgs {
     /// Default: the sum of the weights; to evaluate, the masses that the model was fitted with, if any.
     #[arg(long, value_name = "REALS", value_delimiter = ',', allow_hyphen_values = true)]
     pub masses: Option<Vec<f64>>,
+}
+
+/// Data that have been opened.
+struct Opened {
+    /// The columns: of all, or of all but the coordinates.
+    file: TableFile,
+    /// The coordinates, where they are no columns.
+    matrix: Option<Matrix>,
+    /// Whether the names of the columns are numbers.
+    numbered_columns: bool,
 }
 
 /// Cells and what their coordinates are called.
@@ -159,8 +189,8 @@ impl DataArgs {
         columns: &[(&str, Role)],
         arrange: impl Fn(&TableFile, &mut Table) -> Result<()>,
     ) -> Result<(Data, Table)> {
-        let file = TableFile::open(&self.data)?;
-        let (roles, time) = self.roles(&file, columns)?;
+        let Opened { file, matrix, numbered_columns } = self.open()?;
+        let (roles, time) = self.roles(&file, columns, matrix.is_some())?;
         let tell = |what: String| note(&format!("{}: {what}", source::name(&self.data)));
         let mut table = file.read(&roles, f32::MAX.into(), &self.time_map)?;
         refuse_own_times(&file, &table, &time)?;
@@ -173,9 +203,25 @@ impl DataArgs {
         if let Some(mapping) = &table.time_labels {
             tell(format!("times: {mapping}"));
         }
-        if file.is_row_names(0) && roles[0] == Role::Ignored && !self.ignore_column.contains(&file.header[0])
+        if matrix.is_none()
+            && file.is_row_names(0)
+            && roles[0] == Role::Ignored
+            && !self.ignore_column.contains(&file.header[0])
         {
             tell("the first column, without a name of its own, is left out: names of rows".into());
+        }
+        match matrix {
+            Some(matrix) if matrix.rows != table.rows => {
+                return Err(file.failed(format!(
+                    "it has {} rows, but {} has {} cells: one row a cell is needed, in the same order",
+                    table.rows,
+                    source::name(&self.data),
+                    matrix.rows
+                )));
+            }
+            Some(matrix) => table.take(matrix),
+            None if numbered_columns => table.names = numbered(table.names.len()),
+            None => {}
         }
         if roles[0] == Role::Coordinate
             && table.rows >= FEW_ROWS
@@ -186,8 +232,8 @@ impl DataArgs {
             table.select(&(1..table.names.len()).collect::<Vec<_>>());
         }
         arrange(&file, &mut table)?;
-        let snapshots = Snapshots::new(table.view()?, &table.times, table.weights.as_deref());
-        let snapshots = snapshots.map_err(|error| file.failed(error))?;
+        let failed = |error| Failure::Failed(format!("{}: {error}", source::name(&self.data)));
+        let snapshots = table.snapshots().map_err(failed)?;
         let snapshots = match &self.masses {
             Some(masses) => snapshots.with_masses(masses)?,
             None => snapshots,
@@ -195,11 +241,82 @@ impl DataArgs {
         Ok((Data { snapshots, names: table.names.clone() }, table))
     }
 
-    fn roles(&self, file: &TableFile, columns: &[(&str, Role)]) -> Result<(Vec<Role>, TimeColumn)> {
-        let mut roles = vec![Role::Coordinate; file.header.len()];
-        if file.is_row_names(0) {
-            roles[0] = Role::Ignored;
+    /// Opens the data, whatever they are.
+    fn open(&self) -> Result<Opened> {
+        let kind = extension(&self.data);
+        let usage = |what: &str| Err(Failure::Usage(format!("{}: {what}", source::name(&self.data))));
+        if self.obsm.is_some() && kind != "h5ad" {
+            return usage("--obsm is for .h5ad files");
         }
+        if self.times_file.is_some() && kind != "npy" {
+            return usage("--times-file is for .npy files; other files have their times in a column");
+        }
+        match kind.as_str() {
+            "npy" => self.open_array(),
+            "h5ad" => self.open_anndata(),
+            _ => Ok(Opened { file: TableFile::open(&self.data)?, matrix: None, numbered_columns: false }),
+        }
+    }
+
+    #[cfg(feature = "npy")]
+    fn open_array(&self) -> Result<Opened> {
+        let failed = |why: String| Failure::Failed(format!("{}: {why}", source::name(&self.data)));
+        let array = crate::npy::Array::open(&self.data).map_err(failed)?;
+        if let Some(copied) = &array.copied {
+            note(&format!("{}: {copied}", source::name(&self.data)));
+        }
+        let beside = beside(&self.data);
+        let times = match &self.times_file {
+            Some(times) => times,
+            None if self.time_column.as_ref().is_some_and(|name| name.parse::<usize>().is_ok()) => {
+                let file = TableFile::of_columns(&self.data, Box::new(array))?;
+                return Ok(Opened { file, matrix: None, numbered_columns: true });
+            }
+            None if beside.is_file() => {
+                note(&format!("{}: the times are those of {}", source::name(&self.data), beside.display()));
+                &beside
+            }
+            None => {
+                return Err(Failure::Usage(format!(
+                    "{}: an array has no times: give --times-file (an array of one time a row, or a table with a column of times), or \
+                     --time-column with the number of a column of the array, from 0",
+                    source::name(&self.data)
+                )));
+            }
+        };
+        let file = TableFile::open(times)?;
+        Ok(Opened { file, matrix: Some(array.matrix().map_err(failed)?), numbered_columns: false })
+    }
+
+    #[cfg(not(feature = "npy"))]
+    fn open_array(&self) -> Result<Opened> {
+        Err(crate::written::without(&self.data, "npy"))
+    }
+
+    #[cfg(feature = "h5ad")]
+    fn open_anndata(&self) -> Result<Opened> {
+        let failed = |why: String| Failure::Failed(format!("{}: {why}", source::name(&self.data)));
+        let file = crate::h5ad::H5ad::open(&self.data).map_err(failed)?;
+        let matrix = file.matrix(self.obsm.as_deref()).map_err(failed)?;
+        let file = TableFile::of_columns(&self.data, Box::new(file))?;
+        Ok(Opened { file, matrix: Some(matrix), numbered_columns: false })
+    }
+
+    #[cfg(not(feature = "h5ad"))]
+    fn open_anndata(&self) -> Result<Opened> {
+        Err(crate::written::without(&self.data, "h5ad"))
+    }
+
+    /// What each column holds. Where a matrix has the coordinates, columns without a role hold nothing of interest.
+    fn roles(
+        &self,
+        file: &TableFile,
+        columns: &[(&str, Role)],
+        has_matrix: bool,
+    ) -> Result<(Vec<Role>, TimeColumn)> {
+        let row_names =
+            |index: usize| if file.is_row_names(index) { Role::Ignored } else { Role::Coordinate };
+        let mut roles: Vec<Role> = (0..file.header.len()).map(row_names).collect();
         for name in &self.ignore_column {
             roles[file.column(name)?] = Role::Ignored;
         }
@@ -211,9 +328,15 @@ impl DataArgs {
         }
         let time = match &self.time_column {
             Some(name) => TimeColumn { index: file.column(name)?, found: Found::Given },
-            None => guess(file, &roles)?,
+            None => guess(file, &roles, has_matrix)?,
         };
         roles[time.index] = Role::Time;
+        if has_matrix {
+            let free = roles.iter_mut().filter(|role| **role == Role::Coordinate);
+            free.for_each(|role| *role = Role::Ignored);
+        } else if !roles.contains(&Role::Coordinate) {
+            return Err(file.failed("there is no column of coordinates"));
+        }
         Ok((roles, time))
     }
 }
@@ -255,8 +378,8 @@ fn parts(labels: &[String], order: &[usize]) -> Result<Parts> {
     Ok(Parts::new(of_cell, names)?)
 }
 
-/// The column of the times by what it is called, else the first that has no other role.
-fn guess(file: &TableFile, roles: &[Role]) -> Result<TimeColumn> {
+/// The column of the times by what it is called, else the first that has no other role; where all coordinates are elsewhere, the only one.
+fn guess(file: &TableFile, roles: &[Role], has_matrix: bool) -> Result<TimeColumn> {
     let free = || (0..roles.len()).filter(|&index| roles[index] == Role::Coordinate);
     let is_usual = |&index: &usize| {
         let letters = file.header[index].chars().filter(|c| c.is_alphanumeric());
@@ -266,6 +389,13 @@ fn guess(file: &TableFile, roles: &[Role]) -> Result<TimeColumn> {
     match usual[..] {
         [index] => Ok(TimeColumn { index, found: Found::ByName }),
         [] => match free().next() {
+            Some(_) if has_matrix && free().count() > 1 => {
+                let names: Vec<String> = free().map(|index| file.header[index].clone()).collect();
+                Err(file.misused(format!(
+                    "no column has a usual name for times (time, day, …): say which by --time-column; there are {}",
+                    listed(&names)
+                )))
+            }
             Some(index) => Ok(TimeColumn { index, found: Found::First }),
             None => Err(file.misused("no column is left for the times")),
         },

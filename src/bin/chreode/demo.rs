@@ -152,7 +152,14 @@ impl Demo {
             Ok(evaluate(
                 model,
                 snapshots,
-                &EvaluationOptions { mode, runs: 1, seed: self.seed, delta, device: Device::Cpu },
+                &EvaluationOptions {
+                    mode,
+                    runs: 1,
+                    seed: self.seed,
+                    delta,
+                    device: Device::Cpu,
+                    exact_cells: EvaluationOptions::EXACT_CELLS,
+                },
                 &Stop::default(),
             )?)
         };

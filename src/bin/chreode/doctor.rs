@@ -166,7 +166,8 @@ mod devices {
         let model = fit(&snapshots, &options, &mut silent)?.dynamics;
         let start = Particles::of_snapshot(&snapshots, 0);
         let cloud = |k: usize| -> Result<PointCloud, Error> {
-            let view = MatrixView::from_f32(snapshots.points(k), snapshots.count(k), snapshots.dims())?;
+            let points = snapshots.points(k);
+            let view = MatrixView::from_f32(&points, snapshots.count(k), snapshots.dims())?;
             PointCloud::new(view, Some(snapshots.weights(k)))
         };
         let clouds = (cloud(0)?, cloud(4)?);

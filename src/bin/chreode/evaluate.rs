@@ -74,6 +74,13 @@ impl Evaluate {
                 value["w2_sd"] = json!(point.w2.sd);
                 value["rme_sd"] = json!(point.rme.sd);
             }
+            if let Some(sampled) = point.sampled {
+                value["w1_cells"] = json!(sampled.cells);
+                value["w1_se"] = json!(sampled.w1_se);
+                value["w2_se"] = json!(sampled.w2_se);
+                value["w1_floor"] = json!(sampled.w1_floor);
+                value["w2_floor"] = json!(sampled.w2_floor);
+            }
             if let Some(errors) = point.errors {
                 value["w1_error"] = json!(errors.w1);
                 value["w2_error"] = json!(errors.w2);
@@ -119,7 +126,10 @@ impl Evaluate {
 }
 
 /// The measures of every time point as a table.
+///
+/// Where distances are means over samples, with their standard errors, and with the floor that they are to be held against.
 pub fn measures(evaluation: &Evaluation, stochastic: bool) -> String {
+    let is_sampled = evaluation.time_points.iter().any(|point| point.sampled.is_some());
     let show = |s: Statistic| {
         if stochastic { format!("{} ± {}", short(s.mean), short(s.sd)) } else { short(s.mean) }
     };
@@ -129,16 +139,37 @@ pub fn measures(evaluation: &Evaluation, stochastic: bool) -> String {
             Some(errors) => format!("{} (error {})", show(s), short(error(errors))),
             None => show(s),
         };
-        vec![
+        let distance = |s: Statistic, error: fn(MemberErrors) -> f64, sampled: Option<[f64; 2]>| match sampled
+        {
+            Some([se, _]) => format!("{} (sampling {})", with_error(s, error), short(se)),
+            None => with_error(s, error),
+        };
+        let of_w1 = point.sampled.map(|of| [of.w1_se, of.w1_floor]);
+        let of_w2 = point.sampled.map(|of| [of.w2_se, of.w2_floor]);
+        let mut row = vec![
             point.time.to_string(),
-            with_error(point.w1, |errors| errors.w1),
-            with_error(point.w2, |errors| errors.w2),
+            distance(point.w1, |errors| errors.w1, of_w1),
+            distance(point.w2, |errors| errors.w2, of_w2),
             with_error(point.rme, |errors| errors.rme),
-        ]
+        ];
+        if is_sampled {
+            let floor = |of: Option<[f64; 2]>| match of {
+                Some([_, floor]) if !floor.is_nan() => short(floor),
+                _ => String::new(),
+            };
+            row.extend([floor(of_w1), floor(of_w2)]);
+        }
+        row
     };
     let mut rows: Vec<Vec<String>> = evaluation.time_points.iter().map(row).collect();
     rows.push(vec!["mean".into(), show(evaluation.mean_w1), String::new(), show(evaluation.mean_rme)]);
-    columns(&["time", "W1", "W2", "RME"], &rows)
+    let mut header = vec!["time", "W1", "W2", "RME"];
+    if is_sampled {
+        header.extend(["floor of W1", "floor of W2"]);
+        let last = rows.len() - 1;
+        rows[last].resize(header.len(), String::new());
+    }
+    columns(&header, &rows)
 }
 
 fn correlation(truth: Truth, model: &Dynamics, snapshots: &Snapshots) -> Result<f64> {

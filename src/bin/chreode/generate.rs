@@ -1,4 +1,4 @@
-//! `chreode generate`: the built-in data sets as CSV files.
+//! `chreode generate`: the built-in data sets as files.
 
 use std::path::PathBuf;
 
@@ -65,6 +65,9 @@ struct To {
     #[arg(long, value_name = "SEED", default_value_t = 0)]
     seed: u64,
     /// Where to write the cells: samples (the time), x1 … xd
+    ///
+    /// By the end of its name a table (.csv, .tsv, either with .gz), Parquet (.parquet) or NumPy's array (.npy) of the coordinates, with
+    /// the times beside it in OUT.obs.csv.
     #[arg(short, long, value_name = "OUT.csv")]
     output: PathBuf,
 }
@@ -75,13 +78,8 @@ impl Generate {
             &self.what;
         check_writable(&to.output)?;
         let snapshots = self.what.generate(to.seed)?;
-        write_snapshots(&to.output, &snapshots)?;
-        print(&format!(
-            "{}cells: {}, {} coordinates",
-            counts(&snapshots),
-            to.output.display(),
-            snapshots.dims()
-        ))
+        let written = write_snapshots(&to.output, &snapshots)?;
+        print(&format!("{}cells: {written}, {} coordinates", counts(&snapshots), snapshots.dims()))
     }
 }
 

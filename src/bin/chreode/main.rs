@@ -1,4 +1,4 @@
-//! The `chreode` command: cell dynamics from a CSV of time-stamped cells, without writing a program.
+//! The `chreode` command: cell dynamics from time-stamped cells, without writing a program.
 //!
 //! One file a subcommand; what several of them need is in [`arguments`], [`cells`], [`table`], [`output`], [`progress`] and
 //! [`report`]. Results go to stdout, progress and errors to stderr; the exit code is 0 for success, 1 for a failure and 2
@@ -6,16 +6,23 @@
 
 mod arguments;
 mod cells;
+mod columns;
 mod demo;
 mod doctor;
 mod evaluate;
 mod failure;
 mod fit;
 mod generate;
+#[cfg(feature = "h5ad")]
+mod h5ad;
 mod labels;
 mod methods;
+#[cfg(feature = "npy")]
+mod npy;
 mod options;
 mod output;
+#[cfg(feature = "parquet")]
+mod parquet_file;
 mod progress;
 mod report;
 mod simulate;
@@ -23,6 +30,7 @@ mod source;
 mod table;
 mod transport;
 mod validate;
+mod written;
 
 use std::io::Write;
 use std::process::ExitCode;
@@ -78,7 +86,7 @@ impl FromArgMatches for Common {
 enum Command {
     /// Show it all on built-in data: generate, fit, evaluate, simulate, report
     Demo(demo::Demo),
-    /// Learn the dynamics of a population from a CSV of time-stamped cells
+    /// Learn the dynamics of a population from time-stamped cells
     Fit(Box<fit::Fit>),
     /// Measure how well a model predicts the snapshots of a data set
     Evaluate(evaluate::Evaluate),

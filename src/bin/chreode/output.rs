@@ -4,13 +4,14 @@ use std::fs::{self, OpenOptions};
 use std::io::{ErrorKind, Write};
 use std::path::Path;
 
-use chreode::exec::files::write_atomically;
 use chreode::method::FitReport;
 use chreode::snapshots::Snapshots;
 use chreode::transport::whole::WholeGap;
 use serde_json::Value;
 
+use crate::columns::numbered;
 use crate::failure::{Failure, Result};
+use crate::written::{Cells, Values, beside, extension, write_cells};
 
 /// Prints to stdout; a reader that has seen enough (`| head`) is no failure.
 pub fn print(text: &str) -> Result<()> {
@@ -41,6 +42,14 @@ pub fn warn(warnings: &[String]) {
 
 /// Refuses an output file that could not be written, before hours are spent on what it is to hold.
 pub fn check_writable(path: &Path) -> Result<()> {
+    if extension(path) == "npy" {
+        // What an array cannot hold is written beside it.
+        check_file(&beside(path))?;
+    }
+    check_file(path)
+}
+
+fn check_file(path: &Path) -> Result<()> {
     let failed = |what: &str| Failure::Failed(format!("{}: cannot be written: {what}", path.display()));
     let Some(name) = path.file_name() else { return Err(failed("not the name of a file")) };
     if path.is_dir() {
@@ -57,30 +66,16 @@ pub fn check_writable(path: &Path) -> Result<()> {
     fs::remove_file(&probe).map_err(|error| failed(&error.to_string()))
 }
 
-/// Writes a CSV file.
-pub fn write_csv<R>(path: &Path, header: &[String], rows: impl Iterator<Item = R>) -> Result<()>
-where
-    R: IntoIterator<Item = String>,
-{
-    let mut writer = csv::Writer::from_writer(Vec::new());
-    let failed = |error: String| Failure::Failed(format!("{}: {error}", path.display()));
-    writer.write_record(header).map_err(|e| failed(e.to_string()))?;
-    for row in rows {
-        writer.write_record(row).map_err(|e| failed(e.to_string()))?;
-    }
-    let contents = writer.into_inner().map_err(|e| failed(e.to_string()))?;
-    Ok(write_atomically(path, &contents)?)
-}
-
-/// Writes snapshots as the commands read them: `samples`, then the coordinates x1 … xd.
-pub fn write_snapshots(path: &Path, snapshots: &Snapshots) -> Result<()> {
-    let names = (1..=snapshots.dims()).map(|i| format!("x{i}"));
-    let header: Vec<String> = std::iter::once("samples".into()).chain(names).collect();
-    let rows = snapshots.times().iter().enumerate().flat_map(|(k, time)| {
-        let cells = snapshots.points(k).chunks_exact(snapshots.dims());
-        cells.map(move |cell| std::iter::once(time.to_string()).chain(cell.iter().map(f32::to_string)))
-    });
-    write_csv(path, &header, rows)
+/// Writes snapshots as the commands read them, `samples` beside the coordinates x1 … xd; tells in words what was written.
+pub fn write_snapshots(path: &Path, snapshots: &Snapshots) -> Result<String> {
+    let times = snapshots.times().iter().enumerate();
+    let times = times.flat_map(|(k, &time)| std::iter::repeat_n(time, snapshots.count(k)));
+    let cells = Cells {
+        columns: vec![("samples".into(), Values::Real(times.collect()))],
+        names: numbered(snapshots.dims()),
+        points: snapshots.all_cells().collect(),
+    };
+    write_cells(path, &cells)
 }
 
 /// Columns of text: numbers aligned to the right, words to the left.

@@ -1,4 +1,4 @@
-//! `chreode simulate`: particles at the times asked for, as a CSV file.
+//! `chreode simulate`: particles at the times asked for, as a file.
 
 use std::path::PathBuf;
 
@@ -17,7 +17,8 @@ use serde_json::json;
 use crate::arguments::Flags;
 use crate::cells::{Data, DataArgs};
 use crate::failure::{Failure, Result};
-use crate::output::{check_writable, columns, print, print_json, short, warn, write_csv};
+use crate::output::{check_writable, columns, print, print_json, short, warn};
+use crate::written::{Cells, Values, write_cells};
 
 #[derive(Debug, Args)]
 pub struct Simulate {
@@ -45,6 +46,8 @@ pub struct Simulate {
     /// Where to write the particles: time, particle, parent, weight, coordinates
     ///
     /// The parent is the cell that divided into this one, or the particle that a resampled one was drawn from; empty where there is none.
+    /// By the end of its name a table (.csv, .tsv, either with .gz), Parquet (.parquet) or NumPy's array (.npy) of the coordinates, with
+    /// the other columns beside it in OUT.obs.csv.
     #[arg(short, long, value_name = "OUT.csv")]
     output: PathBuf,
     /// Branching: also write the lineage forest in the Newick format
@@ -80,11 +83,11 @@ impl Simulate {
         warn(&warnings);
         let Trajectory { frames, outside } = trajectory;
         let masses = masses(&model, &self.simulation.0, &start, &frames, &Stop::default())?;
-        self.write(&data, &start, &frames, lineage.as_ref())?;
+        let written = self.write(&data, &start, &frames, lineage.as_ref())?;
         if let Some((path, lineage)) = self.newick.as_ref().zip(lineage.as_ref()) {
             write_atomically(path, lineage.newick().as_bytes())?;
         }
-        self.tell(&frames, masses.as_deref(), lineage.as_ref(), outside, &warnings)
+        self.tell(&frames, masses.as_deref(), lineage.as_ref(), outside, &warnings, &written)
     }
 
     fn check_arguments(&self) -> Result<()> {
@@ -127,26 +130,32 @@ impl Simulate {
         start: &Particles,
         frames: &[Particles],
         lineage: Option<&Lineage>,
-    ) -> Result<()> {
-        let header: Vec<String> = COLUMNS.iter().map(|c| c.to_string()).chain(data.names.clone()).collect();
-        let rows = frames.iter().enumerate().flat_map(|(f, frame)| {
+    ) -> Result<String> {
+        let all: usize = frames.iter().map(Particles::len).sum();
+        let mut real = [(); 2].map(|()| Vec::with_capacity(all));
+        let mut whole = [(); 2].map(|()| Vec::with_capacity(all));
+        for (f, frame) in frames.iter().enumerate() {
             let before = if f == 0 { start } else { &frames[f - 1] };
-            frame.weights().into_iter().enumerate().map(move |(row, weight)| {
+            for (row, weight) in frame.weights().into_iter().enumerate() {
                 let id = frame.ids[row];
                 let parent = match lineage {
                     Some(lineage) => lineage.nodes()[id as usize].parent,
                     None => Some(before.ids[frame.ancestors[row]]).filter(|&ancestor| ancestor != id),
                 };
-                let first = [
-                    frame.time.to_string(),
-                    id.to_string(),
-                    parent.map_or(String::new(), |parent| parent.to_string()),
-                    weight.to_string(),
-                ];
-                first.into_iter().chain(frame.point(row).iter().map(f32::to_string)).collect::<Vec<String>>()
-            })
-        });
-        write_csv(&self.output, &header, rows)
+                real[0].push(frame.time);
+                whole[0].push(Some(id));
+                whole[1].push(parent);
+                real[1].push(weight);
+            }
+        }
+        let ([times, weights], [ids, parents]) = (real, whole);
+        let values = [Values::Real(times), Values::Whole(ids), Values::Whole(parents), Values::Real(weights)];
+        let cells = Cells {
+            columns: COLUMNS.map(String::from).into_iter().zip(values).collect(),
+            names: data.names.clone(),
+            points: frames.iter().flat_map(|frame| (0..frame.len()).map(|row| frame.point(row))).collect(),
+        };
+        write_cells(&self.output, &cells)
     }
 
     fn tell(
@@ -156,6 +165,7 @@ impl Simulate {
         lineage: Option<&Lineage>,
         outside: Option<f64>,
         warnings: &[String],
+        written: &str,
     ) -> Result<()> {
         let count = |fate: Fate| lineage.map(|lineage| lineage.times_of(fate).count());
         let (divisions, deaths) = (count(Fate::Divided), count(Fate::Died));
@@ -193,7 +203,7 @@ impl Simulate {
                 100.0 * outside
             );
         }
-        print(&(text + &format!("particles: {}", self.output.display())))
+        print(&(text + &format!("particles: {written}")))
     }
 }
 

@@ -1,14 +1,17 @@
-//! Tables of numbers in text files: the only reader of the command, so that every complaint names file, line and column.
+//! Tables of cells, of text or with columns on their own: the only reader of the command, so that every complaint names file, line
+//! and column.
 
 use std::io::{BufRead, Read};
 use std::path::{Path, PathBuf};
 
-use chreode::snapshots::MatrixView;
+use chreode::snapshots::{MatrixView, Snapshots};
 use csv::{ByteRecord, Position, Reader, ReaderBuilder, Trim};
 
+use crate::columns::{Column, Columns, Matrix, Points};
 use crate::failure::{Failure, Result};
 use crate::labels::{Labels, Mapped, Refused, number};
 use crate::source::{self, Source};
+use crate::written::extension;
 
 /// What a column holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -27,14 +30,21 @@ pub enum Role {
     Ignored,
 }
 
-/// A file whose header has been read: columns separated by commas, semicolons or tabs.
+/// A file whose header has been read.
 #[derive(Debug)]
 pub struct TableFile {
     path: PathBuf,
-    source: Source,
-    delimiter: u8,
+    format: Format,
     /// The names of the columns; only the first may be without.
     pub header: Vec<String>,
+}
+
+#[derive(Debug)]
+enum Format {
+    /// Columns separated by commas, semicolons or tabs, a line a row.
+    Text { source: Source, delimiter: u8 },
+    /// Each column on its own.
+    Columns(Box<dyn Columns>),
 }
 
 /// A file's cells.
@@ -42,8 +52,7 @@ pub struct TableFile {
 pub struct Table {
     /// The names of the coordinates.
     pub names: Vec<String>,
-    /// Row-major, one row a cell.
-    pub points: Vec<f64>,
+    pub points: Points,
     /// One a cell, if there is such a column.
     pub times: Vec<f64>,
     /// What the labels of times were taken for, where they are not numbers.
@@ -62,16 +71,36 @@ impl TableFile {
     /// Reads the header of a file, or of standard input where the path is `-`.
     pub fn open(path: &Path) -> Result<Self> {
         let failed = |what: String| Failure::Failed(format!("{}: {what}", source::name(path)));
+        match extension(path).as_str() {
+            #[cfg(feature = "parquet")]
+            "parquet" | "pq" => {
+                let file = crate::parquet_file::ParquetFile::open(path).map_err(failed)?;
+                return Self::of_columns(path, Box::new(file));
+            }
+            #[cfg(feature = "npy")]
+            "npy" => {
+                let array = crate::npy::Array::open(path).map_err(failed)?;
+                return Self::of_columns(path, Box::new(array));
+            }
+            #[cfg(not(feature = "parquet"))]
+            "parquet" | "pq" => return Err(crate::written::without(path, "parquet")),
+            #[cfg(not(feature = "npy"))]
+            "npy" => return Err(crate::written::without(path, "npy")),
+            _ => {}
+        }
         let source = Source::open(path).map_err(|e| failed(e.to_string()))?;
         let delimiter = delimiter(&source).map_err(|e| failed(e.to_string()))?;
-        let mut file = Self { path: path.into(), source, delimiter, header: vec![] };
-        let mut reader = file.reader()?;
+        let mut reader = reader(&source, delimiter).map_err(|e| failed(e.to_string()))?;
         let header = reader.byte_headers().map_err(|e| failed(e.to_string()))?;
         let header: Vec<String> = header.iter().map(|name| String::from_utf8_lossy(name).into()).collect();
         check_header(&header).map_err(failed)?;
         drop(reader);
-        file.header = header;
-        Ok(file)
+        Ok(Self { path: path.into(), format: Format::Text { source, delimiter }, header })
+    }
+
+    /// The columns of a file, which `path` names in complaints.
+    pub fn of_columns(path: &Path, columns: Box<dyn Columns>) -> Result<Self> {
+        Ok(Self { path: path.into(), header: columns.names(), format: Format::Columns(columns) })
     }
 
     /// A failure that names the file.
@@ -93,20 +122,17 @@ impl TableFile {
 
     /// Whether column `index` holds the names or numbers of rows, as R and pandas write them: it says nothing of the cells.
     pub fn is_row_names(&self, index: usize) -> bool {
-        index == 0 && matches!(self.header[0].as_str(), "" | "Unnamed: 0")
+        let name = self.header.get(index).map_or("", String::as_str);
+        index == 0 && matches!(name, "" | "Unnamed: 0") || name == "__index_level_0__"
     }
 
     /// Reads the cells. `roles` says what each of the columns holds; coordinates may be as large as `largest`; `time_map` tells
     /// times of labels.
     pub fn read(&self, roles: &[Role], largest: f64, time_map: &[Mapped]) -> Result<Table> {
-        let is = |role: Role| move |found: &&Role| **found == role;
-        if roles.iter().filter(is(Role::Coordinate)).count() == 0 {
-            return Err(self.failed("there is no column of coordinates"));
-        }
         let names = self.header.iter().zip(roles).filter(|(_, role)| **role == Role::Coordinate);
         let mut table = Table {
             names: names.map(|(name, _)| name.clone()).collect(),
-            points: vec![],
+            points: Points::Double(vec![]),
             times: vec![],
             time_labels: None,
             weights: roles.contains(&Role::Weight).then(Vec::new),
@@ -115,7 +141,31 @@ impl TableFile {
             rows: 0,
         };
         let mut labels = Labels::default();
-        let mut reader = self.reader()?;
+        match &self.format {
+            Format::Text { source, delimiter } => {
+                let reader = reader(source, *delimiter).map_err(|e| self.failed(e))?;
+                self.read_text(reader, roles, largest, &mut table, &mut labels)?;
+            }
+            Format::Columns(columns) => {
+                self.read_columns(&**columns, roles, largest, &mut table, &mut labels)?;
+            }
+        }
+        if let Some(time) = roles.iter().position(|&role| role == Role::Time) {
+            let times = labels.times(time_map).map_err(|refused| self.no_time(time, &refused));
+            (table.times, table.time_labels) = times?;
+        }
+        Ok(table)
+    }
+
+    fn read_text(
+        &self,
+        mut reader: Reader<impl Read>,
+        roles: &[Role],
+        largest: f64,
+        table: &mut Table,
+        labels: &mut Labels,
+    ) -> Result<()> {
+        let mut points = vec![];
         let mut record = ByteRecord::new();
         while reader.read_byte_record(&mut record).map_err(|e| self.failed(e))? {
             if record.len() != self.header.len() {
@@ -134,7 +184,7 @@ impl TableFile {
                                 "{x:e} is beyond {largest:.1e}, the largest coordinate"
                             )));
                         }
-                        table.points.push(x);
+                        points.push(x);
                     }
                     Role::Weight => {
                         let weight = number(field).map_err(at_fault)?;
@@ -159,18 +209,71 @@ impl TableFile {
         if table.rows == 0 {
             return Err(self.failed("there are no cells: no line follows the header"));
         }
-        if let Some(time) = roles.iter().position(|&role| role == Role::Time) {
-            let times = labels.times(time_map).map_err(|refused| self.no_time(time, &refused));
-            (table.times, table.time_labels) = times?;
-        }
-        Ok(table)
+        table.points = Points::Double(points);
+        Ok(())
     }
 
-    fn reader(&self) -> Result<Reader<impl Read + '_>> {
-        let bytes = self.source.reader().map_err(|e| self.failed(e))?;
-        let mut builder = ReaderBuilder::new();
-        builder.flexible(true).trim(Trim::All).delimiter(self.delimiter);
-        Ok(builder.from_reader(bytes))
+    fn read_columns(
+        &self,
+        columns: &dyn Columns,
+        roles: &[Role],
+        largest: f64,
+        table: &mut Table,
+        labels: &mut Labels,
+    ) -> Result<()> {
+        let mut coordinates = vec![];
+        for (index, &role) in roles.iter().enumerate().filter(|(_, role)| **role != Role::Ignored) {
+            let name = &self.header[index];
+            let at =
+                |row: usize, what: String| self.failed(format!("row {}, column `{name}`: {what}", row + 1));
+            let column = columns.read(index).map_err(|why| self.failed(format!("column `{name}`: {why}")))?;
+            table.rows = column.len();
+            let number = |row: usize| column.number(row).map_err(|why| at(row, why));
+            match role {
+                Role::Ignored => {}
+                Role::Time => (0..column.len()).for_each(|row| labels.push(column.text(row).as_bytes())),
+                Role::Coordinate => {
+                    for row in 0..column.len() {
+                        let x = column.number(row).map_err(|why| {
+                            at(row, self.not_a_coordinate(column.text(row).as_bytes(), name, why))
+                        })?;
+                        if x.abs() > largest {
+                            return Err(at(
+                                row,
+                                format!("{x:e} is beyond {largest:.1e}, the largest coordinate"),
+                            ));
+                        }
+                    }
+                    coordinates.push(match column {
+                        // Numbers that a file holds as text.
+                        Column::Text(_) => Column::Double(
+                            (0..column.len()).filter_map(|row| column.number(row).ok()).collect(),
+                        ),
+                        numbers => numbers,
+                    });
+                }
+                Role::Weight => {
+                    let weights = (0..column.len()).map(number).collect::<Result<Vec<f64>>>()?;
+                    if let Some(row) = weights.iter().position(|&weight| weight < 0.0) {
+                        return Err(at(row, format!("a weight must not be negative, got {}", weights[row])));
+                    }
+                    table.weights = Some(weights);
+                }
+                Role::Growth => table.growth = Some((0..column.len()).map(number).collect::<Result<_>>()?),
+                Role::Part => {
+                    let part = |row: usize| match &*column.text(row) {
+                        "" | "NaN" => Err(at(row, "the part of the cell is missing".into())),
+                        part => Ok(part.to_string()),
+                    };
+                    table.parts = Some((0..column.len()).map(part).collect::<Result<_>>()?);
+                }
+            }
+        }
+        if table.rows == 0 {
+            return Err(self.failed("there are no cells"));
+        }
+        table.points = Points::of_columns(coordinates, table.rows);
+        Ok(())
     }
 
     fn at_fault(&self, position: Option<&Position>, column: &str, what: &str) -> Failure {
@@ -204,7 +307,11 @@ impl TableFile {
 
     /// Explains a label without a time; its row is read again to find the line.
     fn no_time(&self, column: usize, refused: &Refused) -> Failure {
-        let position = self.reader().ok().and_then(|reader| {
+        let Format::Text { source, delimiter } = &self.format else {
+            let (row, name) = (refused.row + 1, &self.header[column]);
+            return self.failed(format!("row {row}, column `{name}`: {}", refused.why));
+        };
+        let position = reader(source, *delimiter).ok().and_then(|reader| {
             let record = reader.into_byte_records().nth(refused.row)?.ok()?;
             record.position().cloned()
         });
@@ -217,7 +324,8 @@ impl TableFile {
         let Some(position) = position else { return 0 };
         let mut empty_lines = 0;
         // The file was read a moment ago; should it be gone, the line is off by the empty ones.
-        if let Ok(mut bytes) = self.source.reader()
+        if let Format::Text { source, .. } = &self.format
+            && let Ok(mut bytes) = source.reader()
             && std::io::copy(&mut bytes.by_ref().take(position.byte()), &mut std::io::sink()).is_ok()
         {
             let line_ends = bytes.bytes().map_while(|byte| byte.ok().filter(|b| b"\r\n".contains(b)));
@@ -230,21 +338,38 @@ impl TableFile {
 impl Table {
     /// The coordinates as a matrix.
     pub fn view(&self) -> Result<MatrixView<'_>> {
-        Ok(MatrixView::from_f64(&self.points, self.rows, self.names.len())?)
+        Ok(self.points.view(self.rows, self.names.len())?)
+    }
+
+    /// Takes the coordinates from a matrix.
+    pub fn take(&mut self, matrix: Matrix) {
+        (self.names, self.points) = (matrix.names, matrix.points);
+    }
+
+    /// The cells as snapshots: what is single precision already stays where it is.
+    pub fn snapshots(&self) -> chreode::Result<Snapshots> {
+        match &self.points {
+            Points::Single(points) => {
+                Snapshots::shared(points.clone(), self.names.len(), &self.times, self.weights.as_deref())
+            }
+            points => {
+                let view = points.view(self.rows, self.names.len())?;
+                Snapshots::new(view, &self.times, self.weights.as_deref())
+            }
+        }
     }
 
     /// Takes the coordinates of these indices, in this order.
     pub fn select(&mut self, columns: &[usize]) {
-        let rows = self.points.chunks_exact(self.names.len());
-        self.points = rows.flat_map(|row| columns.iter().map(|&column| row[column])).collect();
+        self.points = self.points.select(self.names.len(), columns);
         self.names = columns.iter().map(|&column| self.names[column].clone()).collect();
     }
 
     /// Whether the first coordinate counts the rows, from 0 or from 1.
     pub fn begins_with_row_numbers(&self) -> bool {
-        let mut firsts = self.points.iter().step_by(self.names.len()).enumerate();
-        let start = self.points[0];
-        (start == 0.0 || start == 1.0) && firsts.all(|(row, &x)| x == start + row as f64)
+        let Ok(points) = self.view() else { return false };
+        let start = points.get(0, 0);
+        (start == 0.0 || start == 1.0) && (0..self.rows).all(|row| points.get(row, 0) == start + row as f64)
     }
 
     /// The number of different times.
@@ -254,6 +379,12 @@ impl Table {
         times.dedup();
         times.len()
     }
+}
+
+fn reader(source: &Source, delimiter: u8) -> std::io::Result<Reader<impl Read + '_>> {
+    let mut builder = ReaderBuilder::new();
+    builder.flexible(true).trim(Trim::All).delimiter(delimiter);
+    Ok(builder.from_reader(source.reader()?))
 }
 
 /// The first names, for a message.

@@ -10,9 +10,10 @@ use serde_json::json;
 
 use crate::arguments::Flags;
 use crate::failure::{Failure, Result};
-use crate::output::{check_writable, note, print, print_json, short, warn, write_csv};
+use crate::output::{check_writable, note, print, print_json, short, warn};
 use crate::source;
 use crate::table::{Role, Table, TableFile, listed};
+use crate::written::write_csv;
 
 #[derive(Debug, Args)]
 pub struct Transport {
@@ -131,6 +132,9 @@ fn read(path: &Path) -> Result<Table> {
         _ => Role::Coordinate,
     };
     let roles: Vec<Role> = file.header.iter().enumerate().map(role).collect();
+    if !roles.contains(&Role::Coordinate) {
+        return Err(file.failed("there is no column of coordinates"));
+    }
     if roles[0] == Role::Ignored {
         note(&format!("{}: the first column, without a name of its own, is left out", source::name(path)));
     }

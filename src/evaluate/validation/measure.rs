@@ -112,7 +112,7 @@ fn predict(
     let process = options.process.unwrap_or(if noisy { Process::Sde } else { Process::Ode });
     let particles = if process == Process::Ode { 1 } else { options.particles };
     let dims = snapshots.dims();
-    let repeated = snapshots.points(0).chunks_exact(dims).flat_map(|x| std::iter::repeat_n(x, particles));
+    let repeated = snapshots.cells_of(0).flat_map(|x| std::iter::repeat_n(x, particles));
     let weights = snapshots.weights(0).iter().flat_map(|&w| std::iter::repeat_n(w, particles));
     let start = Particles::new(
         snapshots.times()[0],
@@ -156,7 +156,7 @@ fn spread(snapshots: &Snapshots) -> f64 {
     let dims = snapshots.dims();
     let weights: Vec<f64> = (0..snapshots.len()).flat_map(|k| snapshots.weights(k)).copied().collect();
     let total: f64 = weights.iter().sum();
-    let rows = || snapshots.all_points().chunks_exact(dims).zip(&weights);
+    let rows = || snapshots.all_cells().zip(&weights);
     let variance = |c: usize| {
         let mean = rows().map(|(x, w)| w * f64::from(x[c])).sum::<f64>() / total;
         rows().map(|(x, w)| w * (f64::from(x[c]) - mean).powi(2)).sum::<f64>() / total

@@ -299,8 +299,8 @@ pub fn validate<F: Fields>(
     let counts = Counts {
         seeds: options.seeds,
         parts: parts.map_or(cutting.folds, Parts::count),
-        cells: snapshots.all_points().len() / snapshots.dims(),
-        cells_used: course.whole.all_points().len() / snapshots.dims(),
+        cells: snapshots.cells(),
+        cells_used: course.whole.cells(),
     };
     gather(recipes, &snapshots.times()[1..], done, counts)
 }

@@ -51,6 +51,25 @@ def matrix(name: str, given: Any) -> Array:
     return array if _in_place(array) else array.astype(array.dtype.newbyteorder("="), order="C")
 
 
+def shared(name: str, given: Any) -> Array:
+    """A matrix of cells in rows that the library can use for as long as it likes, where it is: never a copy."""
+    if not isinstance(given, np.ndarray) and hasattr(given, "__dlpack__"):
+        given = np.from_dlpack(given)
+    if not isinstance(given, np.ndarray):
+        raise TypeError(f"{name} must be an array to be used without a copy, got {type(given).__name__}")
+    if isinstance(given, np.ma.MaskedArray):
+        raise InvalidDataError(f"{name} must not be masked to be used without a copy")
+    if given.ndim != 2:
+        raise InvalidArgumentError(f"{name} must be a matrix, one row a cell, got the shape {given.shape}")
+    if given.dtype != np.float32 or not (given.dtype.isnative and given.flags.aligned and given.flags.c_contiguous):
+        order = "C" if given.flags.c_contiguous else "another"
+        raise InvalidArgumentError(
+            f"{name} must be float32 of native byte order, in C order, to be used without a copy, got {given.dtype.str} in "
+            f"{order} order"
+        )
+    return given
+
+
 def vector(name: str, given: Any, count: Optional[int] = None) -> npt.NDArray[np.float64]:
     """Doubles, one after another."""
     array = np.ascontiguousarray(np.atleast_1d(_numbers(name, given)), dtype=np.float64)

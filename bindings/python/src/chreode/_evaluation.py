@@ -34,6 +34,14 @@ class Evaluation:
     w1_error: npt.NDArray[np.float64]
     w2_error: npt.NDArray[np.float64]
     rme_error: npt.NDArray[np.float64]
+    #: Where there are more particles or cells than the option ``exact_cells``, w1 and w2 are means over samples of so many (NaN where
+    #: they are exact), with these standard errors (0 where exact). Two such samples of the cells themselves differ by the floor, which
+    #: a perfect prediction would have (NaN where exact, or where all cells are one sample).
+    w1_cells: npt.NDArray[np.float64]
+    w1_se: npt.NDArray[np.float64]
+    w2_se: npt.NDArray[np.float64]
+    w1_floor: npt.NDArray[np.float64]
+    w2_floor: npt.NDArray[np.float64]
     mean_w1: float
     mean_rme: float
     mean_w1_sd: float
@@ -83,6 +91,11 @@ def own(pointer: Any) -> Evaluation:
             w1_error=each("w1_error"),
             w2_error=each("w2_error"),
             rme_error=each("rme_error"),
+            w1_cells=each("w1_cells"),
+            w1_se=each("w1_se"),
+            w2_se=each("w2_se"),
+            w1_floor=each("w1_floor"),
+            w2_floor=each("w2_floor"),
             mean_w1=all_together("mean_w1"),
             mean_rme=all_together("mean_rme"),
             mean_w1_sd=all_together("mean_w1_sd"),

@@ -72,8 +72,12 @@ class Handle:
     that is busy below it would wait for ever, and is told so instead.
     """
 
-    def __init__(self, pointer: Any, free: Callable[[Any], None], what: str) -> None:
-        self._pointer: Any = ffi.gc(pointer, free)
+    def __init__(self, pointer: Any, free: Callable[[Any], None], what: str, kept: Any = None) -> None:
+        def release(pointer: Any, kept: Any = kept) -> None:
+            # `kept` is what the library reads without a copy: gone with the handle, and not before.
+            free(pointer)
+
+        self._pointer: Any = ffi.gc(pointer, free if kept is None else release)
         self._what = what
         self._renew()
 

@@ -36,6 +36,9 @@ class Snapshots:
     weights : the weight of each row; 1 if there are none
     masses : total mass of each time: a mapping or a Series from time to mass, or an array in increasing order of time
         Experiments subsample, so the number of cells is not always the size of the population.
+    copy : False uses ``x`` where it is, a ``numpy.memmap`` for instance, and raises if that cannot be
+        ``x`` is then float32 in C order (an array, or what has ``__dlpack__`` on the CPU), is kept for as long as these
+        snapshots, and must not be changed. Its rows may stand in any order of time. The results are the same to the bit.
 
     Series of times and weights are aligned with the rows of a DataFrame by their index.
     """
@@ -44,9 +47,11 @@ class Snapshots:
     _source: Source
     #: The rows that it was made of, in the order in which it holds them, where it was made of rows.
     _order: Optional[npt.NDArray[np.intp]] = None
+    #: The array that the library reads without a copy, if it does.
+    _shared: Optional[npt.NDArray[np.float32]] = None
 
-    def __init__(self, x: Any, time: Any, *, weights: Any = None, masses: Any = None) -> None:
-        self._read(x, time, weights, masses, _names.rows(x), Source())
+    def __init__(self, x: Any, time: Any, *, weights: Any = None, masses: Any = None, copy: bool = True) -> None:
+        self._read(x, time, weights, masses, _names.rows(x), Source(), copy)
 
     @classmethod
     def from_anndata(
@@ -55,12 +60,14 @@ class Snapshots:
         """Snapshots of the cells of an AnnData: coordinates ``obsm``, times and weights columns of ``obs`` or one a cell."""
         return of(data, time, obsm, weights, masses)
 
-    def _read(self, x: Any, time: Any, weights: Any, masses: Any, cells: Any, source: Source) -> None:
+    def _read(
+        self, x: Any, time: Any, weights: Any, masses: Any, cells: Any, source: Source, copy: bool = True
+    ) -> None:
         if isinstance(time, str):
             raise TypeError(f"time must be the time of each cell, got {time!r}; names of columns are for an AnnData")
         x = _names.by_columns("x", x, source.coordinates)
         names = _names.columns(x)
-        points = arrays.matrix("x", x)
+        points = arrays.matrix("x", x) if copy else arrays.shared("x", x)
         times, clock = _times.numbers("time", _names.by_rows("time", time, cells), cells=cells, clock=source.clock)
         given = None
         if weights is not None:
@@ -68,8 +75,9 @@ class Snapshots:
             given = arrays.vector("weights", weights)
             _times.refuse_missing("weights", given, cells)
         made = ffi.new("chreode_snapshots **")
+        new = lib.chreode_snapshots_new if copy else lib.chreode_snapshots_borrow
         check(
-            lib.chreode_snapshots_new(
+            new(
                 arrays.view(points),
                 arrays.pointer("double", times),
                 len(times),
@@ -80,6 +88,7 @@ class Snapshots:
         )
         known = source.coordinates if names is None else tuple(names)
         self._order = np.argsort(times, kind="stable")
+        self._shared = None if copy else points
         self._take(made[0], replace(source, coordinates=known, clock=clock, weighted=given is not None), masses)
 
     @classmethod
@@ -111,8 +120,9 @@ class Snapshots:
         return cls._own(made[0], Source(coordinates=coordinates, clock=clock, weighted=weighted), masses)
 
     @classmethod
-    def _own(cls, pointer: Any, source: Source, masses: Any = None) -> Snapshots:
+    def _own(cls, pointer: Any, source: Source, masses: Any = None, shared: Any = None) -> Snapshots:
         snapshots = cls.__new__(cls)
+        snapshots._shared = shared
         snapshots._take(pointer, source, masses)
         return snapshots
 
@@ -132,7 +142,7 @@ class Snapshots:
         return made[0], replace(self._source, masses=pairs)
 
     def _keep(self, pointer: Any) -> None:
-        self._handle = handle = Handle(pointer, lib.chreode_snapshots_free, "snapshots")
+        self._handle = handle = Handle(pointer, lib.chreode_snapshots_free, "snapshots", self._shared)
         with handle as snapshots:
             count = number("size_t", lib.chreode_snapshots_time_count, snapshots)
             #: Number of coordinates.
@@ -206,7 +216,7 @@ class Snapshots:
 
     def with_masses(self, masses: Any) -> Snapshots:
         """The same snapshots with other total masses: a mapping from time to mass, or one positive number a time."""
-        return Snapshots._own(*self._reweighed(masses))
+        return Snapshots._own(*self._reweighed(masses), shared=self._shared)
 
     def without(self, times: Any) -> Snapshots:
         """The snapshots without those at some times: what a held-out fit learns from."""
@@ -216,11 +226,12 @@ class Snapshots:
             check(lib.chreode_snapshots_without(snapshots, arrays.pointer("double", left_out), len(left_out), made))
         masses = self._source.masses
         kept = None if masses is None else tuple(pair for pair in masses if pair[0] not in left_out)
-        return Snapshots._own(made[0], replace(self._source, masses=kept))
+        return Snapshots._own(made[0], replace(self._source, masses=kept), shared=self._shared)
 
     def close(self) -> None:
-        """Frees the library's copy of the cells now."""
+        """Frees the library's copy of the cells now, or lets go of the array that it used."""
         self._handle.close()
+        self._shared = None
 
     def __reduce__(self) -> tuple[Any, ...]:
         blocks = [self.points(k) for k in range(len(self))]

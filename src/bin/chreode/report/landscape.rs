@@ -37,7 +37,7 @@ pub fn figure(section: &ModelSection<'_>, view: &View) -> Option<Figure> {
 fn curves(section: &ModelSection<'_>, view: &View) -> Option<Figure> {
     let snapshots = &section.shown;
     let (count, times) = (snapshots.len(), snapshots.times());
-    let all: Vec<f64> = snapshots.all_points().iter().map(|&x| f64::from(x)).collect();
+    let all: Vec<f64> = snapshots.all_cells().flatten().map(|&x| f64::from(x)).collect();
     let axis = Axis::around(&view.labels[0], all.iter().copied());
     let place = |i: usize| axis.from + (axis.to - axis.from) * i as f64 / (CURVE - 1) as f64;
     let grid: Vec<f32> = (0..CURVE).map(|i| place(i) as f32).collect();
@@ -137,7 +137,7 @@ impl Sheet {
         // One node outside the picture on every side, where the contours close.
         let spacing = ((right - left) / (columns - 3) as f64, (top - bottom) / (rows - 3) as f64);
         let first = (left - spacing.0, bottom - spacing.1);
-        let through = mean(snapshots.points(k), snapshots.dims());
+        let through = mean(&snapshots.points(k), snapshots.dims());
         let mut points = vec![];
         for i in 0..columns * rows {
             let (column, row) = ((i % columns) as f64, (i / columns) as f64);

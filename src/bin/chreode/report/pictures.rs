@@ -35,7 +35,7 @@ pub enum Mark {
 
 /// A dot's diameter: smaller where there are many.
 pub fn dot(section: &ModelSection<'_>) -> f64 {
-    let cells = section.shown.all_points().len() / section.shown.dims();
+    let cells = section.shown.cells();
     (60.0 / (cells as f64).sqrt()).clamp(3.2, 9.0)
 }
 
@@ -441,7 +441,7 @@ pub fn cells<'a>(
     view: &'a View,
     k: usize,
 ) -> impl Iterator<Item = (f64, f64)> + 'a {
-    snapshots.points(k).chunks_exact(snapshots.dims()).map(|cell| view.place(cell))
+    snapshots.cells_of(k).map(|cell| view.place(cell))
 }
 
 /// The colour of every time, and how many cells were observed.

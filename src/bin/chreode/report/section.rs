@@ -82,6 +82,7 @@ impl<'a> ModelSection<'a> {
                 seed: options.seed,
                 delta: model.info().delta.unwrap_or(1.0),
                 device: Device::Cpu,
+                exact_cells: EvaluationOptions::EXACT_CELLS,
             },
             true,
             &Stop::default(),
@@ -171,13 +172,13 @@ fn branch(
 fn growth(model: &Dynamics, snapshots: &Snapshots, k: usize) -> Vec<f32> {
     let mut growth = vec![0.0; snapshots.count(k)];
     let values = FieldValues { growth: Some(&mut growth), ..Default::default() };
-    model.evaluate(snapshots.times()[k], snapshots.points(k), values, &mut Scratch::default());
+    model.evaluate(snapshots.times()[k], &snapshots.points(k), values, &mut Scratch::default());
     growth
 }
 
 fn growth_sd(model: &Dynamics, snapshots: &Snapshots, k: usize) -> chreode::Result<Vec<f32>> {
     let mut sd = vec![0.0; snapshots.count(k)];
     let values = FieldValues { growth: Some(&mut sd), ..Default::default() };
-    model.field_sd(snapshots.times()[k], snapshots.points(k), values, &mut SpreadScratch::default())?;
+    model.field_sd(snapshots.times()[k], &snapshots.points(k), values, &mut SpreadScratch::default())?;
     Ok(sd)
 }

@@ -32,9 +32,9 @@ impl View {
     /// Principal components by power iteration with deflation, after dividing by the largest deviation so that
     /// squares stay finite.
     fn principal(snapshots: &Snapshots) -> Self {
-        let (dims, points) = (snapshots.dims(), snapshots.all_points());
-        let stride = (points.len() / dims).div_ceil(CELLS);
-        let sample = || points.chunks_exact(dims).step_by(stride);
+        let dims = snapshots.dims();
+        let stride = snapshots.cells().div_ceil(CELLS);
+        let sample = || snapshots.all_cells().step_by(stride);
         let cells = sample().count() as f64;
         let mut centre = vec![0.0; dims];
         sample().for_each(|cell| centre.iter_mut().zip(cell).for_each(|(c, &x)| *c += f64::from(x) / cells));

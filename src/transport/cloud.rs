@@ -1,0 +1,86 @@
+//! Clouds that are too large to be held: parts of them are gathered when they are needed.
+
+use super::PointCloud;
+use crate::snapshots::Snapshots;
+
+/// A weighted point cloud, however it is kept.
+#[allow(clippy::len_without_is_empty)] // never empty: what makes clouds refuses it
+pub trait Cloud: Sync {
+    /// The dimension of the space.
+    fn dims(&self) -> usize;
+
+    /// One weight a point.
+    fn weights(&self) -> &[f64];
+
+    /// The points `rows`, in that order, with their weights.
+    fn part(&self, rows: &[usize]) -> PointCloud;
+
+    /// The number of points.
+    fn len(&self) -> usize {
+        self.weights().len()
+    }
+
+    /// The total weight.
+    fn mass(&self) -> f64 {
+        self.weights().iter().sum()
+    }
+}
+
+impl Cloud for PointCloud {
+    fn dims(&self) -> usize {
+        self.dims
+    }
+
+    fn weights(&self) -> &[f64] {
+        &self.weights
+    }
+
+    fn part(&self, rows: &[usize]) -> PointCloud {
+        self.subset(rows)
+    }
+}
+
+/// The cells of a snapshot where they lie, with weights of their own: what [`PointCloud::of_snapshot`] would hold in double
+/// precision.
+#[derive(Debug, Clone)]
+pub(crate) struct SnapshotCells<'a> {
+    snapshots: &'a Snapshots,
+    k: usize,
+    weights: Vec<f64>,
+}
+
+impl<'a> SnapshotCells<'a> {
+    /// The cells of snapshot `k`.
+    pub(crate) fn new(snapshots: &'a Snapshots, k: usize) -> Self {
+        Self { snapshots, k, weights: snapshots.weights(k).to_vec() }
+    }
+
+    /// The same with weights times `factor`.
+    pub(crate) fn scaled(mut self, factor: f64) -> Self {
+        self.weights.iter_mut().for_each(|w| *w *= factor);
+        self
+    }
+
+    /// The same with weights divided by their sum.
+    pub(crate) fn normalised(self) -> Self {
+        let mass = self.mass();
+        self.scaled(1.0 / mass)
+    }
+}
+
+impl Cloud for SnapshotCells<'_> {
+    fn dims(&self) -> usize {
+        self.snapshots.dims()
+    }
+
+    fn weights(&self) -> &[f64] {
+        &self.weights
+    }
+
+    fn part(&self, rows: &[usize]) -> PointCloud {
+        let cells = rows.iter().flat_map(|&row| self.snapshots.point(self.k, row));
+        let points = cells.map(|&x| f64::from(x)).collect();
+        let weights = rows.iter().map(|&row| self.weights[row]).collect();
+        PointCloud { dims: self.dims(), points, weights }
+    }
+}
