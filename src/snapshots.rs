@@ -239,6 +239,25 @@ impl Snapshots {
         Self { dims, times, offsets, points, rows, weights }.checked()
     }
 
+    /// Gives every cell a weight, in the order in which [`all_cells`](Self::all_cells) gives the cells.
+    ///
+    /// # Errors
+    /// [`Error::InvalidArgument`] unless there is one a cell; [`Error::InvalidData`] for one that is negative or not finite, and for a
+    /// snapshot without mass.
+    pub fn with_weights(mut self, weights: &[f64]) -> Result<Self> {
+        check_len("weights", weights.len(), self.cells())?;
+        if let Some(cell) = weights.iter().position(|w| !(*w >= 0.0 && w.is_finite())) {
+            let message = format!(
+                "the weight of cell {} is {}; it must be finite and not negative",
+                cell + 1,
+                weights[cell]
+            );
+            return Err(Error::InvalidData(message));
+        }
+        self.weights.copy_from_slice(weights);
+        self.checked()
+    }
+
     /// Rescales the weights so that snapshot k has mass `masses[k]`: real experiments subsample, so the number of
     /// cells is not always the size of the population.
     ///

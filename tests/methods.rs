@@ -32,6 +32,13 @@ fn quick(method: Method) -> FitOptions {
     options
 }
 
+/// The same of USB whose growth goes on through snapshots.
+fn growing() -> FitOptions {
+    let mut options = quick(Method::Usb);
+    options.growth_tension = 0.25;
+    options
+}
+
 /// The same of the hermite bridge, which no published method has.
 fn hermite() -> FitOptions {
     let mut options = quick(Method::Usb);
@@ -202,8 +209,7 @@ fn snapshots_beyond_six_thousand_cells_are_coupled_in_blocks_and_the_report_says
 #[test]
 fn the_same_seed_gives_the_same_model_file_at_any_thread_count() {
     let snapshots = gene_network();
-    let growing = FitOptions { growth_tension: 0.25, ..quick(Method::Usb) };
-    for of_method in Method::ALL.iter().map(|&method| quick(method)).chain([growing, hermite()]) {
+    for of_method in Method::ALL.iter().map(|&method| quick(method)).chain([growing(), hermite()]) {
         let method = of_method.recipe.name;
         let bytes = |threads: usize, seed: u64| {
             let mut options = of_method.clone();
@@ -278,8 +284,7 @@ fn unequal_intervals_are_in_physical_time() {
     }
     let view = MatrixView::from_f64(&points, labels.len(), 1).unwrap();
     let snapshots = Snapshots::new(view, &labels, Some(&weights)).unwrap();
-    let growing = FitOptions { growth_tension: 0.25, ..quick(Method::Usb) };
-    for mut options in [quick(Method::UotFm), quick(Method::Usb), growing, hermite()] {
+    for mut options in [quick(Method::UotFm), quick(Method::Usb), growing(), hermite()] {
         let method = options.recipe.name;
         options.delta = Some(50.0);
         let dynamics = fit(&snapshots, &options, &mut silent).unwrap().dynamics;

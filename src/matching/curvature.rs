@@ -69,7 +69,6 @@ fn between_intervals(
     looseness: Looseness,
     places: usize,
 ) -> Vec<Means> {
-    let dims = snapshots.dims();
     let length = |k: usize| snapshots.times()[k + 1] - snapshots.times()[k];
     // Mean rates of change from the snapshot before, and towards the next one.
     let (mut before, mut after) = (Means::of_cells(snapshots, places), Means::of_cells(snapshots, places));

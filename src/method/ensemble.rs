@@ -1,17 +1,17 @@
 //! Ensembles: fits to resampled cells, and what is learned from them of the errors of their mean.
 //!
 //! Two things are wrong with a fit. Other cells would have given another one: that is what the members differ by, each of which
-//! draws the cells of every snapshot anew, couples them and trains from a seed of its own (Efron, Ann. Stat. 1979; Breiman, Mach.
-//! Learn. 1996). The draws are balanced: over all members every cell comes as often as there are members, so that the mean of the
-//! members does not see some cells more than others (Davison, Hinkley, Schechtman, Biometrika 1986). And between snapshots a bridge is a guess, which no resampling of cells can tell from the
-//! truth: the guess gets worse with the interval, so fits to every second snapshot, with all of their cells, move by about as much
+//! gives the cells of every snapshot random weights, couples them and trains from a seed of its own (Rubin, Ann. Stat. 1981; Breiman, Mach.
+//! Learn. 1996). Over all members every cell weighs the same, so that their mean does not see some cells more than others (as in
+//! the balanced bootstrap of Davison, Hinkley, Schechtman, Biometrika 1986). And between snapshots a bridge is a guess, which no
+//! resampling of cells can tell from the truth: the guess gets worse with the interval, so fits to every second snapshot, with all of their cells, move by about as much
 //! as is wrong, to first order in the interval (Richardson, Phil. Trans. 1911). Both variances are added.
 
 use std::ops::ControlFlow;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
 use rand::Rng;
-use rand::seq::SliceRandom;
+use rand_distr::{Distribution, Gamma};
 
 use super::fit::{Fitted, Learned, Settled};
 use super::{EnsembleReport, FitOptions, FitReport};
@@ -137,19 +137,27 @@ fn seed_of(seed: u64, index: usize) -> u64 {
     stream(seed, Purpose::Ensemble, index as u64, 0).next_u64()
 }
 
-/// As many cells of every snapshot as it has with a weight, the share of a member in a random deal of as many copies of all of them as
-/// there are members: each keeps its weight, and the snapshot its mass.
+/// All cells, those of each snapshot with random weights (the Bayesian bootstrap: Rubin, Annals of Statistics 1981), and its mass.
+///
+/// A cell's weights in B members are its own times B times a Dirichlet share, so that their mean is its own. With the
+/// parameter (B − 1)/B the variance over the members, that with the divisor B − 1, has the expectation 1 in units of the weight's square, that of
+/// the number of copies when cells are drawn with replacement. But no cell is without a say in any member, as a third of them would
+/// be then: where cells are few, that makes for a better mean.
 fn resampled(snapshots: &Snapshots, seed: u64, (member, members): (usize, usize)) -> Result<Snapshots> {
-    let rows = |k: usize| {
-        let there: Vec<usize> =
-            (0..snapshots.count(k)).filter(|&row| snapshots.weights(k)[row] > 0.0).collect();
-        let mut dealt = there.repeat(members);
-        dealt.shuffle(&mut stream(seed, Purpose::Ensemble, k as u64, 1));
-        dealt[member * there.len()..(member + 1) * there.len()].to_vec()
+    let shape = (members - 1) as f64 / members as f64;
+    let gamma = Gamma::new(shape, 1.0).map_err(|_| Error::argument("ensemble", members, "at least 2"))?;
+    let mut shares = vec![0.0; members];
+    let of_snapshot = |k: usize| {
+        let mut rng = stream(seed, Purpose::Ensemble, k as u64, 1);
+        let mut of_cell = |weight: &f64| {
+            shares.fill_with(|| gamma.sample(&mut rng).max(f64::MIN_POSITIVE));
+            weight * shares[member] / shares.iter().sum::<f64>()
+        };
+        snapshots.weights(k).iter().map(&mut of_cell).collect::<Vec<f64>>()
     };
-    let rows: Vec<Vec<usize>> = (0..snapshots.len()).map(rows).collect();
+    let weights: Vec<f64> = (0..snapshots.len()).flat_map(of_snapshot).collect();
     let masses: Vec<f64> = (0..snapshots.len()).map(|k| snapshots.mass(k)).collect();
-    snapshots.subset(&rows)?.with_masses(&masses)
+    snapshots.clone().with_weights(&weights)?.with_masses(&masses)
 }
 
 /// Every second snapshot, and the first and the last.
@@ -290,29 +298,46 @@ mod tests {
     }
 
     #[test]
-    fn a_member_sees_as_many_cells_with_a_weight_some_twice_and_the_masses_of_all() {
+    fn members_share_the_weight_of_every_cell_and_have_the_masses_of_all() {
         let all = snapshots(&[0.0, 1.0, 5.0]);
-        let drawn = resampled(&all, 3, (1, 4)).unwrap();
-        assert_eq!(drawn.times(), all.times());
-        for k in 0..3 {
-            let there = all.weights(k).iter().filter(|&&weight| weight > 0.0).count();
-            assert_eq!(drawn.count(k), there);
-            assert!((drawn.mass(k) / all.mass(k) - 1.0).abs() < 1e-12);
-            assert!(drawn.weights(k).iter().all(|&weight| weight > 0.0));
-            let mut cells: Vec<f32> = drawn.points(k).to_vec();
-            assert!(cells.iter().all(|cell| all.points(k).contains(cell)));
-            cells.sort_by(f32::total_cmp);
-            cells.dedup();
-            // Of thirteen, all different once in fifty thousand draws.
-            assert!((2..there).contains(&cells.len()), "{} different cells", cells.len());
+        let drawn = |member, seed| resampled(&all, seed, (member, 4)).unwrap();
+        let members: Vec<Snapshots> = (0..4).map(|member| drawn(member, 3)).collect();
+        for drawn in &members {
+            assert_eq!((drawn.times(), drawn.points(1)), (all.times(), all.points(1)));
+            for k in 0..3 {
+                assert!((drawn.mass(k) / all.mass(k) - 1.0).abs() < 1e-12);
+                for (drawn, own) in drawn.weights(k).iter().zip(all.weights(k)) {
+                    assert_eq!(*drawn > 0.0, *own > 0.0);
+                }
+            }
         }
-        assert_eq!(resampled(&all, 3, (1, 4)).unwrap(), drawn);
-        assert_ne!(resampled(&all, 4, (1, 4)).unwrap(), drawn);
-        // Together, the members see every cell four times.
-        let mut together: Vec<f32> =
-            (0..4).flat_map(|member| resampled(&all, 3, (member, 4)).unwrap().points(0).to_vec()).collect();
-        together.sort_by(f32::total_cmp);
-        assert!(together.chunks(4).all(|cell| cell.iter().all(|x| *x == cell[0])));
+        assert_eq!(drawn(1, 3).weights(2), members[1].weights(2));
+        assert_ne!(drawn(1, 4).weights(2), members[1].weights(2));
+        assert_ne!(members[0].weights(2), members[1].weights(2));
+    }
+
+    #[test]
+    fn weights_vary_between_members_as_those_of_drawn_cells_do() {
+        // Many cells of one weight, so that the masses of members are nearly those of all without being scaled.
+        let count = 20_000;
+        let points: Vec<f64> = (0..count).map(f64::from).collect();
+        let view = MatrixView::from_f64(&points, points.len(), 1).unwrap();
+        let all = Snapshots::new(view, &vec![0.0; points.len()], None).unwrap();
+        for members in [2, 4, 9] {
+            let drawn: Vec<Snapshots> =
+                (0..members).map(|member| resampled(&all, 8, (member, members)).unwrap()).collect();
+            let mut variance = 0.0;
+            for cell in 0..points.len() {
+                let weights = drawn.iter().map(|drawn| drawn.weights(0)[cell]);
+                let mean = weights.clone().sum::<f64>() / members as f64;
+                // The masses that are scaled leave a per cent.
+                assert!((mean - 1.0).abs() < 0.05, "{mean}");
+                variance += weights.map(|w| (w - mean).powi(2)).sum::<f64>() / (members - 1) as f64;
+            }
+            // A Poisson number of copies has the variance 1; twenty thousand cells tell to a few per cent.
+            variance /= points.len() as f64;
+            assert!((variance - 1.0).abs() < 0.05, "{members} members: {variance}");
+        }
     }
 
     #[test]
