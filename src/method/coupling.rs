@@ -230,8 +230,13 @@ impl CouplingFacts {
 }
 
 /// What makes one the geometric mean of the two masses.
-pub(super) fn unit_factor(source: &PointCloud, target: &PointCloud) -> f64 {
-    1.0 / (source.mass().sqrt() * target.mass().sqrt())
+fn unit_factor(source: &PointCloud, target: &PointCloud) -> f64 {
+    unit_factor_of(source.mass(), target.mass())
+}
+
+/// The same, of the two masses.
+pub(super) fn unit_factor_of(source: f64, target: f64) -> f64 {
+    1.0 / (source.sqrt() * target.sqrt())
 }
 
 #[cfg(test)]

@@ -8,8 +8,8 @@ use rayon::prelude::*;
 
 use super::coupling::{Coupling, Pair};
 use super::whole::{JoinedBlocks, WORK, WholeGap};
-use super::{PointCloud, Problem, Report, Solution, SparsePlan};
-use crate::error::Result;
+use super::{PointCloud, Problem, Report, Solution};
+use crate::error::{Error, Result};
 use crate::exec::rng::{Purpose, stream};
 use crate::exec::stop::Stop;
 
@@ -75,43 +75,128 @@ pub fn couple(
 ) -> Result<Blocks> {
     let (rows, columns) = (weighted_points(source), weighted_points(target));
     let blocks = block_count(rows.len(), columns.len(), chunk);
-    let rows = random_blocks(rows, blocks, stream(seed, Purpose::Minibatch, interval, 0));
-    let columns = random_blocks(columns, blocks, stream(seed, Purpose::Minibatch, interval, 1));
-    let solve_block = |block: usize| -> Result<(Coupling, Solution, PointCloud)> {
-        stop.check()?;
-        let (rows, columns) = (&rows[block], &columns[block]);
-        let (a, b) = (source.subset(rows), target.subset(columns));
-        let (a_share, b_share) = (a.mass() / source.mass(), b.mass() / target.mass());
-        let b = if blocks == 1 { b } else { b.scaled(a_share / b_share) };
-        let mut solution = solve(&a, &b)?;
-        let mut coupling = Coupling::from_plan(&solution.plan, a.weights(), b.weights());
-        coupling.relabel(rows, columns);
-        solution.plan = SparsePlan::default();
-        Ok((coupling, solution, b))
-    };
-    let done = AtomicUsize::new(0);
-    let solve_and_tell = |block: usize| {
-        let solved = solve_block(block);
-        progress(done.fetch_add(1, Relaxed) + 1, blocks);
-        solved
-    };
-    progress(0, blocks);
-    let solved: Vec<Result<(Coupling, Solution, PointCloud)>> =
-        (0..blocks).into_par_iter().map(solve_and_tell).collect();
-    let mut all = Coupling::default();
-    let mut reports = Vec::with_capacity(blocks);
-    let mut joined = JoinedBlocks::of_points(source.len(), target.len());
-    let mut weights = vec![0.0; target.len()];
-    for ((block, rows), columns) in solved.into_iter().zip(&rows).zip(&columns) {
-        let (coupling, solution, b) = block?;
-        all.pairs.extend(coupling.pairs);
-        all.dying.extend(coupling.dying);
-        all.born.extend(coupling.born);
-        columns.iter().zip(b.weights()).for_each(|(&j, w)| weights[j] = *w);
-        joined.add(&solution, (rows, source), (columns, &b));
-        reports.push(solution.report);
+    let cut = Cut::new(rows, columns, blocks, (seed, interval));
+    let masses = (source.mass(), target.mass());
+    let solved = cut.solve_all(stop, progress, |block| {
+        let (a, b) = (source.subset(&cut.rows[block]), target.subset(&cut.columns[block]));
+        SolvedBlock::new((a, b), masses, blocks, solve)
+    });
+    cut.join((source, target), solved.into_iter().collect::<Result<_>>()?)
+}
+
+/// Two clouds cut into pairs of blocks: which of their points each block has, in increasing order.
+#[derive(Debug, Clone)]
+pub(crate) struct Cut {
+    pub(crate) rows: Vec<Vec<usize>>,
+    pub(crate) columns: Vec<Vec<usize>>,
+}
+
+impl Cut {
+    /// Cuts the source points `rows` and the target points `columns`, those that weigh anything, into `blocks` random blocks: a
+    /// function of its arguments, whatever the points are.
+    pub(crate) fn new(
+        rows: Vec<usize>,
+        columns: Vec<usize>,
+        blocks: usize,
+        (seed, interval): (u64, u64),
+    ) -> Self {
+        let side =
+            |points, side| random_blocks(points, blocks, stream(seed, Purpose::Minibatch, interval, side));
+        Self { rows: side(rows, 0), columns: side(columns, 1) }
     }
-    Ok(Blocks { coupling: all, reports, joined, target: target.clone().with_weights(&weights) })
+
+    /// Solves every block by `solve`, in parallel; `progress(done, total)` is told of each.
+    pub(crate) fn solve_all(
+        &self,
+        stop: &Stop,
+        progress: &(dyn Fn(usize, usize) + Sync),
+        solve: impl Fn(usize) -> Result<SolvedBlock> + Sync,
+    ) -> Vec<Result<SolvedBlock>> {
+        let (done, blocks) = (AtomicUsize::new(0), self.rows.len());
+        let solve_and_tell = |block: usize| {
+            let solved = stop.check().and_then(|()| solve(block));
+            progress(done.fetch_add(1, Relaxed) + 1, blocks);
+            solved
+        };
+        progress(0, blocks);
+        (0..blocks).into_par_iter().map(solve_and_tell).collect()
+    }
+
+    /// Joins the solved blocks, one of each, to a coupling of the clouds that were cut.
+    ///
+    /// # Errors
+    /// [`Error::InvalidData`] for blocks that are not those of this cut.
+    pub(crate) fn join(
+        &self,
+        (source, target): (&PointCloud, &PointCloud),
+        solved: Vec<SolvedBlock>,
+    ) -> Result<Blocks> {
+        if solved.len() != self.rows.len() {
+            let (got, want) = (solved.len(), self.rows.len());
+            return Err(Error::InvalidData(format!(
+                "a coupling of {want} blocks cannot be joined from {got}"
+            )));
+        }
+        let mut all = Coupling::default();
+        let mut reports = Vec::with_capacity(solved.len());
+        let mut joined = JoinedBlocks::of_points(source.len(), target.len());
+        let mut weights = vec![0.0; target.len()];
+        for ((mut block, rows), columns) in solved.into_iter().zip(&self.rows).zip(&self.columns) {
+            block.check(rows.len(), columns.len())?;
+            let b = target.subset(columns).scaled(block.target_factor);
+            block.coupling.relabel(rows, columns);
+            columns.iter().zip(b.weights()).for_each(|(&j, w)| weights[j] = *w);
+            joined.add(&block, (rows, source), (columns, &b));
+            all.pairs.extend(block.coupling.pairs);
+            all.dying.extend(block.coupling.dying);
+            all.born.extend(block.coupling.born);
+            reports.push(block.report);
+        }
+        Ok(Blocks { coupling: all, reports, joined, target: target.clone().with_weights(&weights) })
+    }
+}
+
+/// What is kept of a solved block: all that joining needs, in the block's own numbers of its points.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct SolvedBlock {
+    pub(crate) coupling: Coupling,
+    pub(crate) report: Report,
+    pub(crate) source_potential: Vec<f64>,
+    pub(crate) target_potential: Vec<f64>,
+    /// What the targets' weights were multiplied by, for the block's shares of both masses to be equal.
+    pub(crate) target_factor: f64,
+}
+
+impl SolvedBlock {
+    /// Couples the points of one of `blocks` blocks, of clouds with these total masses.
+    ///
+    /// # Errors
+    /// Those of `solve`.
+    pub(crate) fn new(
+        (a, b): (PointCloud, PointCloud),
+        (source_mass, target_mass): (f64, f64),
+        blocks: usize,
+        solve: &Solver<'_>,
+    ) -> Result<Self> {
+        let (a_share, b_share) = (a.mass() / source_mass, b.mass() / target_mass);
+        let target_factor = if blocks == 1 { 1.0 } else { a_share / b_share };
+        let b = b.scaled(target_factor);
+        let Solution { source_potential, target_potential, plan, report } = solve(&a, &b)?;
+        let coupling = Coupling::from_plan(&plan, a.weights(), b.weights());
+        Ok(Self { coupling, report, source_potential, target_potential, target_factor })
+    }
+
+    /// Refuses what cannot be of a block of so many points, as a block that was read from a file might be.
+    fn check(&self, rows: usize, columns: usize) -> Result<()> {
+        let Coupling { pairs, dying, born } = &self.coupling;
+        let within =
+            pairs.iter().all(|pair| (pair.source as usize) < rows && (pair.target as usize) < columns)
+                && dying.iter().all(|(i, _)| (*i as usize) < rows)
+                && born.iter().all(|(j, _)| (*j as usize) < columns)
+                && (self.source_potential.len(), self.target_potential.len()) == (rows, columns);
+        let message = || format!("a block of {rows} × {columns} points does not hold what it should");
+        if within { Ok(()) } else { Err(Error::InvalidData(message())) }
+    }
 }
 
 /// How many pairs of blocks a problem is cut into: enough that neither side of a block exceeds `chunk`, and never

@@ -8,7 +8,8 @@ use rand::seq::index;
 use rayon::prelude::*;
 
 use super::cost::CostRows;
-use super::{PointCloud, Problem, Report, Solution};
+use super::minibatch::SolvedBlock;
+use super::{PointCloud, Problem, Report};
 use crate::error::Result;
 use crate::exec::rng::{Purpose, stream};
 use crate::exec::simd;
@@ -71,16 +72,16 @@ impl JoinedBlocks {
         )
     }
 
-    /// Adds the solution between the `rows` of the source and the `columns` of the target, which have the weights of `b`.
+    /// Adds the block between the `rows` of the source and the `columns` of the target, which have the weights of `b`.
     ///
     /// A target that nothing reached in its block may be reached from others: it gets the block's largest potential.
     pub(crate) fn add(
         &mut self,
-        solution: &Solution,
+        solved: &SolvedBlock,
         (rows, source): (&[usize], &PointCloud),
         (columns, b): (&[usize], &PointCloud),
     ) {
-        let g = &solution.target_potential;
+        let g = &solved.target_potential;
         let finite = g.iter().copied().filter(|g| g.is_finite());
         let largest = finite.fold(f64::NEG_INFINITY, f64::max);
         let largest = if largest.is_finite() { largest } else { 0.0 };
@@ -89,10 +90,10 @@ impl JoinedBlocks {
         for (&j, g) in columns.iter().zip(g) {
             (self.target_potential[j], self.levels.1[j]) = (g, level);
         }
-        for (&i, f) in rows.iter().zip(&solution.source_potential) {
+        for (&i, f) in rows.iter().zip(&solved.source_potential) {
             (self.source_potential[i], self.levels.0[i]) = (*f, level);
         }
-        self.primal += solution.report.primal;
+        self.primal += solved.report.primal;
         self.products += rows.iter().map(|&i| source.weights()[i]).sum::<f64>() * b.mass();
     }
 }
