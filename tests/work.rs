@@ -1,15 +1,24 @@
 //! Units of work: tasks done in any order, anywhere, put together to the same bits as the call that does it all; and whatever is
 //! wrong with a plan, a part or the data is found and named.
 
-mod common;
+use std::ops::ControlFlow;
+use std::time::Duration;
 
 use chreode::datasets::GeneNetwork;
-use chreode::exec::progress::silent;
-use chreode::method::Method;
-use chreode::options::Settings;
+use chreode::evaluate::protocol::Protocol;
+use chreode::evaluate::validation::{Annotations, Parts, Validation};
+use chreode::exec::progress::{Progress, Stage, silent};
+use chreode::exec::rng::{Purpose, stream};
+use chreode::exec::stop::Stop;
+use chreode::method::{Method, validate};
+use chreode::options::validate::Request;
+use chreode::options::{Settings, Target};
+use chreode::simulate::Particles;
+use chreode::simulate::simulation::Simulation;
 use chreode::snapshots::MatrixView;
 use chreode::work::{Inputs, Part, Plan};
-use chreode::{Error, FitOptions, Snapshots};
+use chreode::{Dynamics, Error, FitOptions, Snapshots};
+use rand::Rng;
 
 fn snapshots() -> Snapshots {
     GeneNetwork { cells_per_state: 30, seed: 4 }.generate().unwrap()
@@ -224,4 +233,217 @@ fn a_plan_is_refused_after_a_change_and_by_another_version() {
     let device = settings(&[("device", "auto")]);
     let told = Plan::fit(&snapshots(), &device, 1, &mut silent).unwrap_err().to_string();
     assert!(told.starts_with("device must be the name of one"), "{told}");
+}
+
+/// Fits in pieces: each call is cancelled after some steps of its training, and goes on from what the one before has kept.
+fn resumed(options: &[(&str, &str)], steps: usize) {
+    let snapshots = snapshots();
+    let settings = settings(options);
+    let at_once = chreode::fit(&snapshots, &settings.build().unwrap(), &mut silent).unwrap();
+    let plan = Plan::fit(&snapshots, &settings, 1, &mut silent).unwrap();
+    let parts = parts(&plan, &snapshots);
+    let folder = std::path::Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("resumed {}", options[0].1));
+    let _ = std::fs::remove_dir_all(&folder);
+    std::fs::create_dir_all(&folder).unwrap();
+    let (mut calls, mut reached) = (0, vec![]);
+    let fitted = loop {
+        let mut begun = None;
+        let mut some_steps = |now: &Progress| {
+            if !matches!(now.stage, Stage::Training | Stage::PreTraining | Stage::Score) {
+                return ControlFlow::Continue(());
+            }
+            let (stage, first) = *begun.get_or_insert((now.stage, now.done));
+            reached.push((now.stage, first));
+            // Told at the first and the last step of a stage, and every twentieth of a second.
+            std::thread::sleep(Duration::from_millis(60));
+            let enough = stage == now.stage && now.done >= first + steps && now.done < now.total;
+            if enough { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+        };
+        let fitted =
+            plan.finish_fit_resumably(&snapshots, named(&parts), &folder, 1, &mut some_steps).unwrap();
+        calls += 1;
+        match fitted.stopped {
+            Some(Error::Cancelled) => {}
+            None => break fitted,
+            Some(error) => panic!("{error}"),
+        }
+    };
+    assert!(calls > 2, "{calls} calls: {reached:?}");
+    assert!(reached.iter().any(|(_, first)| *first > 0), "no call went on: {reached:?}");
+    assert!(fitted.dynamics.to_bytes() == at_once.dynamics.to_bytes(), "{options:?}");
+    assert_eq!(fitted.report.losses, at_once.report.losses);
+    assert_eq!(fitted.report.rollout, at_once.report.rollout);
+
+    let path = folder.join("training.checkpoint");
+    let mut bytes = std::fs::read(&path).unwrap();
+    *bytes.last_mut().unwrap() ^= 1;
+    std::fs::write(&path, bytes).unwrap();
+    let broken = plan.finish_fit_resumably(&snapshots, named(&parts), &folder, 1, &mut silent).unwrap();
+    let told = broken.stopped.unwrap().to_string();
+    assert!(told.contains("training.checkpoint: ") && told.contains("corrupted"), "{told}");
+}
+
+#[test]
+fn training_that_was_cut_short_goes_on_to_the_same_bits() {
+    resumed(&[("method", "usb"), ("epochs", "9")], 3);
+    resumed(&[("method", "wfr-fm"), ("epochs", "8"), ("ema", "0"), ("clip", "0.5")], 2);
+}
+
+#[test]
+fn rollouts_that_were_cut_short_go_on_to_the_same_bits() {
+    resumed(
+        &[("method", "deep-ruot"), ("epochs", "6"), ("pretraining_epochs", "5"), ("score_epochs", "60")],
+        2,
+    );
+    resumed(&[("method", "mioflow"), ("epochs", "6")], 2);
+}
+
+/// A plan and a part with changes: an error, or what they were before; never a panic.
+#[test]
+fn bytes_that_are_changed_anywhere_are_refused_or_change_nothing() {
+    let snapshots = snapshots();
+    let plan = Plan::fit(&snapshots, &settings(&[("chunk_size", "60")]), 1, &mut silent).unwrap();
+    let bytes = plan.to_bytes();
+    let mut rng = stream(1, Purpose::Dataset, 0, 0);
+    for _ in 0..2000 {
+        let mut changed = bytes.clone();
+        for _ in 0..1 + rng.next_u32() % 3 {
+            let at = rng.next_u64() as usize % changed.len();
+            match rng.next_u32() % 4 {
+                0 => changed[at] ^= 1 << (rng.next_u32() % 8),
+                1 => changed[at] = bytes[rng.next_u64() as usize % bytes.len()],
+                2 => drop(changed.remove(at)),
+                _ => changed.truncate(at.max(8)),
+            }
+        }
+        if let Ok(read) = Plan::from_bytes(&changed) {
+            assert_eq!(read.fingerprint(), plan.fingerprint());
+            assert_eq!(read.to_bytes(), bytes);
+        }
+    }
+    let part = plan.run(Inputs { snapshots: &snapshots, model: None }, 0, 1, &mut silent).unwrap();
+    for at in (0..part.len()).step_by(7) {
+        let mut changed = part.clone();
+        changed[at] ^= 1 << (at % 8);
+        assert!(plan.task_of(Part { name: "it", bytes: &changed }).is_err(), "byte {at}");
+        assert!(plan.task_of(Part { name: "it", bytes: &part[..at] }).is_err(), "{at} bytes");
+    }
+}
+
+/// A model of some members, trained for some steps.
+fn model(snapshots: &Snapshots, options: &[(&str, &str)]) -> Dynamics {
+    chreode::fit(snapshots, &settings(options).build().unwrap(), &mut silent).unwrap().dynamics
+}
+
+fn list<T: Target>(options: &[(&str, &str)]) -> Settings<T> {
+    let mut settings = Settings::default();
+    options.iter().for_each(|(name, text)| settings.set(name, text).unwrap());
+    settings
+}
+
+/// The parts of all tasks of a plan that has a model, the last first, each from a plan that was read anew.
+fn parts_with(plan: &Plan, model: &Dynamics, snapshots: &Snapshots) -> Vec<Vec<u8>> {
+    let inputs = Inputs { snapshots, model: Some(model) };
+    let run = |task| sent(plan).run(inputs, task, 1 + task % 2, &mut silent).unwrap();
+    (0..plan.tasks().len()).rev().map(run).collect()
+}
+
+#[test]
+fn an_evaluation_in_tasks_is_the_evaluation_at_once() {
+    let snapshots = snapshots();
+    let (one, two) = (model(&snapshots, &[]), model(&snapshots, &[("ensemble", "2")]));
+    let sde = [("mode", "sde"), ("runs", "3"), ("step", "0.2"), ("seed", "5")];
+    let branching = [("mode", "branching"), ("runs", "2"), ("step", "0.2"), ("turnover", "2")];
+    for (model, options, tasks) in [
+        (&one, &[][..], 2),
+        (&one, &sde[..], 4),
+        (&one, &branching[..], 3),
+        (&two, &[][..], 4),
+        (&two, &[("error_bars", "false")][..], 2),
+    ] {
+        let settings = list::<Protocol>(options);
+        let at_once = settings.build().unwrap().run(model, &snapshots, &Stop::default()).unwrap();
+        let plan = Plan::evaluate(model, &snapshots, &settings).unwrap();
+        assert_eq!(plan.tasks().len(), tasks, "{options:?}");
+        let parts = parts_with(&plan, model, &snapshots);
+        let together = sent(&plan).finish_evaluate(model, &snapshots, named(&parts)).unwrap();
+        // As text, for NaN.
+        assert_eq!(format!("{together:?}"), format!("{at_once:?}"), "{options:?}");
+        let other = if model.members() == 1 { &two } else { &one };
+        let told = plan.finish_evaluate(other, &snapshots, named(&parts)).unwrap_err().to_string();
+        assert!(told.starts_with("the model is not the one that the plan was made for"), "{told}");
+    }
+}
+
+#[test]
+fn a_simulation_in_shards_is_the_simulation_at_once() {
+    // More founders than three blocks of particles.
+    let snapshots = GeneNetwork { cells_per_state: 500, seed: 4 }.generate().unwrap();
+    let model = model(&snapshots, &[]);
+    let (start, times) = (Particles::of_snapshot(&snapshots, 0), [0.0, 0.7, 2.0]);
+    let shards = start.len().div_ceil(512);
+    assert!(shards >= 2);
+    for (options, tasks) in [
+        (&[][..], shards),
+        (&[("solver", "rk4"), ("step", "0.1")], shards),
+        (&[("mode", "sde"), ("step", "0.1"), ("seed", "9")], shards),
+        (&[("mode", "sde"), ("step", "0.1"), ("resample_below", "0.9")], 1),
+        (&[("mode", "branching"), ("step", "0.1"), ("turnover", "1")], 1),
+    ] {
+        let settings = list::<Simulation>(options);
+        let at_once = settings.build().unwrap().run(&model, &start, &times, &Stop::default()).unwrap();
+        let plan = Plan::simulate(&model, &snapshots, &times, &settings, 300).unwrap();
+        assert_eq!(plan.tasks().len(), tasks, "{options:?}");
+        let parts = parts_with(&plan, &model, &snapshots);
+        let together = sent(&plan).finish_simulate(&model, &snapshots, named(&parts)).unwrap();
+        assert_eq!(together, at_once, "{options:?}");
+        let Some(rows) = plan.rows(tasks - 1).unwrap() else { continue };
+        let own = only_first(&snapshots, &rows);
+        let of_own = plan.run(Inputs { snapshots: &own, model: Some(&model) }, tasks - 1, 1, &mut silent);
+        assert_eq!(of_own.as_ref(), Ok(&parts[0]), "{options:?}");
+    }
+}
+
+/// Snapshots of some cells of the first alone.
+fn only_first(snapshots: &Snapshots, rows: &[usize]) -> Snapshots {
+    let dims = snapshots.dims();
+    let points: Vec<f32> =
+        rows.iter().flat_map(|&row| &snapshots.points(0)[row * dims..(row + 1) * dims]).copied().collect();
+    let labels = vec![snapshots.times()[0]; rows.len()];
+    Snapshots::new(MatrixView::from_f32(&points, rows.len(), dims).unwrap(), &labels, None).unwrap()
+}
+
+#[test]
+fn a_validation_in_tasks_is_the_validation_at_once() {
+    let snapshots = snapshots();
+    let cells: usize = (0..snapshots.len()).map(|k| snapshots.count(k)).sum();
+    let parts: Vec<u32> = (0..cells).map(|cell| (cell * 5 % 3) as u32).collect();
+    let growth: Vec<f64> = (0..cells).map(|cell| (cell as f64).sin()).collect();
+    let names = ["a", "b", "c"].map(String::from).to_vec();
+    let given = Annotations { parts: Some(Parts::new(parts, names).unwrap()), growth: Some(growth) };
+    // The penalty of the last is so small that nothing is coupled, and one of the recipes fails.
+    for (annotations, options, tasks) in [
+        (Annotations::default(), &[("method", "usb,wfr-fm"), ("hold_out_times", "true")][..], 3 + 3 + 2 * 6),
+        (given, &[("method", "usb"), ("seeds", "2")][..], 3 + 6),
+        (Annotations::default(), &[("method", "usb"), ("delta", "1,1e-7")][..], 3 + 6),
+    ] {
+        let mut request = Request::default();
+        let short = [("epochs", "4"), ("hidden", "8x1"), ("batch_size", "10"), ("seed", "7")];
+        short.iter().chain(options).for_each(|(name, text)| request.set(name, text).unwrap());
+        let (recipes, validation) = (request.grid.recipes().unwrap(), request.validation.build().unwrap());
+        let at_once = validate(&snapshots, &annotations, &recipes, &validation, &mut silent).unwrap();
+        let plan = Plan::validate(&snapshots, &annotations, &request, 1).unwrap();
+        assert_eq!(plan.tasks().len(), tasks, "{options:?}");
+        let inputs = Inputs { snapshots: &snapshots, model: None };
+        let run = |task| sent(&plan).run(inputs, task, 1, &mut silent).unwrap();
+        let parts: Vec<Vec<u8>> = (0..tasks).rev().map(run).collect();
+        let together = sent(&plan).finish_validate(&snapshots, named(&parts)).unwrap();
+        let told = |found: &Validation| {
+            let mut told = found.to_json();
+            told["cpu_seconds"].take();
+            told["recipes"].as_array_mut().unwrap().iter_mut().for_each(|of| drop(of["cpu_seconds"].take()));
+            told.to_string()
+        };
+        assert_eq!(told(&together), told(&at_once), "{options:?}");
+    }
 }

@@ -2,15 +2,21 @@
 
 use std::ffi::{c_char, c_void};
 
+use super::evaluate::chreode_evaluation;
 use super::model::chreode_model;
-use super::options::{chreode_options, settings};
+use super::options::{chreode_options, settings, validation_of};
 use super::pointers::{borrow, clear, fill, fill_bytes, fill_text, free, give, put, slice};
 use super::progress::{Listener, chreode_progress_fn};
+use super::simulate::chreode_trajectory;
 use super::snapshots::chreode_snapshots;
 use super::status::{Failure, chreode_status, guard, guard_free};
-use super::workers::{Workers, resolved};
+use super::validate::{annotations, chreode_validation};
+use super::workers::{Workers, lend_once, resolved};
 use crate::FitOptions;
+use crate::evaluate::protocol::Protocol;
 use crate::exec::progress::Progress;
+use crate::exec::stop::Stop;
+use crate::simulate::simulation::Simulation;
 use crate::work::{Inputs, Part, Plan};
 
 /// A long computation in tasks, each a function of the plan and the cells that it names: any process on any machine does them, in any
@@ -44,6 +50,73 @@ pub unsafe extern "C" fn chreode_work_plan_fit(
     })
 }
 
+/// Plans a validation by options of the list "validate" (NULL: all defaults), as `chreode_validate` would do it, with `parts` and `growth` as
+/// there. There is a task for each fit to a part of the cells or without a time, and for what fits are held against. The option `threads` is
+/// about this call alone.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn chreode_work_plan_validate(
+    snapshots: *const chreode_snapshots,
+    options: *const chreode_options,
+    parts: *const u32,
+    parts_count: usize,
+    growth: *const f64,
+    growth_count: usize,
+    work: *mut *mut chreode_work,
+) -> chreode_status {
+    // SAFETY: the conventions of the header.
+    guard(|| unsafe {
+        clear("work", work)?;
+        let chreode_snapshots(snapshots) = borrow("snapshots", snapshots)?;
+        let request = validation_of(options)?;
+        let annotations = annotations((parts, parts_count), (growth, growth_count))?;
+        let threads = resolved(request.validation.build()?.threads);
+        give("work", work, chreode_work(Plan::validate(snapshots, &annotations, &request, threads)?))
+    })
+}
+
+/// Plans a simulation of the cells of the first time of `snapshots`, with their weights, to each of `times`, by options of the list "simulate"
+/// (NULL: all defaults), as `chreode_simulate` would do it. Of a flow, and of a diffusion without resampling, there is a task for about so many
+/// `founders` each, at least 1; else there is one task, since all particles depend on each other.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn chreode_work_plan_simulate(
+    model: *const chreode_model,
+    snapshots: *const chreode_snapshots,
+    times: *const f64,
+    times_count: usize,
+    options: *const chreode_options,
+    founders: usize,
+    work: *mut *mut chreode_work,
+) -> chreode_status {
+    // SAFETY: the conventions of the header.
+    guard(|| unsafe {
+        clear("work", work)?;
+        let dynamics = &borrow("model", model)?.dynamics;
+        let chreode_snapshots(snapshots) = borrow("snapshots", snapshots)?;
+        let times = slice("times", times, times_count)?;
+        let settings = settings::<Simulation>(options)?;
+        give("work", work, chreode_work(Plan::simulate(dynamics, snapshots, times, &settings, founders)?))
+    })
+}
+
+/// Plans an evaluation of a model by options of the list "evaluate" (NULL: all defaults), as `chreode_evaluate` would do it: a task for each
+/// run, of the model and, for error bars, of every member of an ensemble, and one for the action.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn chreode_work_plan_evaluate(
+    model: *const chreode_model,
+    snapshots: *const chreode_snapshots,
+    options: *const chreode_options,
+    work: *mut *mut chreode_work,
+) -> chreode_status {
+    // SAFETY: the conventions of the header.
+    guard(|| unsafe {
+        clear("work", work)?;
+        let dynamics = &borrow("model", model)?.dynamics;
+        let chreode_snapshots(snapshots) = borrow("snapshots", snapshots)?;
+        let settings = settings::<Protocol>(options)?;
+        give("work", work, chreode_work(Plan::evaluate(dynamics, snapshots, &settings)?))
+    })
+}
+
 /// Frees a plan of work. NULL is allowed.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn chreode_work_free(work: *mut chreode_work) {
@@ -51,7 +124,7 @@ pub unsafe extern "C" fn chreode_work_free(work: *mut chreode_work) {
     guard_free(|| unsafe { free(work) });
 }
 
-/// Gets the plan as bytes (size, then fill) for other processes: a JSON object without a NUL at its end, with the job ("fit"), the options that were set, the numbers
+/// Gets the plan as bytes (size, then fill) for other processes: a JSON object without a NUL at its end, with the job ("fit", "validate", "simulate", "evaluate"), the options that were set, the numbers
 /// that were chosen, the data's shape and fingerprint, the tasks, and the plan's own fingerprint. Later versions may add keys.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn chreode_work_to_bytes(
@@ -90,7 +163,7 @@ pub unsafe extern "C" fn chreode_work_task_count(
 }
 
 /// Gets what a task is, counted from 0, as a JSON object (size, then fill): kind ("block" of a coupling, "member" or "coarse" fit of an
-/// ensemble, …), cost (very roughly, in seconds of one core), and what it is about, such as interval and block. Later versions may add
+/// ensemble, "fold" or "time" of a validation, "shard" of founders, "run", …), cost (very roughly, in seconds of one core), and what it is about, such as interval and block. Later versions may add
 /// keys.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn chreode_work_task(
@@ -226,11 +299,87 @@ pub unsafe extern "C" fn chreode_work_finish_fit(
         let workers = Workers::new(threads);
         let listener = Listener::new(progress, user_data);
         let mut report = |now: &Progress| listener.tell(now);
-        let parts = parts.iter().map(|(name, bytes)| Part { name, bytes });
-        let fitted = plan.finish_fit(snapshots, parts, resolved(threads), &mut report)?;
+        let fitted = plan.finish_fit(snapshots, named(&parts), resolved(threads), &mut report)?;
         give("model", model, chreode_model::new(fitted.dynamics, Some(fitted.report), workers))?;
         fitted.stopped.map_or(Ok(()), |why| Err(why.into()))
     })
+}
+
+/// Puts the parts of a validation together, as `chreode_work_finish_fit` those of a fit: what `chreode_validate` gives, to the bit, but for
+/// the seconds.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn chreode_work_finish_validate(
+    work: *const chreode_work,
+    snapshots: *const chreode_snapshots,
+    parts: *const *const u8,
+    sizes: *const usize,
+    parts_count: usize,
+    validation: *mut *mut chreode_validation,
+) -> chreode_status {
+    // SAFETY: the conventions of the header.
+    guard(|| unsafe {
+        clear("validation", validation)?;
+        let chreode_work(plan) = borrow("work", work)?;
+        let chreode_snapshots(snapshots) = borrow("snapshots", snapshots)?;
+        let parts = read_parts(parts, sizes, parts_count)?;
+        let found = plan.finish_validate(snapshots, named(&parts))?;
+        give("validation", validation, chreode_validation(found))
+    })
+}
+
+/// Puts the parts of a simulation together, as `chreode_work_finish_fit` those of a fit: what `chreode_simulate` gives, to the bit. For an
+/// ensemble's error bars, unless `error_bars` is off, its members are simulated now, by so many threads (0: all cores).
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn chreode_work_finish_simulate(
+    work: *const chreode_work,
+    model: *const chreode_model,
+    snapshots: *const chreode_snapshots,
+    parts: *const *const u8,
+    sizes: *const usize,
+    parts_count: usize,
+    threads: usize,
+    trajectory: *mut *mut chreode_trajectory,
+) -> chreode_status {
+    // SAFETY: the conventions of the header.
+    guard(|| unsafe {
+        clear("trajectory", trajectory)?;
+        let chreode_work(plan) = borrow("work", work)?;
+        let dynamics = &borrow("model", model)?.dynamics;
+        let chreode_snapshots(snapshots) = borrow("snapshots", snapshots)?;
+        let parts = read_parts(parts, sizes, parts_count)?;
+        let outcome = plan.finish_simulate(dynamics, snapshots, named(&parts))?;
+        let masses = lend_once(threads, |threads| {
+            threads.run(|| plan.masses(dynamics, snapshots, &outcome, &Stop::default()))
+        })??;
+        give("trajectory", trajectory, chreode_trajectory::new(outcome, masses, snapshots.dims()))
+    })
+}
+
+/// Puts the parts of an evaluation together, as `chreode_work_finish_fit` those of a fit: what `chreode_evaluate` gives, to the bit.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn chreode_work_finish_evaluate(
+    work: *const chreode_work,
+    model: *const chreode_model,
+    snapshots: *const chreode_snapshots,
+    parts: *const *const u8,
+    sizes: *const usize,
+    parts_count: usize,
+    evaluation: *mut *mut chreode_evaluation,
+) -> chreode_status {
+    // SAFETY: the conventions of the header.
+    guard(|| unsafe {
+        clear("evaluation", evaluation)?;
+        let chreode_work(plan) = borrow("work", work)?;
+        let dynamics = &borrow("model", model)?.dynamics;
+        let chreode_snapshots(snapshots) = borrow("snapshots", snapshots)?;
+        let parts = read_parts(parts, sizes, parts_count)?;
+        let found = plan.finish_evaluate(dynamics, snapshots, named(&parts))?;
+        give("evaluation", evaluation, chreode_evaluation(found))
+    })
+}
+
+fn named<'p>(parts: &'p [(String, &'p [u8])]) -> impl Iterator<Item = Part<'p>> {
+    parts.iter().map(|(name, bytes)| Part { name, bytes })
 }
 
 /// The caller's parts, each with what a complaint calls it.

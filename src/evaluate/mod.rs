@@ -141,58 +141,122 @@ pub fn evaluate(
     options: &EvaluationOptions,
     stop: &Stop,
 ) -> Result<Evaluation> {
+    check(snapshots, options)?;
+    let runs = 0..options.run_count();
+    let runs = runs.map(|run| Run::of(fields, snapshots, options, run, stop)).collect::<Result<Vec<_>>>()?;
+    let action = action_of(fields, snapshots, options, stop)?;
+    Ok(summarise(fields, snapshots, &runs, action))
+}
+
+/// Refuses what cannot be evaluated.
+pub(crate) fn check(snapshots: &Snapshots, options: &EvaluationOptions) -> Result<()> {
     if snapshots.len() < 2 {
         return Err(Error::InvalidData("an evaluation needs cells at two times or more".into()));
     }
     if options.runs == 0 {
         return Err(Error::argument("runs", 0, "at least 1"));
     }
-    let later = &snapshots.times()[1..];
-    let start = Particles::of_snapshot(snapshots, 0);
-    let runs = if matches!(options.mode, Mode::Ode(_)) { 1 } else { options.runs };
-    let mut measured: Vec<Vec<[f64; 3]>> = vec![];
-    let mut strayed = None;
-    for run in 0..runs as u64 {
-        let predicted = predict(fields, &start, later, options, options.seed.wrapping_add(run), stop)?;
-        strayed = strayed.or(straying(&predicted));
-        let frames = predicted.frames;
-        let compare = |(k, frame): (usize, &Particles)| compare(&start, frame, snapshots, k + 1, stop);
-        let run: Vec<Result<[f64; 3]>> = frames.par_iter().enumerate().map(compare).collect();
-        measured.push(run.into_iter().collect::<Result<_>>()?);
+    Ok(())
+}
+
+impl EvaluationOptions {
+    /// How many runs there are: the flow needs one.
+    pub(crate) fn run_count(&self) -> usize {
+        if matches!(self.mode, Mode::Ode(_)) { 1 } else { self.runs }
     }
-    let over_runs = |k: usize, measure: usize| Statistic::of(measured.iter().map(move |run| run[k][measure]));
-    let time_points = later.iter().enumerate().map(|(k, &time)| TimePoint {
+}
+
+/// One prediction of all later snapshots.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Run {
+    /// W1, W2 and RME at each later time.
+    pub(crate) measures: Vec<[f64; 3]>,
+    /// What is to be said of particles that strayed.
+    pub(crate) strayed: Option<String>,
+}
+
+impl Run {
+    /// Run number `run`: a function of it, the options and the data.
+    ///
+    /// # Errors
+    /// As [`evaluate`].
+    pub(crate) fn of(
+        fields: &dyn Fields,
+        snapshots: &Snapshots,
+        options: &EvaluationOptions,
+        run: usize,
+        stop: &Stop,
+    ) -> Result<Self> {
+        let start = Particles::of_snapshot(snapshots, 0);
+        let (later, seed) = (&snapshots.times()[1..], options.seed.wrapping_add(run as u64));
+        let predicted = predict(fields, &start, later, options, seed, stop)?;
+        let strayed = straying(&predicted);
+        let compare = |(k, frame): (usize, &Particles)| compare(&start, frame, snapshots, k + 1, stop);
+        let measures: Vec<Result<[f64; 3]>> = predicted.frames.par_iter().enumerate().map(compare).collect();
+        Ok(Self { measures: measures.into_iter().collect::<Result<_>>()?, strayed })
+    }
+}
+
+/// The path action of the flow.
+///
+/// # Errors
+/// As [`evaluate`].
+pub(crate) fn action_of(
+    fields: &dyn Fields,
+    snapshots: &Snapshots,
+    options: &EvaluationOptions,
+    stop: &Stop,
+) -> Result<action::PathAction> {
+    let solver = if let Mode::Ode(solver) = options.mode { solver } else { ode::Solver::default() };
+    action::path_action(fields, snapshots, options.delta, &solver, stop)
+}
+
+/// The measures of each later time over runs.
+fn time_points(later: &[f64], runs: &[Run]) -> Vec<TimePoint> {
+    let over_runs =
+        |k: usize, measure: usize| Statistic::of(runs.iter().map(move |run| run.measures[k][measure]));
+    let time_point = |(k, &time): (usize, &f64)| TimePoint {
         time,
         w1: over_runs(k, 0),
         w2: over_runs(k, 1),
         rme: over_runs(k, 2),
         errors: None,
-    });
+    };
+    later.iter().enumerate().map(time_point).collect()
+}
+
+/// Puts all runs and the action together.
+pub(crate) fn summarise(
+    fields: &dyn Fields,
+    snapshots: &Snapshots,
+    runs: &[Run],
+    action: action::PathAction,
+) -> Evaluation {
+    let later = &snapshots.times()[1..];
     let mean = |measure: usize| {
-        let of_run = |run: &Vec<[f64; 3]>| Statistic::of(run.iter().map(|m| m[measure])).mean;
-        Statistic::of(measured.iter().map(of_run))
+        let of_run = |run: &Run| Statistic::of(run.measures.iter().map(|m| m[measure])).mean;
+        Statistic::of(runs.iter().map(of_run))
     };
     let mut warnings = Vec::from_iter(extrapolation(fields, snapshots.times().iter().copied()));
-    warnings.extend(strayed);
-    let extinct = |k: &usize| measured.iter().any(|run| run[*k][0].is_nan());
+    warnings.extend(runs.iter().find_map(|run| run.strayed.clone()));
+    let extinct = |k: &usize| runs.iter().any(|run| run.measures[*k][0].is_nan());
     if let Some(k) = (0..later.len()).find(extinct) {
-        let lost = measured.iter().filter(|run| run.iter().any(|m| m[0].is_nan())).count();
+        let lost = runs.iter().filter(|run| run.measures.iter().any(|m| m[0].is_nan())).count();
         warnings.push(format!(
-            "the population died out in {lost} of {runs} runs, by time {} at the earliest: its relative mass error is 1 from there \
+            "the population died out in {lost} of {} runs, by time {} at the earliest: its relative mass error is 1 from there \
              on, and W1 and W2 are over the runs in which cells live",
+            runs.len(),
             later[k]
         ));
     }
-    let solver = if let Mode::Ode(solver) = options.mode { solver } else { ode::Solver::default() };
-    let action = action::path_action(fields, snapshots, options.delta, &solver, stop)?;
-    Ok(Evaluation {
-        time_points: time_points.collect(),
+    Evaluation {
+        time_points: time_points(later, runs),
         mean_w1: mean(0),
         mean_rme: mean(2),
         action: action.flow,
         regularised_action: action.regularised,
         warnings,
-    })
+    }
 }
 
 fn predict(

@@ -30,6 +30,7 @@ pub use fit::{Fit, fit};
 pub use options::{DeltaRule, FitOptions, Preset, SigmaRule};
 pub use recipe::{Learning, Recipe};
 pub use report::{Choice, EnsembleReport, FitReport};
+pub(crate) use validate::learner;
 pub use validate::{NamedRecipe, validate};
 
 pub use crate::bridge::BridgeKind;

@@ -8,6 +8,7 @@ use xxhash_rust::xxh3::Xxh3;
 use super::reading::{Fields, unusable};
 use crate::error::{Error, Result};
 use crate::method::coupled_cells;
+use crate::model::Dynamics;
 use crate::snapshots::Snapshots;
 
 /// 128 bits that tell data, plans and parts from others (XXH3): against accidents, not against forgers.
@@ -41,6 +42,30 @@ impl Fingerprint {
             hasher.reals(&side.weights);
         }
         hasher.end()
+    }
+
+    /// Of what a model computes: not of what its makers have it remember.
+    pub(super) fn of_model(model: &Dynamics) -> Self {
+        let mut bare = model.clone();
+        bare.info.coordinates = None;
+        bare.info.masses = None;
+        bare.info.attributes.clear();
+        Self::of_bytes(&bare.to_bytes())
+    }
+
+    /// Refuses another model than that of the plan.
+    ///
+    /// # Errors
+    /// [`Error::InvalidData`].
+    pub(super) fn check_model(self, model: &Dynamics) -> Result<()> {
+        let found = Self::of_model(model);
+        if found == self {
+            return Ok(());
+        }
+        let message = format!(
+            "the model is not the one that the plan was made for (fingerprint {found}, the plan's is {self})"
+        );
+        Err(Error::InvalidData(message))
     }
 
     pub(super) fn parse(text: &str) -> Option<Self> {

@@ -6,14 +6,14 @@ use std::sync::OnceLock;
 
 use serde_json::{Map, Value, json};
 
-use super::arrays::{Arrays, Read};
 use super::data::{Fingerprint, Shape, Side};
+use super::evaluate::refuse_auto;
 use super::learned;
-use super::plan::{Task, read_settings, settings_json};
+use super::plan::{Inputs, Task, Work, read_settings, settings_json, without_threads};
 use super::reading::{Fields, unusable};
-use crate::device::Device;
 use crate::error::{Error, Result};
-use crate::exec::progress::Reporter;
+use crate::exec::arrays::{Arrays, Read};
+use crate::exec::progress::{Reporter, Stage};
 use crate::fields::Role;
 use crate::method::{Division, Fit, FitOptions, Gauge, Learned, Pieces, Unit};
 use crate::options::Settings;
@@ -77,10 +77,7 @@ impl FitJob {
         gauges: Vec<Gauge>,
         fits: usize,
     ) -> Result<Self> {
-        if options.device == Device::Auto {
-            let allowed = "the name of one (cpu) in a plan: auto may be another on each machine";
-            return Err(Error::argument("device", options.device, allowed));
-        }
+        refuse_auto(options.device)?;
         let cuts = gauges.iter().map(|_| OnceLock::new()).collect();
         Ok(Self { settings, options, shape, numbers, gauges, fits, cells: vec![], cuts })
     }
@@ -108,78 +105,6 @@ impl FitJob {
             }
         };
         Ok([&cut.rows[block], &cut.columns[block]])
-    }
-
-    /// The cells that a task needs, in the order of all cells of the snapshots; none where it needs all.
-    pub(super) fn rows_of(&self, task: usize) -> Result<Option<Vec<usize>>> {
-        let Some(&Unit::Block { interval, block }) = self.units().get(task) else { return Ok(None) };
-        let before = |k: usize| self.shape.counts[..k].iter().sum::<usize>();
-        let [rows, columns] = self.rows(interval, block)?;
-        let source = rows.iter().map(|row| row + before(interval));
-        Ok(Some(source.chain(columns.iter().map(|row| row + before(interval + 1))).collect()))
-    }
-
-    pub(super) fn tasks(&self) -> Vec<Task> {
-        let counts = |k: usize| self.shape.counts[k] - self.shape.weightless[k].len();
-        let pairs = |k: usize, blocks: usize| {
-            (counts(k) as f64 / blocks as f64) * (counts(k + 1) as f64 / blocks as f64)
-        };
-        let task = |(number, unit): (usize, Unit)| match unit {
-            Unit::Block { interval, block } => {
-                let about = json!({
-                    "interval": interval,
-                    "block": block,
-                    "cells": self.cells.get(number).map(Fingerprint::to_string),
-                });
-                let cost = pairs(interval, self.gauges[interval].blocks) * SECONDS_OF_PAIR;
-                Task::new("block", about, cost)
-            }
-            Unit::Member { index } => {
-                let is_member = index < self.options.ensemble;
-                let kind = if is_member { "member" } else { "coarse" };
-                let number = if is_member { index } else { index - self.options.ensemble };
-                let intervals = 0..self.shape.times.len() - 1;
-                let coupling = match self.options.recipe.coupling() {
-                    Some(_) => intervals.clone().map(|k| pairs(k, 1)).sum::<f64>() * SECONDS_OF_PAIR,
-                    None => 0.0,
-                };
-                let training = &self.options.training;
-                let shape = training.architecture(Role::Velocity, self.shape.dims);
-                let parameters = shape.map_or(0, |shape| shape.parameter_count()) as f64;
-                let rows = training.epochs as f64 * training.batch_size as f64 * intervals.len() as f64;
-                let cost = coupling + rows * parameters * SECONDS_OF_PARAMETER;
-                Task::new(kind, json!({ "index": number }), cost)
-            }
-        };
-        self.units().into_iter().enumerate().map(task).collect()
-    }
-
-    pub(super) fn run(
-        &self,
-        snapshots: &Snapshots,
-        task: usize,
-        threads: usize,
-        reporter: &mut Reporter<'_, '_>,
-    ) -> Result<Vec<u8>> {
-        let options = FitOptions { threads, ..self.options.clone() };
-        let division = self.division(&options);
-        match self.units()[task] {
-            Unit::Member { index } => {
-                self.shape.check(snapshots)?;
-                Ok(learned::to_bytes(&division.learn(snapshots, index, reporter)?))
-            }
-            Unit::Block { interval, block } => {
-                let sides = self.sides(snapshots, task, (interval, block))?;
-                let cloud = |side: &Side| {
-                    let rows = side.weights.len();
-                    let view = MatrixView::from_f32(&side.points, rows, self.shape.dims)?;
-                    PointCloud::new(view, Some(&side.weights))
-                };
-                let clouds = (cloud(&sides[0])?, cloud(&sides[1])?);
-                let times = (self.shape.times[interval], self.shape.times[interval + 1]);
-                Ok(block_to_bytes(&division.solve(interval, times, clouds, reporter)?))
-            }
-        }
     }
 
     /// The cells of a block, from all cells or from those alone.
@@ -248,26 +173,9 @@ impl FitJob {
         self.division(&options).finish(snapshots, pieces, reporter)
     }
 
-    pub(super) fn to_json(&self) -> Map<String, Value> {
-        let [delta, sigma, penalty] = self.numbers;
-        let interval = |gauge: &Gauge| {
-            json!({
-                "factors": [gauge.factors.0, gauge.factors.1],
-                "masses": [gauge.masses.0, gauge.masses.1],
-                "blocks": gauge.blocks,
-            })
-        };
-        let mut json = Map::new();
-        json.insert("options".into(), settings_json(&self.settings));
-        json.insert("numbers".into(), json!({ "delta": delta, "sigma": sigma, "penalty": penalty }));
-        json.insert("intervals".into(), self.gauges.iter().map(interval).collect());
-        json.insert("fits".into(), json!(self.fits));
-        json.insert("data".into(), self.shape.to_json());
-        json
-    }
-
     pub(super) fn of_json(fields: &Fields<'_>, tasks: &[Fields<'_>]) -> Result<Self> {
-        let (settings, options) = without_threads(&read_settings(&fields.fields("options")?)?)?;
+        let (settings, options): (_, FitOptions) =
+            without_threads(&read_settings(&fields.fields("options")?)?)?;
         let numbers = fields.fields("numbers")?;
         let number = |name: &str| match numbers.optional_real(name)? {
             Some(value) if !(value > 0.0 && value.is_finite()) => Err(unusable(format!("{name} is {value}"))),
@@ -310,17 +218,116 @@ impl FitJob {
     }
 }
 
+impl Work for FitJob {
+    fn name(&self) -> &'static str {
+        "fit"
+    }
+
+    fn stage(&self) -> Stage {
+        if self.fits == 0 { Stage::Coupling } else { Stage::Training }
+    }
+
+    fn shape(&self) -> &Shape {
+        &self.shape
+    }
+
+    fn rows_of(&self, task: usize) -> Result<Option<Vec<usize>>> {
+        let Some(&Unit::Block { interval, block }) = self.units().get(task) else { return Ok(None) };
+        let before = |k: usize| self.shape.counts[..k].iter().sum::<usize>();
+        let [rows, columns] = self.rows(interval, block)?;
+        let source = rows.iter().map(|row| row + before(interval));
+        Ok(Some(source.chain(columns.iter().map(|row| row + before(interval + 1))).collect()))
+    }
+
+    fn tasks(&self) -> Vec<Task> {
+        let counts = |k: usize| self.shape.counts[k] - self.shape.weightless[k].len();
+        let pairs = |k: usize, blocks: usize| {
+            (counts(k) as f64 / blocks as f64) * (counts(k + 1) as f64 / blocks as f64)
+        };
+        let task = |(number, unit): (usize, Unit)| match unit {
+            Unit::Block { interval, block } => {
+                let about = json!({
+                    "interval": interval,
+                    "block": block,
+                    "cells": self.cells.get(number).map(Fingerprint::to_string),
+                });
+                let cost = pairs(interval, self.gauges[interval].blocks) * SECONDS_OF_PAIR;
+                Task::new("block", about, cost)
+            }
+            Unit::Member { index } => {
+                let is_member = index < self.options.ensemble;
+                let kind = if is_member { "member" } else { "coarse" };
+                let number = if is_member { index } else { index - self.options.ensemble };
+                let intervals = 0..self.shape.times.len() - 1;
+                let coupling = match self.options.recipe.coupling() {
+                    Some(_) => intervals.clone().map(|k| pairs(k, 1)).sum::<f64>() * SECONDS_OF_PAIR,
+                    None => 0.0,
+                };
+                let training = &self.options.training;
+                let shape = training.architecture(Role::Velocity, self.shape.dims);
+                let parameters = shape.map_or(0, |shape| shape.parameter_count()) as f64;
+                let rows = training.epochs as f64 * training.batch_size as f64 * intervals.len() as f64;
+                let cost = coupling + rows * parameters * SECONDS_OF_PARAMETER;
+                Task::new(kind, json!({ "index": number }), cost)
+            }
+        };
+        self.units().into_iter().enumerate().map(task).collect()
+    }
+
+    fn run(
+        &self,
+        inputs: Inputs<'_>,
+        task: usize,
+        threads: usize,
+        reporter: &mut Reporter<'_, '_>,
+    ) -> Result<Vec<u8>> {
+        let (snapshots, options) = (inputs.snapshots, FitOptions { threads, ..self.options.clone() });
+        let division = self.division(&options);
+        match self.units()[task] {
+            Unit::Member { index } => {
+                self.shape.check(snapshots)?;
+                Ok(learned::to_bytes(&division.learn(snapshots, index, reporter)?))
+            }
+            Unit::Block { interval, block } => {
+                let sides = self.sides(snapshots, task, (interval, block))?;
+                let cloud = |side: &Side| {
+                    let rows = side.weights.len();
+                    let view = MatrixView::from_f32(&side.points, rows, self.shape.dims)?;
+                    PointCloud::new(view, Some(&side.weights))
+                };
+                let clouds = (cloud(&sides[0])?, cloud(&sides[1])?);
+                let times = (self.shape.times[interval], self.shape.times[interval + 1]);
+                Ok(block_to_bytes(&division.solve(interval, times, clouds, reporter)?))
+            }
+        }
+    }
+
+    fn check(&self, _task: usize, result: &[u8]) -> Result<()> {
+        self.read(result).map(drop)
+    }
+
+    fn to_json(&self) -> Map<String, Value> {
+        let [delta, sigma, penalty] = self.numbers;
+        let interval = |gauge: &Gauge| {
+            json!({
+                "factors": [gauge.factors.0, gauge.factors.1],
+                "masses": [gauge.masses.0, gauge.masses.1],
+                "blocks": gauge.blocks,
+            })
+        };
+        let mut json = Map::new();
+        json.insert("options".into(), settings_json(&self.settings));
+        json.insert("numbers".into(), json!({ "delta": delta, "sigma": sigma, "penalty": penalty }));
+        json.insert("intervals".into(), self.gauges.iter().map(interval).collect());
+        json.insert("fits".into(), json!(self.fits));
+        json.insert("data".into(), self.shape.to_json());
+        json
+    }
+}
+
 /// What a pair of cells takes to be coupled, and a parameter a row of a training batch: roughly, on one core.
 const SECONDS_OF_PAIR: f64 = 1e-7;
 const SECONDS_OF_PARAMETER: f64 = 1e-9;
-
-/// The same settings, and what they make, without the number of threads: it is a worker's own.
-fn without_threads(settings: &Settings<FitOptions>) -> Result<(Settings<FitOptions>, FitOptions)> {
-    let mut settings = settings.clone();
-    settings.unset("threads")?;
-    let options = settings.build()?;
-    Ok((settings, options))
-}
 
 fn block_to_bytes(block: &SolvedBlock) -> Vec<u8> {
     let SolvedBlock { coupling, report, source_potential, target_potential, target_factor } = block;

@@ -2,10 +2,10 @@
 
 use serde_json::{Value, json};
 
-use super::arrays::{Arrays, Read};
 use super::failure;
 use super::reading::{Fields, unusable};
 use crate::error::Result;
+use crate::exec::arrays::{Arrays, Read};
 use crate::fields::{GrowthLaw, Network, Role};
 use crate::method::{FitOptions, FitReport, Learned};
 use crate::nn::Mlp;
@@ -133,6 +133,10 @@ pub(super) fn of_bytes(
         cpu_seconds: fields.optional_real("cpu_seconds")?,
         ..report
     };
+    let intervals = report.couplings.len();
+    if [report.unmatched_mass.len(), report.whole_gaps.len(), report.pairs.len()] != [intervals; 3] {
+        return Err(unusable("its intervals do not go together"));
+    }
     let law = match fields.get("law")? {
         Value::Null => None,
         _ => Some(match fields.reals("law")?[..] {

@@ -29,14 +29,21 @@
 //! # Ok::<(), chreode::Error>(())
 //! ```
 
-mod arrays;
+mod checkpoint;
 mod data;
+mod evaluate;
 mod failure;
 mod fit;
 mod learned;
 mod part;
 mod plan;
 mod reading;
+mod simulate;
+mod validate;
+mod worker;
 
 pub use part::Part;
 pub use plan::{Inputs, Plan, Task};
+
+#[cfg(test)]
+mod tests;
