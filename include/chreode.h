@@ -995,12 +995,47 @@ chreode_status chreode_work_plan_fit(const chreode_snapshots *snapshots,
                                      chreode_work **work);
 
 /**
+ * Plans a validation by options of the list "validate" (NULL: all defaults), as `chreode_validate` would do it, with `parts` and `growth` as
+ * there. There is a task for each fit to a part of the cells or without a time, and for what fits are held against. The option `threads` is
+ * about this call alone.
+ */
+chreode_status chreode_work_plan_validate(const chreode_snapshots *snapshots,
+                                          const chreode_options *options,
+                                          const uint32_t *parts,
+                                          size_t parts_count,
+                                          const double *growth,
+                                          size_t growth_count,
+                                          chreode_work **work);
+
+/**
+ * Plans a simulation of the cells of the first time of `snapshots`, with their weights, to each of `times`, by options of the list "simulate"
+ * (NULL: all defaults), as `chreode_simulate` would do it. Of a flow, and of a diffusion without resampling, there is a task for about so many
+ * `founders` each, at least 1; else there is one task, since all particles depend on each other.
+ */
+chreode_status chreode_work_plan_simulate(const chreode_model *model,
+                                          const chreode_snapshots *snapshots,
+                                          const double *times,
+                                          size_t times_count,
+                                          const chreode_options *options,
+                                          size_t founders,
+                                          chreode_work **work);
+
+/**
+ * Plans an evaluation of a model by options of the list "evaluate" (NULL: all defaults), as `chreode_evaluate` would do it: a task for each
+ * run, of the model and, for error bars, of every member of an ensemble, and one for the action.
+ */
+chreode_status chreode_work_plan_evaluate(const chreode_model *model,
+                                          const chreode_snapshots *snapshots,
+                                          const chreode_options *options,
+                                          chreode_work **work);
+
+/**
  * Frees a plan of work. NULL is allowed.
  */
 void chreode_work_free(chreode_work *work);
 
 /**
- * Gets the plan as bytes (size, then fill) for other processes: a JSON object without a NUL at its end, with the job ("fit"), the options that were set, the numbers
+ * Gets the plan as bytes (size, then fill) for other processes: a JSON object without a NUL at its end, with the job ("fit", "validate", "simulate", "evaluate"), the options that were set, the numbers
  * that were chosen, the data's shape and fingerprint, the tasks, and the plan's own fingerprint. Later versions may add keys.
  */
 chreode_status chreode_work_to_bytes(const chreode_work *work,
@@ -1023,7 +1058,7 @@ chreode_status chreode_work_task_count(const chreode_work *work, size_t *count);
 
 /**
  * Gets what a task is, counted from 0, as a JSON object (size, then fill): kind ("block" of a coupling, "member" or "coarse" fit of an
- * ensemble, …), cost (very roughly, in seconds of one core), and what it is about, such as interval and block. Later versions may add
+ * ensemble, "fold" or "time" of a validation, "shard" of founders, "run", …), cost (very roughly, in seconds of one core), and what it is about, such as interval and block. Later versions may add
  * keys.
  */
 chreode_status chreode_work_task(const chreode_work *work,
@@ -1098,6 +1133,41 @@ chreode_status chreode_work_finish_fit(const chreode_work *work,
                                        chreode_progress_fn progress,
                                        void *user_data,
                                        chreode_model **model);
+
+/**
+ * Puts the parts of a validation together, as `chreode_work_finish_fit` those of a fit: what `chreode_validate` gives, to the bit, but for
+ * the seconds.
+ */
+chreode_status chreode_work_finish_validate(const chreode_work *work,
+                                            const chreode_snapshots *snapshots,
+                                            const uint8_t *const *parts,
+                                            const size_t *sizes,
+                                            size_t parts_count,
+                                            chreode_validation **validation);
+
+/**
+ * Puts the parts of a simulation together, as `chreode_work_finish_fit` those of a fit: what `chreode_simulate` gives, to the bit. For an
+ * ensemble's error bars, unless `error_bars` is off, its members are simulated now, by so many threads (0: all cores).
+ */
+chreode_status chreode_work_finish_simulate(const chreode_work *work,
+                                            const chreode_model *model,
+                                            const chreode_snapshots *snapshots,
+                                            const uint8_t *const *parts,
+                                            const size_t *sizes,
+                                            size_t parts_count,
+                                            size_t threads,
+                                            chreode_trajectory **trajectory);
+
+/**
+ * Puts the parts of an evaluation together, as `chreode_work_finish_fit` those of a fit: what `chreode_evaluate` gives, to the bit.
+ */
+chreode_status chreode_work_finish_evaluate(const chreode_work *work,
+                                            const chreode_model *model,
+                                            const chreode_snapshots *snapshots,
+                                            const uint8_t *const *parts,
+                                            const size_t *sizes,
+                                            size_t parts_count,
+                                            chreode_evaluation **evaluation);
 
 /**
  * Solves a static transport problem between two clouds of points, by options of the list "transport" (NULL: all defaults):
