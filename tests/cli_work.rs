@@ -152,6 +152,9 @@ fn other_options_other_data_and_other_versions_are_named() {
         complains("work run", &["run/plan.json: not a usable plan: ", told]);
     }
     assert!(run(&folder, "work nowhere").complaint(1).contains("nowhere/plan.json"));
+    for call in ["plan - -o other", "fit - --resume other -o model"] {
+        assert!(run(&folder, call).complaint(2).contains("not standard input"));
+    }
     assert!(run(&folder, "work run --share 3/3").complaint(2).contains("a number below another"));
 }
 

@@ -34,7 +34,7 @@ impl Blocks {
     /// (seed, interval).
     ///
     /// # Errors
-    /// [`Error::Cancelled`](crate::Error::Cancelled) once `stop` is requested.
+    /// [`Error::Cancelled`] once `stop` is requested.
     pub fn whole_gap(
         &self,
         problem: &Problem<'_>,
@@ -64,7 +64,7 @@ impl Blocks {
 /// at it, within; `progress(done, total)` is told of every block, on whatever thread has solved it.
 ///
 /// # Errors
-/// Those of `solve`, of the first block in order; [`Error::Cancelled`](crate::Error::Cancelled) once `stop` is requested.
+/// Those of `solve`, of the first block in order; [`Error::Cancelled`] once `stop` is requested.
 pub fn couple(
     (source, target): (&PointCloud, &PointCloud),
     chunk: Option<usize>,

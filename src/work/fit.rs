@@ -41,7 +41,7 @@ pub(super) struct FitJob {
 /// What came of a task, or of all.
 pub(super) enum Piece {
     Block(SolvedBlock),
-    Member(Learned),
+    Member(Box<Learned>),
 }
 
 impl FitJob {
@@ -148,7 +148,8 @@ impl FitJob {
             0 => block_of_bytes(bytes).map(Piece::Block),
             _ => {
                 let report = self.division(&self.options).report();
-                learned::of_bytes(bytes, &self.options, self.shape.dims, report).map(Piece::Member)
+                let learned = learned::of_bytes(bytes, &self.options, self.shape.dims, report)?;
+                Ok(Piece::Member(Box::new(learned)))
             }
         }
     }
@@ -166,7 +167,7 @@ impl FitJob {
         for piece in pieces {
             match piece {
                 Piece::Block(block) => blocks.push(block),
-                Piece::Member(learned) => members.push(learned),
+                Piece::Member(learned) => members.push(*learned),
             }
         }
         let pieces = if self.fits == 0 { Pieces::Blocks(blocks) } else { Pieces::Members(members) };

@@ -49,7 +49,7 @@ pub struct Plan {
 
 #[derive(Debug)]
 enum Job {
-    Fit(FitJob),
+    Fit(Box<FitJob>),
     Validate(ValidateJob),
     Simulate(SimulateJob),
     Evaluate(EvaluateJob),
@@ -91,7 +91,7 @@ pub(super) trait Work {
 impl Job {
     fn work(&self) -> &dyn Work {
         match self {
-            Job::Fit(job) => job,
+            Job::Fit(job) => &**job,
             Job::Validate(job) => job,
             Job::Simulate(job) => job,
             Job::Evaluate(job) => job,
@@ -158,7 +158,7 @@ impl Plan {
         progress: &mut ProgressFn<'_>,
     ) -> Result<Self> {
         let job = FitJob::new(snapshots, settings, threads, &mut Reporter::new(progress))?;
-        Ok(Self::of(Job::Fit(job)))
+        Ok(Self::of(Job::Fit(Box::new(job))))
     }
 
     /// The plan of a validation by a request for it, with what is known of the cells beside; `threads` as in [`fit`](Self::fit).
@@ -533,7 +533,7 @@ impl Plan {
         }
         let tasks = fields.list("tasks", Some)?.into_iter().map(Fields).collect::<Vec<_>>();
         let job = match fields.text("job")? {
-            "fit" => Job::Fit(FitJob::of_json(&fields, &tasks)?),
+            "fit" => Job::Fit(Box::new(FitJob::of_json(&fields, &tasks)?)),
             "validate" => Job::Validate(ValidateJob::of_json(&fields, tasks.len())?),
             "simulate" => Job::Simulate(SimulateJob::of_json(&fields, &tasks)?),
             "evaluate" => Job::Evaluate(EvaluateJob::of_json(&fields, tasks.len())?),

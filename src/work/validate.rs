@@ -126,9 +126,9 @@ impl ValidateJob {
                 Done::Cells(recipe, found)
             }
             Unit::Time { recipe, .. } => {
-                let found = match (error, numbers.as_array::<3>()) {
+                let found = match (error, &numbers[..]) {
                     (Some(error), _) => Err(error),
-                    (None, Some(numbers)) => Ok(distance(numbers)),
+                    (None, &[w1, energy, rme]) => Ok(Distance { w1, energy, rme }),
                     _ => return Err(wrong()),
                 };
                 Done::Time(recipe, found)

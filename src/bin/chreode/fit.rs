@@ -91,6 +91,7 @@ impl Fit {
     pub fn run(self) -> Result<()> {
         let Self { subject, resume, product } = self;
         let started = Instant::now();
+        resume.as_ref().map_or(Ok(()), |_| work::require_file(&subject))?;
         let data = subject.read()?;
         let training = subject.training(&data)?;
         product.check_writable()?;

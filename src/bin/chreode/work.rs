@@ -90,6 +90,7 @@ impl std::str::FromStr for Share {
 
 impl Plan {
     pub fn run(self) -> Result<()> {
+        require_file(&self.subject)?;
         let data = self.subject.read()?;
         let folder = Folder(self.output.clone());
         let tasks = folder.plan(&self.subject, &self.subject.training(&data)?)?;
@@ -160,6 +161,16 @@ impl Finish {
     }
 }
 
+/// Refuses data that cannot be read again.
+pub fn require_file(subject: &Subject) -> Result<()> {
+    if is_standard_input(&subject.data.data) {
+        return Err(Failure::Usage(
+            "the data must be a file, which can be read again: not standard input".into(),
+        ));
+    }
+    Ok(())
+}
+
 /// Fits in tasks of one process, in a folder by which it goes on after it was killed.
 pub fn fit_in(folder: &Path, subject: &Subject, training: &Snapshots) -> Result<method::Fit> {
     let folder = Folder(folder.into());
@@ -182,11 +193,6 @@ impl Folder {
 
     /// Makes the folder of a plan, or finds it there: a plan that is there must be the same.
     fn plan(&self, subject: &Subject, training: &Snapshots) -> Result<Tasks> {
-        if is_standard_input(&subject.data.data) {
-            return Err(Failure::Usage(
-                "the data must be a file, which can be read again: not standard input".into(),
-            ));
-        }
         if self.file("plan.json").exists() {
             let there = self.load()?;
             self.refuse_other_options(&there, subject.settings())?;
