@@ -191,6 +191,11 @@ typedef struct chreode_model chreode_model;
 typedef struct chreode_options chreode_options;
 
 /**
+ * What came of a task.
+ */
+typedef struct chreode_part chreode_part;
+
+/**
  * An optimal plan between two clouds of points, with its dual potentials and the solver's report.
  */
 typedef struct chreode_plan chreode_plan;
@@ -210,6 +215,12 @@ typedef struct chreode_trajectory chreode_trajectory;
  * How well recipes predict cells that they were not fitted to.
  */
 typedef struct chreode_validation chreode_validation;
+
+/**
+ * A long computation in tasks, each a function of the plan and the cells that it names: any process on any machine does them, in any
+ * order, and what is put together in the end is the same bits as that of the call that does it all.
+ */
+typedef struct chreode_work chreode_work;
 
 /**
  * One option in words, in UTF-8. The texts live as long as the options that were asked. This struct will not grow.
@@ -990,6 +1001,193 @@ chreode_status chreode_validation_json(const chreode_validation *validation,
                                        char *buffer,
                                        size_t capacity,
                                        size_t *size);
+
+/**
+ * Plans a fit by options of the list "fit" (NULL: all defaults), as `chreode_fit` would do it: the numbers that are not given are
+ * chosen from the data now. There is a task for each block of each interval's coupling, or, of an ensemble, for each of its fits; a
+ * single fit by a method that is based on simulation has no tasks, and is finished at once. The option `threads` is about this call alone.
+ * `progress` may be NULL; `user_data` is handed to it and not looked at.
+ */
+chreode_status chreode_work_plan_fit(const chreode_snapshots *snapshots,
+                                     const chreode_options *options,
+                                     chreode_progress_fn progress,
+                                     void *user_data,
+                                     chreode_work **work);
+
+/**
+ * Plans a validation by options of the list "validate" (NULL: all defaults), as `chreode_validate` would do it, with `parts` and `growth` as
+ * there. There is a task for each fit to a part of the cells or without a time, and for what fits are held against. The option `threads` is
+ * about this call alone.
+ */
+chreode_status chreode_work_plan_validate(const chreode_snapshots *snapshots,
+                                          const chreode_options *options,
+                                          const uint32_t *parts,
+                                          size_t parts_count,
+                                          const double *growth,
+                                          size_t growth_count,
+                                          chreode_work **work);
+
+/**
+ * Plans a simulation of the cells of the first time of `snapshots`, with their weights, to each of `times`, by options of the list "simulate"
+ * (NULL: all defaults), as `chreode_simulate` would do it. Of a flow, and of a diffusion without resampling, there is a task for about so many
+ * `founders` each, at least 1; else there is one task, since all particles depend on each other.
+ */
+chreode_status chreode_work_plan_simulate(const chreode_model *model,
+                                          const chreode_snapshots *snapshots,
+                                          const double *times,
+                                          size_t times_count,
+                                          const chreode_options *options,
+                                          size_t founders,
+                                          chreode_work **work);
+
+/**
+ * Plans an evaluation of a model by options of the list "evaluate" (NULL: all defaults), as `chreode_evaluate` would do it: a task for each
+ * run, of the model and, for error bars, of every member of an ensemble, and one for the action.
+ */
+chreode_status chreode_work_plan_evaluate(const chreode_model *model,
+                                          const chreode_snapshots *snapshots,
+                                          const chreode_options *options,
+                                          chreode_work **work);
+
+/**
+ * Frees a plan of work. NULL is allowed.
+ */
+void chreode_work_free(chreode_work *work);
+
+/**
+ * Gets the plan as bytes (size, then fill) for other processes: a JSON object without a NUL at its end, with the job ("fit", "validate", "simulate", "evaluate"), the options that were set, the numbers
+ * that were chosen, the data's shape and fingerprint, the tasks, and the plan's own fingerprint. Later versions may add keys.
+ */
+chreode_status chreode_work_to_bytes(const chreode_work *work,
+                                     uint8_t *buffer,
+                                     size_t capacity,
+                                     size_t *size);
+
+/**
+ * Makes the plan that `chreode_work_to_bytes` wrote. Any other bytes are refused with CHREODE_ERROR_INVALID_DATA, and so are plans of
+ * another version of the library, which may do the tasks to other bits.
+ */
+chreode_status chreode_work_from_bytes(const uint8_t *bytes,
+                                       size_t size,
+                                       chreode_work **work);
+
+/**
+ * Tells the number of tasks.
+ */
+chreode_status chreode_work_task_count(const chreode_work *work, size_t *count);
+
+/**
+ * Gets what a task is, counted from 0, as a JSON object (size, then fill): kind ("block" of a coupling, "member" or "coarse" fit of an
+ * ensemble, "fold" or "time" of a validation, "shard" of founders, "run", …), cost (very roughly, in seconds of one core), and what it is about, such as interval and block. Later versions may add
+ * keys.
+ */
+chreode_status chreode_work_task(const chreode_work *work,
+                                 size_t task,
+                                 char *buffer,
+                                 size_t capacity,
+                                 size_t *size);
+
+/**
+ * Tells how many cells a task needs; 0 if it needs all.
+ */
+chreode_status chreode_work_row_count(const chreode_work *work, size_t task, size_t *count);
+
+/**
+ * Gets the cells that a task needs, as their numbers, counted from 0, in the order in which the snapshots hold the cells: by time, those of
+ * one time as they were given (a stable sort by time). Snapshots of those cells alone, in that order and with their weights, will do for `chreode_work_run`.
+ */
+chreode_status chreode_work_rows(const chreode_work *work,
+                                 size_t task,
+                                 uint64_t *rows,
+                                 size_t rows_count);
+
+/**
+ * Does a task by so many threads (0: all cores), which changes nothing about the result. `snapshots` are those that the work was planned
+ * for, or the cells of the task alone. `model` is the model of work that simulates or evaluates one, NULL for any other. `progress`
+ * may be NULL; `user_data` is handed to it and not looked at.
+ */
+chreode_status chreode_work_run(const chreode_work *work,
+                                const chreode_snapshots *snapshots,
+                                const chreode_model *model,
+                                size_t task,
+                                size_t threads,
+                                chreode_progress_fn progress,
+                                void *user_data,
+                                chreode_part **part);
+
+/**
+ * Frees a part. NULL is allowed.
+ */
+void chreode_part_free(chreode_part *part);
+
+/**
+ * Gets a part as bytes (size, then fill), to be kept or sent.
+ */
+chreode_status chreode_part_to_bytes(const chreode_part *part,
+                                     uint8_t *buffer,
+                                     size_t capacity,
+                                     size_t *size);
+
+/**
+ * Tells which task the bytes of a part are of; CHREODE_ERROR_INVALID_DATA if they are not a whole part of this work.
+ */
+chreode_status chreode_work_check_part(const chreode_work *work,
+                                       const uint8_t *bytes,
+                                       size_t size,
+                                       size_t *task);
+
+/**
+ * Puts the parts of a fit together by so many threads (0: all cores), and trains what is left to be trained: `parts` and `sizes` have `parts_count` elements each, a part
+ * and its number of bytes. They may come in any order, and a part more than once; one that is missing, damaged or of other work is
+ * CHREODE_ERROR_INVALID_DATA, and the message tells its place, counted from 0. `snapshots` are those that the work was planned for.
+ *
+ * The model is that of `chreode_fit`, to the bit, but for the seconds in its report; errors are the same, and so is what is there in
+ * spite of them.
+ */
+chreode_status chreode_work_finish_fit(const chreode_work *work,
+                                       const chreode_snapshots *snapshots,
+                                       const uint8_t *const *parts,
+                                       const size_t *sizes,
+                                       size_t parts_count,
+                                       size_t threads,
+                                       chreode_progress_fn progress,
+                                       void *user_data,
+                                       chreode_model **model);
+
+/**
+ * Puts the parts of a validation together, as `chreode_work_finish_fit` those of a fit: what `chreode_validate` gives, to the bit, but for
+ * the seconds.
+ */
+chreode_status chreode_work_finish_validate(const chreode_work *work,
+                                            const chreode_snapshots *snapshots,
+                                            const uint8_t *const *parts,
+                                            const size_t *sizes,
+                                            size_t parts_count,
+                                            chreode_validation **validation);
+
+/**
+ * Puts the parts of a simulation together, as `chreode_work_finish_fit` those of a fit: what `chreode_simulate` gives, to the bit. For an
+ * ensemble's error bars, unless `error_bars` is off, its members are simulated now, by so many threads (0: all cores).
+ */
+chreode_status chreode_work_finish_simulate(const chreode_work *work,
+                                            const chreode_model *model,
+                                            const chreode_snapshots *snapshots,
+                                            const uint8_t *const *parts,
+                                            const size_t *sizes,
+                                            size_t parts_count,
+                                            size_t threads,
+                                            chreode_trajectory **trajectory);
+
+/**
+ * Puts the parts of an evaluation together, as `chreode_work_finish_fit` those of a fit: what `chreode_evaluate` gives, to the bit.
+ */
+chreode_status chreode_work_finish_evaluate(const chreode_work *work,
+                                            const chreode_model *model,
+                                            const chreode_snapshots *snapshots,
+                                            const uint8_t *const *parts,
+                                            const size_t *sizes,
+                                            size_t parts_count,
+                                            chreode_evaluation **evaluation);
 
 /**
  * Solves a static transport problem between two clouds of points, by options of the list "transport" (NULL: all defaults):

@@ -65,6 +65,7 @@ pub mod statistics;
 pub mod train;
 pub mod transport;
 pub mod units;
+pub mod work;
 
 pub use error::{Error, Result};
 pub use fields::Fields;

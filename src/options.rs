@@ -418,6 +418,11 @@ impl<T: Target> Settings<T> {
         Ok(self.given.get(Self::entry(name)?.name).map(String::as_str))
     }
 
+    /// The options that were set, in the order of their names, with their texts.
+    pub fn given(&self) -> impl Iterator<Item = (&'static str, &str)> {
+        self.given.iter().map(|(name, text)| (*name, text.as_str()))
+    }
+
     /// Whether an option was set.
     pub fn has(&self, name: &str) -> bool {
         self.given.contains_key(name)

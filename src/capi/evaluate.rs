@@ -16,7 +16,7 @@ use crate::exec::progress::Stage;
 use crate::options::nearest;
 
 /// How well a model predicts the snapshots after the first from the first.
-pub struct chreode_evaluation(Evaluation);
+pub struct chreode_evaluation(pub(super) Evaluation);
 
 /// The measures of a time point.
 const OF_TIMES: &[Measure<TimePoint>] = &[

@@ -24,6 +24,7 @@ pub mod snapshots;
 pub mod status;
 pub mod transport;
 pub mod validate;
+pub mod work;
 mod workers;
 
 #[cfg(test)]

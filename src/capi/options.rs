@@ -190,6 +190,20 @@ pub(super) unsafe fn build<T: Target>(options: *const chreode_options) -> std::r
     unsafe { borrow("options", options) }?.build()
 }
 
+/// The options that a caller has set; none where they are NULL.
+///
+/// # Safety
+/// `options` is NULL or points to options.
+pub(super) unsafe fn settings<T: Target>(
+    options: *const chreode_options,
+) -> std::result::Result<Settings<T>, Failure> {
+    if options.is_null() {
+        return Ok(Settings::default());
+    }
+    // SAFETY: the same contract.
+    Ok(unsafe { borrow("options", options) }?.settings_of::<Settings<T>>(T::LIST)?.clone())
+}
+
 /// What a caller asks of a validation; the defaults where the options are NULL.
 ///
 /// # Safety

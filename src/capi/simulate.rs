@@ -30,6 +30,13 @@ pub struct chreode_trajectory {
     dims: usize,
 }
 
+impl chreode_trajectory {
+    pub(super) fn new(outcome: Outcome, masses: Option<Vec<Estimate>>, dims: usize) -> Self {
+        let Outcome { trajectory: Trajectory { frames, outside }, lineage, warnings } = outcome;
+        Self { frames, masses, lineage, warnings, outside, dims }
+    }
+}
+
 /// What became of a cell.
 #[repr(i32)]
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -88,13 +95,7 @@ pub unsafe extern "C" fn chreode_simulate(
             };
             listener.watch(Stage::Simulation, threads, work)
         })??;
-        let Outcome { trajectory: simulated, lineage, warnings } = outcome;
-        let (Trajectory { frames, outside }, dims) = (simulated, start.dims);
-        give(
-            "trajectory",
-            trajectory,
-            chreode_trajectory { frames, masses, lineage, warnings, outside, dims },
-        )
+        give("trajectory", trajectory, chreode_trajectory::new(outcome, masses, start.dims))
     })
 }
 

@@ -6,14 +6,14 @@ use super::options::{chreode_options, validation_of};
 use super::pointers::{borrow, clear, fill_text, free, give, optional_slice};
 use super::progress::{Listener, chreode_progress_fn};
 use super::snapshots::chreode_snapshots;
-use super::status::{chreode_status, guard, guard_free};
+use super::status::{Failure, chreode_status, guard, guard_free};
 use super::workers::resolved;
 use crate::evaluate::validation::{Annotations, Parts, Validation};
 use crate::exec::progress::Progress;
 use crate::method::validate;
 
 /// How well recipes predict cells that they were not fitted to.
-pub struct chreode_validation(Validation);
+pub struct chreode_validation(pub(super) Validation);
 
 /// Fits recipes to a part of the cells and holds them against the others, by options of the list "validate" (NULL: all
 /// defaults): those of the validation itself, and those of a fit, of which each may have several values, separated by commas
@@ -43,17 +43,31 @@ pub unsafe extern "C" fn chreode_validate(
         clear("validation", validation)?;
         let chreode_snapshots(snapshots) = borrow("snapshots", snapshots)?;
         let request = validation_of(options)?;
-        let parts = optional_slice("parts", parts, parts_count)?;
-        let annotations = Annotations {
-            parts: parts.map(|of_cell| numbered(of_cell.to_vec())).transpose()?,
-            growth: optional_slice("growth", growth, growth_count)?.map(<[f64]>::to_vec),
-        };
+        let annotations = annotations((parts, parts_count), (growth, growth_count))?;
         let (mut options, recipes) = (request.validation.build()?, request.grid.recipes()?);
         options.threads = resolved(options.threads);
         let listener = Listener::new(progress, user_data);
         let mut report = |now: &Progress| listener.tell(now);
         let found = validate(snapshots, &annotations, &recipes, &options, &mut report)?;
         give("validation", validation, chreode_validation(found))
+    })
+}
+
+/// What a caller knows of the cells.
+///
+/// # Safety
+/// Both are NULL with count 0, or arrays of so many elements.
+pub(super) unsafe fn annotations(
+    parts: (*const u32, usize),
+    growth: (*const f64, usize),
+) -> Result<Annotations, Failure> {
+    // SAFETY: the same contract.
+    let (parts, growth) = unsafe {
+        (optional_slice("parts", parts.0, parts.1)?, optional_slice("growth", growth.0, growth.1)?)
+    };
+    Ok(Annotations {
+        parts: parts.map(|of_cell| numbered(of_cell.to_vec())).transpose()?,
+        growth: growth.map(<[f64]>::to_vec),
     })
 }
 

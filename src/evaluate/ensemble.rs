@@ -1,6 +1,6 @@
 //! What an ensemble says of the errors of what is simulated: every member does the same, and how much they differ tells.
 
-use super::{Evaluation, EvaluationOptions, MemberErrors, Statistic, evaluate};
+use super::{Evaluation, EvaluationOptions, MemberErrors, Run, Statistic, TimePoint, evaluate, time_points};
 use crate::error::Result;
 use crate::exec::stop::Stop;
 use crate::model::Dynamics;
@@ -52,18 +52,34 @@ pub fn evaluate_model(
     stop: &Stop,
 ) -> Result<Evaluation> {
     let mut evaluation = evaluate(model, snapshots, options, stop)?;
-    if model.members() < 2 || !error_bars {
+    if !has_error_bars(model, error_bars) {
         return Ok(evaluation);
     }
-    let of_member = |member: usize| evaluate(&model.member(member)?, snapshots, options, stop);
+    let of_member = |member: usize| -> Result<Vec<Run>> {
+        let member = model.member(member)?;
+        (0..options.run_count()).map(|run| Run::of(&member, snapshots, options, run, stop)).collect()
+    };
     let of_members = (0..model.members()).map(of_member).collect::<Result<Vec<_>>>()?;
-    let error = |measure: &dyn Fn(&Evaluation) -> f64| Statistic::of(of_members.iter().map(measure)).sd;
-    for k in 0..evaluation.time_points.len() {
-        evaluation.time_points[k].errors = Some(MemberErrors {
-            w1: error(&|of| of.time_points[k].w1.mean),
-            w2: error(&|of| of.time_points[k].w2.mean),
-            rme: error(&|of| of.time_points[k].rme.mean),
+    add_errors(&mut evaluation, &of_members);
+    Ok(evaluation)
+}
+
+/// Whether the members of a model are evaluated as well.
+pub(crate) fn has_error_bars(model: &Dynamics, error_bars: bool) -> bool {
+    model.members() > 1 && error_bars
+}
+
+/// Tells of each measure how much it differs between the members, by the runs of each.
+pub(crate) fn add_errors(evaluation: &mut Evaluation, of_members: &[Vec<Run>]) {
+    let times: Vec<f64> = evaluation.time_points.iter().map(|point| point.time).collect();
+    let of_members: Vec<Vec<TimePoint>> = of_members.iter().map(|runs| time_points(&times, runs)).collect();
+    for (k, point) in evaluation.time_points.iter_mut().enumerate() {
+        let error =
+            |measure: fn(&TimePoint) -> f64| Statistic::of(of_members.iter().map(|of| measure(&of[k]))).sd;
+        point.errors = Some(MemberErrors {
+            w1: error(|point| point.w1.mean),
+            w2: error(|point| point.w2.mean),
+            rme: error(|point| point.rme.mean),
         });
     }
-    Ok(evaluation)
 }

@@ -22,7 +22,8 @@ use crate::simulate::{
 use crate::snapshots::{MatrixView, Snapshots};
 use crate::statistics::Estimate;
 use crate::transport::PointCloud;
-use sampled::{Distances, Population, Sampling};
+pub(crate) use sampled::Distances;
+use sampled::{Population, Sampling};
 
 /// How the snapshots are predicted from the first.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -174,6 +175,15 @@ pub fn evaluate(
     options: &EvaluationOptions,
     stop: &Stop,
 ) -> Result<Evaluation> {
+    check(snapshots, options)?;
+    let runs = 0..options.run_count();
+    let runs = runs.map(|run| Run::of(fields, snapshots, options, run, stop)).collect::<Result<Vec<_>>>()?;
+    let action = action_of(fields, snapshots, options, stop)?;
+    summarise(fields, snapshots, options, &runs, action, stop)
+}
+
+/// Refuses what cannot be evaluated.
+pub(crate) fn check(snapshots: &Snapshots, options: &EvaluationOptions) -> Result<()> {
     if snapshots.len() < 2 {
         return Err(Error::InvalidData("an evaluation needs cells at two times or more".into()));
     }
@@ -182,41 +192,108 @@ pub fn evaluate(
             return Err(Error::argument(name, value, "at least 1"));
         }
     }
-    let later = &snapshots.times()[1..];
-    let start = Particles::of_snapshot(snapshots, 0);
-    let runs = if matches!(options.mode, Mode::Ode(_)) { 1 } else { options.runs };
-    let sampling = Sampling { exact_cells: options.exact_cells, seed: options.seed };
-    let mut measured: Vec<Vec<Compared>> = vec![];
-    let mut largest = vec![0; later.len()];
-    let mut strayed = None;
-    for run in 0..runs as u64 {
-        let predicted = predict(fields, &start, later, options, options.seed.wrapping_add(run), stop)?;
-        strayed = strayed.or(straying(&predicted));
-        let frames = predicted.frames;
-        largest.iter_mut().zip(&frames).for_each(|(most, frame)| *most = frame.len().max(*most));
-        let compare = |(k, frame): (usize, &Particles)| {
-            compare(&start, frame, (snapshots, k + 1), (&sampling, run), stop)
-        };
-        let run: Vec<Result<Compared>> = frames.par_iter().enumerate().map(compare).collect();
-        measured.push(run.into_iter().collect::<Result<_>>()?);
+    Ok(())
+}
+
+impl EvaluationOptions {
+    /// How many runs there are: the flow needs one.
+    pub(crate) fn run_count(&self) -> usize {
+        if matches!(self.mode, Mode::Ode(_)) { 1 } else { self.runs }
     }
+
+    fn sampling(&self) -> Sampling {
+        Sampling { exact_cells: self.exact_cells, seed: self.seed }
+    }
+}
+
+/// One prediction of all later snapshots.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Run {
+    /// How well it predicts each of them.
+    pub(crate) measures: Vec<Compared>,
+    /// What is to be said of particles that strayed.
+    pub(crate) strayed: Option<String>,
+}
+
+impl Run {
+    /// Run number `run`: a function of it, the options and the data.
+    ///
+    /// # Errors
+    /// As [`evaluate`].
+    pub(crate) fn of(
+        fields: &dyn Fields,
+        snapshots: &Snapshots,
+        options: &EvaluationOptions,
+        run: usize,
+        stop: &Stop,
+    ) -> Result<Self> {
+        let start = Particles::of_snapshot(snapshots, 0);
+        let (later, seed) = (&snapshots.times()[1..], options.seed.wrapping_add(run as u64));
+        let predicted = predict(fields, &start, later, options, seed, stop)?;
+        let strayed = straying(&predicted);
+        let sampling = options.sampling();
+        let compare = |(k, frame): (usize, &Particles)| {
+            compare(&start, frame, (snapshots, k + 1), (&sampling, run as u64), stop)
+        };
+        let measures: Vec<Result<Compared>> = predicted.frames.par_iter().enumerate().map(compare).collect();
+        Ok(Self { measures: measures.into_iter().collect::<Result<_>>()?, strayed })
+    }
+}
+
+/// The path action of the flow.
+///
+/// # Errors
+/// As [`evaluate`].
+pub(crate) fn action_of(
+    fields: &dyn Fields,
+    snapshots: &Snapshots,
+    options: &EvaluationOptions,
+    stop: &Stop,
+) -> Result<action::PathAction> {
+    let solver = if let Mode::Ode(solver) = options.mode { solver } else { ode::Solver::default() };
+    action::path_action(fields, snapshots, options.delta, &solver, stop)
+}
+
+/// The measures of each later time over runs; how they were sampled is not among them.
+fn time_points(later: &[f64], runs: &[Run]) -> Vec<TimePoint> {
     let over_runs = |k: usize, measure: fn(&Compared) -> f64| {
-        Statistic::of(measured.iter().map(move |run| measure(&run[k])))
+        Statistic::of(runs.iter().map(move |run| measure(&run.measures[k])))
     };
-    let time_point = |(k, &time): (usize, &f64)| -> Result<TimePoint> {
-        let of_runs: Vec<Distances> = measured.iter().filter_map(|run| run[k].distances).collect();
-        let sampled = sampled(&of_runs, &sampling, largest[k], snapshots, k + 1, stop)?;
-        let (w1, w2, rme) =
-            (over_runs(k, Compared::w1), over_runs(k, Compared::w2), over_runs(k, |of| of.rme));
-        Ok(TimePoint { time, w1, w2, rme, sampled, errors: None })
+    let time_point = |(k, &time): (usize, &f64)| TimePoint {
+        time,
+        w1: over_runs(k, Compared::w1),
+        w2: over_runs(k, Compared::w2),
+        rme: over_runs(k, |of| of.rme),
+        sampled: None,
+        errors: None,
     };
-    let time_points = later.iter().enumerate().map(time_point).collect::<Result<Vec<TimePoint>>>()?;
+    later.iter().enumerate().map(time_point).collect()
+}
+
+/// Puts all runs and the action together.
+///
+/// # Errors
+/// Those of distances between samples of the snapshots, where any are estimates.
+pub(crate) fn summarise(
+    fields: &dyn Fields,
+    snapshots: &Snapshots,
+    options: &EvaluationOptions,
+    runs: &[Run],
+    action: action::PathAction,
+    stop: &Stop,
+) -> Result<Evaluation> {
+    let later = &snapshots.times()[1..];
     let mean = |measure: fn(&Compared) -> f64| {
-        let of_run = |run: &Vec<Compared>| Statistic::of(run.iter().map(measure)).mean;
-        Statistic::of(measured.iter().map(of_run))
+        let of_run = |run: &Run| Statistic::of(run.measures.iter().map(measure)).mean;
+        Statistic::of(runs.iter().map(of_run))
     };
+    let mut time_points = time_points(later, runs);
+    for (k, point) in time_points.iter_mut().enumerate() {
+        let of_runs: Vec<Compared> = runs.iter().map(|run| run.measures[k]).collect();
+        point.sampled = sampled(&of_runs, &options.sampling(), snapshots, k + 1, stop)?;
+    }
     let mut warnings = Vec::from_iter(extrapolation(fields, snapshots.times().iter().copied()));
-    warnings.extend(strayed);
+    warnings.extend(runs.iter().find_map(|run| run.strayed.clone()));
     if let Some(sampled) = time_points.iter().find_map(|point| point.sampled) {
         warnings.push(format!(
             "W1 and W2 are estimates where there are more than {} particles or cells: means over samples of {} on either side, \
@@ -224,17 +301,16 @@ pub fn evaluate(
             options.exact_cells, sampled.cells
         ));
     }
-    let extinct = |k: &usize| measured.iter().any(|run| run[*k].distances.is_none());
+    let extinct = |k: &usize| runs.iter().any(|run| run.measures[*k].distances.is_none());
     if let Some(k) = (0..later.len()).find(extinct) {
-        let lost = measured.iter().filter(|run| run.iter().any(|m| m.distances.is_none())).count();
+        let lost = runs.iter().filter(|run| run.measures.iter().any(|m| m.distances.is_none())).count();
         warnings.push(format!(
-            "the population died out in {lost} of {runs} runs, by time {} at the earliest: its relative mass error is 1 from there \
+            "the population died out in {lost} of {} runs, by time {} at the earliest: its relative mass error is 1 from there \
              on, and W1 and W2 are over the runs in which cells live",
+            runs.len(),
             later[k]
         ));
     }
-    let solver = if let Mode::Ode(solver) = options.mode { solver } else { ode::Solver::default() };
-    let action = action::path_action(fields, snapshots, options.delta, &solver, stop)?;
     Ok(Evaluation {
         time_points,
         mean_w1: mean(Compared::w1),
@@ -269,10 +345,12 @@ fn predict(
 }
 
 /// A predicted snapshot beside its cells; a population that died out has no distances.
-#[derive(Debug, Clone, Copy)]
-struct Compared {
-    distances: Option<Distances>,
-    rme: f64,
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) struct Compared {
+    pub(crate) distances: Option<Distances>,
+    pub(crate) rme: f64,
+    /// How many particles there are.
+    pub(crate) particles: usize,
 }
 
 impl Compared {
@@ -293,26 +371,25 @@ fn compare(
     stop: &Stop,
 ) -> Result<Compared> {
     let rme = mass::relative_mass_error(start.mass(), predicted.mass(), snapshots, k)?;
-    if predicted.mass() <= 0.0 {
-        return Ok(Compared { distances: None, rme });
-    }
-    let distances = sampling.distances(predicted, &Cells { snapshots, k }, run, stop)?;
-    Ok(Compared { distances: Some(distances), rme })
+    let lives = predicted.mass() > 0.0;
+    let distances = || sampling.distances(predicted, &Cells { snapshots, k }, run, stop);
+    Ok(Compared { distances: lives.then(distances).transpose()?, rme, particles: predicted.len() })
 }
 
 /// How the distances of all runs to snapshot `k` were estimated, where any was: the standard error of their mean.
 fn sampled(
-    of_runs: &[Distances],
+    of_runs: &[Compared],
     sampling: &Sampling,
-    largest: usize,
     snapshots: &Snapshots,
     k: usize,
     stop: &Stop,
 ) -> Result<Option<Sampled>> {
-    let Some(cells) = of_runs.iter().find_map(|distances| distances.cells) else { return Ok(None) };
+    let distances: Vec<Distances> = of_runs.iter().filter_map(|run| run.distances).collect();
+    let Some(cells) = distances.iter().find_map(|distances| distances.cells) else { return Ok(None) };
     let error = |of: fn(&Distances) -> f64| {
-        of_runs.iter().map(|distances| of(distances).powi(2)).sum::<f64>().sqrt() / of_runs.len() as f64
+        distances.iter().map(|distances| of(distances).powi(2)).sum::<f64>().sqrt() / distances.len() as f64
     };
+    let largest = of_runs.iter().map(|run| run.particles).max().unwrap_or(0);
     let floor = sampling.floor(largest, &Cells { snapshots, k }, stop)?;
     let [w1_floor, w2_floor] = floor.unwrap_or([f64::NAN; 2]);
     Ok(Some(Sampled { cells, w1_se: error(|of| of.w1.sd), w2_se: error(|of| of.w2.sd), w1_floor, w2_floor }))

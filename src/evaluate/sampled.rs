@@ -26,12 +26,12 @@ const MOST_SAMPLES: usize = 8;
 
 /// W1 and W2 between two populations.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub(super) struct Distances {
+pub(crate) struct Distances {
     /// `sd` is the standard error of the mean over samples, 0 where the distance is exact.
-    pub(super) w1: Estimate,
-    pub(super) w2: Estimate,
+    pub(crate) w1: Estimate,
+    pub(crate) w2: Estimate,
     /// The cells of a sample, on either side that has more; none where the distances are exact.
-    pub(super) cells: Option<usize>,
+    pub(crate) cells: Option<usize>,
 }
 
 /// What is compared: weighted points of which only those that are drawn need be copied.

@@ -15,7 +15,9 @@ pub fn write_atomically(path: &Path, contents: &[u8]) -> Result<()> {
     let name =
         path.file_name().ok_or_else(|| Error::argument("path", path.display(), "the name of a file"))?;
     let mut beside = name.to_os_string();
-    beside.push(format!(".{}.partial", std::process::id()));
+    // Of two processes that write the same file, on two machines even, each has its own.
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
+    beside.push(format!(".{}-{:x}.partial", std::process::id(), now.as_nanos()));
     let beside = path.with_file_name(beside);
     let write = || -> std::io::Result<()> {
         let mut file = fs::File::create(&beside)?;

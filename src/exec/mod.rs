@@ -1,5 +1,7 @@
 //! How work is run: threads, random numbers, vector loops, progress, requests to stop. Nothing here knows about transport or cells.
 
+pub(crate) mod arrays;
+pub(crate) mod checkpoint;
 pub(crate) mod clock;
 #[doc(hidden)] // for the command
 pub mod files;

@@ -3,6 +3,7 @@
 use std::ops::ControlFlow;
 use std::time::{Duration, Instant};
 
+use super::checkpoint::Checkpoints;
 use crate::named::named;
 
 /// What a long computation is at: the stages that a fit goes through, in the order of their beginning (a method has those that it
@@ -66,15 +67,17 @@ pub fn silent(_: &Progress) -> ControlFlow<()> {
     ControlFlow::Continue(())
 }
 
-/// Calls a progress function at a bounded rate, but always for a stage's first and last step.
+/// What a long computation has of its caller: a progress function, called at a bounded rate, but always for a stage's first and last
+/// step; and, where they are kept, checkpoints.
 pub(crate) struct Reporter<'a, 'f> {
     function: &'a mut ProgressFn<'f>,
     last: Option<Instant>,
+    pub(crate) checkpoints: Option<&'a mut dyn Checkpoints>,
 }
 
 impl<'a, 'f> Reporter<'a, 'f> {
     pub(crate) fn new(function: &'a mut ProgressFn<'f>) -> Self {
-        Self { function, last: None }
+        Self { function, last: None, checkpoints: None }
     }
 
     pub(crate) fn report(&mut self, progress: &Progress) -> ControlFlow<()> {

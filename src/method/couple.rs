@@ -1,49 +1,136 @@
 //! Coupling the cells of consecutive snapshots, interval by interval, in blocks where that is asked for.
+//!
+//! A block is solved from its own cells and the [`Gauge`] of its interval alone, so that any process can do it that has those; what
+//! comes of it, a [`SolvedBlock`], is joined with the others here.
 
 use std::sync::atomic::AtomicUsize;
 use std::sync::atomic::Ordering::Relaxed;
 
-use super::coupling::unit_factor;
+use super::coupling::unit_factor_of;
 use super::resolve::Resolved;
 use super::{CouplingKind, FitOptions, FitReport};
 use crate::bridge::{Bridge, BridgeFacts};
 use crate::error::{Error, Result};
 use crate::exec::progress::{Progress, Reporter, Stage};
+use crate::exec::stop::Stop;
 use crate::exec::threads::Threads;
 use crate::exec::watch::watched;
 use crate::matching::{Coupled, CoupledInterval, Curvature, Looseness};
 use crate::snapshots::Snapshots;
 use crate::train::IntervalWeighting;
 use crate::transport::PointCloud;
-use crate::transport::cloud::SnapshotCells;
+use crate::transport::cloud::{Cloud, SnapshotCells};
 use crate::transport::coupling::Coupling;
-use crate::transport::minibatch::{Blocks, couple};
+use crate::transport::minibatch::{Blocks, Cut, SolvedBlock, block_count};
 
-/// What the coupling of a fit is made from.
-pub(super) struct Coupler<'a> {
-    pub(super) snapshots: &'a Snapshots,
+/// What the blocks of an interval have in common.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) struct Gauge {
+    /// What the weights of source and target cells are multiplied by before they are coupled.
+    pub(crate) factors: (f64, f64),
+    /// The total weights of both sides after that.
+    pub(crate) masses: (f64, f64),
+    /// How many blocks there are.
+    pub(crate) blocks: usize,
+}
+
+/// What the coupling of a fit is made from, but for the cells.
+#[derive(Clone, Copy)]
+pub(super) struct BlockSolver<'a> {
     pub(super) kind: CouplingKind,
-    /// The bridge that will join the coupled cells, and what is known of its kind.
-    pub(super) bridge: (&'a BridgeFacts, &'a dyn Bridge),
     pub(super) options: &'a FitOptions,
     pub(super) resolved: &'a Resolved,
+}
+
+impl BlockSolver<'_> {
+    /// How the cells of an interval with these weights are to be weighed, and into how many blocks they are cut.
+    pub(super) fn gauge(&self, source: &[f64], target: &[f64]) -> Gauge {
+        let facts = self.kind.facts();
+        let mass = |weights: &[f64], factor: f64| weights.iter().map(|w| w * factor).sum::<f64>();
+        let (a, b) = (mass(source, 1.0), mass(target, 1.0));
+        let factors = if facts.balanced {
+            (1.0 / a, 1.0 / b)
+        } else if facts.scaled {
+            (unit_factor_of(a, b), unit_factor_of(a, b))
+        } else {
+            (1.0, 1.0)
+        };
+        let blocks = block_count(
+            weighted(source).len(),
+            weighted(target).len(),
+            self.options.block_cells(source.len(), target.len()),
+        );
+        Gauge { factors, masses: (mass(source, factors.0), mass(target, factors.1)), blocks }
+    }
+
+    /// The cut of the interval `index`, of whose snapshots these cells have a weight.
+    pub(super) fn cut(&self, index: usize, gauge: &Gauge, rows: Vec<usize>, columns: Vec<usize>) -> Cut {
+        Cut::new(rows, columns, gauge.blocks, (self.options.seed, index as u64))
+    }
+
+    /// Couples the cells of a block, as they weigh in the data, between two times.
+    ///
+    /// # Errors
+    /// Those of the static solvers, [`Error::NotConverged`] for one that did not reach its tolerance, [`Error::Cancelled`].
+    pub(super) fn solve(
+        &self,
+        (start, end): (f64, f64),
+        gauge: &Gauge,
+        (a, b): (PointCloud, PointCloud),
+        stop: &Stop,
+    ) -> Result<SolvedBlock> {
+        let &Self { kind, options, resolved } = self;
+        let (facts, numbers) = (kind.facts(), resolved.coupling(end - start));
+        let solve = |source: &PointCloud, target: &PointCloud| {
+            let solution = facts.solve(source, target, &numbers, options.device, stop)?;
+            if solution.report.converged {
+                return Ok(solution);
+            }
+            Err(Error::NotConverged(format!(
+                "the coupling {kind} from time {start} to {end} did not converge: relative gap {:.1e} after {} iterations; {} \
+                 would help",
+                solution.report.relative_gap(),
+                solution.report.iterations,
+                facts.advice
+            )))
+        };
+        let clouds = (a.scaled(gauge.factors.0), b.scaled(gauge.factors.1));
+        SolvedBlock::new(clouds, gauge.masses, gauge.blocks, &solve)
+    }
+}
+
+/// Couples all cells of a fit.
+pub(super) struct Coupler<'a> {
+    pub(super) snapshots: &'a Snapshots,
+    pub(super) solver: BlockSolver<'a>,
+    /// The bridge that will join the coupled cells, and what is known of its kind.
+    pub(super) bridge: (&'a BridgeFacts, &'a dyn Bridge),
     pub(super) threads: &'a Threads,
 }
 
 impl Coupler<'_> {
-    /// Couples the cells of all intervals, and tells the report of it.
+    /// Couples the cells of all intervals, and tells the report of it; `solved` has the blocks of each interval where that has been
+    /// done.
     ///
     /// # Errors
-    /// Those of the static solvers, [`Error::NotConverged`] for one that did not reach its tolerance, [`Error::Cancelled`].
+    /// As [`BlockSolver::solve`]; [`Error::InvalidData`] for blocks that are not those of the cells.
     pub(super) fn couple_all(
         &self,
+        solved: Option<Vec<Vec<SolvedBlock>>>,
         reporter: &mut Reporter<'_, '_>,
         report: &mut FitReport,
     ) -> Result<Coupled> {
-        let &Self { snapshots, bridge: (facts, bridge), options, .. } = self;
+        let &Self { snapshots, bridge: (facts, bridge), solver: BlockSolver { options, .. }, .. } = self;
         let count = snapshots.len() - 1;
-        let couplings =
-            (0..count).map(|index| self.couple(index, reporter, report)).collect::<Result<Vec<_>>>()?;
+        let mut solved = solved.map(Vec::into_iter);
+        let mut couple = |index: usize| {
+            let blocks = match &mut solved {
+                Some(solved) => solved.next().unwrap_or_default(),
+                None => self.solve(index, reporter)?,
+            };
+            self.join(index, blocks, reporter, report)
+        };
+        let couplings = (0..count).map(&mut couple).collect::<Result<Vec<_>>>()?;
         let loose = |bends: bool, tension: f64| if bends { 1.0 - tension } else { 0.0 };
         let looseness = Looseness {
             place: loose(facts.bends.place, options.tension),
@@ -64,26 +151,20 @@ impl Coupler<'_> {
         Ok(Coupled { intervals, curvature })
     }
 
-    /// Couples the cells of snapshots `index` and `index + 1`.
-    fn couple(
-        &self,
-        index: usize,
-        reporter: &mut Reporter<'_, '_>,
-        report: &mut FitReport,
-    ) -> Result<Coupling> {
-        let &Self { snapshots, kind, bridge: (_, bridge), options, resolved, threads } = self;
-        let facts = kind.facts();
-        let (start, end) = (snapshots.times()[index], snapshots.times()[index + 1]);
-        let cells = |k: usize| SnapshotCells::new(snapshots, k);
-        let (mut source, mut target) = (cells(index), cells(index + 1));
-        if facts.balanced {
-            (source, target) = (source.normalised(), target.normalised());
-        }
-        let unit = if facts.scaled { unit_factor(&source, &target) } else { 1.0 };
-        if facts.scaled {
-            (source, target) = (source.scaled(unit), target.scaled(unit));
-        }
-        let numbers = resolved.coupling(end - start);
+    fn gauge(&self, index: usize) -> Gauge {
+        self.solver.gauge(self.snapshots.weights(index), self.snapshots.weights(index + 1))
+    }
+
+    fn cut(&self, index: usize, gauge: &Gauge) -> Cut {
+        let weighted = |k: usize| weighted(self.snapshots.weights(k));
+        self.solver.cut(index, gauge, weighted(index), weighted(index + 1))
+    }
+
+    /// Solves the blocks between snapshots `index` and `index + 1`.
+    fn solve(&self, index: usize, reporter: &mut Reporter<'_, '_>) -> Result<Vec<SolvedBlock>> {
+        let &Self { snapshots, ref solver, threads, .. } = self;
+        let gauge = self.gauge(index);
+        let cut = self.cut(index, &gauge);
         let intervals = snapshots.len() - 1;
         // Blocks of all intervals are counted as if each had as many as this one.
         let (blocks_done, block_count) = (AtomicUsize::new(0), AtomicUsize::new(1));
@@ -95,35 +176,52 @@ impl Coupler<'_> {
         if look().is_break() {
             return Err(Error::Cancelled);
         }
-        let (blocks, whole_gap) = watched(threads, &mut look, |stop| {
-            let solve = |source: &PointCloud, target: &PointCloud| {
-                let solution = facts.solve(source, target, &numbers, options.device, stop)?;
-                if solution.report.converged {
-                    return Ok(solution);
-                }
-                Err(Error::NotConverged(format!(
-                    "the coupling {kind} from time {start} to {end} did not converge: relative gap {:.1e} after {} iterations; {} \
-                 would help",
-                    solution.report.relative_gap(),
-                    solution.report.iterations,
-                    facts.advice
-                )))
-            };
+        let times = (snapshots.times()[index], snapshots.times()[index + 1]);
+        let solved = watched(threads, &mut look, |stop| {
             let count = |done, total| {
                 blocks_done.store(done, Relaxed);
                 block_count.store(total, Relaxed);
             };
-            let key = (options.seed, index as u64);
-            let chunk = options.block_cells(snapshots.count(index), snapshots.count(index + 1));
-            let blocks = couple((&source, &target), chunk, key, &solve, stop, &count)?;
-            let (terms, epsilon) = (facts.terms_of(&numbers), facts.epsilon(&numbers));
-            let whole_gap = blocks.whole_gap_between((&source, &target), terms, epsilon, key, stop)?;
-            Ok((blocks, whole_gap))
-        })?;
-        let Blocks { mut coupling, reports, .. } = blocks;
+            cut.solve_all(stop, &count, |block| {
+                let a = SnapshotCells::new(snapshots, index).part(&cut.rows[block]);
+                let b = SnapshotCells::new(snapshots, index + 1).part(&cut.columns[block]);
+                solver.solve(times, &gauge, (a, b), stop)
+            })
+        });
         if look().is_break() {
             return Err(Error::Cancelled);
         }
+        solved.into_iter().collect()
+    }
+
+    /// Joins the solved blocks between snapshots `index` and `index + 1`, and tells the report of them.
+    fn join(
+        &self,
+        index: usize,
+        solved: Vec<SolvedBlock>,
+        reporter: &mut Reporter<'_, '_>,
+        report: &mut FitReport,
+    ) -> Result<Coupling> {
+        let &Self {
+            snapshots,
+            solver: BlockSolver { kind, options, resolved },
+            bridge: (_, bridge),
+            threads,
+        } = self;
+        let (facts, gauge) = (kind.facts(), self.gauge(index));
+        let source = SnapshotCells::new(snapshots, index).scaled(gauge.factors.0);
+        let target = SnapshotCells::new(snapshots, index + 1).scaled(gauge.factors.1);
+        let blocks = self.cut(index, &gauge).join((source.weights(), target.weights()), solved)?;
+        let numbers = resolved.coupling(snapshots.times()[index + 1] - snapshots.times()[index]);
+        let total = snapshots.len() - 1;
+        let mut look =
+            || reporter.report(&Progress { stage: Stage::Coupling, done: index + 1, total, loss: None });
+        let whole_gap = watched(threads, &mut look, |stop| {
+            let (terms, epsilon) = (facts.terms_of(&numbers), facts.epsilon(&numbers));
+            let key = (options.seed, index as u64);
+            blocks.whole_gap_between((&source, &target), terms, epsilon, key, stop)
+        })?;
+        let Blocks { mut coupling, reports, .. } = blocks;
         coupling.part(|pair| {
             let ends = [(index, pair.source), (index + 1, pair.target)];
             let [x, y] =
@@ -131,7 +229,7 @@ impl Coupler<'_> {
             bridge.reaches(x.zip(y).map(|(x, y)| (x - y) * (x - y)).sum())
         });
         if facts.scaled {
-            coupling.scale(1.0 / unit);
+            coupling.scale(1.0 / gauge.factors.0);
         }
         if facts.balanced {
             // Between shares the plan says how much of the one arrives for how much of the other.
@@ -145,4 +243,9 @@ impl Coupler<'_> {
         report.whole_gaps.push(whole_gap);
         Ok(coupling)
     }
+}
+
+/// Which of the cells weigh anything.
+pub(super) fn weighted(weights: &[f64]) -> Vec<usize> {
+    (0..weights.len()).filter(|&row| weights[row] > 0.0).collect()
 }

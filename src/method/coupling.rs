@@ -4,7 +4,6 @@ use crate::device::Device;
 use crate::error::Result;
 use crate::exec::stop::Stop;
 use crate::named::named;
-use crate::transport::cloud::Cloud;
 use crate::transport::entropy_transport::{EntropyTransportOptions, entropy_transport};
 use crate::transport::network_simplex::network_simplex;
 use crate::transport::sinkhorn::{SinkhornOptions, sinkhorn};
@@ -238,8 +237,13 @@ impl CouplingFacts {
 }
 
 /// What makes one the geometric mean of the two masses.
-pub(super) fn unit_factor(source: &impl Cloud, target: &impl Cloud) -> f64 {
-    1.0 / (source.mass().sqrt() * target.mass().sqrt())
+fn unit_factor(source: &PointCloud, target: &PointCloud) -> f64 {
+    unit_factor_of(source.mass(), target.mass())
+}
+
+/// The same, of the two masses.
+pub(super) fn unit_factor_of(source: f64, target: f64) -> f64 {
+    1.0 / (source.sqrt() * target.sqrt())
 }
 
 #[cfg(test)]

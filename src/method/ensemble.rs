@@ -45,9 +45,8 @@ pub(super) fn learn(
     settled: Settled<'_>,
     reporter: &mut Reporter<'_, '_>,
 ) -> Result<Fitted> {
-    let (options, members) = (settled.options, settled.options.ensemble);
-    let thinned: Vec<Thinned> = (0..COARSE).filter_map(|which| Thinned::new(snapshots, which)).collect();
-    let count = members + thinned.len();
+    let options = settled.options;
+    let count = fit_count(snapshots, options.ensemble);
     let (total, done) = (count * options.training.epochs, AtomicUsize::new(0));
     let mut look = || {
         let done = done.load(Relaxed).min(total - 1);
@@ -56,12 +55,8 @@ pub(super) fn learn(
     if look().is_break() {
         return Err(Error::Cancelled);
     }
-    // All members are dealt from one deal.
-    let deal = options.seed;
     let one = |index: usize, threads: &Threads, stop: &Stop| {
         stop.check()?;
-        let options = FitOptions { seed: seed_of(options.seed, index), ..options.clone() };
-        let settled = Settled { options: &options, ..settled };
         let mut before = 0;
         let mut told = |now: &Progress| {
             if now.stage == Stage::Training {
@@ -70,27 +65,71 @@ pub(super) fn learn(
             }
             if stop.is_requested() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
         };
-        let mut reporter = Reporter::new(&mut told);
-        let cpu_before = cpu_seconds(threads);
-        let mut learned = match index.checked_sub(members) {
-            None => resampled(snapshots, deal, (index, members))
-                .and_then(|cells| settled.learn(&cells, scaling, threads, &mut reporter)),
-            Some(which) => {
-                let Thinned { snapshots, scaling, .. } = &thinned[which];
-                settled.learn(snapshots, scaling, threads, &mut reporter)
-            }
-        };
-        match &mut learned {
-            Ok(Learned { report, .. }) => {
-                report.cpu_seconds =
-                    cpu_seconds(threads).zip(cpu_before).map(|(after, before)| after - before);
-            }
+        let learned = learn_one(snapshots, scaling, settled, index, threads, &mut Reporter::new(&mut told));
+        if learned.is_err() {
             // Nothing comes of the others.
-            Err(_) => stop.request(),
+            stop.request();
         }
         learned
     };
-    let mut learned = side_by_side(count, options.threads, &mut look, one)?.into_iter();
+    let learned = side_by_side(count, options.threads, &mut look, one)?;
+    let fitted = assemble(snapshots, options.ensemble, learned)?;
+    if fitted.stopped.is_none() {
+        // The work is done: there is nothing left to cancel.
+        let _ = reporter.report(&Progress { stage: Stage::Training, done: total, total, loss: None });
+    }
+    Ok(fitted)
+}
+
+/// How many fits an ensemble of so many members takes, with those to fewer snapshots, which come last.
+pub(super) fn fit_count(snapshots: &Snapshots, members: usize) -> usize {
+    members + (0..COARSE).filter(|&which| !Thinned::left_out(snapshots, which).is_empty()).count()
+}
+
+/// One of the fits of an ensemble: a function of the data, the options and the fit's number.
+///
+/// # Errors
+/// As [`fit`](super::fit).
+pub(super) fn learn_one(
+    snapshots: &Snapshots,
+    scaling: &Scaling,
+    settled: Settled<'_>,
+    index: usize,
+    threads: &Threads,
+    reporter: &mut Reporter<'_, '_>,
+) -> Result<Learned> {
+    // All members are dealt from one deal.
+    let (deal, members) = (settled.options.seed, settled.options.ensemble);
+    let options = FitOptions { seed: seed_of(deal, index), ..settled.options.clone() };
+    let settled = Settled { options: &options, ..settled };
+    let cpu_before = cpu_seconds(threads);
+    let mut learned = match index.checked_sub(members) {
+        None => {
+            let cells = resampled(snapshots, deal, (index, members))?;
+            settled.learn(&cells, scaling, None, threads, reporter)
+        }
+        Some(which) => {
+            let allowed = format!("below {}", fit_count(snapshots, members));
+            let Thinned { snapshots, scaling, .. } = Thinned::new(snapshots, which)
+                .ok_or_else(|| Error::argument("the fit of an ensemble", index, &allowed))?;
+            settled.learn(&snapshots, &scaling, None, threads, reporter)
+        }
+    }?;
+    learned.report.cpu_seconds = cpu_seconds(threads).zip(cpu_before).map(|(after, before)| after - before);
+    Ok(learned)
+}
+
+/// Makes an ensemble of so many members of what came of its fits, in their order.
+///
+/// # Errors
+/// The first of other errors than that fits were stopped; [`Error::Cancelled`] if no member has begun to train.
+pub(super) fn assemble(
+    snapshots: &Snapshots,
+    members: usize,
+    learned: Vec<Result<Learned>>,
+) -> Result<Fitted> {
+    let thinned: Vec<Thinned> = (0..COARSE).filter_map(|which| Thinned::new(snapshots, which)).collect();
+    let mut learned = learned.into_iter();
     let of_members = begun(learned.by_ref().take(members))?;
     let of_thinned = begun(learned)?;
     let stopped = of_members.iter().chain(&of_thinned).find_map(|learned| learned.stopped.clone());
@@ -120,10 +159,6 @@ pub(super) fn learn(
         lengthened: thin.lengthened,
     });
     let coarse = whole.then(|| coarse.collect());
-    if stopped.is_none() {
-        // The work is done: there is nothing left to cancel.
-        let _ = reporter.report(&Progress { stage: Stage::Training, done: total, total, loss: None });
-    }
     Ok(Fitted { members, coarse, law, sigma, report, stopped })
 }
 
@@ -169,16 +204,26 @@ struct Thinned {
 }
 
 impl Thinned {
-    /// The snapshots counted from the first, or, for every other fit, from the last: that leaves out the others where their number
-    /// is even. None of two snapshots, between which there is nothing to leave out.
-    fn new(snapshots: &Snapshots, which: usize) -> Option<Self> {
+    /// The times that are left out, counted from the first snapshot, or, for every other fit, from the last: that leaves out the others
+    /// where their number is even. None of two snapshots, between which there is nothing to leave out.
+    fn left_out(snapshots: &Snapshots, which: usize) -> Vec<f64> {
         let last = snapshots.len() - 1;
-        let counted = |k: usize| if which.is_multiple_of(2) { k } else { last - k };
-        let kept = |k: usize| k == 0 || k == last || counted(k).is_multiple_of(2);
-        let left_out: Vec<f64> = (0..=last).filter(|&k| !kept(k)).map(|k| snapshots.times()[k]).collect();
+        let left_out = (0..=last).filter(|&k| !Self::keeps(last, which, k));
+        left_out.map(|k| snapshots.times()[k]).collect()
+    }
+
+    fn keeps(last: usize, which: usize, k: usize) -> bool {
+        let counted = if which.is_multiple_of(2) { k } else { last - k };
+        k == 0 || k == last || counted.is_multiple_of(2)
+    }
+
+    /// The snapshots without those; none where nothing is left out.
+    fn new(snapshots: &Snapshots, which: usize) -> Option<Self> {
+        let (last, left_out) = (snapshots.len() - 1, Self::left_out(snapshots, which));
         if left_out.is_empty() {
             return None;
         }
+        let kept = |k: usize| Self::keeps(last, which, k);
         let as_before = |k: usize| kept(k) && kept(k + 1);
         let lengthened = |k: usize| k > 0 && !as_before(k - 1) || k < last && !as_before(k);
         let lengthened = (0..=last).map(lengthened).collect();

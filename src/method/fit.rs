@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use super::couple::Coupler;
+use super::couple::{BlockSolver, Coupler};
 use super::ensemble::Coarse;
 use super::resolve::Resolved;
 use super::{FitOptions, FitReport, Learning, ensemble, warnings};
@@ -15,6 +15,7 @@ use crate::exec::watch::watched;
 use crate::fields::{FieldValues, Fields, GrowthLaw, GrowthPrice, Guard, Network, Scratch};
 use crate::model::{Dynamics, ModelInfo};
 use crate::snapshots::Snapshots;
+use crate::transport::minibatch::SolvedBlock;
 use crate::transport::sinkhorn;
 use crate::units::Scaling;
 use crate::{matching, rollout};
@@ -52,6 +53,38 @@ pub struct Fit {
 /// tolerance, [`Error::Cancelled`] if `progress` breaks during the coupling. A break, or a loss that is not
 /// finite, during training ends with a usable model: see [`Fit::stopped`].
 pub fn fit(snapshots: &Snapshots, options: &FitOptions, progress: &mut ProgressFn<'_>) -> Result<Fit> {
+    let threads = Threads::new(options.threads)?;
+    let mut reporter = Reporter::new(progress);
+    let (_in_use, started) = begin(snapshots, options, &threads)?;
+    let resolved = resolve(snapshots, options, &threads, &mut reporter)?;
+    let settled = Settled { options, resolved: &resolved };
+    let scaling = Scaling::of(snapshots);
+    let fitted = match options.ensemble {
+        1 => settled.learn(snapshots, &scaling, None, &threads, &mut reporter)?.into(),
+        _ => ensemble::learn(snapshots, &scaling, settled, &mut reporter)?,
+    };
+    settled.conclude(snapshots, scaling, fitted, &threads, started)
+}
+
+/// Opens the device of a fit, to be kept while it couples, and tells the processor seconds that its threads had run before.
+///
+/// # Errors
+/// Those of [`fit`] for data and options that cannot be.
+pub(super) fn begin(
+    snapshots: &Snapshots,
+    options: &FitOptions,
+    threads: &Threads,
+) -> Result<(Opened, Option<f64>)> {
+    check(options)?;
+    if snapshots.len() < 2 {
+        let message =
+            format!("a fit needs cells at two times or more; there is one, {}", snapshots.times()[0]);
+        return Err(Error::InvalidData(message));
+    }
+    Ok((open_device(snapshots, options)?, cpu_seconds(threads)))
+}
+
+fn check(options: &FitOptions) -> Result<()> {
     options.training.validate()?;
     if options.chunk_size == Some(0) {
         return Err(Error::argument("chunk_size", 0, "at least 1"));
@@ -61,59 +94,27 @@ pub fn fit(snapshots: &Snapshots, options: &FitOptions, progress: &mut ProgressF
             return Err(Error::argument(name, tension, "between 0 and 1, both included"));
         }
     }
-    if snapshots.len() < 2 {
-        let message =
-            format!("a fit needs cells at two times or more; there is one, {}", snapshots.times()[0]);
-        return Err(Error::InvalidData(message));
+    if options.ensemble == 0 {
+        return Err(Error::argument("ensemble", 0, "at least 1"));
     }
-    let _in_use = open_device(snapshots, options)?;
-    let threads = Threads::new(options.threads)?;
-    let cpu_before = cpu_seconds(&threads);
+    Ok(())
+}
+
+/// The numbers of a fit, while the caller is asked whether it is still wanted.
+///
+/// # Errors
+/// Those of [`Resolved::new`].
+pub(super) fn resolve(
+    snapshots: &Snapshots,
+    options: &FitOptions,
+    threads: &Threads,
+    reporter: &mut Reporter<'_, '_>,
+) -> Result<Resolved> {
     let scaling = Scaling::of(snapshots);
-    let mut reporter = Reporter::new(progress);
     let mut look = || {
         reporter.report(&Progress { stage: Stage::Coupling, done: 0, total: snapshots.len() - 1, loss: None })
     };
-    let resolved = watched(&threads, &mut look, |stop| Resolved::new(snapshots, &scaling, options, stop))?;
-    let settled = Settled { options, resolved: &resolved };
-    let Fitted { members, coarse, law, sigma, mut report, stopped } = match options.ensemble {
-        0 => return Err(Error::argument("ensemble", 0, "at least 1")),
-        1 => settled.learn(snapshots, &scaling, &threads, &mut reporter)?.into(),
-        _ => ensemble::learn(snapshots, &scaling, settled, &mut reporter)?,
-    };
-    report.final_sigma = options.rollout.final_sigma.filter(|_| options.recipe.takes("final_sigma"));
-    let info = ModelInfo {
-        method: options.recipe.name.into(),
-        sigma,
-        final_sigma: report.final_sigma,
-        delta: resolved.length(),
-        growth_price: match options.rollout.growth_price {
-            price if options.recipe.takes("growth_price") => price,
-            _ => GrowthPrice::default(),
-        },
-        times: snapshots.times().to_vec(),
-        seed: options.seed,
-        epochs: report.losses.len(),
-        coordinates: None,
-        masses: None,
-        uncertainty: None,
-        attributes: Default::default(),
-    };
-    let guard = options.guard.then(|| Guard::of(snapshots));
-    let mut dynamics = Dynamics::new(info, scaling, members, law, guard)?;
-    if let (Some(coarse), Some(ensemble)) = (coarse, &mut report.ensemble) {
-        let uncertainty = threads.run(|| ensemble::uncertainty(&dynamics, coarse, snapshots))?;
-        dynamics.info.uncertainty = Some(uncertainty);
-        ensemble.uncertainty = Some(uncertainty);
-    }
-    if let Some(rate) = report.branching_rate.filter(|_| dynamics.has_growth()) {
-        report.growth_over_branching_rate = Some(threads.run(|| fastest_growth(&dynamics, snapshots)) / rate);
-    }
-    // The fits of an ensemble have threads of their own, and count them.
-    let of_members = report.cpu_seconds.unwrap_or(0.0);
-    report.cpu_seconds =
-        cpu_seconds(&threads).zip(cpu_before).map(|(after, before)| after - before + of_members);
-    Ok(Fit { dynamics, report, stopped })
+    watched(threads, &mut look, |stop| Resolved::new(snapshots, &scaling, options, stop))
 }
 
 /// What networks are learned by, once the numbers of a fit are chosen.
@@ -124,13 +125,14 @@ pub(super) struct Settled<'a> {
 }
 
 /// Networks, and how they were learned.
-pub(super) struct Learned {
-    pub(super) networks: Vec<Network>,
-    pub(super) law: Option<GrowthLaw>,
+#[derive(Debug, Clone)]
+pub(crate) struct Learned {
+    pub(crate) networks: Vec<Network>,
+    pub(crate) law: Option<GrowthLaw>,
     /// The diffusion at the first snapshot.
-    pub(super) sigma: f64,
-    pub(super) report: FitReport,
-    pub(super) stopped: Option<Error>,
+    pub(crate) sigma: f64,
+    pub(crate) report: FitReport,
+    pub(crate) stopped: Option<Error>,
 }
 
 /// What becomes a model.
@@ -151,33 +153,93 @@ impl From<Learned> for Fitted {
 }
 
 impl Settled<'_> {
-    /// Couples the cells and trains, or rolls out.
-    pub(super) fn learn(
+    /// What becomes of networks that were learned: a model, and the rest of the report. `started` are the processor seconds that the
+    /// threads had run before.
+    ///
+    /// # Errors
+    /// [`Error::InvalidData`] for networks that do not go together, which those of one recipe do.
+    pub(super) fn conclude(
         self,
         snapshots: &Snapshots,
-        scaling: &Scaling,
+        scaling: Scaling,
+        fitted: Fitted,
         threads: &Threads,
-        reporter: &mut Reporter<'_, '_>,
-    ) -> Result<Learned> {
+        started: Option<f64>,
+    ) -> Result<Fit> {
         let Self { options, resolved } = self;
-        let mut report = FitReport {
+        let Fitted { members, coarse, law, sigma, mut report, stopped } = fitted;
+        report.final_sigma = options.rollout.final_sigma.filter(|_| options.recipe.takes("final_sigma"));
+        let info = ModelInfo {
+            method: options.recipe.name.into(),
+            sigma,
+            final_sigma: report.final_sigma,
+            delta: resolved.length(),
+            growth_price: match options.rollout.growth_price {
+                price if options.recipe.takes("growth_price") => price,
+                _ => GrowthPrice::default(),
+            },
+            times: snapshots.times().to_vec(),
+            seed: options.seed,
+            epochs: report.losses.len(),
+            coordinates: None,
+            masses: None,
+            uncertainty: None,
+            attributes: Default::default(),
+        };
+        let guard = options.guard.then(|| Guard::of(snapshots));
+        let mut dynamics = Dynamics::new(info, scaling, members, law, guard)?;
+        if let (Some(coarse), Some(ensemble)) = (coarse, &mut report.ensemble) {
+            let uncertainty = threads.run(|| ensemble::uncertainty(&dynamics, coarse, snapshots))?;
+            dynamics.info.uncertainty = Some(uncertainty);
+            ensemble.uncertainty = Some(uncertainty);
+        }
+        if let Some(rate) = report.branching_rate.filter(|_| dynamics.has_growth()) {
+            report.growth_over_branching_rate =
+                Some(threads.run(|| fastest_growth(&dynamics, snapshots)) / rate);
+        }
+        // The fits of an ensemble have threads of their own, and count them.
+        let of_members = report.cpu_seconds.unwrap_or(0.0);
+        report.cpu_seconds =
+            cpu_seconds(threads).zip(started).map(|(after, before)| after - before + of_members);
+        Ok(Fit { dynamics, report, stopped })
+    }
+
+    /// A report of the numbers that were chosen, and of nothing else yet.
+    pub(super) fn report(self) -> FitReport {
+        let resolved = self.resolved;
+        FitReport {
             delta: resolved.delta,
             sigma: resolved.sigma,
             branching_rate: resolved.branching_rate(),
             penalty: resolved.penalty,
             choices: resolved.choices.clone(),
-            warnings: warnings::of_cells(snapshots),
             ..FitReport::default()
-        };
+        }
+    }
+
+    /// Couples the cells and trains, or rolls out; `solved` has the blocks of each interval's coupling where that has been done.
+    ///
+    /// # Errors
+    /// As [`fit`].
+    pub(super) fn learn(
+        self,
+        snapshots: &Snapshots,
+        scaling: &Scaling,
+        solved: Option<Vec<Vec<SolvedBlock>>>,
+        threads: &Threads,
+        reporter: &mut Reporter<'_, '_>,
+    ) -> Result<Learned> {
+        let Self { options, resolved } = self;
+        let mut report = FitReport { warnings: warnings::of_cells(snapshots), ..self.report() };
         match options.recipe.learning {
             Learning::Matching { coupling, bridge: kind } => {
                 let started = Instant::now();
                 let bridge = kind.build(&resolved.scales())?;
                 let facts = kind.facts();
                 let bridge_of_kind = (facts, &*bridge);
-                let coupler =
-                    Coupler { snapshots, kind: coupling, bridge: bridge_of_kind, options, resolved, threads };
-                let coupled = coupler.couple_all(reporter, &mut report)?;
+                let solver = BlockSolver { kind: coupling, options, resolved };
+                let coupler = Coupler { snapshots, solver, bridge: bridge_of_kind, threads };
+                let coupled = coupler.couple_all(solved, reporter, &mut report)?;
                 report.coupling_seconds = started.elapsed().as_secs_f64();
                 report.warnings.extend(warnings::of_couplings(snapshots, &report));
                 let started = Instant::now();

@@ -11,6 +11,7 @@
 mod catalogue;
 mod couple;
 mod coupling;
+mod division;
 mod ensemble;
 mod fit;
 mod options;
@@ -21,11 +22,15 @@ mod validate;
 mod warnings;
 
 pub use catalogue::Method;
+pub(crate) use couple::Gauge;
 pub use coupling::CouplingKind;
+pub(crate) use division::{Division, Pieces, Unit, coupled_cells};
+pub(crate) use fit::Learned;
 pub use fit::{Fit, fit};
 pub use options::{DeltaRule, FitOptions, Preset, SigmaRule};
 pub use recipe::{Learning, Recipe};
 pub use report::{Choice, EnsembleReport, FitReport};
+pub(crate) use validate::learner;
 pub use validate::{NamedRecipe, validate};
 
 pub use crate::bridge::BridgeKind;

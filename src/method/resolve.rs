@@ -89,6 +89,13 @@ impl Resolved {
         Ok(resolved)
     }
 
+    /// The numbers that [`new`](Self::new) chose once, for the same options.
+    pub(super) fn of_numbers([delta, sigma, penalty]: [Option<f64>; 3], options: &FitOptions) -> Self {
+        let mut resolved = Self { delta, sigma, penalty, choices: vec![] };
+        resolved.choices = resolved.explain(options);
+        resolved
+    }
+
     /// By which rule each number came to be.
     fn explain(&self, options: &FitOptions) -> Vec<Choice> {
         let by_rate = options.branching_rate.is_some();

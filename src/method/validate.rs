@@ -4,6 +4,7 @@ use super::{FitOptions, fit};
 use crate::error::Result;
 use crate::evaluate::validation::{self, Annotations, Learned, Lesson, Validation, ValidationOptions};
 use crate::exec::progress::{Progress, ProgressFn, Stage};
+use crate::model::Dynamics;
 use crate::snapshots::Snapshots;
 
 /// What is fitted, and what that is called.
@@ -44,7 +45,12 @@ pub fn validate(
     progress: &mut ProgressFn<'_>,
 ) -> Result<Validation> {
     let names: Vec<String> = recipes.iter().map(|recipe| recipe.name.clone()).collect();
-    let learn = |lesson: &Lesson<'_>| {
+    validation::validate(snapshots, annotations, &names, learner(recipes), options, progress)
+}
+
+/// What fits the recipes, each on one thread.
+pub(crate) fn learner(recipes: &[NamedRecipe]) -> impl Fn(&Lesson<'_>) -> Result<Learned<Dynamics>> + Sync {
+    |lesson| {
         let options = FitOptions { seed: lesson.seed, threads: 1, ..recipes[lesson.recipe].options.clone() };
         let fitted = fit(lesson.seen, &options, &mut |now: &Progress| lesson.done(share(now)))?;
         match fitted.stopped {
@@ -55,8 +61,7 @@ pub fn validate(
                 Ok(Learned { fields: fitted.dynamics, seconds })
             }
         }
-    };
-    validation::validate(snapshots, annotations, &names, learn, options, progress)
+    }
 }
 
 /// How much of a fit is done: its main stage takes nearly all of its time.

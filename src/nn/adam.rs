@@ -36,6 +36,16 @@ impl Adam {
         }
     }
 
+    /// The state after so many `steps`, as [`moments`](Self::moments) told it.
+    pub(crate) fn with_moments(steps: u64, first_moment: Vec<f32>, second_moment: Vec<f32>) -> Self {
+        Adam { steps, first_moment, second_moment, ..Adam::new(0) }
+    }
+
+    /// The number of steps so far, and m and v.
+    pub(crate) fn moments(&self) -> (u64, &[f32], &[f32]) {
+        (self.steps, &self.first_moment, &self.second_moment)
+    }
+
     /// Moves `parameters` against `gradient` with learning rate η = `learning_rate`.
     ///
     /// # Panics

@@ -31,6 +31,20 @@ impl MovingAverage {
         MovingAverage { decay, updates: 0, average: parameters.to_vec() }
     }
 
+    /// The average after so many `updates`.
+    pub(crate) fn with_updates(updates: u64, average: Vec<f32>, decay: f64) -> Self {
+        MovingAverage { decay, updates, average }
+    }
+
+    /// The number of updates so far.
+    pub(crate) fn updates(&self) -> u64 {
+        self.updates
+    }
+
+    pub(crate) fn decay(&self) -> f64 {
+        self.decay
+    }
+
     /// Takes in the parameters after a training step.
     ///
     /// # Panics

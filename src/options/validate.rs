@@ -206,6 +206,11 @@ impl Grid {
         Ok(())
     }
 
+    /// The options that were set, in the order of their names, with their texts.
+    pub fn given(&self) -> impl Iterator<Item = (&'static str, &str)> {
+        self.given.iter().map(|(name, given)| (*name, given.text.as_str()))
+    }
+
     /// Gives an option its default back.
     ///
     /// # Errors

@@ -381,6 +381,15 @@ impl Loss for RolloutLoss<'_> {
     fn gradient(&mut self, network: usize) -> &mut [f32] {
         &mut self.gradients[network]
     }
+
+    /// The terms' values.
+    fn notes(&self) -> Vec<f64> {
+        self.values.clone()
+    }
+
+    fn take_up(&mut self, notes: Vec<f64>) {
+        self.values = notes;
+    }
 }
 
 /// The loss of the density's network, on bridges along rolled-out paths.
@@ -408,5 +417,10 @@ impl Loss for DensityLoss<'_> {
 
     fn gradient(&mut self, _network: usize) -> &mut [f32] {
         &mut self.gradient
+    }
+
+    /// The paths are not noted: another loss rolls them out anew with these steps.
+    fn may_rest_before(&self, step: usize) -> bool {
+        step.is_multiple_of(FRESH_PATHS)
     }
 }

@@ -41,6 +41,11 @@ impl Lineage {
         Self { nodes: vec![Node { parent: None, birth: time, end: time, fate: Fate::Alive }; founders] }
     }
 
+    /// A forest that was told of by its cells, mothers before their daughters.
+    pub(crate) fn of_nodes(nodes: Vec<Node>) -> Self {
+        Self { nodes }
+    }
+
     /// The cells. The first ones are the founders, in the order of the simulation's start.
     pub fn nodes(&self) -> &[Node] {
         &self.nodes

@@ -19,6 +19,7 @@ mod residence;
 pub mod sde;
 pub mod simulation;
 
+pub(crate) use ode::spread;
 use rayon::prelude::*;
 use residence::Residence;
 

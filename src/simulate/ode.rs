@@ -101,8 +101,21 @@ pub fn integrate(
     solver: &Solver,
     stop: &Stop,
 ) -> Result<Trajectory> {
+    let (frames, residence) = integrate_some(fields, start, times, solver, spread(start), stop)?;
+    Ok(Trajectory { frames, outside: share_outside(fields, residence) })
+}
+
+/// The same for some of the particles of a start, whole blocks of them, that is `spread` so far as a whole.
+pub(super) fn integrate_some(
+    fields: &dyn Fields,
+    start: &Particles,
+    times: &[f64],
+    solver: &Solver,
+    spread: f64,
+    stop: &Stop,
+) -> Result<(Vec<Particles>, Residence)> {
     runs_backward(fields.dims(), start, times)?;
-    let plan = Plan::new(fields, start, times, solver, stop)?;
+    let plan = Plan::new(fields, start, times, solver, spread, stop)?;
     let mut frames: Vec<Particles> = times.iter().map(|&time| Particles { time, ..start.clone() }).collect();
     frames.iter_mut().for_each(|frame| frame.ancestors = (0..start.len()).collect());
 
@@ -120,7 +133,7 @@ pub fn integrate(
         .collect();
     let residence =
         outcomes.into_iter().try_fold(residence, |sum, block| block.map(|block| sum.merge(block)))?;
-    Ok(Trajectory { frames, outside: share_outside(fields, residence) })
+    Ok((frames, residence))
 }
 
 /// What all blocks have in common.
@@ -147,6 +160,7 @@ impl<'a> Plan<'a> {
         start: &'a Particles,
         times: &'a [f64],
         solver: &Solver,
+        spread: f64,
         stop: &'a Stop,
     ) -> Result<Self> {
         let intervals = |step| OutputInterval::all(start.time, times, step, fields.knots());
@@ -157,7 +171,7 @@ impl<'a> Plan<'a> {
                 positive("relative_tolerance", tolerance.relative)?;
                 positive("absolute_tolerance", tolerance.absolute)?;
                 let stretches = Stretch::all(start.time, times[times.len() - 1], fields.knots());
-                Stepping::Adaptive { tolerance, scale: spread(start), stretches }
+                Stepping::Adaptive { tolerance, scale: spread, stretches }
             }
         };
         Ok(Self { start, times, stepping, stop })
@@ -166,7 +180,7 @@ impl<'a> Plan<'a> {
 
 /// The root-mean-square distance of particles from their centre, per coordinate; where they coincide, their
 /// distance from the origin; 1 where that is 0 too.
-fn spread(particles: &Particles) -> f64 {
+pub(crate) fn spread(particles: &Particles) -> f64 {
     let dims = particles.dims;
     let rows = particles.len().max(1) as f64;
     let mean_square = |centre: &[f64]| {

@@ -24,6 +24,11 @@ impl Residence {
         self.outside += ticks * outside as u128;
     }
 
+    /// All ticks, and those outside.
+    pub(super) fn ticks(self) -> [u128; 2] {
+        [self.all, self.outside]
+    }
+
     /// Adds what was counted of other particles.
     pub(super) fn merge(mut self, other: Self) -> Self {
         self.all += other.all;
@@ -33,8 +38,13 @@ impl Residence {
 
     /// The share of the time that was spent outside; 0 where no time was spent.
     pub(super) fn share_outside(self) -> f64 {
-        if self.all == 0 { 0.0 } else { self.outside as f64 / self.all as f64 }
+        share_of(self.ticks())
     }
+}
+
+/// The share of all ticks that is outside; 0 without any.
+pub(super) fn share_of([all, outside]: [u128; 2]) -> f64 {
+    if all == 0 { 0.0 } else { outside as f64 / all as f64 }
 }
 
 #[cfg(test)]

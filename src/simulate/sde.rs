@@ -68,6 +68,18 @@ pub fn simulate(
     options: &Options,
     stop: &Stop,
 ) -> Result<Trajectory> {
+    let (frames, residence) = simulate_some(fields, start, times, options, stop)?;
+    Ok(Trajectory { frames, outside: share_outside(fields, residence) })
+}
+
+/// The same for some of the particles of a start, whole blocks of them, where they are never resampled.
+pub(super) fn simulate_some(
+    fields: &dyn Fields,
+    start: &Particles,
+    times: &[f64],
+    options: &Options,
+    stop: &Stop,
+) -> Result<(Vec<Particles>, Residence)> {
     let backward = runs_backward(fields.dims(), start, times)?;
     options.check()?;
     let noise = Noise { seed: options.seed, backward };
@@ -102,7 +114,7 @@ pub fn simulate(
         cloud.ancestors = (0..start.len()).collect();
     }
     let residence = lanes.iter().fold(residence, |sum, lane| sum.merge(lane.scratch.fields.residence));
-    Ok(Trajectory { frames, outside: share_outside(fields, residence) })
+    Ok((frames, residence))
 }
 
 /// Which noise a simulation uses.

@@ -3,6 +3,7 @@
 use std::ops::Range;
 
 use super::lineage::Lineage;
+use super::residence::share_of;
 use super::{
     BLOCK, Particles, Trajectory, backend, branching, extrapolation, ode, resampling, sde, straying,
 };
@@ -107,6 +108,38 @@ pub struct Outcome {
     pub warnings: Vec<String>,
 }
 
+/// What became of some of the particles of a start.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Shard {
+    pub(crate) frames: Vec<Particles>,
+    /// The ticks of their time in all, and outside of the box of the cells.
+    pub(crate) residence: [u128; 2],
+}
+
+impl Shard {
+    /// The particles of all shards, in their order.
+    pub(crate) fn join(shards: Vec<Self>, fields: &dyn Fields) -> Trajectory {
+        let mut shards = shards.into_iter();
+        let Some(Self { mut frames, mut residence }) = shards.next() else {
+            return Trajectory { frames: vec![], outside: None };
+        };
+        for shard in shards {
+            for (frame, more) in frames.iter_mut().zip(shard.frames) {
+                let before = frame.len();
+                frame.points.extend(more.points);
+                frame.log_weights.extend(more.log_weights);
+                frame.ids.extend(more.ids);
+                frame.ancestors.extend(more.ancestors.into_iter().map(|row| row.saturating_add(before)));
+            }
+            let [all, outside] = &mut residence;
+            (*all, *outside) =
+                (all.saturating_add(shard.residence[0]), outside.saturating_add(shard.residence[1]));
+        }
+        let outside = fields.guard().map(|_| share_of(residence));
+        Trajectory { frames, outside }
+    }
+}
+
 impl Simulation {
     /// Simulates from `start` to each of `times`. A branching population starts from particles of equal weight,
     /// [`resampled`](resampling::equal) where they are not.
@@ -144,9 +177,63 @@ impl Simulation {
                 (population.trajectory, Some(population.lineage))
             }
         };
-        let far = extrapolation(fields, times.iter().copied().chain([start.time]));
+        Ok(self.conclude(fields, start.time, trajectory, lineage))
+    }
+
+    /// What a simulation from `start` on gave, and what is to be said of it.
+    pub(crate) fn conclude(
+        &self,
+        fields: &dyn Fields,
+        start: f64,
+        trajectory: Trajectory,
+        lineage: Option<Lineage>,
+    ) -> Outcome {
+        let times = trajectory.frames.iter().map(|frame| frame.time);
+        let far = extrapolation(fields, times.chain([start]));
         let warnings = far.into_iter().chain(straying(&trajectory)).collect();
-        Ok(Outcome { trajectory, lineage, warnings })
+        Outcome { trajectory, lineage, warnings }
+    }
+
+    /// Whether the particles do not know of each other, so that some of them can be simulated without the others.
+    pub(crate) fn has_shards(&self) -> bool {
+        let alone = match self.process {
+            Process::Ode => true,
+            Process::Sde => self.resample_below == 0.0,
+            Process::Branching => false,
+        };
+        alone && self.device == Device::Cpu
+    }
+
+    /// Refuses times that a simulation from `start` cannot be reported at.
+    ///
+    /// # Errors
+    /// As [`run`](Self::run).
+    pub(crate) fn check(&self, fields: &dyn Fields, start: &Particles, times: &[f64]) -> Result<()> {
+        super::runs_backward(fields.dims(), start, times).map(drop)
+    }
+
+    /// Simulates some of the particles of a start that is `spread` so far as a whole: whole blocks of them, with the numbers that they
+    /// have among all.
+    ///
+    /// # Errors
+    /// As [`run`](Self::run).
+    pub(crate) fn run_shard(
+        &self,
+        fields: &dyn Fields,
+        start: &Particles,
+        times: &[f64],
+        spread: f64,
+        stop: &Stop,
+    ) -> Result<Shard> {
+        let step = self.step_from(start.time, times);
+        let (frames, residence) = match self.process {
+            Process::Sde => {
+                let options = sde::Options { step, seed: self.seed, resample_below: self.resample_below };
+                sde::simulate_some(fields, start, times, &options, stop)?
+            }
+            _ => ode::integrate_some(fields, start, times, &self.solver(step), spread, stop)?,
+        };
+        Ok(Shard { frames, residence: residence.ticks() })
     }
 
     /// Simulates `count` founders as [`run`](Self::run) would, some at a time, so that memory is that of one piece: `founders` gives

@@ -1,5 +1,6 @@
 //! Gradient descent by Adam: progress, finiteness, clipping, the step, and which parameters are kept.
 
+use super::memory::Memory;
 use crate::error::{Error, Result};
 use crate::exec::progress::{Progress, Reporter, Stage};
 use crate::exec::threads::Threads;
@@ -15,6 +16,19 @@ pub(crate) trait Loss {
 
     /// The derivative of the last evaluated loss in the parameters of network `network`.
     fn gradient(&mut self, network: usize) -> &mut [f32];
+
+    /// What it has noted of the steps so far, for those who go on from a checkpoint.
+    fn notes(&self) -> Vec<f64> {
+        vec![]
+    }
+
+    /// Takes up what [`notes`](Self::notes) gave.
+    fn take_up(&mut self, _notes: Vec<f64>) {}
+
+    /// Whether another one, with these notes, could go on with step `step`.
+    fn may_rest_before(&self, _step: usize) -> bool {
+        true
+    }
 }
 
 /// How a loss is minimised.
@@ -60,33 +74,86 @@ impl Descent {
         threads: &Threads,
         reporter: &mut Reporter<'_, '_>,
     ) -> Descended {
-        let mut optimisers: Vec<Adam> =
-            networks.iter().map(|network| Adam::new(network.parameters().len())).collect();
-        let mut kept = Kept::new(self.keep, networks);
-        let mut losses = Vec::with_capacity(self.steps);
-        let mut stopped = None;
-        for step in 0..self.steps {
-            if self.report(step, &losses, reporter).is_break() {
-                stopped = Some(Error::Cancelled);
-                break;
-            }
-            let value = threads.run(|| self.step(step, networks, loss, &mut optimisers, &mut kept));
-            match value {
-                Ok(value) => losses.push(value),
-                Err(error) => {
-                    stopped = Some(error);
-                    break;
-                }
-            }
+        let mut memory = Memory {
+            losses: Vec::with_capacity(self.steps),
+            optimisers: networks.iter().map(|network| Adam::new(network.parameters().len())).collect(),
+            kept: Kept::new(self.keep, networks),
+            notes: vec![],
+            ended: false,
+        };
+        let stopped = self.resume(&mut memory, networks, loss, reporter).and_then(|()| {
+            if memory.ended { Ok(()) } else { self.descend(&mut memory, networks, loss, threads, reporter) }
+        });
+        if memory.ended {
+            return Descended { losses: memory.losses, stopped: stopped.err() };
         }
+        let mut stopped = stopped.err();
         if stopped.is_none() {
             // The work is done: there is nothing left to cancel.
-            let _ = self.report(self.steps, &losses, reporter);
+            let _ = self.report(self.steps, &memory.losses, reporter);
         }
         let cancelled = matches!(stopped, None | Some(Error::Cancelled));
         // On these threads too: the ambient pool is the host's, or would be started for this alone.
-        threads.run(|| kept.restore(networks, cancelled && !losses.is_empty()));
-        Descended { losses, stopped }
+        threads.run(|| memory.kept.restore(networks, cancelled && !memory.losses.is_empty()));
+        if stopped.is_none() {
+            memory.ended = true;
+            stopped = self.keep_state(&mut memory, networks, loss, reporter).err();
+        }
+        Descended { losses: memory.losses, stopped }
+    }
+
+    /// Goes on from the last checkpoint, where there is one.
+    fn resume(
+        &self,
+        memory: &mut Memory,
+        networks: &mut [Mlp],
+        loss: &mut (dyn Loss + Send),
+        reporter: &mut Reporter<'_, '_>,
+    ) -> Result<()> {
+        let Some(checkpoints) = &mut reporter.checkpoints else { return Ok(()) };
+        if let Some(state) = checkpoints.last(self.stage)? {
+            memory.take_up(&state, networks)?;
+            loss.take_up(memory.notes.clone());
+        }
+        Ok(())
+    }
+
+    /// Keeps a checkpoint, where they are kept.
+    fn keep_state(
+        &self,
+        memory: &mut Memory,
+        networks: &[Mlp],
+        loss: &(dyn Loss + Send),
+        reporter: &mut Reporter<'_, '_>,
+    ) -> Result<()> {
+        let Some(checkpoints) = &mut reporter.checkpoints else { return Ok(()) };
+        memory.notes = loss.notes();
+        checkpoints.keep(self.stage, &memory.to_bytes(networks))
+    }
+
+    /// Takes the steps that are left.
+    fn descend(
+        &self,
+        memory: &mut Memory,
+        networks: &mut [Mlp],
+        loss: &mut (dyn Loss + Send),
+        threads: &Threads,
+        reporter: &mut Reporter<'_, '_>,
+    ) -> Result<()> {
+        for step in memory.losses.len()..self.steps {
+            let is_cancelled = self.report(step, &memory.losses, reporter).is_break();
+            let is_due = reporter.checkpoints.as_ref().is_some_and(|checkpoints| checkpoints.is_due());
+            if (is_due || is_cancelled) && loss.may_rest_before(step) {
+                self.keep_state(memory, networks, loss, reporter)?;
+            }
+            if is_cancelled {
+                return Err(Error::Cancelled);
+            }
+            let Memory { optimisers, kept, .. } = memory;
+            let value = threads.run(|| self.step(step, networks, loss, optimisers, kept))?;
+            memory.losses.push(value);
+        }
+        Ok(())
     }
 
     fn report(
@@ -135,7 +202,7 @@ impl Descent {
 const SMOOTHING: f64 = 20.0;
 
 /// The parameters that are kept.
-enum Kept {
+pub(super) enum Kept {
     Average(Vec<MovingAverage>),
     Best { noisy: bool, smoothed: Option<f64>, least: f64, parameters: Vec<Vec<f32>> },
 }
@@ -181,10 +248,10 @@ impl Kept {
     }
 
     /// Gives the networks what was kept. The parameters of the last step are `good` if no loss has spoken against them.
-    fn restore(self, networks: &mut [Mlp], good: bool) {
+    fn restore(&mut self, networks: &mut [Mlp], good: bool) {
         match self {
             Kept::Average(averages) => {
-                for (mut average, network) in averages.into_iter().zip(networks) {
+                for (average, network) in averages.iter_mut().zip(networks) {
                     if good && network.parameters().iter().all(|p| p.is_finite()) {
                         average.update(network.parameters());
                     }
@@ -192,8 +259,8 @@ impl Kept {
                 }
             }
             Kept::Best { parameters, .. } => {
-                for (kept, network) in parameters.into_iter().zip(networks) {
-                    network.parameters_mut().copy_from_slice(&kept);
+                for (kept, network) in parameters.iter().zip(networks) {
+                    network.parameters_mut().copy_from_slice(kept);
                 }
             }
         }

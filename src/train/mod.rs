@@ -4,6 +4,7 @@
 //! are trained is told by [`TrainingOptions`].
 
 mod descent;
+mod memory;
 mod network;
 mod options;
 

@@ -60,12 +60,6 @@ impl<'a> SnapshotCells<'a> {
         self.weights.iter_mut().for_each(|w| *w *= factor);
         self
     }
-
-    /// The same with weights divided by their sum.
-    pub(crate) fn normalised(self) -> Self {
-        let mass = self.mass();
-        self.scaled(1.0 / mass)
-    }
 }
 
 impl Cloud for SnapshotCells<'_> {

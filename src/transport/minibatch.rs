@@ -9,8 +9,8 @@ use rayon::prelude::*;
 use super::cloud::Cloud;
 use super::coupling::{Coupling, Pair};
 use super::whole::{JoinedBlocks, Terms, WORK, WholeGap};
-use super::{PointCloud, Problem, Report, Solution, SparsePlan};
-use crate::error::Result;
+use super::{PointCloud, Problem, Report, Solution};
+use crate::error::{Error, Result};
 use crate::exec::rng::{Purpose, stream};
 use crate::exec::stop::Stop;
 
@@ -35,7 +35,7 @@ impl Blocks {
     /// (seed, interval).
     ///
     /// # Errors
-    /// [`Error::Cancelled`](crate::Error::Cancelled) once `stop` is requested.
+    /// [`Error::Cancelled`] once `stop` is requested.
     pub fn whole_gap(
         &self,
         problem: &Problem<'_>,
@@ -77,7 +77,7 @@ impl Blocks {
 /// at it, within; `progress(done, total)` is told of every block, on whatever thread has solved it.
 ///
 /// # Errors
-/// Those of `solve`, of the first block in order; [`Error::Cancelled`](crate::Error::Cancelled) once `stop` is requested.
+/// Those of `solve`, of the first block in order; [`Error::Cancelled`] once `stop` is requested.
 pub fn couple<C: Cloud>(
     (source, target): (&C, &C),
     chunk: Option<usize>,
@@ -87,46 +87,129 @@ pub fn couple<C: Cloud>(
     progress: &(dyn Fn(usize, usize) + Sync),
 ) -> Result<Blocks> {
     let (rows, columns) = (weighted_points(source), weighted_points(target));
-    let masses = (source.mass(), target.mass());
     let blocks = block_count(rows.len(), columns.len(), chunk);
-    let rows = random_blocks(rows, blocks, stream(seed, Purpose::Minibatch, interval, 0));
-    let columns = random_blocks(columns, blocks, stream(seed, Purpose::Minibatch, interval, 1));
-    // Of a block's clouds nothing is kept but the weights of its targets: all points together are as many as there are.
-    let solve_block = |block: usize| -> Result<(Coupling, Solution, Vec<f64>)> {
-        stop.check()?;
-        let (rows, columns) = (&rows[block], &columns[block]);
-        let (a, b) = (source.part(rows), target.part(columns));
-        let (a_share, b_share) = (a.mass() / masses.0, b.mass() / masses.1);
-        let b = if blocks == 1 { b } else { b.scaled(a_share / b_share) };
-        let mut solution = solve(&a, &b)?;
-        let mut coupling = Coupling::from_plan(&solution.plan, a.weights(), b.weights());
-        coupling.relabel(rows, columns);
-        solution.plan = SparsePlan::default();
-        Ok((coupling, solution, b.weights))
-    };
-    let done = AtomicUsize::new(0);
-    let solve_and_tell = |block: usize| {
-        let solved = solve_block(block);
-        progress(done.fetch_add(1, Relaxed) + 1, blocks);
-        solved
-    };
-    progress(0, blocks);
-    let solved: Vec<Result<(Coupling, Solution, Vec<f64>)>> =
-        (0..blocks).into_par_iter().map(solve_and_tell).collect();
-    let mut all = Coupling::default();
-    let mut reports = Vec::with_capacity(blocks);
-    let mut joined = JoinedBlocks::of_points(source.len(), target.len());
-    let mut target_weights = vec![0.0; target.len()];
-    for ((block, rows), columns) in solved.into_iter().zip(&rows).zip(&columns) {
-        let (coupling, solution, b) = block?;
-        all.pairs.extend(coupling.pairs);
-        all.dying.extend(coupling.dying);
-        all.born.extend(coupling.born);
-        columns.iter().zip(&b).for_each(|(&j, w)| target_weights[j] = *w);
-        joined.add(&solution, (rows, source.weights()), (columns, &b));
-        reports.push(solution.report);
+    let cut = Cut::new(rows, columns, blocks, (seed, interval));
+    let masses = (source.mass(), target.mass());
+    let solved = cut.solve_all(stop, progress, |block| {
+        let (a, b) = (source.part(&cut.rows[block]), target.part(&cut.columns[block]));
+        SolvedBlock::new((a, b), masses, blocks, solve)
+    });
+    cut.join((source.weights(), target.weights()), solved.into_iter().collect::<Result<_>>()?)
+}
+
+/// Two clouds cut into pairs of blocks: which of their points each block has, in increasing order.
+#[derive(Debug, Clone)]
+pub(crate) struct Cut {
+    pub(crate) rows: Vec<Vec<usize>>,
+    pub(crate) columns: Vec<Vec<usize>>,
+}
+
+impl Cut {
+    /// Cuts the source points `rows` and the target points `columns`, those that weigh anything, into `blocks` random blocks: a
+    /// function of its arguments, whatever the points are.
+    pub(crate) fn new(
+        rows: Vec<usize>,
+        columns: Vec<usize>,
+        blocks: usize,
+        (seed, interval): (u64, u64),
+    ) -> Self {
+        let side =
+            |points, side| random_blocks(points, blocks, stream(seed, Purpose::Minibatch, interval, side));
+        Self { rows: side(rows, 0), columns: side(columns, 1) }
     }
-    Ok(Blocks { coupling: all, reports, joined, target_weights })
+
+    /// Solves every block by `solve`, in parallel; `progress(done, total)` is told of each.
+    pub(crate) fn solve_all(
+        &self,
+        stop: &Stop,
+        progress: &(dyn Fn(usize, usize) + Sync),
+        solve: impl Fn(usize) -> Result<SolvedBlock> + Sync,
+    ) -> Vec<Result<SolvedBlock>> {
+        let (done, blocks) = (AtomicUsize::new(0), self.rows.len());
+        let solve_and_tell = |block: usize| {
+            let solved = stop.check().and_then(|()| solve(block));
+            progress(done.fetch_add(1, Relaxed) + 1, blocks);
+            solved
+        };
+        progress(0, blocks);
+        (0..blocks).into_par_iter().map(solve_and_tell).collect()
+    }
+
+    /// Joins the solved blocks, one of each, to a coupling of the clouds that were cut, whose points have these weights.
+    ///
+    /// # Errors
+    /// [`Error::InvalidData`] for blocks that are not those of this cut.
+    pub(crate) fn join(
+        &self,
+        (source, target): (&[f64], &[f64]),
+        solved: Vec<SolvedBlock>,
+    ) -> Result<Blocks> {
+        if solved.len() != self.rows.len() {
+            let (got, want) = (solved.len(), self.rows.len());
+            return Err(Error::InvalidData(format!(
+                "a coupling of {want} blocks cannot be joined from {got}"
+            )));
+        }
+        let mut all = Coupling::default();
+        let mut reports = Vec::with_capacity(solved.len());
+        let mut joined = JoinedBlocks::of_points(source.len(), target.len());
+        let mut target_weights = vec![0.0; target.len()];
+        for ((mut block, rows), columns) in solved.into_iter().zip(&self.rows).zip(&self.columns) {
+            block.check(rows.len(), columns.len())?;
+            let b: Vec<f64> = columns.iter().map(|&j| target[j] * block.target_factor).collect();
+            block.coupling.relabel(rows, columns);
+            columns.iter().zip(&b).for_each(|(&j, w)| target_weights[j] = *w);
+            joined.add(&block, (rows, source), (columns, &b));
+            all.pairs.extend(block.coupling.pairs);
+            all.dying.extend(block.coupling.dying);
+            all.born.extend(block.coupling.born);
+            reports.push(block.report);
+        }
+        Ok(Blocks { coupling: all, reports, joined, target_weights })
+    }
+}
+
+/// What is kept of a solved block: all that joining needs, in the block's own numbers of its points.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct SolvedBlock {
+    pub(crate) coupling: Coupling,
+    pub(crate) report: Report,
+    pub(crate) source_potential: Vec<f64>,
+    pub(crate) target_potential: Vec<f64>,
+    /// What the targets' weights were multiplied by, for the block's shares of both masses to be equal.
+    pub(crate) target_factor: f64,
+}
+
+impl SolvedBlock {
+    /// Couples the points of one of `blocks` blocks, of clouds with these total masses.
+    ///
+    /// # Errors
+    /// Those of `solve`.
+    pub(crate) fn new(
+        (a, b): (PointCloud, PointCloud),
+        (source_mass, target_mass): (f64, f64),
+        blocks: usize,
+        solve: &Solver<'_>,
+    ) -> Result<Self> {
+        let (a_share, b_share) = (a.mass() / source_mass, b.mass() / target_mass);
+        let target_factor = if blocks == 1 { 1.0 } else { a_share / b_share };
+        let b = b.scaled(target_factor);
+        let Solution { source_potential, target_potential, plan, report } = solve(&a, &b)?;
+        let coupling = Coupling::from_plan(&plan, a.weights(), b.weights());
+        Ok(Self { coupling, report, source_potential, target_potential, target_factor })
+    }
+
+    /// Refuses what cannot be of a block of so many points, as a block that was read from a file might be.
+    fn check(&self, rows: usize, columns: usize) -> Result<()> {
+        let Coupling { pairs, dying, born } = &self.coupling;
+        let within =
+            pairs.iter().all(|pair| (pair.source as usize) < rows && (pair.target as usize) < columns)
+                && dying.iter().all(|(i, _)| (*i as usize) < rows)
+                && born.iter().all(|(j, _)| (*j as usize) < columns)
+                && (self.source_potential.len(), self.target_potential.len()) == (rows, columns);
+        let message = || format!("a block of {rows} × {columns} points does not hold what it should");
+        if within { Ok(()) } else { Err(Error::InvalidData(message())) }
+    }
 }
 
 /// How many pairs of blocks a problem is cut into: enough that neither side of a block exceeds `chunk`, and never

@@ -11,7 +11,8 @@ use rayon::prelude::*;
 
 use super::cloud::Cloud;
 use super::cost::CostRows;
-use super::{Cost, PointCloud, Problem, Report, Solution};
+use super::minibatch::SolvedBlock;
+use super::{Cost, PointCloud, Problem, Report};
 use crate::error::Result;
 use crate::exec::rng::{Purpose, stream};
 use crate::exec::simd;
@@ -97,16 +98,16 @@ impl JoinedBlocks {
         )
     }
 
-    /// Adds the solution between the `rows` of the source, which has the weights `a`, and the `columns` of the target, which have the weights `b`.
+    /// Adds the block between the `rows` of the source, which has the weights `a`, and the `columns` of the target, which have the weights `b`.
     ///
     /// A target that nothing reached in its block may be reached from others: it gets the block's largest potential.
     pub(crate) fn add(
         &mut self,
-        solution: &Solution,
+        solved: &SolvedBlock,
         (rows, a): (&[usize], &[f64]),
         (columns, b): (&[usize], &[f64]),
     ) {
-        let g = &solution.target_potential;
+        let g = &solved.target_potential;
         let finite = g.iter().copied().filter(|g| g.is_finite());
         let largest = finite.fold(f64::NEG_INFINITY, f64::max);
         let largest = if largest.is_finite() { largest } else { 0.0 };
@@ -116,10 +117,10 @@ impl JoinedBlocks {
         for (&j, g) in columns.iter().zip(g) {
             (self.target_potential[j], self.levels.1[j]) = (g, level);
         }
-        for (&i, f) in rows.iter().zip(&solution.source_potential) {
+        for (&i, f) in rows.iter().zip(&solved.source_potential) {
             (self.source_potential[i], self.levels.0[i]) = (*f, level);
         }
-        self.primal += solution.report.primal;
+        self.primal += solved.report.primal;
         self.products += rows.iter().map(|&i| a[i]).sum::<f64>() * mass;
     }
 }

@@ -14,6 +14,17 @@ impl<T: Target> Flags<T> {
     fn entries() -> impl Iterator<Item = &'static Entry<T>> {
         T::ENTRIES.iter().filter(|entry| entry.name != "threads")
     }
+
+    /// The options that were set.
+    pub fn given(matches: &ArgMatches) -> std::result::Result<Settings<T>, clap::Error> {
+        let mut settings = Settings::<T>::default();
+        let given = |name: &str| matches.value_source(name) == Some(ValueSource::CommandLine);
+        for entry in Self::entries().filter(|entry| given(entry.name)) {
+            let text = matches.get_one::<String>(entry.name).map_or("", String::as_str);
+            settings.set(entry.name, text).map_err(|error| refusal(&error))?;
+        }
+        Ok(settings)
+    }
 }
 
 impl<T: Target> Args for Flags<T> {
@@ -28,13 +39,7 @@ impl<T: Target> Args for Flags<T> {
 
 impl<T: Target> FromArgMatches for Flags<T> {
     fn from_arg_matches(matches: &ArgMatches) -> std::result::Result<Self, clap::Error> {
-        let mut settings = Settings::<T>::default();
-        let given = |name: &str| matches.value_source(name) == Some(ValueSource::CommandLine);
-        for entry in Self::entries().filter(|entry| given(entry.name)) {
-            let text = matches.get_one::<String>(entry.name).map_or("", String::as_str);
-            settings.set(entry.name, text).map_err(|error| refusal(&error))?;
-        }
-        Ok(Self(settings.build().map_err(|error| refusal(&error))?))
+        Ok(Self(Self::given(matches)?.build().map_err(|error| refusal(&error))?))
     }
 
     fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> std::result::Result<(), clap::Error> {

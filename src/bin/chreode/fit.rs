@@ -1,10 +1,11 @@
 //! `chreode fit`: cells in, model out, and what was chosen on the way.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use chreode::Error;
 use chreode::method::{self, EnsembleReport, FitOptions, FitReport};
+use chreode::options::Settings;
 use chreode::snapshots::Snapshots;
 use clap::{ArgMatches, Args, FromArgMatches};
 use serde_json::json;
@@ -15,16 +16,34 @@ use crate::failure::{Failure, Result};
 use crate::output::{self, check_writable, estimate, growth_beside_branching, print, print_json, short};
 use crate::progress::Bar;
 use crate::report::{self, ModelSection, Page};
+use crate::work;
 
 #[derive(Debug, Args)]
 pub struct Fit {
     #[command(flatten)]
-    data: DataArgs,
+    pub subject: Subject,
+    /// Keep what is done in this folder, and go on from what is there: killed at any moment and called again, it ends with the same bits
+    #[arg(long, value_name = "DIR")]
+    resume: Option<PathBuf>,
+    #[command(flatten)]
+    product: Product,
+}
+
+/// What is fitted, to what, and how.
+#[derive(Debug, Args)]
+pub struct Subject {
+    #[command(flatten)]
+    pub data: DataArgs,
     #[command(flatten)]
     options: FitArgs,
     /// Train without the snapshot at this time; may be repeated. The first and the last cannot be held out
     #[arg(long, value_name = "TIME")]
     hold_out: Vec<f64>,
+}
+
+/// Where the model goes, and what is told of it.
+#[derive(Debug, Args)]
+pub struct Product {
     /// Where to write the model
     #[arg(short, long, value_name = "MODEL")]
     output: PathBuf,
@@ -36,9 +55,13 @@ pub struct Fit {
     json: bool,
 }
 
-/// What is fitted, and how.
+/// The options of a fit.
 #[derive(Debug)]
-pub struct FitArgs(FitOptions);
+pub struct FitArgs {
+    options: FitOptions,
+    /// Those that were set.
+    settings: Settings<FitOptions>,
+}
 
 impl Args for FitArgs {
     fn augment_args(command: clap::Command) -> clap::Command {
@@ -54,7 +77,8 @@ impl Args for FitArgs {
 
 impl FromArgMatches for FitArgs {
     fn from_arg_matches(matches: &ArgMatches) -> std::result::Result<Self, clap::Error> {
-        Flags::from_arg_matches(matches).map(|Flags(options)| Self(options))
+        let (Flags(options), settings) = (Flags::from_arg_matches(matches)?, Flags::given(matches)?);
+        Ok(Self { options, settings })
     }
 
     fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> std::result::Result<(), clap::Error> {
@@ -65,28 +89,70 @@ impl FromArgMatches for FitArgs {
 
 impl Fit {
     pub fn run(self) -> Result<()> {
+        let Self { subject, resume, product } = self;
         let started = Instant::now();
-        let data = self.data.read()?;
-        let training = hold_out(&data.snapshots, &self.hold_out)?;
-        for path in std::iter::once(&self.output).chain(&self.report) {
-            check_writable(path)?;
-        }
-        let FitArgs(options) = &self.options;
-        let mut fitted = fit(&training, options)?;
+        resume.as_ref().map_or(Ok(()), |_| work::require_file(&subject))?;
+        let data = subject.read()?;
+        let training = subject.training(&data)?;
+        product.check_writable()?;
+        let fitted = match &resume {
+            Some(folder) => work::fit_in(folder, &subject, &training)?,
+            None => fit(&training, subject.options())?,
+        };
+        product.write(&subject, &data, fitted, started)
+    }
+}
+
+impl Subject {
+    pub fn read(&self) -> Result<Data> {
+        self.data.read()
+    }
+
+    /// The cells of the times that are not held out.
+    pub fn training(&self, data: &Data) -> Result<Snapshots> {
+        hold_out(&data.snapshots, &self.hold_out)
+    }
+
+    pub fn options(&self) -> &FitOptions {
+        &self.options.options
+    }
+
+    /// The options that were set.
+    pub fn settings(&self) -> &Settings<FitOptions> {
+        &self.options.settings
+    }
+}
+
+impl Product {
+    pub fn check_writable(&self) -> Result<()> {
+        std::iter::once(&self.output).chain(&self.report).try_for_each(|path| check_writable(path))
+    }
+
+    /// Writes the model, and tells of it; the call has `started` then.
+    pub fn write(
+        &self,
+        subject: &Subject,
+        data: &Data,
+        mut fitted: method::Fit,
+        started: Instant,
+    ) -> Result<()> {
         fitted.dynamics.set_coordinates(data.names.clone())?;
-        if let Some(masses) = &self.data.masses {
+        if let Some(masses) = &subject.data.masses {
+            let times = &fitted.dynamics.info().times;
             let of_times = data.snapshots.times().iter().zip(masses);
-            let fitted_to = of_times.filter(|(time, _)| training.times().contains(time));
-            fitted.dynamics.set_masses(fitted_to.map(|(_, &mass)| mass).collect())?;
+            let fitted_to: Vec<f64> =
+                of_times.filter(|(time, _)| times.contains(time)).map(|(_, &mass)| mass).collect();
+            fitted.dynamics.set_masses(fitted_to)?;
         }
         fitted.dynamics.save(&self.output)?;
         output::warn(&fitted.report.warnings);
         let total = started.elapsed().as_secs_f64();
+        let options = subject.options();
         if let Some(path) = &self.report {
-            self.write_report(path, &data, options, &fitted)?;
+            self.write_report(path, subject, data, &fitted)?;
         }
         if self.json {
-            print_json(&json(options, &fitted.report, total, &self))
+            print_json(&self.as_json(subject, &fitted.report, total))
         } else {
             let parameters = fitted.dynamics.parameter_count();
             print(&format!(
@@ -97,22 +163,33 @@ impl Fit {
         }
     }
 
-    fn write_report(
-        &self,
-        path: &std::path::Path,
-        data: &Data,
-        options: &FitOptions,
-        fitted: &method::Fit,
-    ) -> Result<()> {
-        let section = ModelSection::new(&data.snapshots, options, fitted, &self.hold_out)?;
+    fn write_report(&self, path: &Path, subject: &Subject, data: &Data, fitted: &method::Fit) -> Result<()> {
+        let options = subject.options();
+        let section = ModelSection::new(&data.snapshots, options, fitted, &subject.hold_out)?;
         let page = Page {
-            title: format!("{} on {}", options.recipe.name, self.data.name()),
+            title: format!("{} on {}", options.recipe.name, subject.data.name()),
             notes: vec![],
             comparison: None,
             data,
             models: vec![section],
         };
         report::write(path, &page)
+    }
+
+    /// The library's report, and what this call adds to it.
+    fn as_json(&self, subject: &Subject, report: &FitReport, total: f64) -> serde_json::Value {
+        let options = subject.options();
+        let mut json = report.to_json();
+        json["method"] = json!(options.recipe.name);
+        json["seed"] = json!(options.seed);
+        json["seconds"] = json!({
+            "coupling": report.coupling_seconds, "training": report.training_seconds, "total": total,
+        });
+        json["loss"] = json!({ "first": report.losses.first(), "last": report.losses.last() });
+        json["held_out"] = json!(subject.hold_out);
+        json["model"] = json!(self.output.display().to_string());
+        json["peak_memory_bytes"] = json!(output::peak_memory_bytes());
+        json
     }
 }
 
@@ -133,10 +210,14 @@ fn hold_out(snapshots: &Snapshots, times: &[f64]) -> Result<Snapshots> {
     Ok(snapshots.without(times)?)
 }
 
-/// Fits under a progress bar. Training that broke down is a failure, not a model.
+/// Fits under a progress bar.
 pub fn fit(snapshots: &Snapshots, options: &FitOptions) -> Result<method::Fit> {
     let mut bar = Bar::new(options.recipe.name);
-    let fitted = method::fit(snapshots, options, &mut |progress| bar.show(progress))?;
+    whole(method::fit(snapshots, options, &mut |progress| bar.show(progress))?)
+}
+
+/// Training that broke down is a failure, not a model.
+pub fn whole(fitted: method::Fit) -> Result<method::Fit> {
     match fitted.stopped {
         None => Ok(fitted),
         Some(Error::NonFinite(what) | Error::NotConverged(what)) => {
@@ -144,21 +225,6 @@ pub fn fit(snapshots: &Snapshots, options: &FitOptions) -> Result<method::Fit> {
         }
         Some(error) => Err(error.into()),
     }
-}
-
-/// The library's report, and what this call adds to it.
-fn json(options: &FitOptions, report: &FitReport, total: f64, call: &Fit) -> serde_json::Value {
-    let mut json = report.to_json();
-    json["method"] = json!(options.recipe.name);
-    json["seed"] = json!(options.seed);
-    json["seconds"] = json!({
-        "coupling": report.coupling_seconds, "training": report.training_seconds, "total": total,
-    });
-    json["loss"] = json!({ "first": report.losses.first(), "last": report.losses.last() });
-    json["held_out"] = json!(call.hold_out);
-    json["model"] = json!(call.output.display().to_string());
-    json["peak_memory_bytes"] = json!(output::peak_memory_bytes());
-    json
 }
 
 /// The members, and how far their mean is off.

@@ -30,6 +30,7 @@ mod source;
 mod table;
 mod transport;
 mod validate;
+mod work;
 mod written;
 
 use std::io::Write;
@@ -88,6 +89,12 @@ enum Command {
     Demo(demo::Demo),
     /// Learn the dynamics of a population from time-stamped cells
     Fit(Box<fit::Fit>),
+    /// Cut a fit into tasks, for workers in any number of processes and machines
+    Plan(Box<work::Plan>),
+    /// Do tasks of a plan that have not been done yet
+    Work(work::Work),
+    /// Put what came of a plan's tasks together: the same model as by fit
+    Finish(work::Finish),
     /// Measure how well a model predicts the snapshots of a data set
     Evaluate(evaluate::Evaluate),
     /// Fit recipes to a part of the cells, and measure how well they predict the others
@@ -123,6 +130,14 @@ fn command() -> Result<Cli> {
     }
 }
 
+/// The command of a call that was made before.
+fn parse(arguments: &[String]) -> Result<Command> {
+    let whole = std::iter::once("chreode").chain(arguments.iter().map(String::as_str));
+    let matches = with_negative_numbers(Cli::command()).try_get_matches_from(whole);
+    let cli = matches.and_then(|matches| Cli::from_arg_matches(&matches));
+    cli.map(|cli| cli.command).map_err(|error| Failure::of_arguments(&error))
+}
+
 /// `--delta -1` shall be refused as a bad δ, not as an unknown option.
 fn with_negative_numbers(command: clap::Command) -> clap::Command {
     command.allow_negative_numbers(true).mut_subcommands(with_negative_numbers)
@@ -132,6 +147,9 @@ fn run(Cli { common, command }: Cli) -> Result<()> {
     Threads::new(common.threads)?.run(|| match command {
         Command::Demo(command) => command.run(),
         Command::Fit(command) => command.run(),
+        Command::Plan(command) => command.run(),
+        Command::Work(command) => command.run(),
+        Command::Finish(command) => command.run(),
         Command::Evaluate(command) => command.run(),
         Command::Validate(command) => command.run(),
         Command::Simulate(command) => command.run(),

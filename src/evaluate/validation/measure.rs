@@ -17,20 +17,20 @@ use crate::transport::{Cost, PointCloud, Problem};
 
 /// A population beside the cells of one time.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub(super) struct Distance {
-    pub(super) w1: f64,
+pub(crate) struct Distance {
+    pub(crate) w1: f64,
     /// Over the rms spread of the cells.
-    pub(super) energy: f64,
-    pub(super) rme: f64,
+    pub(crate) energy: f64,
+    pub(crate) rme: f64,
 }
 
 /// What a split says without any fit, at each time but the first.
 #[derive(Debug)]
-pub(super) struct Baselines {
+pub(crate) struct Baselines {
     /// W1 between the cells and as many that a fit sees.
-    pub(super) floor: Vec<f64>,
+    pub(crate) floor: Vec<f64>,
     /// The founders, as they are.
-    pub(super) nothing_moves: Vec<Distance>,
+    pub(crate) nothing_moves: Vec<Distance>,
 }
 
 impl Baselines {
@@ -53,12 +53,12 @@ impl Baselines {
 
 /// A fit beside cells that it has not seen.
 #[derive(Debug)]
-pub(super) struct Measured {
+pub(crate) struct Measured {
     /// At each time but the first.
-    pub(super) distances: Vec<Distance>,
-    pub(super) growth: Option<GrowthError>,
-    pub(super) simulator: Simulator,
-    pub(super) seconds: f64,
+    pub(crate) distances: Vec<Distance>,
+    pub(crate) growth: Option<GrowthError>,
+    pub(crate) simulator: Simulator,
+    pub(crate) seconds: f64,
 }
 
 /// Predicts the held-out cells at all times from those at the first. The fit's seconds are the caller's to tell.
@@ -166,12 +166,12 @@ fn spread(snapshots: &Snapshots) -> f64 {
 
 /// What an inner snapshot is predicted to be without any fit.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Interpolated {
+pub(crate) struct Interpolated {
     /// From its two neighbours: pairs of an exact coupling (W2) of theirs, on the straight line between the two at the
     /// snapshot's time, and a mass that grew at a constant rate.
-    pub(super) by_coupling: (f64, f64),
+    pub(crate) by_coupling: (f64, f64),
     /// W1 and mass error of the first snapshot, as it is.
-    pub(super) nothing_moves: (f64, f64),
+    pub(crate) nothing_moves: (f64, f64),
 }
 
 /// Interpolates snapshot `k` of `snapshots`.

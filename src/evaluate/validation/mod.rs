@@ -24,7 +24,8 @@ mod measure;
 mod scores;
 mod split;
 
-use std::ops::{ControlFlow, Range, RangeInclusive};
+use std::ops::{ControlFlow, RangeInclusive};
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use crate::error::{Error, Result};
@@ -35,7 +36,7 @@ use crate::exec::threads::Threads;
 use crate::fields::Fields;
 use crate::simulate::simulation::Process;
 use crate::snapshots::Snapshots;
-use measure::{Baselines, Distance, Interpolated, Measured};
+pub(crate) use measure::{Baselines, Distance, Interpolated, Measured};
 use scores::Counts;
 pub use scores::{HeldOutTime, MeanInterval, RecipeScore, Scores, TimeScore, Trust, Validation, Verdict};
 pub use split::Parts;
@@ -200,8 +201,8 @@ pub struct Learned<F> {
 }
 
 /// One of the things to be done, none of which needs another.
-#[derive(Debug, Clone, Copy)]
-enum Task {
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Task {
     Baselines { split: usize },
     Interpolation { k: usize },
     Cells { recipe: usize, split: usize, seed: u64 },
@@ -209,7 +210,8 @@ enum Task {
 }
 
 /// What came of it.
-enum Done {
+#[derive(Debug)]
+pub(crate) enum Done {
     Baselines(Result<Baselines>),
     Interpolation(f64, Result<Interpolated>),
     Cells(usize, Result<Measured>),
@@ -256,25 +258,12 @@ pub fn validate<F: Fields>(
     options: &ValidationOptions,
     progress: &mut ProgressFn<'_>,
 ) -> Result<Validation> {
-    let parts = annotations.parts.as_ref();
-    options.check(snapshots, parts)?;
     if recipes.is_empty() {
         return Err(Error::argument("recipes", "none", "at least one"));
     }
-    let cutting = Cutting {
-        snapshots,
-        annotations,
-        folds: options.folds.unwrap_or(2),
-        most: options.cap.saturating_mul(2),
-        seed: options.seed,
-    };
-    let never = Stop::default();
-    let count = options.splits(parts);
-    let cut = || (0..count).map(|i| cutting.split(i, &never)).collect::<Result<_>>();
-    let splits = Threads::new(options.threads)?.run(cut)?;
-    let course = Course { splits, whole: cutting.whole()?, learn, options, reached: AtomicUsize::new(0) };
-    let inner = if options.hold_out_times { 1..snapshots.len() - 1 } else { 1..1 };
-    let tasks = tasks(recipes.len(), course.splits.len(), inner, options);
+    let course = Course::new(snapshots, annotations, options)?;
+    course.cut(&Threads::new(options.threads)?)?;
+    let tasks = tasks(recipes.len(), snapshots.len(), annotations, options);
     let fits = tasks.iter().filter(|task| matches!(task, Task::Cells { .. } | Task::Time { .. })).count();
     let total = fits * HUNDREDTHS;
 
@@ -290,79 +279,138 @@ pub fn validate<F: Fields>(
     }
     let mut ask = || look(course.reached.load(Ordering::Relaxed).clamp(1, total - 1));
     let done = side_by_side(tasks.len(), options.threads, &mut ask, |task, threads, stop| {
-        course.run(tasks[task], threads, stop)
+        course.run(tasks[task], &learn, threads, stop)
     })?;
     let _ = look(total);
     if cancelled {
         return Err(Error::Cancelled);
     }
-    let counts = Counts {
-        seeds: options.seeds,
-        parts: parts.map_or(cutting.folds, Parts::count),
-        cells: snapshots.cells(),
-        cells_used: course.whole.cells(),
-    };
-    gather(recipes, &snapshots.times()[1..], done, counts)
+    course.gather(recipes, done)
 }
 
 /// What the tasks work on.
-struct Course<'a, L> {
-    splits: Vec<Split>,
+pub(crate) struct Course<'a> {
+    cutting: Cutting<'a>,
+    /// Each once a task has asked for it.
+    splits: Vec<OnceLock<Split>>,
     whole: Snapshots,
-    learn: L,
     options: &'a ValidationOptions,
     /// Hundredths of fits that are done.
     reached: AtomicUsize,
 }
 
-impl<F: Fields, L: Fn(&Lesson<'_>) -> Result<Learned<F>> + Sync> Course<'_, L> {
-    fn run(&self, task: Task, threads: &Threads, stop: &Stop) -> Done {
+impl<'a> Course<'a> {
+    /// # Errors
+    /// As [`validate`], for data and options that cannot be.
+    pub(crate) fn new(
+        snapshots: &'a Snapshots,
+        annotations: &'a Annotations,
+        options: &'a ValidationOptions,
+    ) -> Result<Self> {
+        let parts = annotations.parts.as_ref();
+        options.check(snapshots, parts)?;
+        let cutting = Cutting {
+            snapshots,
+            annotations,
+            folds: options.folds.unwrap_or(2),
+            most: options.cap.saturating_mul(2),
+            seed: options.seed,
+        };
+        let splits = (0..options.splits(parts)).map(|_| OnceLock::new()).collect();
+        Ok(Self { splits, whole: cutting.whole()?, cutting, options, reached: AtomicUsize::new(0) })
+    }
+
+    /// Makes all splits.
+    ///
+    /// # Errors
+    /// As [`validate`].
+    pub(crate) fn cut(&self, threads: &Threads) -> Result<()> {
+        let never = Stop::default();
+        threads.run(|| (0..self.splits.len()).try_for_each(|index| self.split(index, &never).map(drop)))
+    }
+
+    fn split(&self, index: usize, stop: &Stop) -> Result<&Split> {
+        if let Some(split) = self.splits[index].get() {
+            return Ok(split);
+        }
+        let split = self.cutting.split(index, stop)?;
+        Ok(self.splits[index].get_or_init(|| split))
+    }
+
+    /// Does a task: a function of it, the options and the data.
+    pub(crate) fn run<F: Fields>(
+        &self,
+        task: Task,
+        learn: &(impl Fn(&Lesson<'_>) -> Result<Learned<F>> + Sync),
+        threads: &Threads,
+        stop: &Stop,
+    ) -> Done {
         match task {
             Task::Baselines { split } => {
-                Done::Baselines(threads.run(|| Baselines::of(&self.splits[split], stop)))
+                Done::Baselines(threads.run(|| Baselines::of(self.split(split, stop)?, stop)))
             }
             Task::Interpolation { k } => {
                 let interpolated = threads.run(|| measure::interpolate(&self.whole, k, stop));
                 Done::Interpolation(self.whole.times()[k], interpolated)
             }
             Task::Cells { recipe, split, seed } => {
-                Done::Cells(recipe, self.predict_cells(recipe, &self.splits[split], seed, threads, stop))
+                let split = threads.run(|| self.split(split, stop));
+                let predicted =
+                    split.and_then(|split| self.predict_cells(recipe, split, seed, learn, threads, stop));
+                Done::Cells(recipe, predicted)
             }
             Task::Time { recipe, k, seed } => {
-                Done::Time(recipe, self.predict_time(recipe, k, seed, threads, stop))
+                Done::Time(recipe, self.predict_time(recipe, k, seed, learn, threads, stop))
             }
         }
     }
 
-    fn predict_cells(
+    /// Sorts what came of all tasks by what they were.
+    ///
+    /// # Errors
+    /// As [`validate`], if all recipes fail.
+    pub(crate) fn gather(&self, recipes: &[String], done: Vec<Done>) -> Result<Validation> {
+        let Cutting { snapshots, annotations, folds, .. } = self.cutting;
+        let counts = Counts {
+            seeds: self.options.seeds,
+            parts: annotations.parts.as_ref().map_or(folds, Parts::count),
+            cells: snapshots.cells(),
+            cells_used: self.whole.cells(),
+        };
+        gather(recipes, &snapshots.times()[1..], done, counts)
+    }
+
+    fn predict_cells<F: Fields>(
         &self,
         recipe: usize,
         split: &Split,
         seed: u64,
+        learn: &(impl Fn(&Lesson<'_>) -> Result<Learned<F>> + Sync),
         threads: &Threads,
         stop: &Stop,
     ) -> Result<Measured> {
         stop.check()?;
         let lesson = Lesson::new(recipe, &split.seen, seed, stop, &self.reached);
-        let Learned { fields, seconds } = (self.learn)(&lesson)?;
+        let Learned { fields, seconds } = learn(&lesson)?;
         let measure = || measure::measure(&fields, split, self.options, seed, stop);
         let measured = threads.run(measure)?;
         let _ = lesson.done(1.0);
         Ok(Measured { seconds, ..measured })
     }
 
-    fn predict_time(
+    fn predict_time<F: Fields>(
         &self,
         recipe: usize,
         k: usize,
         seed: u64,
+        learn: &(impl Fn(&Lesson<'_>) -> Result<Learned<F>> + Sync),
         threads: &Threads,
         stop: &Stop,
     ) -> Result<Distance> {
         stop.check()?;
         let seen = self.whole.without(&[self.whole.times()[k]])?;
         let lesson = Lesson::new(recipe, &seen, seed, stop, &self.reached);
-        let Learned { fields, .. } = (self.learn)(&lesson)?;
+        let Learned { fields, .. } = learn(&lesson)?;
         let measure = || measure::measure_time(&fields, &self.whole, k, self.options, seed, stop);
         let measured = threads.run(measure)?;
         let _ = lesson.done(1.0);
@@ -370,8 +418,15 @@ impl<F: Fields, L: Fn(&Lesson<'_>) -> Result<Learned<F>> + Sync> Course<'_, L> {
     }
 }
 
-/// What is to be done: first what no fit is needed for, then recipe by recipe.
-fn tasks(recipes: usize, splits: usize, inner: Range<usize>, options: &ValidationOptions) -> Vec<Task> {
+/// What is to be done with snapshots of so many times: first what no fit is needed for, then recipe by recipe.
+pub(crate) fn tasks(
+    recipes: usize,
+    times: usize,
+    annotations: &Annotations,
+    options: &ValidationOptions,
+) -> Vec<Task> {
+    let splits = options.splits(annotations.parts.as_ref());
+    let inner = if options.hold_out_times { 1..times.saturating_sub(1) } else { 1..1 };
     let seeds = || (0..options.seeds as u64).map(|seed| options.seed.wrapping_add(seed));
     let mut tasks: Vec<Task> = (0..splits).map(|split| Task::Baselines { split }).collect();
     tasks.extend(inner.clone().map(|k| Task::Interpolation { k }));

@@ -43,6 +43,11 @@ impl Parts {
         Ok(Self { of_cell, names })
     }
 
+    /// The part of each cell, and what the parts are called.
+    pub(crate) fn of_cells(&self) -> (&[u32], &[String]) {
+        (&self.of_cell, &self.names)
+    }
+
     /// The number of parts.
     pub(crate) fn count(&self) -> usize {
         self.names.len()
