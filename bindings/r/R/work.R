@@ -26,9 +26,12 @@ done_by <- function(BPPARAM, work, data, snapshots, model = NULL) {
         list(task = task, cells = if (length(rows)) rows_of(cells, rows))
     })
     everything <- any(vapply(tasks, function(task) is.null(task$cells), NA))
-    parts <- BiocParallel::bplapply(
-        tasks, on_worker(), dirname(getNamespaceInfo("chreode", "path")), plan, if (everything) cells, model,
-        BPPARAM = BPPARAM
+    parts <- tryCatch(
+        BiocParallel::bplapply(
+            tasks, on_worker(), dirname(getNamespaceInfo("chreode", "path")), plan, if (everything) cells, model,
+            BPPARAM = BPPARAM
+        ),
+        error = function(e) lost_workers(conditionMessage(e))
     )
     # BiocParallel would keep no more than the text of an error.
     for (part in parts) {
@@ -38,6 +41,17 @@ done_by <- function(BPPARAM, work, data, snapshots, model = NULL) {
         }
     }
     parts
+}
+
+# A worker that died, or cannot load this package; what BiocParallel says of it is sometimes of no help.
+lost_workers <- function(message) {
+    stop(chreode_condition(
+        paste0(
+            "the workers of BPPARAM did not do all tasks; to do them again, call again with workers that run (BiocParallel says: ",
+            trimws(message), ")"
+        ),
+        "chreode_workers", "error"
+    ))
 }
 
 # The function that a worker is given. Its environment is base R's, so that it comes to a worker whose library is elsewhere: it

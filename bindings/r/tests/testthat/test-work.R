@@ -37,12 +37,18 @@ test_that("so are an ensemble, its simulation and its evaluation", {
     alone <- blocks(ensemble = 2)
     spread <- blocks(ensemble = 2, BPPARAM = workers)
     expect_identical(spread$bytes, alone$bytes)
-    expect_identical(evaluate(alone, BPPARAM = workers), evaluate(alone))
+    # Barely trained, it leaves the box of the cells.
+    of_box <- function(expression) expect_warning(expression, "outside of the box", class = "chreode_reported")
+    of_box(there <- evaluate(alone, BPPARAM = workers))
+    of_box(here <- evaluate(alone))
+    expect_identical(there, here)
     # More founders than a shard has at least.
     start <- small_data()$x
     for (mode in c("ode", "sde", "branching")) {
         run <- function(...) simulate(alone, seed = 2, points = start, mode = mode, ...)
-        expect_identical(run(BPPARAM = workers), run())
+        of_box(there <- run(BPPARAM = workers))
+        of_box(here <- run())
+        expect_identical(there, here)
     }
 })
 
@@ -78,7 +84,7 @@ test_that("what goes wrong is said as in this process", {
     options <- chreode:::new_options("fit", list(chunk_size = 40, hidden = "8x2", epochs = 5))
     work <- chreode:::native(.Call(chreode:::C_r_work_plan_fit, snapshots, options, NULL))
     other <- list(x = data$x + 1, time = data$time, weights = NULL)
-    expect_refused(chreode:::done_by(workers, work, other, snapshots), "chreode_invalid_data", "")
+    expect_refused(chreode:::done_by(workers, work, other, snapshots), "chreode_invalid_data", "not those that the plan was made for")
     parts <- chreode:::done_by(workers, work, data, snapshots)
     finish <- function(parts) chreode:::native(.Call(chreode:::C_r_work_finish_fit, work, snapshots, parts, 1, NULL))
     expect_null(finish(rev(c(parts, parts[1])))$failure)
@@ -89,6 +95,16 @@ test_that("what goes wrong is said as in this process", {
     expect_identical(finish(parts[-1])$failure$name, "CHREODE_ERROR_INVALID_DATA")
     # They are as good as before.
     expect_identical(blocks(BPPARAM = workers)$bytes, blocks()$bytes)
+})
+
+test_that("a worker that dies is an error, and never a wrong model", {
+    mortal <- BiocParallel::bpstart(BiocParallel::SnowParam(2))
+    victim <- BiocParallel::bplapply(1:2, function(i) Sys.getpid(), BPPARAM = mortal)[[1]]
+    tools::pskill(victim, tools::SIGKILL)
+    expect_refused(blocks(BPPARAM = mortal), "chreode_workers", "call again with workers that run")
+    # BiocParallel would write to the dead one at the end of this process.
+    for (node in BiocParallel::bpbackend(mortal)) close(node$con)
+    BiocParallel::bpbackend(mortal) <- BiocParallel::bpbackend(BiocParallel::SnowParam(1))
 })
 
 BiocParallel::bpstop(workers)
