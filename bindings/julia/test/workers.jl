@@ -4,8 +4,8 @@ using Chreode
 using Distributed
 using Test
 
-# As this process was started. They load the package when they are first asked.
-started = addprocs(2; exeflags = `--startup-file=no`)
+# They load the package when they are first asked.
+started = addprocs(2)
 
 cells = dataset("gene-network"; cells_per_state = 30)
 blocks = (
