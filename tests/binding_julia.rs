@@ -235,6 +235,14 @@ fn interrupts_do_not_jump_over_the_library() {
     }
 }
 
+/// Two processes of Distributed, one of which is killed.
+#[test]
+fn work_by_other_processes_gives_the_same_bits() {
+    if there_is_julia() {
+        eprintln!("{}", succeed(julia().arg(package().join("test/workers.jl"))));
+    }
+}
+
 #[test]
 fn the_process_ends_while_another_thread_fits() {
     if !there_is_julia() {

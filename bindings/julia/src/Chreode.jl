@@ -10,10 +10,12 @@ Matrices have one column a cell, or, with `cells = :rows`, one row a cell.
 module Chreode
 
 import Dates
+import Distributed
 import Libdl
 import Serialization
 import SparseArrays
 using Dates: Period
+using Distributed: ProcessExitedException
 
 export ChreodeError,
     Dynamics,
@@ -58,6 +60,7 @@ include("simulation.jl")
 include("evaluation.jl")
 include("transport.jl")
 include("validation.jl")
+include("work.jl")
 
 function __init__()
     ending[] = false

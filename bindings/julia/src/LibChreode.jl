@@ -45,6 +45,8 @@ struct chreode_model end
 
 struct chreode_options end
 
+struct chreode_part end
+
 struct chreode_plan end
 
 struct chreode_snapshots end
@@ -52,6 +54,8 @@ struct chreode_snapshots end
 struct chreode_trajectory end
 
 struct chreode_validation end
+
+struct chreode_work end
 
 struct chreode_option
     name::Cstring
@@ -1223,6 +1227,411 @@ function chreode_validation_json(validation, buffer, capacity, size)
             buffer,
             capacity,
             size,
+        )
+    end
+end
+
+function chreode_work_plan_fit(snapshots, options, progress, user_data, work)
+    address = symbol(:chreode_work_plan_fit)
+    return shielded() do
+        ccall(
+            address,
+            chreode_status,
+            (
+                Ptr{chreode_snapshots},
+                Ptr{chreode_options},
+                Ptr{Cvoid},
+                Ptr{Cvoid},
+                Ptr{Ptr{chreode_work}},
+            ),
+            snapshots,
+            options,
+            progress,
+            user_data,
+            work,
+        )
+    end
+end
+
+function chreode_work_plan_validate(
+    snapshots,
+    options,
+    parts,
+    parts_count,
+    growth,
+    growth_count,
+    work,
+)
+    address = symbol(:chreode_work_plan_validate)
+    return shielded() do
+        ccall(
+            address,
+            chreode_status,
+            (
+                Ptr{chreode_snapshots},
+                Ptr{chreode_options},
+                Ptr{UInt32},
+                Csize_t,
+                Ptr{Cdouble},
+                Csize_t,
+                Ptr{Ptr{chreode_work}},
+            ),
+            snapshots,
+            options,
+            parts,
+            parts_count,
+            growth,
+            growth_count,
+            work,
+        )
+    end
+end
+
+function chreode_work_plan_simulate(
+    model,
+    snapshots,
+    times,
+    times_count,
+    options,
+    founders,
+    work,
+)
+    address = symbol(:chreode_work_plan_simulate)
+    return shielded() do
+        ccall(
+            address,
+            chreode_status,
+            (
+                Ptr{chreode_model},
+                Ptr{chreode_snapshots},
+                Ptr{Cdouble},
+                Csize_t,
+                Ptr{chreode_options},
+                Csize_t,
+                Ptr{Ptr{chreode_work}},
+            ),
+            model,
+            snapshots,
+            times,
+            times_count,
+            options,
+            founders,
+            work,
+        )
+    end
+end
+
+function chreode_work_plan_evaluate(model, snapshots, options, work)
+    address = symbol(:chreode_work_plan_evaluate)
+    return shielded() do
+        ccall(
+            address,
+            chreode_status,
+            (
+                Ptr{chreode_model},
+                Ptr{chreode_snapshots},
+                Ptr{chreode_options},
+                Ptr{Ptr{chreode_work}},
+            ),
+            model,
+            snapshots,
+            options,
+            work,
+        )
+    end
+end
+
+function chreode_work_free(work)
+    address = symbol(:chreode_work_free)
+    return shielded() do
+        ccall(address, Cvoid, (Ptr{chreode_work},), work)
+    end
+end
+
+function chreode_work_to_bytes(work, buffer, capacity, size)
+    address = symbol(:chreode_work_to_bytes)
+    return shielded() do
+        ccall(
+            address,
+            chreode_status,
+            (Ptr{chreode_work}, Ptr{UInt8}, Csize_t, Ptr{Csize_t}),
+            work,
+            buffer,
+            capacity,
+            size,
+        )
+    end
+end
+
+function chreode_work_from_bytes(bytes, size, work)
+    address = symbol(:chreode_work_from_bytes)
+    return shielded() do
+        ccall(
+            address,
+            chreode_status,
+            (Ptr{UInt8}, Csize_t, Ptr{Ptr{chreode_work}}),
+            bytes,
+            size,
+            work,
+        )
+    end
+end
+
+function chreode_work_task_count(work, count)
+    address = symbol(:chreode_work_task_count)
+    return shielded() do
+        ccall(address, chreode_status, (Ptr{chreode_work}, Ptr{Csize_t}), work, count)
+    end
+end
+
+function chreode_work_task(work, task, buffer, capacity, size)
+    address = symbol(:chreode_work_task)
+    return shielded() do
+        ccall(
+            address,
+            chreode_status,
+            (Ptr{chreode_work}, Csize_t, Ptr{Cchar}, Csize_t, Ptr{Csize_t}),
+            work,
+            task,
+            buffer,
+            capacity,
+            size,
+        )
+    end
+end
+
+function chreode_work_row_count(work, task, count)
+    address = symbol(:chreode_work_row_count)
+    return shielded() do
+        ccall(
+            address,
+            chreode_status,
+            (Ptr{chreode_work}, Csize_t, Ptr{Csize_t}),
+            work,
+            task,
+            count,
+        )
+    end
+end
+
+function chreode_work_rows(work, task, rows, rows_count)
+    address = symbol(:chreode_work_rows)
+    return shielded() do
+        ccall(
+            address,
+            chreode_status,
+            (Ptr{chreode_work}, Csize_t, Ptr{UInt64}, Csize_t),
+            work,
+            task,
+            rows,
+            rows_count,
+        )
+    end
+end
+
+function chreode_work_run(work, snapshots, model, task, threads, progress, user_data, part)
+    address = symbol(:chreode_work_run)
+    return shielded() do
+        ccall(
+            address,
+            chreode_status,
+            (
+                Ptr{chreode_work},
+                Ptr{chreode_snapshots},
+                Ptr{chreode_model},
+                Csize_t,
+                Csize_t,
+                Ptr{Cvoid},
+                Ptr{Cvoid},
+                Ptr{Ptr{chreode_part}},
+            ),
+            work,
+            snapshots,
+            model,
+            task,
+            threads,
+            progress,
+            user_data,
+            part,
+        )
+    end
+end
+
+function chreode_part_free(part)
+    address = symbol(:chreode_part_free)
+    return shielded() do
+        ccall(address, Cvoid, (Ptr{chreode_part},), part)
+    end
+end
+
+function chreode_part_to_bytes(part, buffer, capacity, size)
+    address = symbol(:chreode_part_to_bytes)
+    return shielded() do
+        ccall(
+            address,
+            chreode_status,
+            (Ptr{chreode_part}, Ptr{UInt8}, Csize_t, Ptr{Csize_t}),
+            part,
+            buffer,
+            capacity,
+            size,
+        )
+    end
+end
+
+function chreode_work_check_part(work, bytes, size, task)
+    address = symbol(:chreode_work_check_part)
+    return shielded() do
+        ccall(
+            address,
+            chreode_status,
+            (Ptr{chreode_work}, Ptr{UInt8}, Csize_t, Ptr{Csize_t}),
+            work,
+            bytes,
+            size,
+            task,
+        )
+    end
+end
+
+function chreode_work_finish_fit(
+    work,
+    snapshots,
+    parts,
+    sizes,
+    parts_count,
+    threads,
+    progress,
+    user_data,
+    model,
+)
+    address = symbol(:chreode_work_finish_fit)
+    return shielded() do
+        ccall(
+            address,
+            chreode_status,
+            (
+                Ptr{chreode_work},
+                Ptr{chreode_snapshots},
+                Ptr{Ptr{UInt8}},
+                Ptr{Csize_t},
+                Csize_t,
+                Csize_t,
+                Ptr{Cvoid},
+                Ptr{Cvoid},
+                Ptr{Ptr{chreode_model}},
+            ),
+            work,
+            snapshots,
+            parts,
+            sizes,
+            parts_count,
+            threads,
+            progress,
+            user_data,
+            model,
+        )
+    end
+end
+
+function chreode_work_finish_validate(
+    work,
+    snapshots,
+    parts,
+    sizes,
+    parts_count,
+    validation,
+)
+    address = symbol(:chreode_work_finish_validate)
+    return shielded() do
+        ccall(
+            address,
+            chreode_status,
+            (
+                Ptr{chreode_work},
+                Ptr{chreode_snapshots},
+                Ptr{Ptr{UInt8}},
+                Ptr{Csize_t},
+                Csize_t,
+                Ptr{Ptr{chreode_validation}},
+            ),
+            work,
+            snapshots,
+            parts,
+            sizes,
+            parts_count,
+            validation,
+        )
+    end
+end
+
+function chreode_work_finish_simulate(
+    work,
+    model,
+    snapshots,
+    parts,
+    sizes,
+    parts_count,
+    threads,
+    trajectory,
+)
+    address = symbol(:chreode_work_finish_simulate)
+    return shielded() do
+        ccall(
+            address,
+            chreode_status,
+            (
+                Ptr{chreode_work},
+                Ptr{chreode_model},
+                Ptr{chreode_snapshots},
+                Ptr{Ptr{UInt8}},
+                Ptr{Csize_t},
+                Csize_t,
+                Csize_t,
+                Ptr{Ptr{chreode_trajectory}},
+            ),
+            work,
+            model,
+            snapshots,
+            parts,
+            sizes,
+            parts_count,
+            threads,
+            trajectory,
+        )
+    end
+end
+
+function chreode_work_finish_evaluate(
+    work,
+    model,
+    snapshots,
+    parts,
+    sizes,
+    parts_count,
+    evaluation,
+)
+    address = symbol(:chreode_work_finish_evaluate)
+    return shielded() do
+        ccall(
+            address,
+            chreode_status,
+            (
+                Ptr{chreode_work},
+                Ptr{chreode_model},
+                Ptr{chreode_snapshots},
+                Ptr{Ptr{UInt8}},
+                Ptr{Csize_t},
+                Csize_t,
+                Ptr{Ptr{chreode_evaluation}},
+            ),
+            work,
+            model,
+            snapshots,
+            parts,
+            sizes,
+            parts_count,
+            evaluation,
         )
     end
 end

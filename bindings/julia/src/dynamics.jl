@@ -140,8 +140,8 @@ function on_this_thread(work)
 end
 
 """
-    fit_dynamics(x, time; progress = nothing, weights, masses, cells = :columns, options...)
-    fit_dynamics(snapshots; progress = nothing, options...)
+    fit_dynamics(x, time; progress = nothing, workers, weights, masses, cells = :columns, options...)
+    fit_dynamics(snapshots; progress = nothing, workers, options...)
     fit_dynamics(snapshots; options...) do stage, done, total, loss … end
 
 Learn the dynamics of a population. `x`, `time`, `weights`, `masses` and `cells` are those of [`Snapshots`](@ref), the options
@@ -151,8 +151,19 @@ function; it is not exported, since packages of statistics export theirs.
 `progress(stage, done, total, loss)` is called at most twenty times a second, and ends the fit by returning `true`. A fit that
 ends early, by it, by what it throws, by Ctrl-C or by numbers that are not finite, throws a [`ChreodeError`](@ref) whose `model`
 is what was learned so far.
+
+`workers` are processes of `Distributed` that do the tasks of the computation, with one thread each: `workers = workers()`, some numbers
+of processes, or a pool. The model is the same bits. The tasks are those of [`Chreode.plan_fit`](@ref); this process trains a single
+fit itself, and `progress` is told of what it does. The package is loaded where it is not yet, and the data go to each process once. A
+process that ends leaves its tasks to the others.
 """
-function fit_dynamics(snapshots::Snapshots; progress = nothing, options...)
+function fit_dynamics(
+    snapshots::Snapshots;
+    progress = nothing,
+    workers = nothing,
+    options...,
+)
+    workers === nothing || return fit_by(workers, snapshots, progress, options)
     model = use(snapshots.handle) do cells
         use(options_of("fit", options)) do choice
             fitted(progress) do made, tell_c, data
@@ -161,6 +172,26 @@ function fit_dynamics(snapshots::Snapshots; progress = nothing, options...)
         end
     end
     warn(model.report)
+    return model
+end
+
+function fit_by(workers, snapshots, progress, options)
+    work = plan_fit(snapshots; progress, options...)
+    threads = get(values(options), :threads, nothing)
+    parts = try
+        parts_by(workers, work, snapshots)
+    catch failure
+        failure isa InterruptException || rethrow()
+        throw(ChreodeError(C.CHREODE_ERROR_CANCELLED, "interrupted"; cause = failure))
+    end
+    model = finish_fit(
+        work,
+        snapshots,
+        parts;
+        threads = threads === nothing ? 0 : threads,
+        progress,
+    )
+    close(work)
     return model
 end
 
@@ -440,11 +471,9 @@ end
 """`Chreode.to_bytes(model)`: the model as bytes, those of its file but for the report. The same fit gives the same bytes."""
 function to_bytes(model::Dynamics)
     return use(model.handle) do handle
-        size = Ref{Csize_t}(0)
-        check(C.chreode_model_to_bytes(handle, C_NULL, 0, size))
-        bytes = Vector{UInt8}(undef, size[])
-        check(C.chreode_model_to_bytes(handle, bytes, length(bytes), size))
-        bytes
+        filled() do buffer, capacity, size
+            C.chreode_model_to_bytes(handle, buffer, capacity, size)
+        end
     end
 end
 

@@ -31,18 +31,26 @@ struct Evaluation
 end
 
 """
-    evaluate(model, snapshots; progress, options...)
-    evaluate(model, x, time; weights, masses, cells = :columns, progress, options...)
+    evaluate(model, snapshots; progress, workers, options...)
+    evaluate(model, x, time; weights, masses, cells = :columns, progress, workers, options...)
 
 Predict every later snapshot from all cells of the first and compare, by the options of `Chreode.options("evaluate")`.
 `progress` is as for [`simulate`](@ref). A population that died out has the relative mass error 1 and, where it did in every run, the
-distances `NaN`.
+distances `NaN`. `workers` are as for [`fit_dynamics`](@ref); the tasks, of which `progress` is not told, are those of
+[`Chreode.plan_evaluate`](@ref).
 """
-function evaluate(model::Dynamics, snapshots::Snapshots; progress = nothing, options...)
+function evaluate(
+    model::Dynamics,
+    snapshots::Snapshots;
+    progress = nothing,
+    workers = nothing,
+    options...,
+)
     snapshots.dims == model.dims ||
         throw(DimensionMismatch(
             "snapshots must have the $(model.dims) coordinates of the model, got $(snapshots.dims)",
         ))
+    workers === nothing || return evaluate_by(workers, model, snapshots; options...)
     handle = use(options_of("evaluate", options)) do choice
         use(snapshots.handle) do cells
             use(model.handle) do pointer
@@ -58,6 +66,14 @@ function evaluate(model::Dynamics, snapshots::Snapshots; progress = nothing, opt
     end
     evaluation = use(evaluation_of, handle)
     close(handle)
+    return evaluation
+end
+
+function evaluate_by(workers, model, snapshots; options...)
+    work = plan_evaluate(model, snapshots; options...)
+    parts = parts_by(workers, work, snapshots, model)
+    evaluation = finish_evaluate(work, model, snapshots, parts)
+    close(work)
     return evaluation
 end
 

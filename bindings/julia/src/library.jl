@@ -189,6 +189,15 @@ function text(get)
     return GC.@preserve buffer unsafe_string(pointer(buffer))
 end
 
+# Bytes in the same way.
+function filled(get)
+    size = Ref{Csize_t}(0)
+    check(get(C_NULL, 0, size))
+    bytes = Vector{UInt8}(undef, size[])
+    check(get(bytes, length(bytes), size))
+    return bytes
+end
+
 json(get) = parsed(text(get))
 
 # What the library has to say of a result that is there all the same.

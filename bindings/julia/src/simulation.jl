@@ -69,12 +69,13 @@ newick(trajectory::Trajectory) = trajectory.newick
 
 """
     simulate(model, points, times = model.info["times"]; mode, seed, start = first(times), weights, cells = :columns, progress,
-             options...)
+             workers, options...)
 
 Simulate a population from `points` at the time `start` to each of `times`, by the options of `Chreode.options("simulate")`;
 `mode` is `"ode"`, `"sde"` or `"branching"`. To start from some cells of a snapshot, see [`founders`](@ref).
 `progress(stage, done, total, loss)` is called as by [`fit_dynamics`](@ref), and ends the simulation by returning `true`. Times
-beyond those of the fit are warned of.
+beyond those of the fit are warned of. `workers` are as for [`fit_dynamics`](@ref); the tasks, of which `progress` is not told, are those of
+[`Chreode.plan_simulate`](@ref).
 """
 function simulate(
     model::Dynamics,
@@ -84,11 +85,14 @@ function simulate(
     weights = nothing,
     cells::Symbol = :columns,
     progress = nothing,
+    workers = nothing,
     options...,
 )
     data = points_of("points", points, cells, model.dims)
     given = weights_of(weights, shape(data, cells)[1])
     until, from = times_of("times", "element", times), instant("start", start)
+    workers === nothing ||
+        return simulate_by(workers, model, data, until, from, given, cells, options)
     handle = use(options_of("simulate", options)) do choice
         use(model.handle) do pointer
             GC.@preserve data given begin
@@ -116,6 +120,30 @@ function simulate(
         end
     end
     return taken(handle, cells)
+end
+
+function simulate_by(workers, model, data, until, from, given, cells, options)
+    count = shape(data, cells)[1]
+    start = Snapshots(
+        data,
+        fill(from, count);
+        weights = isempty(given) ? nothing : given,
+        cells,
+    )
+    pieces = length(processes_of(workers))
+    work = plan_simulate(model, start, until; founders = cld(count, pieces), options...)
+    parts = parts_by(workers, work, start, model)
+    asked = get(values(options), :threads, nothing)
+    trajectory = finish_simulate(
+        work,
+        model,
+        start,
+        parts;
+        threads = asked === nothing ? threads(model) : asked,
+        cells,
+    )
+    close(work)
+    return trajectory
 end
 
 # Everything of a trajectory of the library's, which is freed.

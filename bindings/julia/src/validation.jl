@@ -14,8 +14,8 @@ struct Validation
 end
 
 """
-    validate(snapshots; parts, growth, progress, options...)
-    validate(x, time; weights, masses, cells = :columns, parts, growth, progress, options...)
+    validate(snapshots; parts, growth, progress, workers, options...)
+    validate(x, time; weights, masses, cells = :columns, parts, growth, progress, workers, options...)
 
 Fit recipes to a part of the cells and measure how well they predict the others, by the options of `Chreode.options("validate")`.
 Each option of a fit may be a vector of values: a combination of them is a recipe, `method = ["wfr-fm", "usb"], sigma = [0.1, 0.2]`; an
@@ -24,15 +24,17 @@ option that some methods do not take goes to those that do. Widths of hidden lay
 
 `parts` has the part that each cell is in (a half, a fold, a donor), held out in turn, the last label first; drawn where it is not
 given. `growth` has the true growth rate at each cell, where it is known. Both go with the cells: of snapshots in their order.
-`progress` is as for [`simulate`](@ref).
+`progress` is as for [`simulate`](@ref), `workers` as for [`fit_dynamics`](@ref); the tasks, of which `progress` is not told, are fits.
 """
 function validate(
     snapshots::Snapshots;
     parts = nothing,
     growth = nothing,
     progress = nothing,
+    workers = nothing,
     options...,
 )
+    workers === nothing || return validate_by(workers, snapshots; parts, growth, options...)
     part_of = numbered_parts(parts)
     growth_of = growth === nothing ? Float64[] : doubles("growth", "cell", growth)
     handle = use(options_of("validate", options)) do choice
@@ -56,6 +58,18 @@ function validate(
             end
         end
     end
+    return validation_of(handle)
+end
+
+function validate_by(workers, snapshots; options...)
+    work = plan_validate(snapshots; options...)
+    validation = finish_validate(work, snapshots, parts_by(workers, work, snapshots))
+    close(work)
+    return validation
+end
+
+# Everything of a validation of the library's, which is freed.
+function validation_of(handle::Handle{C.chreode_validation})
     measures = use(handle) do pointer
         json() do buffer, capacity, size
             C.chreode_validation_json(pointer, buffer, capacity, size)

@@ -15,8 +15,8 @@
 #' @section Errors and warnings:
 #' Everything is said through conditions of R. Errors are of class `chreode_error` and of one class for each kind:
 #' `chreode_invalid_argument`, `chreode_invalid_data` (the message names row and column), `chreode_infeasible`,
-#' `chreode_non_finite`, `chreode_cancelled`, `chreode_population_limit`, `chreode_model_file`, `chreode_io` and
-#' `chreode_internal` (a defect: please report it). Warnings are of class `chreode_warning`, and `chreode_stopped`,
+#' `chreode_non_finite`, `chreode_cancelled`, `chreode_population_limit`, `chreode_model_file`, `chreode_io`,
+#' `chreode_workers` (those of `BPPARAM` died) and `chreode_internal` (a defect: please report it). Warnings are of class `chreode_warning`, and `chreode_stopped`,
 #' `chreode_non_finite`, `chreode_not_converged` or `chreode_reported` (what the library's report warns of). How labels of
 #' times were read is told by messages.
 #'
@@ -31,6 +31,13 @@
 #' @section Threads:
 #' At most two threads compute unless more are asked for (`threads`, 0 for all cores). The results are the same bits at any
 #' number.
+#'
+#' @section Workers:
+#' [fit_dynamics()], [validate()], [evaluate()] and [simulate()][simulate.chreode_dynamics] take `BPPARAM`, a `BiocParallelParam` of
+#' the package \pkg{BiocParallel}: processes here (`MulticoreParam`, `SnowParam`) or jobs of a cluster (`BatchtoolsParam`) do the
+#' computation's tasks, and the result is the same bits. Each worker needs this package, of the same version. Ctrl-C in a terminal
+#' reaches the workers of `SnowParam` and `MulticoreParam`, too; where an interrupt reaches this process alone, \pkg{BiocParallel}
+#' ends when its workers have done the tasks at hand. A worker that dies is an error of class `chreode_workers`.
 #'
 #' @keywords internal
 #' @useDynLib chreode, .registration = TRUE, .fixes = "C_"

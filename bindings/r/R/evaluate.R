@@ -8,6 +8,8 @@
 #' @param seed Seed of the runs with noise. `NULL` draws one with R's own generator, so that [set.seed()] decides.
 #' @param ... Further options of the library by their names: see below. An unknown one is answered with the nearest.
 #' @param threads Threads to compute with, 0 for all cores. The results are the same bits at any number.
+#' @param BPPARAM Who does the computation: `NULL`, this process; or a `BiocParallelParam` whose workers do it, with the same
+#'   bits, as in [fit_dynamics()]. The tasks are runs, of the model and of the members of an ensemble.
 #' @return An object of class `chreode_evaluation`: a data frame with a row for each time after the first, with `time`, `w1`
 #'   and `w2` (Wasserstein distances of the normalised populations), `rme` (relative error of the population's growth) and
 #'   their standard deviations over the runs, and for a model that is an ensemble `w1_error`, `w2_error` and `rme_error`,
@@ -33,7 +35,8 @@ evaluate <- function(object, ...) {
 #' @rdname evaluate
 #' @export
 evaluate.chreode_dynamics <- function(object, x = NULL, time = NULL, weights = NULL, masses = NULL, ...,
-                                      dimred = NULL, seed = NULL, threads = object$threads) {
+                                      dimred = NULL, seed = NULL, threads = object$threads, BPPARAM = NULL) {
+    BPPARAM <- as_workers(BPPARAM)
     handle <- model_handle(object, threads)
     given <- list(...)
     # Without noise nothing is drawn, R's generator neither.
@@ -42,7 +45,11 @@ evaluate.chreode_dynamics <- function(object, x = NULL, time = NULL, weights = N
     data <- data_or_fitted(object, x, time, weights, masses, dimred, measured = TRUE)
     snapshots <- new_snapshots(data)
     on.exit(native(.Call(C_r_free, snapshots)))
-    evaluation <- native(.Call(C_r_evaluate, handle, snapshots, options))
+    evaluation <- if (is.null(BPPARAM)) {
+        native(.Call(C_r_evaluate, handle, snapshots, options))
+    } else {
+        evaluate_by(BPPARAM, object, handle, data, snapshots, options)
+    }
     on.exit(native(.Call(C_r_free, evaluation)), add = TRUE)
     measures <- c("time", "w1", "w1_sd", "w2", "w2_sd", "rme", "rme_sd")
     if (isTRUE(object$members > 1)) measures <- c(measures, "w1_error", "w2_error", "rme_error")
@@ -56,6 +63,14 @@ evaluate.chreode_dynamics <- function(object, x = NULL, time = NULL, weights = N
     warn_reported(from_json(native(.Call(C_r_evaluation_json, evaluation))))
     class(result) <- c("chreode_evaluation", "data.frame")
     result
+}
+
+# What C_r_evaluate gives, by workers.
+evaluate_by <- function(BPPARAM, object, handle, data, snapshots, options) {
+    work <- native(.Call(C_r_work_plan_evaluate, handle, snapshots, options))
+    on.exit(native(.Call(C_r_free, work)))
+    parts <- done_by(BPPARAM, work, data, snapshots, object$bytes)
+    native(.Call(C_r_work_finish_evaluate, work, handle, snapshots, parts))
 }
 
 #' @export

@@ -26,6 +26,10 @@
 #'   second: if it returns `FALSE`, the fit stops there, with a warning of class `chreode_stopped`.
 #' @param keep_data Whether the model keeps the cells, so that [predict()][predict.chreode_dynamics],
 #'   [simulate()][simulate.chreode_dynamics], [evaluate()] and [plot()][plot.chreode_dynamics] need not be given them again.
+#' @param BPPARAM Who does the computation: `NULL`, this process; or a `BiocParallelParam` of the package \pkg{BiocParallel}, such
+#'   as `BiocParallel::SnowParam(2)`, whose workers do its tasks, with one thread each. The tasks are the blocks of the couplings (one an
+#'   interval, unless `chunk_size` makes more) or, of an ensemble, its fits; this process trains a single fit itself. The result is the same
+#'   bits. `progress` is told of what this process does itself; of the tasks, `progressbar = TRUE` of the `BiocParallelParam` tells.
 #' @return An object of class `chreode_dynamics`, to be used with those functions, `print()` and `summary()`. It is a list,
 #'   of which these elements are meant to be read:
 #'   \describe{
@@ -83,20 +87,26 @@
 #' )
 #' @export
 fit_dynamics <- function(x, time, method = NULL, weights = NULL, masses = NULL, ..., dimred = NULL, seed = NULL,
-                         threads = 2L, progress = interactive(), keep_data = TRUE) {
+                         threads = 2L, progress = interactive(), keep_data = TRUE, BPPARAM = NULL) {
     if (missing(time)) invalid("time must be given: one time a cell, or a column of colData")
+    BPPARAM <- as_workers(BPPARAM)
     threads <- as_threads(threads)
     options <- new_options("fit", c(list(method = method), list(...), list(seed = as_seed(seed), threads = threads)))
-    fit_cells(cells_of(x, time, weights, masses, dimred), options, threads, progress, keep_data)
+    fit_cells(cells_of(x, time, weights, masses, dimred), options, threads, progress, keep_data, BPPARAM)
 }
 
-fit_cells <- function(data, options, threads, progress, keep_data) {
+fit_cells <- function(data, options, threads, progress, keep_data, BPPARAM = NULL) {
     snapshots <- new_snapshots(data)
     on.exit(native(.Call(C_r_free, snapshots)))
     population <- native(.Call(C_r_snapshots_read, snapshots))
     asked <- new.env(parent = emptyenv())
     asked$interrupted <- FALSE
-    result <- native(.Call(C_r_fit, snapshots, options, progress_function(progress, asked)))
+    progress <- progress_function(progress, asked)
+    result <- if (is.null(BPPARAM)) {
+        native(.Call(C_r_fit, snapshots, options, progress))
+    } else {
+        fit_by(BPPARAM, data, snapshots, options, threads, progress, asked)
+    }
     interrupted <- result$interrupted || asked$interrupted
     stopped <- result$failure
     fit <- NULL
@@ -114,6 +124,16 @@ fit_cells <- function(data, options, threads, progress, keep_data) {
     warn_couplings(fit)
     warn_reported(fit$report)
     fit
+}
+
+# What C_r_fit gives, by workers.
+fit_by <- function(BPPARAM, data, snapshots, options, threads, progress, asked) {
+    work <- .Call(C_r_work_plan_fit, snapshots, options, progress)
+    if (asked$interrupted || inherits(work, "chreode_interruption")) interrupt(NULL)
+    work <- native(work)
+    on.exit(native(.Call(C_r_free, work)))
+    parts <- done_by(BPPARAM, work, data, snapshots)
+    native(.Call(C_r_work_finish_fit, work, snapshots, parts, threads, progress))
 }
 
 # What the library calls: a function of stage, done, total and loss that returns FALSE to stop, or NULL.

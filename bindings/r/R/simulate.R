@@ -18,6 +18,9 @@
 #' @param dimred For a `SingleCellExperiment`: the name of the `reducedDim` with the coordinates, by default that of the fit.
 #' @param ... Further options of the library by their names: see below. An unknown one is answered with the nearest.
 #' @param threads Threads to compute with, 0 for all cores. The results are the same bits at any number.
+#' @param BPPARAM Who does the computation: `NULL`, this process; or a `BiocParallelParam` whose workers do it, with the same
+#'   bits, as in [fit_dynamics()]. The tasks are
+#'   shards of the starting cells, by `"ode"` and by `"sde"` without resampling; else there is one.
 #' @return An object of class `chreode_simulation`: a list of `mode`, `seed`, `times`; `frames`, one for each time, with
 #'   `time`, `points`, `weights`, `ids` (the row of the starting cells that a cell started from; in a branching population its
 #'   row of the lineage) and `ancestors` (the row of the frame before that it comes from); for a model that is an ensemble `mass_sd`,
@@ -43,7 +46,8 @@
 #' simulate(fit, nsim = 3, seed = 1, start_time = 2, mode = "branching")
 #' @export
 simulate.chreode_dynamics <- function(object, nsim = 1, seed = NULL, points = NULL, times = NULL, start_time = NULL,
-                                      mode = NULL, weights = NULL, ..., dimred = NULL, threads = object$threads) {
+                                      mode = NULL, weights = NULL, ..., dimred = NULL, threads = object$threads, BPPARAM = NULL) {
+    BPPARAM <- as_workers(BPPARAM)
     handle <- model_handle(object, threads)
     nsim <- as_number(nsim, "nsim")
     if (!isTRUE(nsim >= 1 && nsim == floor(nsim))) invalid("nsim must be a whole number from 1 on, got ", nsim)
@@ -56,7 +60,11 @@ simulate.chreode_dynamics <- function(object, nsim = 1, seed = NULL, points = NU
     simulations <- lapply(seeds, function(one) {
         start <- starting_cells(object, points, weights, start_time, dimred, one)
         options <- new_options("simulate", c(list(mode = mode, seed = one), list(...)))
-        trajectory <- native(.Call(C_r_simulate, handle, start_time, start$x, start$weights, times, options))
+        trajectory <- if (is.null(BPPARAM)) {
+            native(.Call(C_r_simulate, handle, start_time, start$x, start$weights, times, options))
+        } else {
+            simulate_by(BPPARAM, object, handle, start_time, start, times, options, threads)
+        }
         on.exit(native(.Call(C_r_free, trajectory)))
         report <- from_json(native(.Call(C_r_trajectory_report, trajectory)))
         warn_reported(report)
@@ -65,6 +73,18 @@ simulate.chreode_dynamics <- function(object, nsim = 1, seed = NULL, points = NU
         result
     })
     if (nsim == 1) simulations[[1]] else structure(class = "chreode_simulations", simulations)
+}
+
+# What C_r_simulate gives, by workers.
+simulate_by <- function(BPPARAM, object, handle, start_time, start, times, options, threads) {
+    data <- list(x = start$x, time = rep(start_time, nrow(start$x)), weights = start$weights)
+    snapshots <- new_snapshots(data)
+    on.exit(native(.Call(C_r_free, snapshots)))
+    founders <- ceiling(nrow(start$x) / pieces_of(BPPARAM))
+    work <- native(.Call(C_r_work_plan_simulate, handle, snapshots, times, options, founders))
+    on.exit(native(.Call(C_r_free, work)), add = TRUE)
+    parts <- done_by(BPPARAM, work, data, snapshots, object$bytes)
+    native(.Call(C_r_work_finish_simulate, work, handle, snapshots, parts, as_threads(threads)))
 }
 
 # The one time of an experiment's cells, or the fit's first.

@@ -15,6 +15,8 @@
 #' @param seed Seed of the cuts and of the first fit to each. `NULL` draws one with R's own generator.
 #' @param threads Fits side by side, 0 for as many as there are cores. The results are the same bits at any number.
 #' @param progress As that of [fit_dynamics()]; the stage is `"validation"` and counts hundredths of fits.
+#' @param BPPARAM Who does the computation: `NULL`, this process; or a `BiocParallelParam` whose workers do it, with the same
+#'   bits, as in [fit_dynamics()]. The tasks are fits.
 #' @return An object of class `chreode_validation`: a data frame with a row for each recipe, with `recipe`, `ratio` (mean W1 to
 #'   unseen cells over that between two samples of the data), `energy` (unbiased energy distance over the spread of the data,
 #'   0 for the truth), `rme`, `mean_w1`, half the 95 % confidence interval of each, `cpu_seconds` of a fit, `trust`, `best` and,
@@ -36,8 +38,9 @@
 #' attr(found, "measures")$recipes[[1]]$w1
 #' @export
 validate <- function(x, time, method = NULL, weights = NULL, masses = NULL, ..., parts = NULL, growth = NULL,
-                     dimred = NULL, seed = NULL, threads = 2L, progress = interactive()) {
+                     dimred = NULL, seed = NULL, threads = 2L, progress = interactive(), BPPARAM = NULL) {
     if (missing(time)) invalid("time must be given: one time a cell, or a column of colData")
+    BPPARAM <- as_workers(BPPARAM)
     options <- new_options("validate", c(
         list(method = method), list(...), list(seed = as_seed(seed), threads = as_threads(threads))
     ))
@@ -57,9 +60,15 @@ validate <- function(x, time, method = NULL, weights = NULL, masses = NULL, ...,
     on.exit(native(.Call(C_r_free, snapshots)))
     asked <- new.env(parent = emptyenv())
     asked$interrupted <- FALSE
-    result <- .Call(C_r_validate, snapshots, options, parts, growth, progress_function(progress, asked))
+    result <- if (is.null(BPPARAM)) {
+        .Call(C_r_validate, snapshots, options, parts, growth, progress_function(progress, asked))
+    } else {
+        validate_by(BPPARAM, data, snapshots, options, parts, growth)
+    }
     if (asked$interrupted) interrupt_call()
-    measures <- from_json(native(result))
+    validation <- native(result)
+    on.exit(native(.Call(C_r_free, validation)), add = TRUE)
+    measures <- from_json(native(.Call(C_r_validation_json, validation)))
     columns <- c(
         "recipe", "ratio", "ratio_interval", "energy", "energy_interval", "rme", "rme_interval", "mean_w1",
         "mean_w1_interval", "growth_error", "growth_error_interval", "cpu_seconds", "trust", "failed"
@@ -72,6 +81,13 @@ validate <- function(x, time, method = NULL, weights = NULL, masses = NULL, ...,
     structure(
         found, class = c("chreode_validation", "data.frame"), verdict = measures$verdict, measures = measures
     )
+}
+
+# What C_r_validate gives, by workers.
+validate_by <- function(BPPARAM, data, snapshots, options, parts, growth) {
+    work <- native(.Call(C_r_work_plan_validate, snapshots, options, parts, growth))
+    on.exit(native(.Call(C_r_free, work)))
+    native(.Call(C_r_work_finish_validate, work, snapshots, done_by(BPPARAM, work, data, snapshots)))
 }
 
 #' @export

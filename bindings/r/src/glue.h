@@ -19,7 +19,7 @@
 #include "chreode.h"
 
 /* What an external pointer holds. */
-typedef enum { MODEL, OPTIONS, SNAPSHOTS, TRAJECTORY, EVALUATION, VALIDATION, PLAN, KINDS } kind;
+typedef enum { MODEL, OPTIONS, SNAPSHOTS, TRAJECTORY, EVALUATION, VALIDATION, PLAN, WORK, PART, KINDS } kind;
 
 /* An empty external pointer for a handle, to be protected. */
 SEXP new_handle(kind what);
@@ -108,6 +108,21 @@ SEXP r_evaluation_value(SEXP evaluation, SEXP name);
 SEXP r_evaluation_json(SEXP evaluation);
 
 SEXP r_validate(SEXP snapshots, SEXP options, SEXP parts, SEXP growth, SEXP progress);
+SEXP r_validation_json(SEXP validation);
+
+SEXP r_work_plan_fit(SEXP snapshots, SEXP options, SEXP progress);
+SEXP r_work_plan_validate(SEXP snapshots, SEXP options, SEXP parts, SEXP growth);
+SEXP r_work_plan_simulate(SEXP model, SEXP snapshots, SEXP times, SEXP options, SEXP founders);
+SEXP r_work_plan_evaluate(SEXP model, SEXP snapshots, SEXP options);
+SEXP r_work_to_bytes(SEXP work);
+SEXP r_work_from_bytes(SEXP bytes);
+SEXP r_work_tasks(SEXP work);
+SEXP r_work_rows(SEXP work, SEXP task);
+SEXP r_work_run(SEXP work, SEXP snapshots, SEXP model, SEXP task, SEXP threads);
+SEXP r_work_finish_fit(SEXP work, SEXP snapshots, SEXP parts, SEXP threads, SEXP progress);
+SEXP r_work_finish_validate(SEXP work, SEXP snapshots, SEXP parts);
+SEXP r_work_finish_simulate(SEXP work, SEXP model, SEXP snapshots, SEXP parts, SEXP threads);
+SEXP r_work_finish_evaluate(SEXP work, SEXP model, SEXP snapshots, SEXP parts);
 
 SEXP r_transport(SEXP source, SEXP source_weights, SEXP target, SEXP target_weights, SEXP options, SEXP plan);
 SEXP r_plan_read(SEXP plan);

@@ -4,7 +4,9 @@ static chreode_status json(const void *of, char *buffer, size_t capacity, size_t
     return chreode_validation_json(of, buffer, capacity, size);
 }
 
-/* What was found, as JSON. `parts` are integers from 0 and `growth` doubles, in the order of the snapshots; either may be NULL. */
+SEXP r_validation_json(SEXP validation) { return filled_text(json, handle_of(validation, VALIDATION)); }
+
+/* A validation. `parts` are integers from 0 and `growth` doubles, in the order of the snapshots; either may be NULL. */
 SEXP r_validate(SEXP snapshots, SEXP options, SEXP parts, SEXP growth, SEXP progress) {
     SEXP pointer = PROTECT(new_handle(VALIDATION));
     SEXP token = PROTECT(R_MakeUnwindCont());
@@ -18,7 +20,7 @@ SEXP r_validate(SEXP snapshots, SEXP options, SEXP parts, SEXP growth, SEXP prog
         growth_of, growth_of ? (size_t)XLENGTH(growth) : 0, watch, &by, &validation);
     R_SetExternalPtrAddr(pointer, validation);
     if (by.jumped) R_ContinueUnwind(token);
-    SEXP result = PROTECT(status == CHREODE_OK ? filled_text(json, handle_of(pointer, VALIDATION)) : failure(status));
+    SEXP result = PROTECT(status == CHREODE_OK ? pointer : failure(status));
     result = watched(&by, result);
     UNPROTECT(3);
     return result;
