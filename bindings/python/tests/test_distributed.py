@@ -50,7 +50,7 @@ def pool():
 def cluster(pool):
     """Of two processes, after those of the pool, which fork before this process has Dask's threads."""
     with dask.LocalCluster(
-        n_workers=2, threads_per_worker=1, processes=True, dashboard_address=None, memory_limit=0
+        n_workers=2, threads_per_worker=1, processes=True, dashboard_address=":0", memory_limit=0
     ) as cluster:
         yield cluster
 
@@ -281,6 +281,28 @@ def test_validations_are_the_same(snapshots, client):
         for seconds in [key for key in recipe if "seconds" in key]:
             del recipe[seconds]
     assert found.verdict == expected.verdict and found.recipes == expected.recipes and len(found.recipes) == 2
+
+
+@pytest.mark.parametrize("from_file", [False, True])
+def test_a_task_is_sent_its_own_cells_alone(tmp_path, cells, from_file):
+    x, t = cells
+    np.save(tmp_path / "x.npy", x)
+    sent = {}
+
+    class Sends(Here):
+        def submit(self, function, *given):
+            sent[given[3]] = pickle.loads(pickle.dumps(given[2]))
+            return super().submit(function, *given[:2], sent[given[3]], *given[3:])
+
+    work = distributed.plan_fit(chreode.Snapshots(x, t), **FITS["blocks"])
+    distributed.fit(tmp_path / "x.npy" if from_file else x, t, client=Sends(), **FITS["blocks"])
+    for task, share in sent.items():
+        rows = np.argsort(t, kind="stable")[work.rows(task)]
+        assert np.array_equal(share.times, t[rows])
+        if from_file:
+            assert share.points.path == str(tmp_path / "x.npy") and np.array_equal(share.rows, rows)
+        else:
+            assert np.array_equal(share.points, x[rows].astype(np.float32))
 
 
 def test_work_by_hand(snapshots, at_once):

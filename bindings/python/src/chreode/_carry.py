@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import queue
 import time
-from concurrent.futures import CancelledError as LostError
+import warnings
 from concurrent.futures import Future
 from typing import Any, Optional
 
@@ -15,8 +15,6 @@ from ._errors import CancelledError, ChreodeError, WorkerError
 from ._snapshots import Snapshots
 from ._work import Work
 
-#: How often a task is given out that is lost each time.
-_TRIES = 3
 #: Seconds between two looks at whether to go on.
 _TICK = 0.05
 
@@ -67,42 +65,44 @@ class _Executor:
 
     def __init__(self, executor: Any, work: Work, model: Optional[Dynamics], cells: Cells) -> None:
         self._executor, self._work, self._cells = executor, work, cells
-        self._known = work.to_bytes(), None if model is None else model.to_bytes()
+        self._plan = self._send(work.to_bytes())
+        self._model = None if model is None else self._send(model.to_bytes())
+        self._everywhere: Any = None
 
-    def submit(self, task: int, threads: int, lost: bool) -> Future[bytes]:
-        """Gives out a task, which may have been given out before and lost."""
+    def submit(self, task: int, threads: int) -> Future[bytes]:
+        """Gives out a task."""
         rows = self._work.rows(task)
-        return self._submit(*self._known, self._cells if rows is None else self._cells.some(rows), task, threads)
-
-    def _submit(self, *given: Any) -> Future[bytes]:
-        sent: Future[bytes] = self._executor.submit(do, *given)
+        if rows is None and self._everywhere is None:
+            self._everywhere = self._send(self._cells)
+        cells = self._everywhere if rows is None else self._cells.some(rows)
+        sent: Future[bytes] = self._executor.submit(do, self._plan, self._model, cells, task, threads)
         return sent
+
+    def _send(self, given: Any) -> Any:
+        """What stands for something that all tasks need."""
+        return given
 
 
 class _Dask(_Executor):
-    """What goes to the workers of Dask: what all tasks need once to each of them, and the cells of a task with the task.
+    """What goes to the workers of Dask: what all tasks need once, for them to hand on, and the cells of a task with the task.
 
-    The scheduler itself has a task done again when its worker dies. What was scattered may go with the last worker that had it;
-    then tasks are lost, and are given out with all that they need.
+    It goes as the result of a task, which the scheduler can have done again: what was scattered would be lost with the workers
+    that had it.
     """
 
     def __init__(self, client: Any, work: Work, model: Optional[Dynamics], cells: Cells) -> None:
-        super().__init__(client.get_executor(pure=False), work, model, cells)
         self._client = client
-        self._plan, self._model = (None if given is None else self._scatter(given) for given in self._known)
-        self._everywhere: Any = None
+        super().__init__(client.get_executor(pure=False), work, model, cells)
 
-    def submit(self, task: int, threads: int, lost: bool) -> Future[bytes]:
-        if lost:
-            return super().submit(task, threads, lost)
-        rows = self._work.rows(task)
-        if rows is None and self._everywhere is None:
-            self._everywhere = self._scatter(self._cells)
-        cells = self._everywhere if rows is None else self._cells.some(rows)
-        return self._submit(self._plan, self._model, cells, task, threads)
+    def _send(self, given: Any) -> Any:
+        with warnings.catch_warnings():
+            # Dask would have it scattered.
+            warnings.filterwarnings("ignore", "Sending large graph")
+            return self._client.submit(_itself, given, pure=False)
 
-    def _scatter(self, given: Any) -> Any:
-        return self._client.scatter([given], broadcast=True, hash=False)[0]
+
+def _itself(given: Any) -> Any:
+    return given
 
 
 def _shipment(client: Any) -> type[_Executor]:
@@ -124,7 +124,6 @@ class _Errand:
         self._work, self._shipment, self._threads, self._progress = work, shipment, threads, progress
         self._done: queue.SimpleQueue[Future[bytes]] = queue.SimpleQueue()
         self._tasks: dict[Future[bytes], int] = {}
-        self._given = [0] * len(work.tasks)
 
     def parts(self) -> list[bytes]:
         """The parts of all tasks; whatever ends this before cancels those that are out."""
@@ -148,12 +147,11 @@ class _Errand:
 
     def _give(self, task: int) -> None:
         try:
-            future = self._shipment.submit(task, self._threads, lost=self._given[task] > 0)
+            future = self._shipment.submit(task, self._threads)
         except ChreodeError:
             raise
         except Exception as error:  # as of an executor that is broken, or shut down
             raise self._failure(task, error) from error
-        self._given[task] += 1
         self._tasks[future] = task
         future.add_done_callback(self._done.put)
 
@@ -166,15 +164,11 @@ class _Errand:
         task = self._tasks.pop(future)
         try:
             parts[task] = future.result()
-        except LostError as error:  # nobody here has cancelled it: its data are gone
-            if self._given[task] >= _TRIES:
-                raise self._failure(task, error) from error
-            self._give(task)
         except (ChreodeError, KeyboardInterrupt, MemoryError):
             raise
         except Exception as error:
             raise self._failure(task, error) from error
 
     def _failure(self, task: int, error: BaseException) -> WorkerError:
-        kind, told = self._work.tasks[task]["kind"], str(error) or "it was lost"
+        kind, told = self._work.tasks[task]["kind"], str(error) or "cancelled elsewhere"
         return WorkerError(f"task {task}, a {kind}, failed at its worker: {type(error).__name__}: {told}")
