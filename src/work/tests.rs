@@ -4,15 +4,18 @@ use super::data::Fingerprint;
 use super::part::seal;
 use super::{Inputs, Part, Plan};
 use crate::FitOptions;
-use crate::datasets::GeneNetwork;
 use crate::exec::progress::silent;
 use crate::exec::rng::{Purpose, stream};
 use crate::options::Settings;
+use crate::snapshots::{MatrixView, Snapshots};
 use rand::Rng;
 
 #[test]
 fn content_that_is_changed_under_a_right_seal_is_an_error_or_a_model_and_never_a_panic() {
-    let snapshots = GeneNetwork { cells_per_state: 15, seed: 4 }.generate().unwrap();
+    // Sixty cells at each of three times.
+    let points: Vec<f64> = (0..360).map(|i| f64::sin(7.0 * i as f64) + (i / 120) as f64).collect();
+    let labels: Vec<f64> = (0..180).map(|row| (row / 60) as f64).collect();
+    let snapshots = Snapshots::new(MatrixView::from_f64(&points, 180, 2).unwrap(), &labels, None).unwrap();
     let inputs = Inputs { snapshots: &snapshots, model: None };
     for more in [("chunk_size", "30"), ("ensemble", "2")] {
         let mut settings = Settings::<FitOptions>::default();
