@@ -100,7 +100,7 @@ def test_any_number_of_workers_of_dask_fits_to_the_same_bits(snapshots, at_once,
 @pytest.mark.parametrize("some", [1, 5])
 @pytest.mark.parametrize("name", ["blocks", "ensemble"])
 def test_workers_that_are_killed_change_nothing(snapshots, at_once, client, name, some):
-    victims = set(list(client.run(os.getpid).values())[:some])  # with all workers goes what was scattered to them
+    victims = set(list(client.run(os.getpid).values())[:some])  # with all workers goes all that they had been sent
     asked = []
 
     def kill(stage, done, total, loss):

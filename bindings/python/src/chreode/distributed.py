@@ -72,7 +72,7 @@ def fit(
     Parameters
     ----------
     x : array or DataFrame n × d with one row a cell, an AnnData, or :class:`Snapshots`; or the path of a file
-        Cells are sent: those that a task names with the task, else all, by Dask once to each worker, by an executor with
+        Cells are sent: those that a task names with the task, else all, by Dask once for all workers, by an executor with
         every task. Of a ``.npy`` or ``.h5ad`` file that every worker sees under this path, only rows' numbers, times and
         weights are sent, and each task reads its own points. Nothing is written to a file.
     time : as in :func:`chreode.fit`; of a ``.npy`` file also the path of another, as ``weights``
