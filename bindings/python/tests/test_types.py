@@ -22,6 +22,8 @@ chreode.fit(x, [0, 0, 1], activation="relo")  # wrong
 model.evaluate(x, [0, 0, 1], rums=2)  # wrong
 chreode.transport(x, x, epsilon="small")  # wrong
 chreode.dataset("branching", fate=3)  # wrong
+spread: chreode.Dynamics = chreode.distributed.fit(x, [0, 0, 1], delta=1.0, client=None)
+chreode.distributed.fit(x, [0, 0, 1], epocs=3)  # wrong
 """
 
 
@@ -40,6 +42,7 @@ def test_the_hints_hold(tmp_path):
 def test_names_of_options_are_completed():
     for function, name in [
         (chreode.fit, "fit"),
+        (chreode.distributed.fit, "fit"),
         (chreode.Dynamics.simulate, "simulate"),
         (chreode.transport, "transport"),
     ]:

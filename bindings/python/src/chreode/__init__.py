@@ -10,6 +10,7 @@
 5
 """
 
+from . import distributed
 from ._dynamics import Dynamics
 from ._errors import (
     CancelledError,
@@ -25,6 +26,7 @@ from ._errors import (
     NonFiniteError,
     NotConvergedWarning,
     PopulationLimitError,
+    WorkerError,
 )
 from ._evaluation import Evaluation
 from ._fit import fit
@@ -61,8 +63,10 @@ __all__ = [
     "Snapshots",
     "Trajectory",
     "Validation",
+    "WorkerError",
     "capabilities",
     "dataset",
+    "distributed",
     "fit",
     "options",
     "transport",

@@ -107,6 +107,10 @@ class ForkedError(ChreodeError, RuntimeError):
     status = -12
 
 
+class WorkerError(ChreodeError, RuntimeError):
+    """A process that did a task for this one died, or failed at something that is not the library's; its cause is known."""
+
+
 class InternalError(ChreodeError, RuntimeError):
     """A defect of the library: please report it with the message."""
 

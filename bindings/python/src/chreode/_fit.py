@@ -82,19 +82,33 @@ def fit(
                 failure = of_status(status, message())
     except BaseException as error:  # an interrupt just before or after the call must not lose the model
         failure = error
-    failure = watch.failure or failure
-    model = Dynamics._own(made[0], snapshots._source) if made[0] != ffi.NULL else None
+    model = conclude(made[0], watch.failure or failure, snapshots)
+    if annotate:
+        write(model, x, time, obsm=obsm, key_added=key_added, overwrite=overwrite)
+    return model
+
+
+def conclude(pointer: Any, failure: Optional[BaseException], snapshots: _snapshots.Snapshots) -> Dynamics:
+    """The model of a fit that has ended, told of. A failure is raised, and hands over the model, if there is one."""
+    model = Dynamics._own(pointer, snapshots._source) if pointer != ffi.NULL else None
     if failure is not None:
         raise _with_model(failure, model)
     assert model is not None
     try:
         _tell(model)
-        if annotate:
-            model.annotate(x, time, obsm=obsm, key_added=key_added, overwrite=overwrite)
     except BaseException as error:
         _with_model(error, model)
         raise
     return model
+
+
+def write(model: Dynamics, *given: Any, **named: Any) -> None:
+    """Writes to an AnnData, as :meth:`Dynamics.annotate`; what goes wrong then hands over the model."""
+    try:
+        model.annotate(*given, **named)
+    except BaseException as error:
+        _with_model(error, model)
+        raise
 
 
 def _with_model(error: BaseException, model: Optional[Dynamics]) -> BaseException:

@@ -216,7 +216,9 @@ class Snapshots:
 
     def with_masses(self, masses: Any) -> Snapshots:
         """The same snapshots with other total masses: a mapping from time to mass, or one positive number a time."""
-        return Snapshots._own(*self._reweighed(masses), shared=self._shared)
+        reweighed = Snapshots._own(*self._reweighed(masses), shared=self._shared)
+        reweighed._order = self._order
+        return reweighed
 
     def without(self, times: Any) -> Snapshots:
         """The snapshots without those at some times: what a held-out fit learns from."""

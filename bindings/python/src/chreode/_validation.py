@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from typing import Any, Optional
 
 import numpy as np
+import numpy.typing as npt
 
-from . import _arrays as arrays
 from . import _anndata, _html, _names, _progress, _snapshots
+from . import _arrays as arrays
 from ._errors import InvalidArgumentError
 from ._ffi import ffi
 from ._library import Handle, lib, text
@@ -93,13 +94,9 @@ def validate(
     Validation
     """
     snapshots = _snapshots.of(x, time, obsm, weights, None)
-    part_of, growth_of = _in_order(x, snapshots, "parts", parts), _in_order(x, snapshots, "growth", growth)
+    part_of, growth_of = of_cells(x, snapshots, parts, growth)
     if masses is not None:
         snapshots = snapshots.with_masses(masses)
-    if part_of is not None:
-        part_of = np.unique(part_of, return_inverse=True)[1].astype(np.uint32)
-    if growth_of is not None:
-        growth_of = arrays.vector("growth", growth_of)
     given = {"method": method, **options}
     made = ffi.new("chreode_validation **")
     with make("validate", given) as choice, snapshots._handle as handle, _progress.Watch(progress) as watch:
@@ -116,11 +113,28 @@ def validate(
                 made,
             )
         )
-    owned = Handle(made[0], lib.chreode_validation_free, "validation")
+    return own(made[0])
+
+
+def own(pointer: Any) -> Validation:
+    """Takes everything out of a validation of the library, which is freed."""
+    owned = Handle(pointer, lib.chreode_validation_free, "validation")
     with owned as validation:
         measures: dict[str, Any] = json.loads(text(lib.chreode_validation_json, validation))
     owned.close()
     return Validation(measures.get("verdict"), measures["recipes"], measures["best"], measures)
+
+
+def of_cells(
+    x: Any, snapshots: _snapshots.Snapshots, parts: Any, growth: Any
+) -> tuple[Optional[npt.NDArray[np.uint32]], Optional[npt.NDArray[np.float64]]]:
+    """The number of the part of each cell, and its growth rate, in the order of the snapshots."""
+    part_of, growth_of = _in_order(x, snapshots, "parts", parts), _in_order(x, snapshots, "growth", growth)
+    if part_of is not None:
+        part_of = np.unique(part_of, return_inverse=True)[1].astype(np.uint32)
+    if growth_of is not None:
+        growth_of = arrays.vector("growth", growth_of)
+    return part_of, growth_of
 
 
 def _in_order(x: Any, snapshots: _snapshots.Snapshots, name: str, given: Any) -> Any:
