@@ -19,7 +19,7 @@ mod residence;
 pub mod sde;
 pub mod simulation;
 
-pub(crate) use ode::spread;
+pub(crate) use ode::{spread, spread_of};
 use rayon::prelude::*;
 use residence::Residence;
 

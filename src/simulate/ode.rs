@@ -181,18 +181,35 @@ impl<'a> Plan<'a> {
 /// The root-mean-square distance of particles from their centre, per coordinate; where they coincide, their
 /// distance from the origin; 1 where that is 0 too.
 pub(crate) fn spread(particles: &Particles) -> f64 {
-    let dims = particles.dims;
-    let rows = particles.len().max(1) as f64;
-    let mean_square = |centre: &[f64]| {
-        let squares = |p: &[f32]| p.iter().zip(centre).map(|(&x, c)| (f64::from(x) - c).powi(2)).sum::<f64>();
-        particles.points.chunks_exact(dims).map(squares).sum::<f64>() / (rows * dims as f64)
+    let mut visit = |each: &mut dyn FnMut(&[f32])| {
+        particles.points.chunks_exact(particles.dims).for_each(each);
+        Ok(())
     };
+    spread_of(particles.len(), particles.dims, &mut visit).unwrap_or(1.0)
+}
+
+/// The same of so many points that `visit` shows one after another, as often as it is asked: they need not be held.
+///
+/// # Errors
+/// Those of `visit`.
+pub(crate) fn spread_of(
+    rows: usize,
+    dims: usize,
+    visit: &mut dyn FnMut(&mut dyn FnMut(&[f32])) -> Result<()>,
+) -> Result<f64> {
+    let rows = rows.max(1) as f64;
     let mut centre = vec![0.0; dims];
-    for point in particles.points.chunks_exact(dims) {
-        centre.iter_mut().zip(point).for_each(|(c, &x)| *c += f64::from(x) / rows);
+    visit(&mut |point| centre.iter_mut().zip(point).for_each(|(c, &x)| *c += f64::from(x) / rows))?;
+    for centre in [centre, vec![0.0; dims]] {
+        let mut squares = 0.0;
+        visit(&mut |point| {
+            squares += point.iter().zip(&centre).map(|(&x, c)| (f64::from(x) - c).powi(2)).sum::<f64>();
+        })?;
+        if squares > 0.0 {
+            return Ok((squares / (rows * dims as f64)).sqrt());
+        }
     }
-    let candidates = [mean_square(&centre), mean_square(&vec![0.0; dims])];
-    candidates.into_iter().find(|&m| m > 0.0).map_or(1.0, f64::sqrt)
+    Ok(1.0)
 }
 
 /// One block's rows of every frame: positions and ln w.

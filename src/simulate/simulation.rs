@@ -5,7 +5,8 @@ use std::ops::Range;
 use super::lineage::Lineage;
 use super::residence::share_of;
 use super::{
-    BLOCK, Particles, Trajectory, backend, branching, extrapolation, ode, resampling, sde, straying,
+    BLOCK, Particles, Trajectory, backend, branching, extrapolation, ode, resampling, sde, spread_of,
+    straying,
 };
 use crate::device::Device;
 use crate::error::{Error, Result};
@@ -238,7 +239,8 @@ impl Simulation {
 
     /// Simulates `count` founders as [`run`](Self::run) would, some at a time, so that memory is that of one piece: `founders` gives
     /// those of a range of rows, and `take` is handed what became of them, piece after piece. The results are the same bits as those of
-    /// one run, whose particles have the rows as their ids.
+    /// one run, whose particles have the rows as their ids. The adaptive rule measures its errors against how far all founders are spread, and asks for
+    /// them two or three times.
     ///
     /// # Errors
     /// [`Error::InvalidArgument`] for a population whose particles need each other: one that branches, or is resampled; those of
@@ -261,11 +263,28 @@ impl Simulation {
             let allowed = "0 where founders are simulated in pieces: resampling needs all particles";
             return Err(Error::argument("resample_below", self.resample_below, allowed));
         }
-        for from in (0..count).step_by(PIECE) {
-            let rows = from..count.min(from + PIECE);
+        let pieces = || (0..count).step_by(PIECE).map(|from| from..count.min(from + PIECE));
+        // On a GPU it is refused, by `run`.
+        let on_cpu = matches!(self.device, Device::Cpu | Device::Auto);
+        let is_adaptive = on_cpu && self.process == Process::Ode && self.rule == Rule::DormandPrince;
+        let mut visit = |each: &mut dyn FnMut(&[f32])| {
+            pieces().try_for_each(|rows| {
+                founders(rows)?.points.chunks_exact(fields.dims()).for_each(&mut *each);
+                stop.check()
+            })
+        };
+        let spread = is_adaptive.then(|| spread_of(count, fields.dims(), &mut visit)).transpose()?;
+        for rows in pieces() {
             let mut start = founders(rows.clone())?;
             start.ids = rows.clone().map(|row| row as u64).collect();
-            take(rows, self.run(fields, &start, times, stop)?)?;
+            let outcome = match spread {
+                Some(spread) => {
+                    let shard = self.run_shard(fields, &start, times, spread, stop)?;
+                    self.conclude(fields, start.time, Shard::join(vec![shard], fields), None)
+                }
+                None => self.run(fields, &start, times, stop)?,
+            };
+            take(rows, outcome)?;
         }
         Ok(())
     }

@@ -34,6 +34,7 @@ class FitOptions(TypedDict, total=False):
     branching_rate: Real
     penalty: Real
     tension: Real
+    growth_tension: Real
     chunk_size: Integer
     epochs: Integer
     batch_size: Integer
@@ -99,6 +100,7 @@ class EvaluateOptions(TypedDict, total=False):
     threads: Integer
     runs: Integer
     delta: Real
+    exact_cells: Integer
 
 
 class TransportOptions(TypedDict, total=False):
