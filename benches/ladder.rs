@@ -16,15 +16,24 @@ fn main() {
     let data = words.first().map_or("simulation_gene", String::as_str);
     let splits = words.get(1).map_or(2, |word| word.parse().expect("a number of splits"));
     let Some(snapshots) = common::shared_snapshots(data) else { return };
-    let step = |width: usize, epochs: usize| {
+    // The default is the one of 64, 96 and 2400.
+    let step = |(velocity, score, epochs): (usize, usize, usize)| {
         let mut options = FitOptions::default();
-        (options.training.hidden, options.training.epochs) = (vec![width; 3], epochs);
-        NamedRecipe { name: format!("{width}x3, {epochs} steps"), options }
+        let training = &mut options.training;
+        (training.hidden, training.score_hidden) = (vec![velocity; 3], Some(vec![score; 3]));
+        training.epochs = epochs;
+        NamedRecipe { name: format!("v {velocity}x3, s {score}x3, {epochs} steps"), options }
     };
-    let mut recipes: Vec<NamedRecipe> =
-        [(16, 600), (32, 1200), (64, 1200), (64, 2400), (96, 2400), (128, 2400), (256, 2400)]
-            .map(|(width, epochs)| step(width, epochs))
-            .into();
+    let ladder = [
+        (16, 24, 600),
+        (32, 48, 1200),
+        (64, 96, 1200),
+        (96, 48, 2400),
+        (64, 96, 2400),
+        (96, 96, 2400),
+        (128, 192, 2400),
+    ];
+    let mut recipes: Vec<NamedRecipe> = ladder.map(step).into();
     for method in [Method::WfrFm, Method::Usb] {
         let options = FitOptions::of(method.recipe(), Preset::Published);
         recipes.push(NamedRecipe { name: format!("{method}, published"), options });
@@ -33,12 +42,12 @@ fn main() {
     options.splits = Some(splits);
     let found = validate(&snapshots, &Annotations::default(), &recipes, &options, &mut silent).unwrap();
     println!("{data}, {splits} splits; nothing moves: {:.3}", found.nothing_moves_ratio.mean);
-    println!("{:<22} {:>8} {:>8} {:>8} {:>8}  ratio over CPU", "recipe", "CPU s", "ratio", "energy", "RME");
+    println!("{:<28} {:>8} {:>8} {:>8} {:>8}  ratio over CPU", "recipe", "CPU s", "ratio", "energy", "RME");
     for recipe in &found.recipes {
         let scores = recipe.scores.as_ref().unwrap();
         let bar = "█".repeat(((scores.ratio.mean - 0.9).clamp(0.0, 2.0) * 40.0).round() as usize);
         println!(
-            "{:<22} {:>8.2} {:>8.3} {:>8.4} {:>8.4}  {bar}",
+            "{:<28} {:>8.2} {:>8.3} {:>8.4} {:>8.4}  {bar}",
             recipe.name, scores.cpu_seconds, scores.ratio.mean, scores.energy.mean, scores.rme.mean
         );
     }

@@ -10,7 +10,7 @@
 5
 """
 
-from . import distributed
+from . import distributed, plot
 from ._dynamics import Dynamics
 from ._errors import (
     CancelledError,
@@ -69,6 +69,7 @@ __all__ = [
     "distributed",
     "fit",
     "options",
+    "plot",
     "transport",
     "validate",
     "version",

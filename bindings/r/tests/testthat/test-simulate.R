@@ -162,7 +162,7 @@ test_that("what cannot be simulated is refused", {
     expect_refused(simulate(fit, stepp = 1), "chreode_invalid_argument", "`step` is the nearest")
     expect_refused(simulate(fit, nsim = 0), "chreode_invalid_argument", "nsim")
     expect_refused(
-        simulate(fit, mode = "branching", turnover = 5, max_population = 60, seed = 1), "chreode_population_limit", "60"
+        simulate(fit, mode = "branching", turnover = 50, max_population = 60, seed = 1), "chreode_population_limit", "60"
     )
     expect_identical(nrow(simulate(fit, points = matrix(0, 0, 2))$frames[[1]]$points), 0L)
 })
