@@ -16,7 +16,7 @@ fn main() {
     let data = words.first().map_or("simulation_gene", String::as_str);
     let splits = words.get(1).map_or(2, |word| word.parse().expect("a number of splits"));
     let Some(snapshots) = common::shared_snapshots(data) else { return };
-    // The default is the one of 64, 96 and 2400.
+    // The default is the one of 64, 80 and 2400.
     let step = |(velocity, score, epochs): (usize, usize, usize)| {
         let mut options = FitOptions::default();
         let training = &mut options.training;
@@ -27,9 +27,9 @@ fn main() {
     let ladder = [
         (16, 24, 600),
         (32, 48, 1200),
-        (64, 96, 1200),
+        (64, 80, 1200),
         (96, 48, 2400),
-        (64, 96, 2400),
+        (64, 80, 2400),
         (96, 96, 2400),
         (128, 192, 2400),
     ];

@@ -465,7 +465,7 @@ fn every_option_of_a_fit_is_listed_with_what_a_user_needs() {
         let found = options.as_array().unwrap().iter().find(|option| option["name"] == name).unwrap();
         found["default"].as_str().unwrap().to_string()
     };
-    assert_eq!([default("epochs"), default("hidden"), default("ema")], ["2400", "96x3", "0.995"]);
+    assert_eq!([default("epochs"), default("hidden"), default("ema")], ["2400", "64x3", "0.995"]);
 }
 
 #[test]

@@ -70,7 +70,7 @@ impl TrainingOptions {
     /// hardest to learn and gets the widest; where there is none (`noisy`), the velocity does all, and gets that.
     pub fn recommended(noisy: bool) -> Self {
         let hidden = if noisy { vec![64; 3] } else { vec![96; 3] };
-        let (growth_hidden, score_hidden) = (Some(vec![32; 2]), Some(vec![96; 3]));
+        let (growth_hidden, score_hidden) = (Some(vec![32; 2]), Some(vec![80; 3]));
         Self { epochs: 2400, batch_size: 160, hidden, growth_hidden, score_hidden, ..Self::default() }
     }
 

@@ -47,8 +47,8 @@ def test_bands_of_an_ensemble(ensemble, snapshots):
     ax = plot.growth(ensemble, x, 1.0)
     assert (np.diff(ax.lines[0].get_ydata()) >= 0).all()
     _, low, high = band_of(ax)
-    order = np.argsort(ensemble.growth(x, 1.0), kind="stable")
-    np.testing.assert_allclose(high - low, 2 * Z * ensemble.field_sd("growth", x, 1.0)[order], rtol=1e-4)
+    order = np.argsort(np.ravel(ensemble.growth(x, 1.0)), kind="stable")
+    np.testing.assert_allclose(high - low, 2 * Z * np.ravel(ensemble.field_sd("growth", x, 1.0))[order], rtol=1e-4)
 
 
 def test_no_bands_without_error_bars_and_axes_are_taken(model, snapshots):

@@ -53,8 +53,8 @@ def growth(model: Dynamics, x: Any, time: float, ax: Optional[Any] = None, **lin
     :param line: Properties of the line.
     :returns: The axes.
     """
-    rate = np.asarray(model.growth(x, time))
-    sd = np.asarray(model.field_sd("growth", x, time)) if model.members > 1 else np.full(rate.shape, np.nan)
+    rate = np.ravel(model.growth(x, time))
+    sd = np.ravel(model.field_sd("growth", x, time)) if model.members > 1 else np.full(rate.shape, np.nan)
     order = np.argsort(rate, kind="stable")
     ax = _curve(ax, np.arange(1, len(rate) + 1), rate[order], sd[order], "growth rate", line)
     ax.axhline(0.0, color="0.6", linewidth=0.8)
