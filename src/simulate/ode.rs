@@ -188,15 +188,14 @@ pub(crate) fn spread(particles: &Particles) -> f64 {
     spread_of(particles.len(), particles.dims, &mut visit).unwrap_or(1.0)
 }
 
-/// The same of so many points that `visit` shows one after another, as often as it is asked: they need not be held.
+/// Shows points to a function, one after another.
+pub(crate) type Visit<'a> = dyn FnMut(&mut dyn FnMut(&[f32])) -> Result<()> + 'a;
+
+/// The same of so many points that `visit` shows as often as it is asked: they need not be held.
 ///
 /// # Errors
 /// Those of `visit`.
-pub(crate) fn spread_of(
-    rows: usize,
-    dims: usize,
-    visit: &mut dyn FnMut(&mut dyn FnMut(&[f32])) -> Result<()>,
-) -> Result<f64> {
+pub(crate) fn spread_of(rows: usize, dims: usize, visit: &mut Visit<'_>) -> Result<f64> {
     let rows = rows.max(1) as f64;
     let mut centre = vec![0.0; dims];
     visit(&mut |point| centre.iter_mut().zip(point).for_each(|(c, &x)| *c += f64::from(x) / rows))?;

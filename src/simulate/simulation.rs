@@ -147,9 +147,9 @@ impl Simulation {
     ///
     /// # Errors
     /// Those of [`ode::integrate`], [`sde::simulate`] and [`branching::simulate`];
-    /// [`Error::Cancelled`](crate::Error::Cancelled) once `stop` is requested;
-    /// [`Error::Device`](crate::Error::Device) if the device cannot be used, and
-    /// [`Error::InvalidArgument`](crate::Error::InvalidArgument) for what it cannot do: fields that are not made of networks,
+    /// [`Error::Cancelled`] once `stop` is requested;
+    /// [`Error::Device`] if the device cannot be used, and
+    /// [`Error::InvalidArgument`] for what it cannot do: fields that are not made of networks,
     /// and the adaptive rule.
     pub fn run(&self, fields: &dyn Fields, start: &Particles, times: &[f64], stop: &Stop) -> Result<Outcome> {
         let step = self.step_from(start.time, times);
