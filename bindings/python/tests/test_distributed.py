@@ -196,11 +196,16 @@ def test_what_is_out_is_cancelled_when_progress_says_so(snapshots, client):
 @pytest.mark.skipif(os.name != "posix", reason="signals are sent")
 def test_an_interrupt_cancels_what_is_out(snapshots):
     here = Here(at_most=2)
+    # What is started in the background of a shell may ignore interrupts.
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
     timer = threading.Timer(0.5, lambda: os.kill(os.getpid(), signal.SIGINT))
     timer.start()
-    with pytest.raises(KeyboardInterrupt):
-        distributed.fit(snapshots, client=here, **FITS["blocks"])
-    timer.join()
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            distributed.fit(snapshots, client=here, **FITS["blocks"])
+    finally:
+        timer.join()
+        signal.signal(signal.SIGINT, before)
     assert all(future.cancelled() for future in here.futures[2:])
 
 
