@@ -181,8 +181,8 @@ fn kill_when(folder: &Path, arguments: &str, reached: impl Fn() -> bool) {
 fn a_fit_that_is_killed_at_any_moment_and_called_again_ends_with_the_same_bits() {
     let folder = folder("work-killed");
     run(&folder, "generate gene-network --cells-per-state 400 --seed 2 -o cells.csv").succeeded();
-    // Couplings and training of some seconds each.
-    let options = "--chunk-size 400 --epochs 2500 --hidden 64x3 --seed 5";
+    // Couplings of some seconds, and training through three checkpoints at least, which are two seconds apart.
+    let options = "--chunk-size 400 --epochs 8000 --hidden 64x3 --seed 5";
     let fit = format!("fit cells.csv {options} --threads 1 --resume run -o model");
     let run_folder = folder.join("run");
     let done = |count: usize| move |run: &Path| run.join("parts").exists() && parts(run).len() >= count;
