@@ -177,14 +177,15 @@ impl Coupler<'_> {
             return Err(Error::Cancelled);
         }
         let times = (snapshots.times()[index], snapshots.times()[index + 1]);
+        let (source, target) =
+            (SnapshotCells::new(snapshots, index), SnapshotCells::new(snapshots, index + 1));
         let solved = watched(threads, &mut look, |stop| {
             let count = |done, total| {
                 blocks_done.store(done, Relaxed);
                 block_count.store(total, Relaxed);
             };
             cut.solve_all(stop, &count, |block| {
-                let a = SnapshotCells::new(snapshots, index).part(&cut.rows[block]);
-                let b = SnapshotCells::new(snapshots, index + 1).part(&cut.columns[block]);
+                let (a, b) = (source.part(&cut.rows[block]), target.part(&cut.columns[block]));
                 solver.solve(times, &gauge, (a, b), stop)
             })
         });
