@@ -2,10 +2,8 @@
 
 use rand::Rng;
 
-use super::brownian::Brownian;
-use super::log_cubic::{
-    bend, cumulative_log_cubic_mass, draw_log_cubic_time, slope_of_bend, with_log_cubic_mass,
-};
+use super::log_cubic::{bend, slope_of_bend};
+use super::poisson_brownian::PoissonBrownian;
 use super::{Bends, Bridge, BridgeFacts, BridgeState, Ends};
 
 pub(super) const FACTS: BridgeFacts = BridgeFacts {
@@ -13,7 +11,7 @@ pub(super) const FACTS: BridgeFacts = BridgeFacts {
     noise: Some(0.03),
     bends: Bends { place: true, growth: true },
     options: &["sigma", "tension", "growth_tension"],
-    build: |scales| Ok(Box::new(Hermite(Brownian::new(scales.sigma)?))),
+    build: |scales| Ok(Box::new(Hermite(PoissonBrownian::new(scales.sigma)?))),
 };
 
 /// A Brownian bridge whose mean is a cubic in time, as its log-mass is: with accelerations a0 and a1 at its two cells,
@@ -26,7 +24,7 @@ pub(super) const FACTS: BridgeFacts = BridgeFacts {
 ///
 /// Cubics between measures: Chewi et al., AISTATS 2021.
 #[derive(Debug)]
-struct Hermite(Brownian);
+struct Hermite(PoissonBrownian);
 
 impl Bridge for Hermite {
     fn sigma(&self, time: f64) -> f64 {
@@ -34,17 +32,16 @@ impl Bridge for Hermite {
     }
 
     fn state(&self, ends: &Ends, r: f64) -> BridgeState {
-        let bend = bend(ends.length, r);
-        let velocity_bend = slope_of_bend(ends.length, r);
-        with_log_cubic_mass(BridgeState { bend, velocity_bend, ..self.0.state(ends, r) }, ends, r)
+        let (bend, velocity_bend) = (bend(ends.length, r), slope_of_bend(ends.length, r));
+        BridgeState { bend, velocity_bend, ..self.0.state(ends, r) }
     }
 
     fn cumulative_mass(&self, ends: &Ends, r: f64) -> f64 {
-        cumulative_log_cubic_mass(ends, r)
+        self.0.cumulative_mass(ends, r)
     }
 
     fn draw_time(&self, ends: &Ends, range: (f64, f64), rng: &mut dyn Rng) -> Option<f64> {
-        draw_log_cubic_time(ends, range, rng)
+        self.0.draw_time(ends, range, rng)
     }
 }
 

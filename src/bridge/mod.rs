@@ -66,7 +66,7 @@ pub struct BridgeFacts {
     /// Of a bridge with noise, so that there is a score to learn: the share of the data's spread that the automatic σ
     /// diffuses in a mean interval.
     pub noise: Option<f64>,
-    /// What of it bends.
+    /// Whether place and log-mass bend.
     pub bends: Bends,
     /// The options of a fit that it takes.
     pub options: &'static [&'static str],
@@ -74,7 +74,7 @@ pub struct BridgeFacts {
     build: fn(&Scales) -> Result<Box<dyn Bridge>>,
 }
 
-/// What of a bridge what happens on the other sides of its two snapshots has a say in, as accelerations at its cells.
+/// What of a bridge bends: what happens on the other sides of its two snapshots has a say in it, as accelerations at its cells.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Bends {
     /// The place, by the option `tension`.

@@ -16,18 +16,17 @@ struct StraightLogLinear;
 
 impl Bridge for StraightLogLinear {
     fn state(&self, ends: &Ends, r: f64) -> BridgeState {
-        with_log_linear_mass(straight::line(ends, r), ends, r)
+        let log_ratio = libm::log(ends.received / ends.sent);
+        BridgeState {
+            relative_mass: libm::exp(r * log_ratio),
+            growth: log_ratio / ends.length,
+            ..straight::line(ends, r)
+        }
     }
 
     fn cumulative_mass(&self, ends: &Ends, r: f64) -> f64 {
         cumulative_log_linear_mass(ends, r)
     }
-}
-
-/// Gives a state the mass m0^{1−r} m1^r and its growth rate ln(m1/m0)/h, for all bridges that have it.
-pub(super) fn with_log_linear_mass(state: BridgeState, ends: &Ends, r: f64) -> BridgeState {
-    let log_ratio = libm::log(ends.received / ends.sent);
-    BridgeState { relative_mass: libm::exp(r * log_ratio), growth: log_ratio / ends.length, ..state }
 }
 
 /// ∫₀^r (m1/m0)^{r′} dr′ = r (e^x − 1)/x with x = r ln(m1/m0).
