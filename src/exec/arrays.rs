@@ -10,7 +10,8 @@ use crate::error::{Error, Result};
 /// The key of the JSON in the safetensors metadata.
 const KEY: &str = "chreode";
 
-fn unusable(what: impl std::fmt::Display) -> Error {
+/// The error of bytes that do not hold what they should.
+pub(crate) fn unusable(what: impl std::fmt::Display) -> Error {
     Error::InvalidData(format!("not usable: {what}"))
 }
 

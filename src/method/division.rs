@@ -2,7 +2,7 @@
 //!
 //! [`fit`](super::fit) takes the same steps in one process: the units' results, put together here, give the same bits.
 
-use super::couple::{BlockSolver, Gauge, weighted};
+use super::couple::{BlockSolver, Gauge};
 use super::fit::{Learned, Settled, begin, resolve};
 use super::resolve::Resolved;
 use super::{Fit, FitOptions, FitReport, ensemble};
@@ -197,9 +197,4 @@ impl<'a> Division<'a> {
     pub(crate) fn report(&self) -> FitReport {
         self.settled().report()
     }
-}
-
-/// Which of the cells of a snapshot weigh anything: those that are coupled.
-pub(crate) fn coupled_cells(snapshots: &Snapshots, k: usize) -> Vec<usize> {
-    weighted(snapshots.weights(k))
 }

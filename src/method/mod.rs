@@ -24,7 +24,7 @@ mod warnings;
 pub use catalogue::Method;
 pub(crate) use couple::Gauge;
 pub use coupling::CouplingKind;
-pub(crate) use division::{Division, Pieces, Unit, coupled_cells};
+pub(crate) use division::{Division, Pieces, Unit};
 pub(crate) use fit::Learned;
 pub use fit::{Fit, fit};
 pub use options::{DeltaRule, FitOptions, Preset, SigmaRule};

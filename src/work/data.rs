@@ -7,7 +7,6 @@ use xxhash_rust::xxh3::Xxh3;
 
 use super::reading::{Fields, unusable};
 use crate::error::{Error, Result};
-use crate::method::coupled_cells;
 use crate::model::Dynamics;
 use crate::snapshots::Snapshots;
 
@@ -147,9 +146,6 @@ impl Shape {
     pub(super) fn of(snapshots: &Snapshots) -> Self {
         let weightless = |k: usize| {
             let weights = snapshots.weights(k);
-            if coupled_cells(snapshots, k).len() == weights.len() {
-                return vec![];
-            }
             (0..weights.len()).filter(|&row| weights[row] <= 0.0).collect()
         };
         Self {

@@ -3,12 +3,8 @@
 use serde_json::Value;
 
 use super::data::Fingerprint;
-use crate::error::{Error, Result};
-
-/// The error of a plan or a part that cannot be used.
-pub(super) fn unusable(what: impl std::fmt::Display) -> Error {
-    Error::InvalidData(format!("not usable: {what}"))
-}
+use crate::error::Result;
+pub(super) use crate::exec::arrays::unusable;
 
 /// A JSON object.
 #[derive(Debug, Clone, Copy)]
@@ -49,7 +45,7 @@ impl<'a> Fields<'a> {
     }
 
     pub(super) fn counts(&self, name: &str) -> Result<Vec<usize>> {
-        self.list(name, Self::one_count)
+        self.list(name, count)
     }
 
     pub(super) fn reals(&self, name: &str) -> Result<Vec<f64>> {
@@ -70,10 +66,6 @@ impl<'a> Fields<'a> {
     pub(super) fn list<T>(&self, name: &str, read: impl Fn(&'a Value) -> Option<T>) -> Result<Vec<T>> {
         let all = |list: &'a Value| list.as_array()?.iter().map(read).collect();
         self.read(name, "a list of what it should hold", all)
-    }
-
-    fn one_count(value: &Value) -> Option<usize> {
-        count(value)
     }
 
     pub(super) fn all_counts(value: &Value) -> Option<Vec<usize>> {
