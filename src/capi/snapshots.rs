@@ -30,13 +30,7 @@ pub unsafe extern "C" fn chreode_snapshots_new(
     // SAFETY: the conventions of the header.
     guard(|| unsafe {
         clear("snapshots", snapshots)?;
-        let points = borrow("points", points)?;
-        let times = slice("times", times, times_count)?;
-        let weights = optional_slice("weights", weights, weights_count)?;
-        // Before the matrix is looked at: its number of rows bounds what is allocated.
-        if times.len() != points.rows {
-            return Err(Error::argument("times_count", times.len(), &points.rows.to_string()).into());
-        }
+        let (points, times, weights) = cells_of(points, (times, times_count), (weights, weights_count))?;
         let made = Snapshots::new(points.read("points")?.view, times, weights)?;
         give("snapshots", snapshots, chreode_snapshots(made))
     })
@@ -62,12 +56,7 @@ pub unsafe extern "C" fn chreode_snapshots_borrow(
     // SAFETY: the conventions of the header.
     guard(|| unsafe {
         clear("snapshots", snapshots)?;
-        let points = borrow("points", points)?;
-        let times = slice("times", times, times_count)?;
-        let weights = optional_slice("weights", weights, weights_count)?;
-        if times.len() != points.rows {
-            return Err(Error::argument("times_count", times.len(), &points.rows.to_string()).into());
-        }
+        let (points, times, weights) = cells_of(points, (times, times_count), (weights, weights_count))?;
         let Some(elements) = points.read("points")?.view.as_dense_f32() else {
             let layout =
                 format!("dtype {} and strides {}, {}", points.dtype, points.row_stride, points.col_stride);
@@ -78,6 +67,30 @@ pub unsafe extern "C" fn chreode_snapshots_borrow(
         let made = Snapshots::shared(shared, points.cols, times, weights)?;
         give("snapshots", snapshots, chreode_snapshots(made))
     })
+}
+
+/// A caller's matrix of cells with their times and weights.
+///
+/// # Safety
+/// The conventions of the header, for as long as the references are used.
+unsafe fn cells_of<'a>(
+    points: *const chreode_matrix,
+    (times, times_count): (*const f64, usize),
+    (weights, weights_count): (*const f64, usize),
+) -> Result<(&'a chreode_matrix, &'a [f64], Option<&'a [f64]>), Failure> {
+    // SAFETY: the same contract.
+    let (points, times, weights) = unsafe {
+        (
+            borrow("points", points)?,
+            slice("times", times, times_count)?,
+            optional_slice("weights", weights, weights_count)?,
+        )
+    };
+    // Before the matrix is looked at: its number of rows bounds what is allocated.
+    if times.len() != points.rows {
+        return Err(Error::argument("times_count", times.len(), &points.rows.to_string()).into());
+    }
+    Ok((points, times, weights))
 }
 
 /// Elements that the caller keeps as they are for as long as there are snapshots of them.

@@ -373,7 +373,10 @@ pub unsafe extern "C" fn chreode_work_finish_evaluate(
         let dynamics = &borrow("model", model)?.dynamics;
         let chreode_snapshots(snapshots) = borrow("snapshots", snapshots)?;
         let parts = read_parts(parts, sizes, parts_count)?;
-        let found = plan.finish_evaluate(dynamics, snapshots, named(&parts))?;
+        // Where distances are estimates, samples of the cells are compared now: not on threads of the host.
+        let found = lend_once(0, |threads| {
+            threads.run(|| plan.finish_evaluate(dynamics, snapshots, named(&parts)))
+        })??;
         give("evaluation", evaluation, chreode_evaluation(found))
     })
 }
