@@ -201,6 +201,21 @@ fn a_fit_that_is_killed_at_any_moment_and_called_again_ends_with_the_same_bits()
 }
 
 #[test]
+fn a_worker_in_another_folder_finds_the_array_and_the_file_of_its_times() {
+    let folder = folder("work-elsewhere");
+    run(&folder, "generate gene-network --cells-per-state 40 --seed 2 -o cells.npy").succeeded();
+    fs::rename(folder.join("cells.obs.csv"), folder.join("days.csv")).unwrap();
+    let cells = format!("cells.npy --times-file days.csv {SHORT}");
+    run(&folder, &format!("plan {cells} -o run")).succeeded();
+    let elsewhere = folder.join("elsewhere");
+    fs::create_dir_all(&elsewhere).unwrap();
+    run(&elsewhere, "work ../run").succeeded();
+    run(&elsewhere, "finish ../run -o model").succeeded();
+    run(&folder, &format!("fit {cells} -o at-once")).succeeded();
+    assert!(bytes(elsewhere.join("model")) == bytes(folder.join("at-once")));
+}
+
+#[test]
 fn workers_that_do_the_same_tasks_at_once_disturb_nobody() {
     let folder = with_cells("work-twice");
     run(&folder, &format!("plan cells.csv --chunk-size 60 {SHORT} -o run")).succeeded();

@@ -139,7 +139,8 @@ impl Work {
         if self.json {
             return print_json(&json!({ "done": done, "already_there": there, "tasks": count }));
         }
-        let left = folder.missing(&plan, 0..count).len();
+        // Others may be at work on them: that they are whole is looked at when they are put together.
+        let left = (0..count).filter(|&task| !folder.part(task).exists()).count();
         let next = match left {
             0 => format!("all parts are there; next: chreode finish {} -o MODEL", self.run.display()),
             left => format!("{left} of {count} parts are not there yet"),
@@ -208,7 +209,9 @@ impl Folder {
             std::env::args_os().skip(1).map(|a| a.into_string().ok()).collect();
         let arguments =
             arguments.ok_or_else(|| Failure::Usage("the arguments of a plan must be UTF-8".into()))?;
-        let call = json!({ "arguments": arguments, "data": self.path_of(&subject.data.data)? });
+        let times_file = subject.data.times_file.as_deref().map(|file| self.path_of(file)).transpose()?;
+        let data = self.path_of(&subject.data.data)?;
+        let call = json!({ "arguments": arguments, "data": data, "times_file": times_file });
         let write = |name: &str, contents: &[u8]| write_atomically(&self.file(name), contents);
         write("call.json", format!("{call:#}\n").as_bytes())?;
         // Last: where it is, all is.
@@ -266,6 +269,7 @@ impl Folder {
             _ => return Err(failed(&path, "not the call of a plan")),
         };
         subject.data.data = self.0.join(data);
+        subject.data.times_file = call["times_file"].as_str().map(|file| self.0.join(file));
         Ok(subject)
     }
 
