@@ -22,8 +22,9 @@ use crate::simulate::{
 use crate::snapshots::{MatrixView, Snapshots};
 use crate::statistics::Estimate;
 use crate::transport::PointCloud;
+use crate::transport::cloud::{Cloud, SnapshotCells};
 pub(crate) use sampled::Distances;
-use sampled::{Population, Sampling};
+use sampled::Sampling;
 
 /// How the snapshots are predicted from the first.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -372,7 +373,10 @@ fn compare(
 ) -> Result<Compared> {
     let rme = mass::relative_mass_error(start.mass(), predicted.mass(), snapshots, k)?;
     let lives = predicted.mass() > 0.0;
-    let distances = || sampling.distances(predicted, &Cells { snapshots, k }, run, stop);
+    let distances = || {
+        let (predicted, cells) = (ParticleCloud::new(predicted), SnapshotCells::new(snapshots, k));
+        sampling.distances(&predicted, &cells, run, stop)
+    };
     Ok(Compared { distances: lives.then(distances).transpose()?, rme, particles: predicted.len() })
 }
 
@@ -390,64 +394,38 @@ fn sampled(
         distances.iter().map(|distances| of(distances).powi(2)).sum::<f64>().sqrt() / distances.len() as f64
     };
     let largest = of_runs.iter().map(|run| run.particles).max().unwrap_or(0);
-    let floor = sampling.floor(largest, &Cells { snapshots, k }, stop)?;
+    let floor = sampling.floor(largest, &SnapshotCells::new(snapshots, k), stop)?;
     let [w1_floor, w2_floor] = floor.unwrap_or([f64::NAN; 2]);
     Ok(Some(Sampled { cells, w1_se: error(|of| of.w1.sd), w2_se: error(|of| of.w2.sd), w1_floor, w2_floor }))
 }
 
-/// The cells of a snapshot.
-struct Cells<'a> {
-    snapshots: &'a Snapshots,
-    k: usize,
+/// Particles where they lie, with their weights.
+struct ParticleCloud<'a> {
+    particles: &'a Particles,
+    weights: Vec<f64>,
 }
 
-impl Population for Cells<'_> {
-    fn len(&self) -> usize {
-        self.snapshots.count(self.k)
-    }
-
-    fn weights(&self) -> Vec<f64> {
-        self.snapshots.weights(self.k).to_vec()
-    }
-
-    fn some(&self, rows: &[usize]) -> Result<PointCloud> {
-        let Self { snapshots, k } = *self;
-        of_rows(rows, snapshots.dims(), |row| snapshots.point(k, row), |row| snapshots.weights(k)[row])
+impl<'a> ParticleCloud<'a> {
+    fn new(particles: &'a Particles) -> Self {
+        Self { particles, weights: particles.weights() }
     }
 }
 
-impl Population for Particles {
-    fn len(&self) -> usize {
-        self.len()
+impl Cloud for ParticleCloud<'_> {
+    fn dims(&self) -> usize {
+        self.particles.dims
     }
 
-    fn weights(&self) -> Vec<f64> {
-        self.weights()
+    fn weights(&self) -> &[f64] {
+        &self.weights
     }
 
-    fn some(&self, rows: &[usize]) -> Result<PointCloud> {
-        of_rows(rows, self.dims, |row| self.point(row), |row| libm::exp(self.log_weights[row]))
+    fn part(&self, rows: &[usize]) -> PointCloud {
+        PointCloud::gathered(self.dims(), rows, |row| self.particles.point(row), &self.weights)
     }
 }
 
-/// A cloud of some rows.
-fn of_rows<'a>(
-    rows: &[usize],
-    dims: usize,
-    point: impl Fn(usize) -> &'a [f32],
-    weight: impl Fn(usize) -> f64,
-) -> Result<PointCloud> {
-    let points: Vec<f32> = rows.iter().flat_map(|&row| point(row)).copied().collect();
-    let weights: Vec<f64> = rows.iter().map(|&row| weight(row)).collect();
-    PointCloud::new(MatrixView::from_f32(&points, rows.len(), dims)?, Some(&weights))
-}
-
-/// The cells of a snapshot, for the static solvers.
-fn cloud(snapshots: &Snapshots, k: usize) -> Result<PointCloud> {
-    Ok(PointCloud::of_snapshot(snapshots, k))
-}
-
-/// Particles, likewise.
+/// Particles, for the static solvers.
 fn cloud_of(particles: &Particles) -> Result<PointCloud> {
     let view = MatrixView::from_f32(&particles.points, particles.len(), particles.dims)?;
     PointCloud::new(view, Some(&particles.weights()))

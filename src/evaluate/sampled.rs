@@ -17,6 +17,7 @@ use crate::exec::stop::Stop;
 use crate::simulate::resampling::systematic;
 use crate::statistics::Estimate;
 use crate::transport::PointCloud;
+use crate::transport::cloud::Cloud;
 
 /// A sample has this share of the cells up to which distances are exact, and at least the fewest.
 const SHARE: usize = 3;
@@ -32,22 +33,6 @@ pub(crate) struct Distances {
     pub(crate) w2: Estimate,
     /// The cells of a sample, on either side that has more; none where the distances are exact.
     pub(crate) cells: Option<usize>,
-}
-
-/// What is compared: weighted points of which only those that are drawn need be copied.
-pub(super) trait Population: Sync {
-    /// The number of its points.
-    fn len(&self) -> usize;
-
-    fn weights(&self) -> Vec<f64>;
-
-    /// The rows `rows` as a cloud, with their weights.
-    fn some(&self, rows: &[usize]) -> Result<PointCloud>;
-
-    /// All of it as a cloud.
-    fn all(&self) -> Result<PointCloud> {
-        self.some(&(0..self.len()).collect::<Vec<_>>())
-    }
 }
 
 /// When distances are exact, and which samples are drawn where they are not.
@@ -66,15 +51,15 @@ impl Sampling {
     /// Those of [`wasserstein1`](super::wasserstein::wasserstein1).
     pub(super) fn distances(
         &self,
-        predicted: &dyn Population,
-        cells: &dyn Population,
+        predicted: &dyn Cloud,
+        cells: &dyn Cloud,
         draw: u64,
         stop: &Stop,
     ) -> Result<Distances> {
         let largest = predicted.len().max(cells.len());
         if largest <= self.exact_cells {
             let exact = |value| Estimate { mean: value, sd: 0.0 };
-            let (a, b) = (predicted.all()?, cells.all()?);
+            let (a, b) = (whole(predicted), whole(cells));
             let (w1, w2) = (exact1(&a, &b, stop)?, exact2(&a, &b, stop)?);
             return Ok(Distances { w1: exact(w1), w2: exact(w2), cells: None });
         }
@@ -90,12 +75,7 @@ impl Sampling {
     ///
     /// # Errors
     /// As [`distances`](Self::distances).
-    pub(super) fn floor(
-        &self,
-        predicted: usize,
-        cells: &dyn Population,
-        stop: &Stop,
-    ) -> Result<Option<[f64; 2]>> {
+    pub(super) fn floor(&self, predicted: usize, cells: &dyn Cloud, stop: &Stop) -> Result<Option<[f64; 2]>> {
         let samples = self.samples(cells, self.count(predicted.max(cells.len())), CELLS)?;
         let pairs: Vec<_> = samples.windows(2).map(|pair| (&pair[0], &pair[1])).collect();
         if pairs.is_empty() {
@@ -114,10 +94,10 @@ impl Sampling {
     }
 
     /// `count` samples in proportion to the weights, or all points as they are where they are no more than a sample.
-    fn samples(&self, population: &dyn Population, count: usize, index: u64) -> Result<Vec<PointCloud>> {
+    fn samples(&self, population: &dyn Cloud, count: usize, index: u64) -> Result<Vec<PointCloud>> {
         let size = self.sample_cells();
         if population.len() <= size {
-            return Ok(vec![population.all()?]);
+            return Ok(vec![whole(population)]);
         }
         let mut rng = stream(self.seed, Purpose::Evaluation, index, 0);
         // In a random order every part of a systematic draw is a sample of the whole, and draws of one point go to different samples.
@@ -128,10 +108,15 @@ impl Sampling {
         let drawn = systematic(&weights, count * size, uniform(&mut rng))?;
         let sample = |k: usize| {
             let rows: Vec<usize> = drawn.iter().skip(k).step_by(count).map(|&at| order[at]).collect();
-            Ok(population.some(&rows)?.with_weights(&vec![1.0; rows.len()]))
+            population.part(&rows).with_weights(&vec![1.0; rows.len()])
         };
-        (0..count).map(sample).collect()
+        Ok((0..count).map(sample).collect())
     }
+}
+
+/// All points of a cloud.
+fn whole(cloud: &dyn Cloud) -> PointCloud {
+    cloud.part(&(0..cloud.len()).collect::<Vec<_>>())
 }
 
 /// The stream of the samples of cells; those of predictions follow.
@@ -153,20 +138,6 @@ mod tests {
     use super::*;
     use crate::exec::rng::normals;
     use crate::snapshots::MatrixView;
-
-    impl Population for PointCloud {
-        fn len(&self) -> usize {
-            self.len()
-        }
-
-        fn weights(&self) -> Vec<f64> {
-            self.weights().to_vec()
-        }
-
-        fn some(&self, rows: &[usize]) -> Result<PointCloud> {
-            Ok(self.subset(rows))
-        }
-    }
 
     fn cloud(n: usize, shift: f64, index: u64, weights: Option<&[f64]>) -> PointCloud {
         let mut points = vec![0.0; 2 * n];

@@ -40,6 +40,19 @@ impl Cloud for PointCloud {
     }
 }
 
+impl PointCloud {
+    /// The points `rows` of a cloud that is kept elsewhere, with their weights.
+    pub(crate) fn gathered<'p>(
+        dims: usize,
+        rows: &[usize],
+        point: impl Fn(usize) -> &'p [f32],
+        weights: &[f64],
+    ) -> Self {
+        let points = rows.iter().flat_map(|&row| point(row)).map(|&x| f64::from(x)).collect();
+        Self { dims, points, weights: rows.iter().map(|&row| weights[row]).collect() }
+    }
+}
+
 /// The cells of a snapshot where they lie, with weights of their own: what [`PointCloud::of_snapshot`] would hold in double
 /// precision.
 #[derive(Debug, Clone)]
@@ -72,9 +85,6 @@ impl Cloud for SnapshotCells<'_> {
     }
 
     fn part(&self, rows: &[usize]) -> PointCloud {
-        let cells = rows.iter().flat_map(|&row| self.snapshots.point(self.k, row));
-        let points = cells.map(|&x| f64::from(x)).collect();
-        let weights = rows.iter().map(|&row| self.weights[row]).collect();
-        PointCloud { dims: self.dims(), points, weights }
+        PointCloud::gathered(self.dims(), rows, |row| self.snapshots.point(self.k, row), &self.weights)
     }
 }

@@ -3,10 +3,10 @@
 use super::split::Split;
 use super::{Simulator, ValidationOptions};
 use crate::error::Result;
+use crate::evaluate::cloud_of;
 use crate::evaluate::energy::energy_distance;
 use crate::evaluate::mass::{GrowthError, growth_error, relative_mass_error};
 use crate::evaluate::wasserstein::exact1;
-use crate::evaluate::{cloud, cloud_of};
 use crate::exec::stop::Stop;
 use crate::fields::Fields;
 use crate::simulate::Particles;
@@ -42,7 +42,9 @@ impl Baselines {
         Ok(Self {
             floor: later
                 .clone()
-                .map(|k| exact1(&cloud(&split.twin, k)?, &cloud(held, k)?, stop))
+                .map(|k| {
+                    exact1(&PointCloud::of_snapshot(&split.twin, k), &PointCloud::of_snapshot(held, k), stop)
+                })
                 .collect::<Result<_>>()?,
             nothing_moves: later
                 .map(|k| distance(&founders, &founders, 1, held, k, spread, stop))
@@ -142,7 +144,7 @@ fn distance(
     if predicted.mass() <= 0.0 {
         return Ok(Distance { w1: f64::NAN, energy: f64::NAN, rme });
     }
-    let (population, cells) = (cloud_of(predicted)?, cloud(cells, k)?);
+    let (population, cells) = (cloud_of(predicted)?, PointCloud::of_snapshot(cells, k));
     let founders: Vec<u64> = predicted.ids.iter().map(|id| id / particles as u64).collect();
     Ok(Distance {
         w1: exact1(&population, &cells, stop)?,
@@ -176,7 +178,10 @@ pub(crate) struct Interpolated {
 
 /// Interpolates snapshot `k` of `snapshots`.
 pub(super) fn interpolate(snapshots: &Snapshots, k: usize, stop: &Stop) -> Result<Interpolated> {
-    let (before, after) = (cloud(snapshots, k - 1)?.normalised(), cloud(snapshots, k + 1)?.normalised());
+    let (before, after) = (
+        PointCloud::of_snapshot(snapshots, k - 1).normalised(),
+        PointCloud::of_snapshot(snapshots, k + 1).normalised(),
+    );
     let [from, time, to] = [k - 1, k, k + 1].map(|k| snapshots.times()[k]);
     let share = (time - from) / (to - from);
     let problem = Problem {
@@ -194,7 +199,7 @@ pub(super) fn interpolate(snapshots: &Snapshots, k: usize, stop: &Stop) -> Resul
     let points: Vec<f64> = plan.entries().flat_map(between).collect();
     let weights: Vec<f64> = plan.entries().map(|(_, _, mass)| mass).collect();
     let view = MatrixView::from_f64(&points, weights.len(), snapshots.dims())?;
-    let (cells, founders) = (cloud(snapshots, k)?, cloud(snapshots, 0)?);
+    let (cells, founders) = (PointCloud::of_snapshot(snapshots, k), PointCloud::of_snapshot(snapshots, 0));
     let mass = snapshots.mass(k - 1) * libm::pow(snapshots.mass(k + 1) / snapshots.mass(k - 1), share);
     let start = snapshots.mass(0);
     Ok(Interpolated {

@@ -4,7 +4,6 @@ use rand::seq::SliceRandom;
 
 use super::Annotations;
 use crate::error::{Error, Result};
-use crate::evaluate::cloud;
 use crate::exec::rng::{ChaCha8Rng, Purpose, stream};
 use crate::exec::stop::Stop;
 use crate::snapshots::Snapshots;
@@ -188,7 +187,7 @@ impl Cutting<'_> {
     /// Founders in groups of near neighbours, of which one goes to each part: otherwise the parts' founders differ by chance in
     /// composition, and what is predicted of one from the other is measured by that. Greedily, the nearest pairs first.
     fn matched(&self, rows: &[usize], rng: &mut ChaCha8Rng, stop: &Stop) -> Result<Vec<Vec<usize>>> {
-        let cells = cloud(self.snapshots, 0)?.subset(rows);
+        let cells = PointCloud::of_snapshot(self.snapshots, 0).subset(rows);
         let groups = near_groups(&cells, self.folds, stop)?;
         let mut parts = vec![vec![]; self.folds];
         for mut group in groups {
@@ -374,7 +373,8 @@ mod tests {
     fn groups_are_full_but_for_the_last_and_near_before_far() {
         let snapshots = cells([50, 2, 2]);
         for size in [2, 3, 7] {
-            let groups = near_groups(&cloud(&snapshots, 0).unwrap(), size, &Stop::default()).unwrap();
+            let groups =
+                near_groups(&PointCloud::of_snapshot(&snapshots, 0), size, &Stop::default()).unwrap();
             let mut all = groups.concat();
             all.sort_unstable();
             assert_eq!(all, (0..50).collect::<Vec<_>>());
@@ -385,7 +385,8 @@ mod tests {
         let d = |i: usize, j: usize| (x[2 * i] - x[2 * j]).hypot(x[2 * i + 1] - x[2 * j + 1]);
         let pairs = (0..50).flat_map(|i| (0..i).map(move |j| (i, j)));
         let nearest = pairs.min_by(|a, b| d(a.0, a.1).total_cmp(&d(b.0, b.1))).unwrap();
-        let mut first = near_groups(&cloud(&snapshots, 0).unwrap(), 2, &Stop::default()).unwrap()[0].clone();
+        let mut first =
+            near_groups(&PointCloud::of_snapshot(&snapshots, 0), 2, &Stop::default()).unwrap()[0].clone();
         first.sort_unstable();
         assert_eq!((first[1], first[0]), nearest);
     }
