@@ -72,7 +72,7 @@ pub fn silent(_: &Progress) -> ControlFlow<()> {
 pub(crate) struct Reporter<'a, 'f> {
     function: &'a mut ProgressFn<'f>,
     last: Option<Instant>,
-    pub(crate) checkpoints: Option<&'a mut dyn Checkpoints>,
+    pub(crate) checkpoints: Option<Checkpoints<'a>>,
 }
 
 impl<'a, 'f> Reporter<'a, 'f> {

@@ -29,7 +29,6 @@
 //! # Ok::<(), chreode::Error>(())
 //! ```
 
-mod checkpoint;
 mod data;
 mod evaluate;
 mod failure;

@@ -7,7 +7,6 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use serde_json::{Map, Value, json};
 
 use super::Part;
-use super::checkpoint::Folder;
 use super::data::{Fingerprint, Shape};
 use super::evaluate::EvaluateJob;
 use super::fit::FitJob;
@@ -21,6 +20,7 @@ use crate::evaluate::Evaluation;
 use crate::evaluate::ensemble::masses;
 use crate::evaluate::protocol::Protocol;
 use crate::evaluate::validation::{Annotations, Validation};
+use crate::exec::checkpoint::Checkpoints;
 use crate::exec::lanes::side_by_side;
 use crate::exec::progress::{Progress, ProgressFn, Reporter, Stage};
 use crate::exec::stop::Stop;
@@ -356,9 +356,10 @@ impl Plan {
         threads: usize,
         progress: &mut ProgressFn<'_>,
     ) -> Result<Fit> {
-        let mut checkpoints = Folder::new(folder, self.fingerprint);
+        let seal = |state: &[u8]| seal(self.fingerprint, 0, state);
+        let open = |name: &str, bytes: &[u8]| Ok(Part { name, bytes }.open(self.fingerprint, 1)?.1.to_vec());
         let mut reporter = Reporter::new(progress);
-        reporter.checkpoints = Some(&mut checkpoints);
+        reporter.checkpoints = Some(Checkpoints::new(folder, &seal, &open));
         self.finish(snapshots, parts, threads, &mut reporter)
     }
 
