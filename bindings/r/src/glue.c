@@ -89,6 +89,22 @@ SEXP filled_text(text_of function, const void *of) {
     return result;
 }
 
+SEXP filled_bytes(bytes_of function, const void *of) {
+    size_t size = 0;
+    chreode_status status = function(of, NULL, 0, &size);
+    if (status != CHREODE_OK) return failure(status);
+    SEXP bytes = PROTECT(Rf_allocVector(RAWSXP, (R_xlen_t)size));
+    status = function(of, RAW(bytes), size, &size);
+    SEXP result = status == CHREODE_OK ? bytes : failure(status);
+    UNPROTECT(1);
+    return result;
+}
+
+SEXP given(SEXP pointer, void *handle, chreode_status status) {
+    R_SetExternalPtrAddr(pointer, handle);
+    return status == CHREODE_OK ? pointer : failure(status);
+}
+
 int matrix_of(SEXP x, chreode_matrix *view) {
     if (TYPEOF(x) != REALSXP || !Rf_isMatrix(x)) return 0;
     size_t rows = (size_t)Rf_nrows(x);

@@ -23,6 +23,8 @@ typedef enum { MODEL, OPTIONS, SNAPSHOTS, TRAJECTORY, EVALUATION, VALIDATION, PL
 
 /* An empty external pointer for a handle, to be protected. */
 SEXP new_handle(kind what);
+/* The handle that a call of this status made, at its pointer, or the failure. */
+SEXP given(SEXP pointer, void *handle, chreode_status status);
 /* The handle in an external pointer; NULL for anything else, which the library answers in words. */
 void *handle_of(SEXP pointer, kind what);
 
@@ -36,6 +38,10 @@ SEXP done(chreode_status status);
 /* Text by the rule of size, then fill; `of` is what the text tells of. */
 typedef chreode_status (*text_of)(const void *of, char *buffer, size_t capacity, size_t *size);
 SEXP filled_text(text_of function, const void *of);
+
+/* Bytes by the same rule, as a raw vector. */
+typedef chreode_status (*bytes_of)(const void *of, uint8_t *buffer, size_t capacity, size_t *size);
+SEXP filled_bytes(bytes_of function, const void *of);
 
 /* A matrix of doubles of R, as it lies: column-major. 0 if `x` is none. */
 int matrix_of(SEXP x, chreode_matrix *view);

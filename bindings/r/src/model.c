@@ -32,22 +32,11 @@ SEXP r_model_set_threads(SEXP model, SEXP threads) {
     return done(chreode_model_set_threads(handle_of(model, MODEL), (size_t)count));
 }
 
-SEXP r_model_to_bytes(SEXP model) {
-    const chreode_model *handle = handle_of(model, MODEL);
-    size_t size = 0;
-    chreode_status status = chreode_model_to_bytes(handle, NULL, 0, &size);
-    if (status != CHREODE_OK) return failure(status);
-    SEXP bytes = PROTECT(Rf_allocVector(RAWSXP, (R_xlen_t)size));
-    status = chreode_model_to_bytes(handle, RAW(bytes), size, &size);
-    SEXP result = status == CHREODE_OK ? bytes : failure(status);
-    UNPROTECT(1);
-    return result;
+static chreode_status model_bytes(const void *of, uint8_t *buffer, size_t capacity, size_t *size) {
+    return chreode_model_to_bytes(of, buffer, capacity, size);
 }
 
-static SEXP given(SEXP pointer, chreode_model *model, chreode_status status) {
-    R_SetExternalPtrAddr(pointer, model);
-    return status == CHREODE_OK ? pointer : failure(status);
-}
+SEXP r_model_to_bytes(SEXP model) { return filled_bytes(model_bytes, handle_of(model, MODEL)); }
 
 SEXP r_model_from_bytes(SEXP bytes) {
     SEXP pointer = PROTECT(new_handle(MODEL));

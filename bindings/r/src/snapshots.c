@@ -3,11 +3,6 @@
 static const double *reals(SEXP x) { return TYPEOF(x) == REALSXP ? REAL(x) : NULL; }
 static size_t length_of(SEXP x) { return TYPEOF(x) == REALSXP ? (size_t)XLENGTH(x) : 0; }
 
-static SEXP given(SEXP pointer, chreode_snapshots *snapshots, chreode_status status) {
-    R_SetExternalPtrAddr(pointer, snapshots);
-    return status == CHREODE_OK ? pointer : failure(status);
-}
-
 SEXP r_snapshots_new(SEXP points, SEXP times, SEXP weights) {
     chreode_matrix view;
     if (!matrix_of(points, &view))

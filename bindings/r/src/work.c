@@ -4,25 +4,6 @@
  * Units of work: a plan, its tasks, and what puts their parts together. Tasks count from 1 here.
  */
 
-typedef chreode_status (*bytes_of)(const void *of, uint8_t *buffer, size_t capacity, size_t *size);
-
-/* Bytes by the rule of size, then fill. */
-static SEXP filled_bytes(bytes_of function, const void *of) {
-    size_t size = 0;
-    chreode_status status = function(of, NULL, 0, &size);
-    if (status != CHREODE_OK) return failure(status);
-    SEXP bytes = PROTECT(Rf_allocVector(RAWSXP, (R_xlen_t)size));
-    status = function(of, RAW(bytes), size, &size);
-    SEXP result = status == CHREODE_OK ? bytes : failure(status);
-    UNPROTECT(1);
-    return result;
-}
-
-static SEXP given(SEXP pointer, void *handle, chreode_status status) {
-    R_SetExternalPtrAddr(pointer, handle);
-    return status == CHREODE_OK ? pointer : failure(status);
-}
-
 /* A task's number for the library; what is none becomes one that no work has, which the library answers in words. */
 static size_t task_in(SEXP task) {
     double number = number_in(task);
