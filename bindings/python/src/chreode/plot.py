@@ -1,7 +1,7 @@
 """Plots of what is uncertain, with bands: matplotlib functions that take and return axes (``pip install chreode[plot]``).
 
 Bands are 90 % intervals of an ensemble (:func:`chreode.fit` with ``ensemble=``): the mean and ± 1.645 standard deviations. Of a model that
-is none, they are left out.
+is none, they are left out. Those of masses and distances end at 0.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ def mass(trajectory: Trajectory, ax: Optional[Any] = None, **line: Any) -> Any:
     :param line: Properties of the line.
     :returns: The axes.
     """
-    return _curve(ax, trajectory.times, trajectory.masses, trajectory.mass_sd, "mass", line)
+    return _curve(ax, trajectory.times, trajectory.masses, trajectory.mass_sd, "mass", line, least=0.0)
 
 
 def distance(evaluation: Evaluation, ax: Optional[Any] = None, **line: Any) -> Any:
@@ -42,7 +42,7 @@ def distance(evaluation: Evaluation, ax: Optional[Any] = None, **line: Any) -> A
     :returns: The axes.
     """
     line = {"marker": "o", **line}
-    return _curve(ax, evaluation.time, evaluation.w1, evaluation.w1_error, "W1 to the observed cells", line)
+    return _curve(ax, evaluation.time, evaluation.w1, evaluation.w1_error, "W1 to the observed cells", line, least=0.0)
 
 
 def growth(model: Dynamics, x: Any, time: float, ax: Optional[Any] = None, **line: Any) -> Any:
@@ -69,15 +69,16 @@ def _curve(
     sd: npt.NDArray[np.float64],
     label: str,
     line: dict[str, Any],
+    least: float = -np.inf,
 ) -> Any:
-    """A line with its band, which is left out where there are no deviations."""
+    """A line with its band, which is left out where there are no deviations; nothing is below the least value that there can be."""
     if ax is None:
         from matplotlib import pyplot
 
         _, ax = pyplot.subplots()
     (drawn,) = ax.plot(x, y, **{"color": _COLOUR, **line})
     if np.isfinite(sd).any():
-        low, high = y - _HALF_WIDTH * sd, y + _HALF_WIDTH * sd
+        low, high = np.maximum(y - _HALF_WIDTH * sd, least), y + _HALF_WIDTH * sd
         ax.fill_between(x, low, high, color=drawn.get_color(), alpha=0.25, linewidth=0.0, label="90 % interval")
         ax.legend(frameon=False)
     ax.set_xlabel("time")
