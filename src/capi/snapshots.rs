@@ -69,7 +69,10 @@ pub unsafe extern "C" fn chreode_snapshots_borrow(
     })
 }
 
-/// A caller's matrix of cells with their times and weights.
+/// A caller's matrix of cells, the time of each, and their weights where there are any.
+type Cells<'a> = (&'a chreode_matrix, &'a [f64], Option<&'a [f64]>);
+
+/// The arguments of those constructors that take cells.
 ///
 /// # Safety
 /// The conventions of the header, for as long as the references are used.
@@ -77,7 +80,7 @@ unsafe fn cells_of<'a>(
     points: *const chreode_matrix,
     (times, times_count): (*const f64, usize),
     (weights, weights_count): (*const f64, usize),
-) -> Result<(&'a chreode_matrix, &'a [f64], Option<&'a [f64]>), Failure> {
+) -> Result<Cells<'a>, Failure> {
     // SAFETY: the same contract.
     let (points, times, weights) = unsafe {
         (
