@@ -20,7 +20,7 @@ use chreode::{Dynamics, FitOptions, Method, fit};
 use rand_distr::{Distribution, StandardNormal};
 
 /// Sweeps that are timed: fewer than those after which the solver looks whether the plan is sparse.
-const SWEEPS: usize = 8;
+const SWEEPS: usize = 3;
 const STEPS: usize = 20;
 
 /// Operations in double precision that a pair takes beside those of its coordinates: an exponential, and −2 ln cos.
@@ -48,8 +48,14 @@ fn main() {
     );
     println!("{SWEEPS} sweeps of Sinkhorn's iteration, both ways");
     for (points, dims) in [(1_000, 10), (4_000, 10), (4_000, 50), (16_000, 10), (16_000, 50)] {
-        for cost in [Cost::HalfSquaredEuclidean, Cost::Wfr { delta: 4.0 }] {
-            time_sweeps(points, dims, cost, Device::Cuda(ordinal), &peaks);
+        for case in [Case::half_squared(dims), Case::wfr(dims)] {
+            time_sweeps(points, dims, &case, Device::Cuda(ordinal), &peaks);
+        }
+    }
+    println!("\nwhole problems, to a relative gap of 1e-6, at an ε of a fiftieth of the mean cost");
+    for (points, dims) in [(1_000, 10), (4_000, 10), (16_000, 10), (16_000, 50)] {
+        for case in [Case::half_squared(dims), Case::wfr(dims)] {
+            time_solution(points, dims, &case, Device::Cuda(ordinal));
         }
     }
     println!("\n{STEPS} steps of learned fields");
@@ -103,25 +109,88 @@ fn cloud(points: usize, dims: usize, index: u64) -> PointCloud {
     PointCloud::new(MatrixView::from_f64(&numbers, points, dims).unwrap(), None).unwrap().normalised()
 }
 
-fn time_sweeps(points: usize, dims: usize, cost: Cost, device: Device, peaks: &Peaks) {
+/// A cost between clouds of `normal` points.
+struct Case {
+    name: &'static str,
+    cost: Cost,
+    /// Above the largest cost: there is no scaling of ε before the sweeps.
+    above: f64,
+    mean: f64,
+    /// Operations of a pair.
+    operations: f64,
+}
+
+impl Case {
+    fn half_squared(dims: usize) -> Self {
+        let (mean, operations) = (dims as f64, 3.0 * dims as f64 + EXPONENTIAL);
+        Self {
+            name: "half-sqeuclidean",
+            cost: Cost::HalfSquaredEuclidean,
+            above: 10.0 * mean,
+            mean,
+            operations,
+        }
+    }
+
+    /// Of a δ at which all points are in reach.
+    fn wfr(dims: usize) -> Self {
+        let delta = 2.0 * (dims as f64).sqrt();
+        let operations = 3.0 * dims as f64 + EXPONENTIAL + WFR;
+        // (√(2d)/2δ)² = ⅛ is the mean u of −2 ln cos √u ≈ u.
+        Self { name: "wfr", cost: Cost::Wfr { delta }, above: 4.0, mean: 0.125, operations }
+    }
+
+    fn problem<'a>(&self, source: &'a PointCloud, target: &'a PointCloud) -> Problem<'a> {
+        Problem { source, target, cost: self.cost, source_penalty: 1.0, target_penalty: 1.0 }
+    }
+}
+
+fn time_sweeps(points: usize, dims: usize, case: &Case, device: Device, peaks: &Peaks) {
     let (source, target) = (cloud(points, dims, 1), cloud(points, dims, 2));
-    let problem =
-        Problem { source: &source, target: &target, cost, source_penalty: 1.0, target_penalty: 1.0 };
-    // ε above the largest cost: no scaling, and a gap that cannot be met: the difference of two runs is SWEEPS sweeps.
+    let problem = case.problem(&source, &target);
+    // A gap that cannot be met, and no entry of the plan: the difference of two runs is SWEEPS sweeps.
     let run = |device, max_iterations| {
-        let options =
-            SinkhornOptions { device, max_iterations, tolerance: 1e-300, ..SinkhornOptions::new(1e6) };
-        best(|| drop(sinkhorn(&problem, &options, &Stop::default()).unwrap()))
+        let options = SinkhornOptions {
+            device,
+            max_iterations,
+            tolerance: 1e-300,
+            drop_below: 1.0,
+            ..SinkhornOptions::new(case.above)
+        };
+        best(|| {
+            let solved = sinkhorn(&problem, &options, &Stop::default()).unwrap();
+            assert_eq!(solved.report.iterations, max_iterations);
+        })
     };
     let of = |device| (run(device, SWEEPS + 1) - run(device, 1)).max(1e-9);
     let (cpu, there) = (of(Device::Cpu), of(device));
-    let pair = 3.0 * dims as f64 + EXPONENTIAL + if matches!(cost, Cost::Wfr { .. }) { WFR } else { 0.0 };
-    let rate = 2.0 * pair * (points * points * SWEEPS) as f64 / there;
-    let name = if matches!(cost, Cost::Wfr { .. }) { "wfr" } else { "half-sqeuclidean" };
+    let rate = 2.0 * case.operations * (points * points * SWEEPS) as f64 / there;
     println!(
-        "  {points:>6} × {points:<6} d {dims:<3} {name:<17} cpu {cpu:>8.4} s  device {there:>8.4} s  {:>6.1} ×  {:>5.1} % of peak (double)",
+        "  {points:>6} × {points:<6} d {dims:<3} {:<17} cpu {cpu:>8.4} s  device {there:>8.4} s  {:>6.1} ×  {:>5.1} % of peak (double)",
+        case.name,
         cpu / there,
         100.0 * rate / peaks.double
+    );
+}
+
+fn time_solution(points: usize, dims: usize, case: &Case, device: Device) {
+    let (source, target) = (cloud(points, dims, 1), cloud(points, dims, 2));
+    let problem = case.problem(&source, &target);
+    let run = |device| {
+        let options = SinkhornOptions { device, tolerance: 1e-6, ..SinkhornOptions::new(0.02 * case.mean) };
+        let started = Instant::now();
+        let report = sinkhorn(&problem, &options, &Stop::default()).unwrap().report;
+        assert!(report.converged, "{report:?}");
+        (started.elapsed().as_secs_f64(), report)
+    };
+    let ((cpu, of_cpu), (there, of_device)) = (run(Device::Cpu), run(device));
+    println!(
+        "  {points:>6} × {points:<6} d {dims:<3} {:<17} cpu {cpu:>8.4} s  device {there:>8.4} s  {:>6.1} ×  sweeps {} and {}, values differ by {:.0e}",
+        case.name,
+        cpu / there,
+        of_cpu.iterations,
+        of_device.iterations,
+        (of_cpu.primal / of_device.primal - 1.0).abs()
     );
 }
 

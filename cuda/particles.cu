@@ -183,7 +183,9 @@ struct Tiling {
     static constexpr unsigned ROW_GROUPS = ROWS / 4;
     static constexpr unsigned COLUMN_GROUPS = THREADS / ROW_GROUPS;
     static constexpr unsigned COLUMNS = 4 * COLUMN_GROUPS;
-    static constexpr unsigned DEPTH = 16;
+    static constexpr unsigned DEPTH = ROW_GROUPS;
+    // Words of a tile that a thread fetches: four.
+    static constexpr unsigned FETCHED = DEPTH * COLUMNS / THREADS;
 };
 
 __device__ float4 scaled(float factor, float4 v) {
@@ -251,7 +253,8 @@ __device__ void finish(const Model& model, const Product& p, unsigned column, un
     }
 }
 
-// The matrix streams through `tile`. All layers of all networks go through it, forward and backward.
+// The matrix streams through `tile`, its next part on its way from memory while the last one is used. All layers of all networks go
+// through it, forward and backward.
 template <unsigned ROWS>
 __device__ __forceinline__ void multiply(const Model& model, const Product& p, Shared<float4> tile) {
     using T = Tiling<ROWS>;
@@ -262,22 +265,35 @@ __device__ __forceinline__ void multiply(const Model& model, const Product& p, S
     Shared<float> words = cast<float>(tile);
     for (unsigned left = 0; left < columns; left += T::COLUMNS) {
         float4 sums[4] = {};
-        for (unsigned base = 0; base < inner; base += T::DEPTH) {
-            const unsigned depth = min(T::DEPTH, inner - base);
-            __syncthreads();  // `from` is written, and the last tile has been used
-            for (unsigned e = threadIdx.x; e < depth * T::COLUMNS; e += THREADS) {
+        float fetched[T::FETCHED];
+        const auto fetch = [&](unsigned base) {
+#pragma unroll
+            for (unsigned i = 0; i < T::FETCHED; ++i) {
+                const unsigned e = threadIdx.x + i * THREADS;
                 const unsigned k = base + e / T::COLUMNS, column = left + e % T::COLUMNS;
-                words[e] = column < columns ? matrix[size_t(k) * columns + column] : 0.0f;
+                fetched[i] = k < inner && column < columns ? matrix[size_t(k) * columns + column] : 0.0f;
             }
+        };
+        fetch(0);
+        for (unsigned base = 0; base < inner; base += T::DEPTH) {
+            __syncthreads();  // `from` is written, and the last tile has been used
+#pragma unroll
+            for (unsigned i = 0; i < T::FETCHED; ++i) words[threadIdx.x + i * THREADS] = fetched[i];
             __syncthreads();
-#pragma unroll 4
-            for (unsigned k = 0; k < depth; ++k) {
+            if (base + T::DEPTH < inner) fetch(base + T::DEPTH);
+            const auto add = [&](unsigned k) {
                 const float4 rows = from[(base + k) * T::ROW_GROUPS + row_group];
                 const float4 weights = tile[k * T::COLUMN_GROUPS + column_group];
                 add_product(sums[0], rows, weights.x);
                 add_product(sums[1], rows, weights.y);
                 add_product(sums[2], rows, weights.z);
                 add_product(sums[3], rows, weights.w);
+            };
+            if (base + T::DEPTH <= inner) {
+#pragma unroll
+                for (unsigned k = 0; k < T::DEPTH; ++k) add(k);
+            } else {
+                for (unsigned k = 0; k < inner - base; ++k) add(k);
             }
         }
 #pragma unroll

@@ -31,22 +31,45 @@ __constant__ double LOG_Q[18] = {
     6.745744633575096e-17, 7.054373113692517e-18, 7.402737082328356e-19,
 };
 
-// −2 ln cos √u without a square root or a cosine, as in src/transport/cost.rs; infinite from u = π²/4 on.
+// π²/4: the u from which on −2 ln cos √u is infinite.
+constexpr double WFR_REACH = 2.4674011002723397;
+
+// −2 ln cos √u without a square root or a cosine, as in src/transport/cost.rs; infinite from u = π²/4 on. No branch: the costs of
+// several pairs are computed beside each other.
 __device__ double wfr(double u) {
     const double w = u * 0.40528473456935109;  // 4/π²
-    if (!(w < 1.0)) return INFINITY_F64;
     double p = LOG_Q[17];
 #pragma unroll
     for (int n = 16; n >= 0; --n) p = fma(p, w, LOG_Q[n]);
     const double y = 1.0 - w;
     const double logarithm = log(y) - ((y - 1.0) + w) / y;
-    return fma(-2.0, logarithm, w * p);
+    return w < 1.0 ? fma(-2.0, logarithm, w * p) : INFINITY_F64;
 }
 
-__device__ double cost_of(double squared_distance, int cost, double scale) {
-    if (cost == EUCLIDEAN) return sqrt(squared_distance) * scale;
-    if (cost == HALF_SQUARED_EUCLIDEAN) return 0.5 * squared_distance * scale;
-    return wfr(squared_distance * scale);
+// Squared distances become costs.
+__device__ void to_costs(double (&values)[EACH][EACH], int cost, double scale) {
+    switch (cost) {
+        case EUCLIDEAN:
+#pragma unroll
+            for (unsigned e = 0; e < EACH * EACH; ++e) {
+                values[e / EACH][e % EACH] = sqrt(values[e / EACH][e % EACH]) * scale;
+            }
+            break;
+        case HALF_SQUARED_EUCLIDEAN:
+#pragma unroll
+            for (unsigned e = 0; e < EACH * EACH; ++e) values[e / EACH][e % EACH] *= 0.5 * scale;
+            break;
+        default:
+#pragma unroll
+            for (unsigned r = 0; r < EACH; ++r) {
+                bool in_reach = false;
+#pragma unroll
+                for (unsigned c = 0; c < EACH; ++c) in_reach |= values[r][c] * scale < WFR_REACH;
+                // Where δ is small, whole warps are out of reach of whole tiles.
+#pragma unroll
+                for (unsigned c = 0; c < EACH; ++c) values[r][c] = in_reach ? wfr(values[r][c] * scale) : INFINITY_F64;
+            }
+    }
 }
 
 // Two clouds and the cost between them.
@@ -68,7 +91,7 @@ __device__ unsigned column_of(unsigned first, unsigned c) {
     return first + threadIdx.x % SIDE + SIDE * c;
 }
 
-// Calls visit(first column of a tile, squared distances) for every tile of columns from `begin` to `end`, in order. Pairs beyond
+// Calls visit(first column of a tile, costs) for every tile of columns from `begin` to `end`, in order. Pairs beyond
 // the clouds' ends are there too, to be ignored.
 template <class Visit>
 __device__ void for_each_tile(const Pairs& pairs, unsigned begin, unsigned end, Visit visit) {
@@ -103,19 +126,23 @@ __device__ void for_each_tile(const Pairs& pairs, unsigned begin, unsigned end, 
                 }
             }
         }
+        to_costs(squares, pairs.cost, pairs.scale);
         visit(first, squares);
     }
 }
 
-// A sum of exponentials, Σ = sum · e^max.
+// A sum of exponentials, Σ = sum · e^reference; of none, the reference is −∞.
 struct LogSum {
-    double max, sum;
+    double reference, sum;
 };
 
+// How far terms may be above their reference before it follows them: it seldom does, and no sum overflows.
+constexpr double SLACK = 40.0;
+
 __device__ LogSum join(LogSum a, LogSum b) {
-    const double max = fmax(a.max, b.max);
-    if (max == -INFINITY_F64) return {max, 0.0};
-    return {max, a.sum * exp(a.max - max) + b.sum * exp(b.max - max)};
+    const double reference = fmax(a.reference, b.reference);
+    if (reference == -INFINITY_F64) return {reference, 0.0};
+    return {reference, a.sum * exp(a.reference - reference) + b.sum * exp(b.reference - reference)};
 }
 
 // The sum of one number a thread over a block of REDUCERS threads, in every thread, added up as a binary tree. `scratch` holds
@@ -131,9 +158,9 @@ __device__ double block_sum(double value, Shared<double> scratch) {
     return value;
 }
 
-// exp(x − max) for a finite max, 0 for a weight of zero.
-__device__ double relative(double x, double max) {
-    return x == -INFINITY_F64 ? 0.0 : exp(x - max);
+// exp(x − reference), 0 for x = −∞ whatever the reference.
+__device__ double relative(double x, double reference) {
+    return x == -INFINITY_F64 ? 0.0 : exp(x - reference);
 }
 
 }  // namespace
@@ -154,35 +181,36 @@ extern "C" __global__ void __launch_bounds__(THREADS)
     const unsigned begin = blockIdx.y * segment, end = min(m, begin + segment);
     LogSum row[EACH];
     for (unsigned r = 0; r < EACH; ++r) row[r] = {-INFINITY_F64, 0.0};
-    for_each_tile(pairs, begin, end, [&](unsigned first, const double (&squares)[EACH][EACH]) {
+    for_each_tile(pairs, begin, end, [&](unsigned first, const double (&costs)[EACH][EACH]) {
         double h[EACH];
 #pragma unroll
         for (unsigned c = 0; c < EACH; ++c)
             h[c] = column_of(first, c) < end ? exponents[column_of(first, c)] : -INFINITY_F64;
 #pragma unroll
         for (unsigned r = 0; r < EACH; ++r) {
-            double z[EACH], max = row[r].max;
+            double z[EACH], max = -INFINITY_F64;
 #pragma unroll
             for (unsigned c = 0; c < EACH; ++c) {
-                z[c] = h[c] - cost_of(squares[r][c], cost, scale) * inverse_epsilon;
+                z[c] = h[c] - costs[r][c] * inverse_epsilon;
                 max = fmax(max, z[c]);
             }
-            if (max > row[r].max) row[r] = {max, row[r].sum * exp(row[r].max - max)};
-            if (max == -INFINITY_F64) continue;
+            if (max > row[r].reference + SLACK) {
+                row[r] = {max, row[r].sum * exp(row[r].reference - max)};
+            }
 #pragma unroll
-            for (unsigned c = 0; c < EACH; ++c) row[r].sum += exp(z[c] - max);
+            for (unsigned c = 0; c < EACH; ++c) row[r].sum += relative(z[c], row[r].reference);
         }
     });
     // The SIDE threads of a row are half a warp.
     for (unsigned r = 0; r < EACH; ++r) {
         for (unsigned step = SIDE / 2; step > 0; step /= 2) {
-            const double max = __shfl_xor_sync(0xffffffffu, row[r].max, step);
+            const double reference = __shfl_xor_sync(0xffffffffu, row[r].reference, step);
             const double sum = __shfl_xor_sync(0xffffffffu, row[r].sum, step);
-            row[r] = join(row[r], {max, sum});
+            row[r] = join(row[r], {reference, sum});
         }
         if (threadIdx.x % SIDE == 0 && row_of(r) < n) {
             const size_t at = size_t(blockIdx.y) * n + row_of(r);
-            maxima[at] = row[r].max;
+            maxima[at] = row[r].reference;
             sums[at] = row[r].sum;
         }
     }
@@ -195,7 +223,7 @@ extern "C" __global__ void __launch_bounds__(THREADS)
     if (i >= n) return;
     LogSum all = {-INFINITY_F64, 0.0};
     for (unsigned s = 0; s < segments; ++s) all = join(all, {maxima[size_t(s) * n + i], sums[size_t(s) * n + i]});
-    log_sum[i] = all.max == -INFINITY_F64 ? -INFINITY_F64 : all.max + log(all.sum);
+    log_sum[i] = all.reference == -INFINITY_F64 ? -INFINITY_F64 : all.reference + log(all.sum);
 }
 
 // potential_i = −κ ε log_sum_i, κ = ρ/(ρ+ε): Sinkhorn's update against a KL penalty ρ, κ = 1 for a hard marginal.
@@ -222,12 +250,12 @@ extern "C" __global__ void __launch_bounds__(REDUCERS, 1)
     for (unsigned i = threadIdx.x; i < n; i += REDUCERS) {
         mine = join(mine, {log_weights[i] - potential[i] * inverse_rho, 1.0});
     }
-    double max = mine.max;
+    double max = mine.reference;
     for (unsigned step = 16; step > 0; step /= 2) max = fmax(max, __shfl_xor_sync(0xffffffffu, max, step));
     if (threadIdx.x % 32 == 0) scratch[threadIdx.x / 32] = max;
     __syncthreads();
     for (unsigned warp = 0; warp < REDUCERS / 32; ++warp) max = fmax(max, scratch[warp]);
-    const double sum = block_sum(mine.sum * relative(mine.max, max), scratch);
+    const double sum = block_sum(mine.sum * relative(mine.reference, max), scratch);
     if (threadIdx.x == 0) *out = max + log(sum);
 }
 
@@ -246,12 +274,12 @@ extern "C" __global__ void __launch_bounds__(THREADS)
     const Pairs pairs = {rows, n, columns, m, dims, cost, scale};
     double top[EACH], low[EACH], next[EACH];
     for (unsigned r = 0; r < EACH; ++r) top[r] = 0.0, low[r] = next[r] = INFINITY_F64;
-    for_each_tile(pairs, 0, m, [&](unsigned first, const double (&squares)[EACH][EACH]) {
+    for_each_tile(pairs, 0, m, [&](unsigned first, const double (&costs)[EACH][EACH]) {
 #pragma unroll
         for (unsigned r = 0; r < EACH; ++r) {
 #pragma unroll
             for (unsigned c = 0; c < EACH; ++c) {
-                const double value = column_of(first, c) < m ? cost_of(squares[r][c], cost, scale) : INFINITY_F64;
+                const double value = column_of(first, c) < m ? costs[r][c] : INFINITY_F64;
                 if (value < INFINITY_F64) top[r] = fmax(top[r], value);
                 next[r] = fmin(next[r], fmax(low[r], value));
                 low[r] = fmin(low[r], value);
@@ -288,13 +316,13 @@ __device__ void for_each_entry(const Pairs& pairs, const double* exponents, doub
     }
     const unsigned lane = threadIdx.x % 32, half = lane / SIDE * SIDE;
     const unsigned before = ((1u << lane) - 1u) >> half;
-    for_each_tile(pairs, 0, pairs.m, [&](unsigned first, const double (&squares)[EACH][EACH]) {
+    for_each_tile(pairs, 0, pairs.m, [&](unsigned first, const double (&costs)[EACH][EACH]) {
 #pragma unroll
         for (unsigned r = 0; r < EACH; ++r) {
 #pragma unroll
             for (unsigned c = 0; c < EACH; ++c) {
                 const unsigned column = column_of(first, c);
-                const double value = cost_of(squares[r][c], pairs.cost, pairs.scale);
+                const double value = costs[r][c];
                 const bool kept = column < pairs.m && exponents[column] - value * inverse_epsilon > threshold[r];
                 // The bits of this row's half of the warp.
                 const unsigned row = (__ballot_sync(0xffffffffu, kept) >> half) & 0xffffu;

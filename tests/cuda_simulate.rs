@@ -18,6 +18,9 @@ use common::normal;
 
 const GPU: Device = Device::Cuda(0);
 
+/// What the stand-in has if nothing else is set.
+const STANDIN_MULTIPROCESSORS: i64 = 132;
+
 /// Three snapshots of a drifting, growing cloud.
 fn snapshots(dims: usize) -> Snapshots {
     snapshots_at([0.0, 1.0, 2.0], dims)
@@ -94,7 +97,7 @@ const PROCESSES: [(Process, Rule); 3] =
 
 #[test]
 fn every_method_s_fields_step_the_same() {
-    let Some(_device) = cuda_support::standin() else { return };
+    let Some(_device) = cuda_support::device() else { return };
     for method in [
         Method::OtCfm,
         Method::Sf2m,
@@ -114,7 +117,7 @@ fn every_method_s_fields_step_the_same() {
 
 #[test]
 fn units_of_each_interval_step_the_same_forward_and_backward() {
-    let Some(_device) = cuda_support::standin() else { return };
+    let Some(_device) = cuda_support::device() else { return };
     let spaced = snapshots_at([0.0, 0.25, 2.0], 3);
     for method in [Method::Usb, Method::VarRuot] {
         let model = fitted_to(&spaced, method, &[24, 10], Activation::Silu);
@@ -134,7 +137,7 @@ fn units_of_each_interval_step_the_same_forward_and_backward() {
 
 #[test]
 fn both_growth_laws_of_a_potential_step_the_same() {
-    let Some(_device) = cuda_support::standin() else { return };
+    let Some(_device) = cuda_support::device() else { return };
     for law in ["quadratic", "power"] {
         let mut settings = chreode::options::Settings::<FitOptions>::default();
         for (name, value) in [
@@ -157,7 +160,7 @@ fn both_growth_laws_of_a_potential_step_the_same() {
 
 #[test]
 fn every_activation_steps_the_same() {
-    let Some(_device) = cuda_support::standin() else { return };
+    let Some(_device) = cuda_support::device() else { return };
     for &activation in Activation::ALL {
         let model = model(Method::Usb, 2, &[33], activation);
         let (cpu, gpu) = run(&hundred_steps(Process::Sde, Rule::Euler), &model, &start(19, 2), &[2.0]);
@@ -173,9 +176,14 @@ fn every_activation_steps_the_same() {
 
 #[test]
 fn sizes_that_fit_no_block_step_the_same() {
-    let Some(device) = cuda_support::standin() else { return };
+    let Some(device) = cuda_support::device() else { return };
+    let multiprocessors = |count: i64| {
+        if let Some(standin) = device.standin() {
+            standin.set("multiprocessors", count);
+        }
+    };
     // One multiprocessor: large blocks for few particles.
-    device.set("multiprocessors", 1);
+    multiprocessors(1);
     for (count, dims, hidden) in [
         (1, 1, vec![1]),
         (15, 1, vec![65, 3]),
@@ -194,15 +202,15 @@ fn sizes_that_fit_no_block_step_the_same() {
             );
         }
     }
-    device.set("new", 0);
+    multiprocessors(STANDIN_MULTIPROCESSORS);
     // Many multiprocessors take 16 particles a block; wide networks leave room for no more than 32, or 16.
     for hidden in [vec![500], vec![700, 4]] {
-        device.set("multiprocessors", 1);
+        multiprocessors(1);
         let model = model(Method::DeepRuot, 2, &hidden, Activation::Silu);
         let simulation = Simulation { step: Some(0.5), ..hundred_steps(Process::Sde, Rule::Euler) };
         let (cpu, gpu) = run(&simulation, &model, &start(70, 2), &[2.0]);
         agree(&format!("{hidden:?}"), &cpu, &gpu);
-        device.set("new", 0);
+        multiprocessors(STANDIN_MULTIPROCESSORS);
     }
     // No particles at all.
     let model = model(Method::Usb, 2, &[8], Activation::Silu);
@@ -215,7 +223,7 @@ fn sizes_that_fit_no_block_step_the_same() {
 
 #[test]
 fn the_way_back_and_resampling_are_the_same() {
-    let Some(_device) = cuda_support::standin() else { return };
+    let Some(_device) = cuda_support::device() else { return };
     let model = model(Method::Usb, 2, &[16, 16], Activation::Silu);
     let late = Particles { time: 2.0, ..start(40, 2) };
     for (process, rule) in PROCESSES {
@@ -230,7 +238,7 @@ fn the_way_back_and_resampling_are_the_same() {
 
 #[test]
 fn families_are_the_same_cell_by_cell() {
-    let Some(device) = cuda_support::standin() else { return };
+    let Some(device) = cuda_support::device() else { return };
     for method in [Method::Usb, Method::VarRuot] {
         let model = model(method, 2, &[16, 16], Activation::Silu);
         for (motion, turnover) in [(Motion::Flow, 0.0), (Motion::Diffusion, 0.4), (Motion::Diffusion, 3.0)] {
@@ -268,12 +276,12 @@ fn families_are_the_same_cell_by_cell() {
         Simulation { device, ..simulation }.run(&model, &equal, &[2.0], &Stop::default()).unwrap_err()
     };
     assert_eq!(on(GPU), on(Device::Cpu));
-    assert_eq!(device.get("allocations"), 0);
+    assert!(device.standin().is_none_or(|standin| standin.get("allocations") == 0));
 }
 
 #[test]
 fn an_evaluation_predicts_on_the_device_and_measures_the_same() {
-    let Some(device) = cuda_support::standin() else { return };
+    let Some(device) = cuda_support::device() else { return };
     let (model, snapshots) = (model(Method::Usb, 2, &[16], Activation::Silu), snapshots(2));
     for (process, rule) in PROCESSES {
         let on = |device| {
@@ -282,9 +290,10 @@ fn an_evaluation_predicts_on_the_device_and_measures_the_same() {
                 .run(&model, &snapshots, &Stop::default())
                 .unwrap()
         };
-        let before = device.get("launches");
+        let launches = || device.standin().map_or(0, |standin| standin.get("launches"));
+        let before = launches();
         let (cpu, gpu) = (on(Device::Cpu), on(GPU));
-        assert!(device.get("launches") > before, "{process} ran on the device");
+        assert!(device.standin().is_none() || launches() > before, "{process} ran on the device");
         for (a, b) in cpu.time_points.iter().zip(&gpu.time_points) {
             assert!((a.w1.mean - b.w1.mean).abs() < 1e-5 * a.w1.mean, "{process}: {a:?} and {b:?}");
             assert!((a.rme.mean - b.rme.mean).abs() < 1e-5, "{process}: {a:?} and {b:?}");
@@ -294,13 +303,13 @@ fn an_evaluation_predicts_on_the_device_and_measures_the_same() {
 
 #[test]
 fn the_order_of_threads_and_blocks_does_not_matter() {
-    let Some(device) = cuda_support::standin() else { return };
+    let Some(device) = cuda_support::device() else { return };
     let model = model(Method::VarRuot, 2, &[12, 12], Activation::Silu);
     let simulation =
         Simulation { turnover: 1.0, step: Some(0.2), ..hundred_steps(Process::Branching, Rule::Euler) };
     let equal = Particles::new(0.0, 2, start(70, 2).points, None).unwrap();
     let outcome = |order| {
-        device.set("order", order);
+        device.order(order);
         Simulation { device: GPU, ..simulation }.run(&model, &equal, &[2.0], &Stop::default()).unwrap()
     };
     let first = outcome(0);
@@ -387,7 +396,7 @@ fn what_a_device_cannot_do_is_refused_in_words() {
 /// The offsets of descendants are summed in passes of 8192 cells: here there are two.
 #[test]
 fn a_population_beyond_one_pass_of_the_sums_branches_the_same() {
-    let Some(_device) = cuda_support::standin() else { return };
+    let Some(_device) = cuda_support::device() else { return };
     let model = model(Method::Usb, 2, &[8], Activation::Silu);
     let equal = Particles::new(0.0, 2, start(8300, 2).points, None).unwrap();
     let simulation =

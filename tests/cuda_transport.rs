@@ -81,7 +81,7 @@ fn agrees(what: &str, cpu: &Solution, gpu: &Solution) {
 
 #[test]
 fn every_cost_and_penalty_agrees_at_sizes_that_fit_no_tile() {
-    let Some(_device) = cuda_support::standin() else { return };
+    let Some(_device) = cuda_support::device() else { return };
     let sizes = [(1, 1, 1), (1, 70, 2), (65, 1, 3), (64, 64, 16), (63, 65, 17), (130, 257, 5), (40, 33, 128)];
     for (k, (n, m, dims)) in sizes.into_iter().enumerate() {
         let clouds = clouds(n, m, dims, 10 + k as u64);
@@ -100,7 +100,7 @@ fn every_cost_and_penalty_agrees_at_sizes_that_fit_no_tile() {
 
 #[test]
 fn points_out_of_reach_and_small_regularisation_agree() {
-    let Some(_device) = cuda_support::standin() else { return };
+    let Some(_device) = cuda_support::device() else { return };
     let (mut x, y) = (normal(1, 2 * 90), normal(2, 2 * 75));
     x[4] = 100.0; // the third point is out of everyone's reach
     let clouds = (cloud(&x, 2, None), cloud(&y, 2, None));
@@ -117,7 +117,7 @@ fn points_out_of_reach_and_small_regularisation_agree() {
 
 #[test]
 fn coordinates_whose_squares_underflow_agree() {
-    let Some(_device) = cuda_support::standin() else { return };
+    let Some(_device) = cuda_support::device() else { return };
     for unit in [1e-200, 1e-300, 1e100] {
         let (x, y) = clouds(50, 70, 2, 3);
         let scaled = |c: &PointCloud| {
@@ -140,22 +140,22 @@ fn coordinates_whose_squares_underflow_agree() {
 
 #[test]
 fn the_order_of_threads_and_blocks_does_not_matter() {
-    let Some(device) = cuda_support::standin() else { return };
+    let Some(device) = cuda_support::device() else { return };
     let clouds = clouds(70, 131, 3, 5);
     let solution = |order| {
-        device.set("order", order);
+        device.order(order);
         solve(&clouds, Cost::Wfr { delta: 1.0 }, (1.0, 1.0), 0.2, GPU)
     };
     let first = solution(0);
     for order in 1..=20 {
         assert_eq!(solution(order), first, "thread order {order}");
     }
-    device.set("order", 0);
+    device.order(0);
 }
 
 #[test]
 fn unregularised_transport_starts_on_the_device_and_ends_at_the_same_optimum() {
-    let Some(_device) = cuda_support::standin() else { return };
+    let Some(_device) = cuda_support::device() else { return };
     let (source, target) = clouds(150, 140, 4, 7);
     for cost in [Cost::Wfr { delta: 1.0 }, Cost::HalfSquaredEuclidean] {
         let problem =
@@ -178,7 +178,7 @@ fn unregularised_transport_starts_on_the_device_and_ends_at_the_same_optimum() {
 
 #[test]
 fn a_fit_with_couplings_of_the_device_learns_the_same() {
-    let Some(device) = cuda_support::standin() else { return };
+    let Some(device) = cuda_support::device() else { return };
     let generator = chreode::datasets::GeneNetwork { cells_per_state: 8, seed: 3 };
     let snapshots = generator.generate().unwrap();
     for method in [Method::Usb, Method::Sf2m] {

@@ -34,10 +34,12 @@ impl SparsePlan {
 
     /// All entries as (row, column, mass), row by row.
     pub fn entries(&self) -> impl Iterator<Item = (usize, usize, f64)> + '_ {
-        (0..self.rows()).flat_map(move |i| {
-            (self.row_offsets[i]..self.row_offsets[i + 1])
-                .map(move |e| (i, self.columns[e] as usize, self.values[e]))
-        })
+        (0..self.rows()).flat_map(move |i| self.row(i).map(move |(j, mass)| (i, j, mass)))
+    }
+
+    /// The entries of row `i` as (column, mass).
+    pub(crate) fn row(&self, i: usize) -> impl Iterator<Item = (usize, f64)> + '_ {
+        (self.row_offsets[i]..self.row_offsets[i + 1]).map(|e| (self.columns[e] as usize, self.values[e]))
     }
 
     /// Σ_j γ_ij for every row.

@@ -11,9 +11,9 @@ use crate::fields::{Compiled, GrowthLaw, Network, Role};
 use crate::nn::Activation;
 use crate::units::{Clock, Scaling};
 
-/// The threads of the stepping kernels, and the terms of a product whose weights they hold at a time.
+/// The threads of the stepping kernels, and the vectors of weights that they hold at a time.
 const THREADS: usize = 256;
-const DEPTH: usize = 16;
+const TILE: usize = 256;
 /// The stepping kernels, by the particles that a block takes: the more, the more is done with a weight that was fetched.
 const KERNELS: [(usize, &str); 3] = [(64, "advance_64"), (32, "advance_32"), (16, "advance_16")];
 /// Shared memory that a block may have unasked, in bytes.
@@ -232,7 +232,7 @@ impl Program {
     /// The dynamic shared memory of a block of `rows` particles, in bytes.
     fn shared_memory(&self, rows: usize) -> usize {
         let (row_groups, width) = (rows / 4, self.dims + 1);
-        16 * ((width + 2 * self.widest) * row_groups + DEPTH * (THREADS / row_groups))
+        16 * ((width + 2 * self.widest) * row_groups + TILE)
     }
 }
 

@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use rayon::prelude::*;
+
 use super::{Backend, Block, Entry, Kernel, MOST_ENTRIES, chunk_rows, column_exponents, kappa, shares};
 use crate::device::cuda::{Cloud, DeviceSinkhorn, Gpu};
 use crate::error::Result;
@@ -131,7 +133,7 @@ impl Backend for Cuda<'_> {
                     .collect(),
             }
         };
-        Ok(Some(Kernel { blocks: rows.chunks(chunk_rows(f.len())).map(block).collect() }))
+        Ok(Some(Kernel { blocks: rows.par_chunks(chunk_rows(f.len())).map(block).collect() }))
     }
 
     fn plan(&mut self, epsilon: f64, drop_below: f64) -> Result<Vec<Entry>> {
@@ -141,17 +143,18 @@ impl Backend for Cuda<'_> {
         let thresholds: Vec<f64> = log_sums.iter().map(|sum| sum + libm::log(drop_below)).collect();
         let entries = self.device.entries(epsilon, &exponents, &thresholds, usize::MAX)?;
         let entries = entries.expect("no number of entries is too many");
-        let mut kept = Vec::with_capacity(entries.costs.len());
-        for (i, row) in entries.offsets.windows(2).enumerate() {
-            let row = row[0] as usize..row[1] as usize;
+        let row = |i: usize| {
+            let row = entries.offsets[i] as usize..entries.offsets[i + 1] as usize;
             // In units of the row's sum, which what is kept adds up to again.
             let share = |e: usize| {
                 libm::exp(exponents[entries.columns[e] as usize] - entries.costs[e] / epsilon - log_sums[i])
             };
-            let sum: f64 = row.clone().map(share).sum();
+            let shares: Vec<f64> = row.clone().map(share).collect();
             let mass = self.problem.source.weights()[i] * libm::exp(f[i] / epsilon + log_sums[i]);
-            kept.extend(row.map(|e| (i as u32, entries.columns[e], mass * share(e) / sum)));
-        }
-        Ok(kept)
+            let of_sum = mass / shares.iter().sum::<f64>();
+            let columns = &entries.columns[row];
+            columns.iter().zip(shares).map(|(&j, share)| (i as u32, j, of_sum * share)).collect::<Vec<_>>()
+        };
+        Ok((0..f.len()).into_par_iter().flat_map_iter(row).collect())
     }
 }
