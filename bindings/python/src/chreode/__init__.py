@@ -10,7 +10,7 @@
 5
 """
 
-from . import distributed, plot
+from . import distributed, genes, plot
 from ._dynamics import Dynamics
 from ._errors import (
     CancelledError,
@@ -68,6 +68,7 @@ __all__ = [
     "dataset",
     "distributed",
     "fit",
+    "genes",
     "options",
     "plot",
     "transport",
