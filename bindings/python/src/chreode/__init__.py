@@ -10,7 +10,7 @@
 5
 """
 
-from . import distributed, genes, plot
+from . import distributed, external, genes, plot
 from ._dynamics import Dynamics
 from ._errors import (
     CancelledError,
@@ -67,6 +67,7 @@ __all__ = [
     "capabilities",
     "dataset",
     "distributed",
+    "external",
     "fit",
     "genes",
     "options",
