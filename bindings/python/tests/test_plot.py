@@ -139,7 +139,7 @@ def offsets(ax, begins):
 
 def test_populations_beside_the_observed(fitted, data, snapshots):
     run = fitted.simulate(data, [0.0, 0.5, 1.0])
-    axes = plot.populations(run, data, "day")
+    axes = plot.populations(run, data)
     assert len(axes) == 2, "the times that both have"
     observed, _ = offsets(axes[1], "observed")
     day = data.obs["day"].to_numpy()

@@ -32,6 +32,7 @@ from ._evaluation import Evaluation
 from ._fit import fit
 from ._library import capabilities, version
 from ._options import Option, options
+from ._report import report
 from ._simulation import Fate, Frame, Lineage, Trajectory
 from ._snapshots import Snapshots, dataset
 from ._transport import Plan, transport
@@ -72,6 +73,7 @@ __all__ = [
     "genes",
     "options",
     "plot",
+    "report",
     "transport",
     "validate",
     "version",

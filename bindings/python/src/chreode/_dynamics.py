@@ -375,8 +375,7 @@ class Dynamics:
             mode=mode or "ode",
             seed=0 if seed is None else operator.index(seed),
             start=start,
-            coordinates=self._source.coordinates,
-            obsm=self._source.obsm,
+            source=self._source,
             cells=None if cells is None else tuple(map(str, cells)),
             drawn=mode == "branching" and unequal,
         )

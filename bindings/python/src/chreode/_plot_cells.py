@@ -38,26 +38,26 @@ def populations(
     *,
     obsm: Optional[str] = None,
     weights: Any = None,
+    masses: Any = None,
     basis: Any = None,
 ) -> Any:
     """A simulated population over the observed cells, a panel for each time that both have; areas are weights.
 
-    :param observed: :class:`Snapshots`, an AnnData, or an array; ``time``, ``obsm`` and ``weights`` are as in :func:`fit`.
+    :param observed: :class:`Snapshots`, an AnnData, or an array; ``time``, ``obsm``, ``weights`` and ``masses`` are as in
+        :meth:`Dynamics.evaluate`: those of the fit unless they are given.
     :param axes: One for each panel; those of a new figure by default.
     :param basis: The embedding to draw in: a key of ``obsm``, or an array n × 2 in the order of ``observed``; the first two
         coordinates by default. Particles stand in the middle of the observed cells that are nearest in the model's space.
     :returns: The axes, one for each panel.
     """
-    origin = trajectory.origin or Origin()
-    key = obsm or origin.obsm or "X_pca"
-    snapshots = _snapshots.of(observed, time, key if _anndata.is_anndata(observed) else None, weights, None)
+    source = (trajectory.origin or Origin()).source
+    snapshots = _snapshots.of(observed, time, obsm, weights, masses, source)
+    order: Any = snapshots._order
+    cells = observed
     if isinstance(observed, _snapshots.Snapshots):
-        cells: Any = np.concatenate([observed.points(k) for k in range(len(observed))])
+        cells = np.concatenate([observed.points(k) for k in range(len(observed))])
         order = np.arange(len(cells))
-    else:
-        assert snapshots._order is not None
-        cells, order = observed, snapshots._order
-    shown = embedding(cells, key, basis, origin.coordinates)
+    shown = embedding(cells, obsm or source.obsm or "X_pca", basis, source.coordinates)
     at = np.split(order, np.cumsum(snapshots.counts)[:-1])
     both = [
         (k, frame)

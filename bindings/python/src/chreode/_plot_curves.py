@@ -12,7 +12,7 @@ from . import _anndata, _drawing, _names, _neighbours, _transport
 from . import _arrays as arrays
 from ._errors import InvalidArgumentError
 from ._evaluation import Evaluation
-from ._simulation import Trajectory
+from ._simulation import Origin, Trajectory
 from ._snapshots import Snapshots
 from ._validation import Validation
 from .genes import Trends
@@ -58,9 +58,9 @@ def label_mass(
     runs = [trajectory] if isinstance(trajectory, Trajectory) else list(trajectory)
     if not runs or any(not np.array_equal(run.times, runs[0].times) for run in runs):
         raise InvalidArgumentError("trajectory must be one or more of the same times")
-    origin = runs[0].origin
+    source = (runs[0].origin or Origin()).source
     if _anndata.is_anndata(x):
-        space = _anndata.coordinates(x, obsm or (origin and origin.obsm) or "X_pca")
+        space = _anndata.coordinates(x, obsm or source.obsm or "X_pca")
         given = _names.by_rows("labels", _anndata.column(x, "labels", labels), _anndata.names(x))
     else:
         space, given = x, _names.by_rows("labels", labels, _names.rows(x))
@@ -107,7 +107,8 @@ def distance(
 
     Of an evaluation: the mean over runs, with the members' differences as a band, and, where ``snapshots`` are given, "nothing
     moves", the distance of the first snapshot as it is, and the distance of two halves of each snapshot from each other, below
-    which predictions of the very cells of a fit can be. Of a validation, whose cells were not fitted: each recipe, "nothing moves", and the sampling floor, two parts of the data.
+    which predictions of the very cells of a fit can be. Of a validation, whose cells were not fitted: each recipe, "nothing
+    moves", and the sampling floor, two parts of the data.
 
     :param ax: The axes to draw into; those of a new figure by default.
     :param snapshots: The cells that an evaluation was about. Of large ones 1500 cells are taken, drawn by weight.

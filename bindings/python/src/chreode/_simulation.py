@@ -15,6 +15,7 @@ from . import _html
 from ._errors import warn_of
 from ._ffi import ffi
 from ._library import Handle, check, lib, number, text
+from ._source import Source
 
 
 class Fate(enum.IntEnum):
@@ -71,9 +72,8 @@ class Origin:
     seed: int = 0
     #: The time of the cells that it starts from.
     start: float = float("nan")
-    #: The names of the coordinates, where they have some, and the key of the fit's coordinates in an AnnData.
-    coordinates: Optional[tuple[str, ...]] = None
-    obsm: Optional[str] = None
+    #: What the model knows of the cells of its fit.
+    source: Source = Source()
     #: The names of the cells that it starts from, where they have some.
     cells: Optional[tuple[str, ...]] = None
     #: Whether a branching population's founders were drawn from cells of unequal weights, so that their rows are unknown.
@@ -151,8 +151,8 @@ class Trajectory:
             index=np.concatenate(names),
         )
         points = np.concatenate([frame.points for frame in frames])
-        columns = origin.coordinates or [f"x{j + 1}" for j in range(points.shape[1])]
-        key = origin.obsm or "X_chreode"
+        columns = origin.source.coordinates or [f"x{j + 1}" for j in range(points.shape[1])]
+        key = origin.source.obsm or "X_chreode"
         data = anndata.AnnData(points, obs=obs, var=pandas.DataFrame(index=list(columns)), obsm={key: points.copy()})
         data.uns["chreode"] = self._told()
         return data
