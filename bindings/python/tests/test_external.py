@@ -29,16 +29,21 @@ def fitted(data):
     return chreode.fit(data, "day", **{**SMALL, "hidden": "32x2", "epochs": 200})
 
 
-def test_nearest_cells_are_those():
+@pytest.mark.parametrize("few", [0, 10], ids=["by all distances", "by a tree"])
+def test_nearest_cells_are_those(few, monkeypatch):
+    monkeypatch.setattr(_neighbours, "_FEW", few)
     rng = np.random.default_rng(1)
     points, among = rng.normal(1000.0, 1.0, (70, 3)), rng.normal(1000.0, 1.0, (50, 3))
     found, apart = _neighbours.nearest(points, among, 4)
     every = np.linalg.norm(points[:, None] - among[None], axis=2)
     assert np.array_equal(found, np.argsort(every, axis=1)[:, :4])
-    np.testing.assert_allclose(apart, np.sort(every, axis=1)[:, :4], rtol=1e-12)
+    np.testing.assert_allclose(apart, np.sort(every, axis=1)[:, :4], rtol=1e-9)
     twice = np.repeat(points, 2, axis=0)
     others, zero = _neighbours.nearest(twice, twice, 1, others=True)
     assert np.array_equal(others[:, 0], np.arange(140) ^ 1) and not zero.any(), "the twin, not the cell itself"
+    heap = np.zeros((9, 3))
+    upon, _ = _neighbours.nearest(heap, heap, 2, others=True)
+    assert (upon != np.arange(9)[:, None]).all() and (upon[:, 0] != upon[:, 1]).all()
     assert _neighbours.nearest(points, among, 99)[0].shape == (70, 50)
     with pytest.raises(ValueError, match="neighbours must be at least 1"):
         _neighbours.nearest(points, among, 0)

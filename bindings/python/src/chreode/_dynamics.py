@@ -292,8 +292,9 @@ class Dynamics:
         Parameters
         ----------
         points : array or DataFrame n × d, one row a cell; :meth:`Snapshots.sample` draws some of a snapshot
-            Of an AnnData, its cells at the time ``start``, by the keys of the fit and with the weights and masses of the fit;
-            of a branching population each is one founder, unless ``weights`` are given.
+            Of an AnnData, its cells at the time ``start``, by the keys of the fit and with the weights and masses of the fit,
+            so that part of the cells stand for the whole population; of a branching population each is one founder, unless
+            ``weights`` are given.
         times : output times, increasing, or, but for branching, decreasing; the times of the fit if there are none
         mode : ``"ode"``, ``"sde"`` or ``"branching"``
         seed : of all random numbers

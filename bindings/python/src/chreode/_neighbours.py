@@ -14,6 +14,8 @@ Reals = npt.NDArray[np.float64]
 
 #: So many distances are held at a time.
 _HELD = 1 << 23
+#: In more dimensions a tree looks at most cells as well, and is slower.
+_FEW = 10
 #: 1/σ² of a walk's steps: the chance of a neighbour is in proportion to exp(cosine/σ²), as of scVelo.
 _SHARPNESS = 10.0
 
@@ -25,11 +27,37 @@ def nearest(points: Any, among: Any, count: int, *, others: bool = False) -> tup
     """
     points, among = np.asarray(points, np.float64), np.asarray(among, np.float64)
     there = len(among) - others
-    if not 1 <= count:
+    if count < 1:
         raise InvalidArgumentError(f"neighbours must be at least 1, got {count}")
     if there < 1:
         raise InvalidArgumentError("there must be 2 or more cells to have neighbours")
     count = min(count, there)
+    tree = _tree(among)
+    if tree is None:
+        return _of_all(points, among, count, others)
+    apart, found = tree.query(points, np.arange(1, count + others + 1))
+    found = found.astype(np.intp)
+    if others:
+        # Itself, or the last where more cells than these lie upon it.
+        itself = found == np.arange(len(points))[:, None]
+        itself[~itself.any(1), -1] = True
+        found, apart = found[~itself].reshape(-1, count), apart[~itself].reshape(-1, count)
+    return found, apart
+
+
+def _tree(among: Reals) -> Any:
+    """A tree of cells, which finds neighbours without looking at all, in few dimensions; None in many, or without scipy."""
+    if among.shape[1] > _FEW:
+        return None
+    try:
+        from scipy.spatial import cKDTree
+    except ImportError:
+        return None
+    return cKDTree(among)
+
+
+def _of_all(points: Reals, among: Reals, count: int, others: bool) -> tuple[Indices, Reals]:
+    """The nearest of all cells, by the distances of all."""
     # The distances are small differences of large squares unless the cells lie around the origin.
     middle = among.mean(0)
     points, among = points - middle, among - middle

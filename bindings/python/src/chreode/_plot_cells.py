@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 #: Rows and columns of a grid of streamlines; a point of it is drawn if cells are so many spacings away, or nearer.
 _GRID, _REACH = 40, 1.5
+#: The share of the cells whose colours differ, about a middle; the others have the strongest.
+_MOST = 0.99
 #: Cells that speak for a point of the grid.
 _SPEAKERS = 30
 #: A legend under the axes, where it covers no cell.
@@ -158,7 +160,8 @@ def cells(
     :param values: Of an AnnData a column of ``obs``, else an array, or a Series with the names of the cells. NaN is pale.
     :param ax: The axes to draw into; those of a new figure by default.
     :param basis: A key of ``obsm``, or an array n × 2; the first two coordinates of ``obsm`` or of the points by default.
-    :param center: Colours differ by the side of this number, as 0 of growth, and are as strong as the distance from it.
+    :param center: Colours differ by the side of this number, as 0 of growth, and are as strong as the distance from it, up to
+        that of 99 % of the cells.
     :param label: What the values are called; a column by its name.
     :param look: Properties of the markers.
     :returns: The axes.
@@ -192,13 +195,17 @@ def _numbers(
         _drawing.scatter(ax, shown.plane[~known], **gone)
         _drawing.legend(ax, **_UNDER)
     colours: dict[str, Any] = {"cmap": _drawing.SEQUENTIAL}
-    if center is not None:
-        widest = float(np.abs(values[known] - center).max(initial=0.0)) or 1.0
+    beyond = False
+    if center is not None and known.any():
+        # A few cells far out must not leave all others pale.
+        size = np.abs(values[known] - center)
+        widest = float(np.quantile(size, _MOST)) or float(size.max()) or 1.0
+        beyond = bool(size.max() > widest)
         colours = {"cmap": _drawing.diverging(), "vmin": center - widest, "vmax": center + widest}
     # The strongest lie on top.
     order = np.flatnonzero(known)[np.argsort(np.abs(values[known] - (center or 0.0)), kind="stable")]
     drawn = _drawing.scatter(ax, shown.plane[order], **{"c": values[order], **colours, **look})
-    bar = ax.figure.colorbar(drawn, ax=ax, shrink=0.8, pad=0.02)
+    bar = ax.figure.colorbar(drawn, ax=ax, shrink=0.8, pad=0.02, extend="both" if beyond else "neither")
     bar.outline.set_visible(False)
     if label is not None:
         bar.set_label(label)

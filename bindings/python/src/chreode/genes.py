@@ -443,5 +443,7 @@ def _scipy_stats() -> Any:
     try:
         from scipy import stats
     except ImportError:
-        raise ModuleNotFoundError("associations need scipy: pip install chreode[genes]") from None
+        stats = None
+    if not hasattr(stats, "false_discovery_control"):
+        raise ModuleNotFoundError("associations need scipy 1.11 or later: pip install chreode[genes]")
     return stats
