@@ -313,6 +313,8 @@ def test_flows_between_labels():
         at_end = corners[corners[:, 0] == 1.0, 1]
         assert np.ptp(at_end) == pytest.approx(width)
     assert len(plot.flow(table.to_numpy(), least=0.2).collections) == 3
+    named = plot.flow(table.to_numpy(), rows=[None, "stem"], columns=["stem", "blood", "none"])
+    assert "4  no label" in {text.get_text() for text in named.texts}
     for wrong, message in [
         ([[1.0, -1.0]], "not negative"),
         ([[0.0]], "not all 0"),

@@ -84,15 +84,16 @@ def flow(
     masses: Any,
     ax: Optional[Any] = None,
     *,
-    rows: Optional[Sequence[str]] = None,
-    columns: Optional[Sequence[str]] = None,
+    rows: Optional[Sequence[Any]] = None,
+    columns: Optional[Sequence[Any]] = None,
     least: float = 0.005,
 ) -> Any:
     """What flows from labels to labels: an alluvial diagram, in which widths are masses.
 
     :param masses: Rows are where it comes from, columns where it goes: an array, or a DataFrame with the labels' names.
     :param ax: The axes to draw into; those of a new figure by default.
-    :param rows, columns: The names of the labels, those of a DataFrame by default. A label has one colour on either side.
+    :param rows, columns: The names of the labels, None of cells without one; those of a DataFrame by default. A label has one
+        colour on either side.
     :param least: Streams of less than this share of all are left out; their mass stays in the bars.
     :returns: The axes.
     """
@@ -102,8 +103,7 @@ def flow(
     table = np.asarray(arrays.matrix("masses", masses), np.float64)
     if not (np.isfinite(table).all() and (table >= 0.0).all() and table.sum() > 0.0):
         raise InvalidArgumentError("masses must be finite and not negative, and not all 0")
-    rows = [str(at) for at in range(table.shape[0])] if rows is None else list(map(str, rows))
-    columns = [str(at) for at in range(table.shape[1])] if columns is None else list(map(str, columns))
+    rows, columns = _texts(rows, table.shape[0]), _texts(columns, table.shape[1])
     if (len(rows), len(columns)) != table.shape:
         raise InvalidArgumentError(
             f"rows and columns must name {table.shape[0]} and {table.shape[1]} labels, got {len(rows)} and {len(columns)}"
@@ -131,6 +131,11 @@ def flow(
     ax.set_ylim(max(_top(left, table.sum(1) / total), _top(right, table.sum(0) / total)) + 0.01, -0.01)
     ax.set_axis_off()
     return ax
+
+
+def _texts(names: Optional[Sequence[Any]], count: int) -> list[str]:
+    """The names of labels, or their numbers."""
+    return ["no label" if name is None else str(name) for name in (range(count) if names is None else names)]
 
 
 def _stack(shares: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:

@@ -220,6 +220,7 @@ def associate(
     ----------
     x : an AnnData, or expression n × genes: an array, a sparse matrix or a DataFrame
     quantity : one number a cell: of an AnnData a column of ``obs``, else an array, or a Series with the names of the cells
+        A result for some of the cells goes to ``obs`` first, where pandas puts it by name and leaves NaN to the others.
     layer : of an AnnData, ``X`` if there is none
     key_added : writes to ``var`` of the AnnData, as ``f"{key_added}_correlation"``, ``…_p_value`` and ``…_fdr``
     overwrite : replace what is there under these names; otherwise it is an error
