@@ -229,6 +229,13 @@ def test_a_population_starts_from_the_cells_of_a_time(cells, tmp_path):
     assert told.shape == (2 * start.sum(), 2) and list(told.obs["founder"][: start.sum()]) == list(
         data.obs_names[start]
     )
+    # Weights of one's own are taken as they are; the other cells need none.
+    data.obs["chance"] = np.where(start, np.arange(len(x)) % 5, np.nan)
+    own = model.simulate(data, [1.0, 2.0], weights="chance")
+    assert own.masses[0] == pytest.approx(np.nansum(data.obs["chance"]))
+    assert model.simulate(data, [1.0, 2.0], weights=False).masses[0] == start.sum()
+    with pytest.raises(ValueError, match="weights must have a value everywhere"):
+        model.simulate(data, [2.0, 3.0], weights="chance")
     # Back by name, whatever the order of the cells.
     mixed = data[::-1]
     first = told[told.obs["time"] == 1.0]
@@ -237,6 +244,9 @@ def test_a_population_starts_from_the_cells_of_a_time(cells, tmp_path):
     assert list(again.to_anndata().obs["founder"]) == list(told.obs["founder"])
     with pytest.raises(ValueError, match="start must be one of the times of the cells.*got 0.5"):
         model.simulate(data, [0.5, 2.0])
+
+    some = model.simulate(data[::2], [1.0, 2.0])
+    assert some.masses[0] == pytest.approx(2.0), "part of the cells stand for all"
 
     branched = model.simulate(data, [0.0, 2.0, 4.0], mode="branching", seed=2)
     table = branched.to_anndata()

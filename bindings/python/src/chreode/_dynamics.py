@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Optional, Union
 import numpy as np
 import numpy.typing as npt
 
-from . import _anndata, _evaluation, _html, _library, _names, _progress, _simulation, _snapshots, _times
+from . import _anndata, _evaluation, _html, _library, _masses, _names, _progress, _simulation, _snapshots, _times
 from . import _arrays as arrays
 from ._errors import InvalidArgumentError, warn
 from ._ffi import ffi
@@ -293,13 +293,14 @@ class Dynamics:
         ----------
         points : array or DataFrame n × d, one row a cell; :meth:`Snapshots.sample` draws some of a snapshot
             Of an AnnData, its cells at the time ``start``, by the keys of the fit and with the weights and masses of the fit,
-            so that part of the cells stand for the whole population; of a branching population each is one founder, unless
-            ``weights`` are given.
+            so that part of the cells stand for the whole population, unless ``weights`` are given; of a branching population
+            each is one founder then.
         times : output times, increasing, or, but for branching, decreasing; the times of the fit if there are none
         mode : ``"ode"``, ``"sde"`` or ``"branching"``
         seed : of all random numbers
         start : the time of ``points``; the first of ``times`` if it is not given
-        weights : the weight of each row; 1 if there are none. Of an AnnData, of all its cells, also a column of ``obs``
+        weights : the weight of each row; 1 if there are none. Of an AnnData, of all its cells, also a column of ``obs``, as the
+            probability of a fate; those at ``start`` must have one. False for 1 each.
         obsm : the coordinates of an AnnData, those of the fit unless another key is given
         progress : True for a bar, or a function, as in :func:`fit`: something true ends the simulation by a CancelledError
 
@@ -344,26 +345,38 @@ class Dynamics:
                 given = arrays.vector("weights", _names.by_rows("weights", weights, _names.rows(points)))
             matrix = arrays.matrix("points", _names.by_columns("points", points, source.coordinates))
             return _Founders(matrix, given, _names.rows(points))
-        if mode == "branching" and weights is None:
-            weights = False
-        masses = False if mode == "branching" else None
-        snapshots = _snapshots.of(points, None, obsm, weights, masses, source)
-        at = np.flatnonzero(np.isclose(snapshots.times, start, rtol=1e-9, atol=0.0))
-        if len(at) == 0:
-            raise InvalidArgumentError(
-                f"start must be one of the times of the cells ({', '.join(f'{time:g}' for time in snapshots.times)}), got "
-                f"{start:g}"
-            )
-        first = int(snapshots.counts[: at[0]].sum())
-        order = snapshots._order
-        assert order is not None
-        cells, rows = _anndata.names(points), order[first : first + int(snapshots.counts[at[0]])]
-        equal = mode == "branching" and weights is False
+        cells = _anndata.names(points)
+        column = _names.by_rows("time", _anndata.column(points, "time", source.time), cells)
+        times, _ = _times.numbers("time", column, cells=cells, clock=source.clock)
+        rows = np.flatnonzero(np.isclose(times, start, rtol=1e-9, atol=0.0))
+        if len(rows) == 0:
+            known = ", ".join(f"{time:g}" for time in np.unique(times))
+            raise InvalidArgumentError(f"start must be one of the times of the cells ({known}), got {start:g}")
+        x = _anndata.coordinates(points, obsm or source.obsm or "X_pca")
+        begin = arrays.matrix("points", np.asarray(_names.by_columns("points", x, source.coordinates))[rows])
         return _Founders(
-            snapshots.points(int(at[0])),
-            None if equal else snapshots.weights(int(at[0])),
-            None if cells is None else cells[rows],
+            begin, self._weights(points, rows, start, weights, mode), None if cells is None else cells[rows]
         )
+
+    def _weights(
+        self, data: Any, rows: npt.NDArray[np.intp], start: float, weights: Any, mode: Optional[str]
+    ) -> Optional[npt.NDArray[np.float64]]:
+        """The weights of some cells of an AnnData, all of those at a time; None if all weigh 1."""
+        source = self._source
+        if weights is False or weights is None and mode == "branching":
+            return None
+        if weights is not None:
+            each = _anndata.values(data, "weights", weights)[rows]
+            _times.refuse_missing("weights", each, None)
+            return each
+        each = np.ones(len(rows))
+        if source.weighted:
+            each = _anndata.values(data, "weights", _snapshots.weights_of_the_fit(data, source))[rows]
+        if source.masses is None:
+            return each if source.weighted else None
+        mass: float = _masses.remembered(source.masses, np.array([start]))[0]
+        each *= mass / each.sum()
+        return each
 
     def _origin(
         self, founders: _Founders, start: float, mode: Optional[str], seed: Optional[int]

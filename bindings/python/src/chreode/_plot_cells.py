@@ -218,6 +218,8 @@ def _labels(ax: Any, shown: Embedding, values: Any, label: Optional[str], look: 
         _drawing.scatter(ax, shown.plane[gone], **{**look, "color": _drawing.PALE, "label": f"none ({gone.sum()})"})
     for code, name in enumerate(names):
         here, (colour, marker, _) = codes == code, _drawing.look_of(code)
+        if not here.any():
+            continue  # a category without cells keeps its colour
         text = f"{name} ({here.sum()})"
         _drawing.scatter(ax, shown.plane[here], **{"color": colour, "marker": marker, **look, "label": text})
     _drawing.legend(ax, title=label, loc="upper left", bbox_to_anchor=(1.0, 1.0))

@@ -280,7 +280,7 @@ def of(x: Any, time: Any, obsm: Optional[str], weights: Any, masses: Any, fitted
     known = replace(Source(), coordinates=source.coordinates, clock=source.clock)
     cells = _names.rows(x)
     if weights is None and source.weighted:
-        weights = _weights_of_the_fit(x, source)
+        weights = weights_of_the_fit(x, source)
     if weights is False:
         weights = None
     if _anndata.is_anndata(x):
@@ -303,7 +303,7 @@ def of(x: Any, time: Any, obsm: Optional[str], weights: Any, masses: Any, fitted
     return snapshots if masses is None or masses is False else snapshots.with_masses(masses)
 
 
-def _weights_of_the_fit(x: Any, source: Source) -> str:
+def weights_of_the_fit(x: Any, source: Source) -> str:
     if source.weights is None or not _anndata.is_anndata(x):
         raise InvalidArgumentError(
             "the model was fitted with weights: give those of these cells, or weights=False if each weighs 1"

@@ -62,7 +62,7 @@ def transition_matrix(
     copies = 1 if mode == "ode" else descendants
     if copies < 1:
         raise InvalidArgumentError(f"descendants must be at least 1, got {descendants}")
-    snapshots = _snapshots.of(data, time, obsm, weights, None, model._source)
+    snapshots = _snapshots.of(data, time, obsm, weights, False, model._source)
     order = np.arange(snapshots.counts.sum()) if snapshots._order is None else snapshots._order
     cells = np.split(order, np.cumsum(snapshots.counts)[:-1])
     rows, columns, chances = [], [], []

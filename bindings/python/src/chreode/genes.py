@@ -294,7 +294,7 @@ def trends(
     Parameters
     ----------
     x : the cells to start from, as in :meth:`Dynamics.simulate`; of an AnnData those at ``start``
-        Part of them, as ``adata[adata.obs["p_erythroid"] > 0.5]``, for the path to one fate; or ``weights``.
+        With ``weights="p_erythroid"``, a column with the chances of a fate, the path of those that are likely to come to it.
     times : increasing; 21 between the first and the last time of the fit by default
     loadings, genes : as in :func:`velocity`
     center : what a gene's expression is at the origin of the coordinates, one number a gene or one for all
