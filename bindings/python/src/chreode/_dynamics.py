@@ -12,11 +12,12 @@ from typing import TYPE_CHECKING, Any, Optional, Union
 import numpy as np
 import numpy.typing as npt
 
-from . import _anndata, _evaluation, _html, _library, _masses, _names, _progress, _simulation, _snapshots, _times
+from . import _anndata, _evaluation, _html, _library, _names, _progress, _simulation, _snapshots, _times
 from . import _arrays as arrays
 from ._errors import InvalidArgumentError, warn
 from ._ffi import ffi
 from ._library import Handle, check, lib, number, text
+from ._masses import remembered
 from ._options import documented, make
 from ._source import Source
 
@@ -374,7 +375,7 @@ class Dynamics:
             each = _anndata.values(data, "weights", _snapshots.weights_of_the_fit(data, source))[rows]
         if source.masses is None:
             return each if source.weighted else None
-        mass: float = _masses.remembered(source.masses, np.array([start]))[0]
+        mass: float = remembered(source.masses, np.array([start]))[0]
         each *= mass / each.sum()
         return each
 
