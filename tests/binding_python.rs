@@ -156,3 +156,19 @@ fn an_old_rust_is_told_what_is_needed() {
         format!("chreode needs Rust {} or later, here is cargo 1.63.0", env!("CARGO_PKG_RUST_VERSION"));
     assert!(!output.status.success() && told.contains(&needed), "{told}");
 }
+
+/// With the real packages, which have an environment of their own: they hold others back.
+#[test]
+fn other_packages_take_what_is_handed_over() {
+    let Some(python) = Python::find(&["setuptools", "pip", "cffi"]) else { return };
+    let modules = ["scvelo", "cellrank", "ete3", "cffi", "pytest"];
+    let Some(theirs) = Python::named("CHREODE_HANDOVER", &modules) else { return };
+    let told = succeed(
+        theirs
+            .command()
+            .args(["-m", "pytest", "-q", "-rs", "-p", "no:cacheprovider", "tests/test_external.py"])
+            .current_dir(root().join("bindings/python"))
+            .env("PYTHONPATH", package(&python)),
+    );
+    assert!(told.contains("passed") && !told.contains("skipped"), "{told}");
+}

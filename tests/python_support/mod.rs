@@ -11,7 +11,12 @@ pub struct Python(String);
 impl Python {
     /// `CHREODE_PYTHON`, else python3, if it has `modules`; if not, that is said on stderr, and is a failure in CI.
     pub fn find(modules: &[&str]) -> Option<Self> {
-        let name = std::env::var("CHREODE_PYTHON").unwrap_or_else(|_| "python3".into());
+        Self::named("CHREODE_PYTHON", modules)
+    }
+
+    /// As [`find`](Self::find), of another environment, whose interpreter that variable names.
+    pub fn named(variable: &str, modules: &[&str]) -> Option<Self> {
+        let name = std::env::var(variable).unwrap_or_else(|_| "python3".into());
         let python = Self(name);
         let imports = modules.iter().map(|module| format!("import {module}\n")).collect::<String>();
         let tried = python.command().args(["-c", &imports]).output();

@@ -162,3 +162,105 @@ def test_what_is_missing_is_named(cells):
         chreode.fit(data, **SMALL)
     with pytest.raises(TypeError, match="AnnData"):
         chreode.fit(*cells, obsm="X_pca", **SMALL)
+
+
+def test_every_method_takes_the_cells_and_their_keys(cells):
+    x, t = cells
+    data = real(x, t)
+    model = chreode.fit(data, "day", **SMALL)
+    assert np.array_equal(model.velocity(data), model.velocity(x, t))
+    assert np.array_equal(model.growth(data, 1.0), model.growth(x, 1.0))
+    assert np.array_equal(model.score_drift(data, "text"), model.score_drift(x, t))
+    assert np.array_equal(model.velocity(data, obsm="X_umap"), model.velocity(x[:, ::-1], t))
+    some = data[::-3]
+    assert np.array_equal(model.velocity(some), model.velocity(x[::-3], t[::-3]))
+    plan = chreode.transport(data[t == 0], data[t == 1], obsm="X_pca", source_weights="size")
+    assert np.array_equal(plan.masses, chreode.transport(x[t == 0], x[t == 1]).masses)
+    with pytest.raises(ValueError, match="obsm must be one of the coordinates.*X_tsne"):
+        model.velocity(data, obsm="X_tsne")
+    for wrong in [lambda: model.velocity(x), lambda: model.velocity(x, 0.0, obsm="X_pca")]:
+        with pytest.raises(TypeError):
+            wrong()
+
+
+def test_what_was_fitted_is_remembered_beside_the_results(cells, tmp_path):
+    anndata = pytest.importorskip("anndata")
+    data = real(*cells)
+    model = chreode.fit(data, "text", obsm="X_umap", key_added="usb", **{**SMALL, "hidden": [16, 16]})
+    for same in [model, pickle.loads(pickle.dumps(model))]:
+        given = {**SMALL, "hidden": "16,16"}
+        del given["threads"]  # nothing depends on them
+        assert same._source.options == given and same._source.key_added == "usb"
+        same.annotate(data, overwrite=True)
+    assert {"usb_velocity", "X_pca", "X_umap"} == set(data.obsm) and "usb_growth" in data.obs
+    data.write_h5ad(tmp_path / "cells.h5ad")
+    told = anndata.read_h5ad(tmp_path / "cells.h5ad").uns["usb"]
+    assert (told["method"], told["obsm"], told["time"], told["seed"]) == ("usb", "X_umap", "text", 1)
+    assert told["options"]["hidden"] == "16,16" and told["options"]["epochs"] == 20 and "threads" not in told["options"]
+    assert list(told["times"]) == [0, 1, 2, 3, 4] and "velocity" in told["fields"]
+    with pytest.raises(ValueError, match=r"uns\['usb'\] already"):
+        model.annotate(data)
+
+
+def test_an_ensemble_writes_its_errors_and_a_plain_model_takes_them_away(cells, model):
+    data = real(*cells)
+    ensemble = chreode.fit(data, "day", ensemble=2, **{**SMALL, "epochs": 5})
+    sd = data.obsm["chreode_velocity_sd"]
+    assert np.array_equal(sd, ensemble.field_sd("velocity", data))
+    assert np.array_equal(data.obs["chreode_growth_sd"], ensemble.field_sd("growth", data)[:, 0])
+    model.annotate(data, "day", overwrite=True)
+    assert "chreode_velocity_sd" not in data.obsm and "chreode_growth_sd" not in data.obs
+
+
+def test_a_population_starts_from_the_cells_of_a_time(cells, tmp_path):
+    anndata = pytest.importorskip("anndata")
+    x, t = cells
+    order = np.random.default_rng(3).permutation(len(x))
+    data = real(x[order], t[order])
+    data.obs["weight"] = 1.0 + np.arange(len(x)) % 3
+    model = chreode.fit(data, "day", weights="weight", masses=[1, 2, 3, 4, 5], **SMALL)
+    start = np.asarray(data.obs["day"].astype(float) == 1.0)
+    weights = data.obs["weight"][start].to_numpy()
+    found = model.simulate(data, [1.0, 2.0])
+    expected = model.simulate(x[order][start], [1.0, 2.0], weights=2 * weights / weights.sum())
+    assert np.array_equal(found.frames[1].points, expected.frames[1].points)
+    np.testing.assert_allclose(found.masses, expected.masses, rtol=1e-12)
+    told = found.to_anndata()
+    assert told.shape == (2 * start.sum(), 2) and list(told.obs["founder"][: start.sum()]) == list(
+        data.obs_names[start]
+    )
+    # Weights of one's own are taken as they are; the other cells need none.
+    data.obs["chance"] = np.where(start, np.arange(len(x)) % 5, np.nan)
+    own = model.simulate(data, [1.0, 2.0], weights="chance")
+    assert own.masses[0] == pytest.approx(np.nansum(data.obs["chance"]))
+    assert model.simulate(data, [1.0, 2.0], weights=False).masses[0] == start.sum()
+    with pytest.raises(ValueError, match="weights must have a value everywhere"):
+        model.simulate(data, [2.0, 3.0], weights="chance")
+    # Back by name, whatever the order of the cells.
+    mixed = data[::-1]
+    first = told[told.obs["time"] == 1.0]
+    assert np.array_equal(mixed[first.obs["founder"]].obsm["X_pca"].astype(np.float32), first.X)
+    again = chreode.distributed.simulate(model, data, [1.0, 2.0], founders=10)
+    assert list(again.to_anndata().obs["founder"]) == list(told.obs["founder"])
+    with pytest.raises(ValueError, match="start must be one of the times of the cells.*got 0.5"):
+        model.simulate(data, [0.5, 2.0])
+
+    some = model.simulate(data[::2], [1.0, 2.0])
+    assert some.masses[0] == pytest.approx(2.0), "part of the cells stand for all"
+
+    branched = model.simulate(data, [0.0, 2.0, 4.0], mode="branching", seed=2)
+    table = branched.to_anndata()
+    lineage = branched.lineage
+    for name, cell in zip(table.obs["founder"], table.obs["cell"]):
+        while lineage.parents[cell] >= 0:
+            cell = lineage.parents[cell]
+        assert name == data.obs_names[data.obs["day"].astype(float) == 0.0][cell]
+    later = table[table.obs["time"] > 0].obs
+    assert (table.obs.loc[later["ancestor"], "time"].to_numpy() < later["time"].to_numpy()).all()
+    assert (table.obs.loc[later["ancestor"], "founder"].to_numpy() == later["founder"].to_numpy()).all()
+    table.write_h5ad(tmp_path / "branched.h5ad")
+    kept = anndata.read_h5ad(tmp_path / "branched.h5ad").uns["chreode"]
+    assert kept["mode"] == "branching" and kept["lineage"]["newick"] == branched.newick()
+    assert np.array_equal(kept["lineage"]["parent"], lineage.parents)
+    drawn = model.simulate(data, [0.0, 2.0], mode="branching", weights="weight").to_anndata()
+    assert set(drawn.obs["founder"]) <= set(map(str, range(len(x)))), "founders were drawn: numbers of the lineage"

@@ -240,6 +240,8 @@ def test_workers_read_an_anndata(tmp_path, cells, pool):
     options = {"mode": "sde", "runs": 2}
     evaluated = distributed.evaluate(found, tmp_path / "cells.h5ad", client=pool, **options)
     assert evaluated.measures == expected.evaluate(data, **options).measures
+    ran = distributed.simulate(found, tmp_path / "cells.h5ad", [1.0, 2.0], founders=10, client=pool)
+    assert np.array_equal(ran.frames[1].points, expected.simulate(data, [1.0, 2.0]).frames[1].points)
     with pytest.raises(chreode.InvalidArgumentError, match=r"\.npy or \.h5ad file, got '/.*cells\.csv'"):
         distributed.fit("cells.csv", "day", client=pool)
 

@@ -10,7 +10,7 @@
 5
 """
 
-from . import distributed, plot
+from . import distributed, external, genes, plot
 from ._dynamics import Dynamics
 from ._errors import (
     CancelledError,
@@ -32,6 +32,7 @@ from ._evaluation import Evaluation
 from ._fit import fit
 from ._library import capabilities, version
 from ._options import Option, options
+from ._report import report
 from ._simulation import Fate, Frame, Lineage, Trajectory
 from ._snapshots import Snapshots, dataset
 from ._transport import Plan, transport
@@ -67,9 +68,12 @@ __all__ = [
     "capabilities",
     "dataset",
     "distributed",
+    "external",
     "fit",
+    "genes",
     "options",
     "plot",
+    "report",
     "transport",
     "validate",
     "version",

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from typing import Any, Optional
 
 import numpy as np
+import numpy.typing as npt
 
+from . import _arrays as arrays
 from . import _names
 from ._errors import InvalidArgumentError
 
@@ -44,13 +47,43 @@ def column(data: Any, name: str, given: Any) -> Any:
     return data.obs[given]
 
 
-def refuse_unwritable(data: Any, obsm: list[str], obs: list[str], overwrite: bool) -> None:
-    """Says now what would go wrong when results are written."""
+def values(data: Any, name: str, given: Any) -> npt.NDArray[np.float64]:
+    """One number a cell: a column of ``obs``, a Series with the cells' names, or an array in the order of the cells."""
+    cells = names(data)
+    aligned = _names.by_rows(name, column(data, name, given), cells)
+    return arrays.vector(name, aligned, len(cells) if cells is not None else None)
+
+
+def loadings(data: Any, key: str) -> Any:
+    """The loadings ``varm[key]`` of its genes, genes × d, with the names of the genes."""
+    if key not in data.varm:
+        known = ", ".join(map(str, data.varm.keys())) or "nothing"
+        raise InvalidArgumentError(f"loadings must be one of the keys of varm of the AnnData ({known}), got {key!r}")
+    return np.asarray(data.varm[key])
+
+
+def expression(data: Any, layer: Optional[str]) -> Any:
+    """The matrix of expression of its cells, n × genes: ``X`` or a layer, sparse or dense."""
+    if layer is None:
+        return data.X
+    if layer not in data.layers:
+        known = ", ".join(map(str, data.layers.keys())) or "none"
+        raise InvalidArgumentError(f"layer must be one of the layers of the AnnData ({known}), got {layer!r}")
+    return data.layers[layer]
+
+
+#: Where results go: the slots of an AnnData, and the values of each key. What is None is taken away, so that nothing of an
+#: earlier model stays among the results.
+Results = Mapping[str, Mapping[str, Optional[Any]]]
+
+
+def refuse_unwritable(data: Any, keys: Mapping[str, Iterable[str]], overwrite: bool) -> None:
+    """Says now what would go wrong when results are written under these keys of its slots."""
     if getattr(data, "is_view", False) and getattr(data, "isbacked", False):
         raise InvalidArgumentError(
             "nothing can be written to a view of an AnnData on disk: give data.to_memory(), or annotate=False"
         )
-    there = [f"obsm[{key!r}]" for key in obsm if key in data.obsm] + [f"obs[{key!r}]" for key in obs if key in data.obs]
+    there = [f"{slot}[{key!r}]" for slot, some in keys.items() for key in some if key in getattr(data, slot, ())]
     if there and not overwrite:
         raise InvalidArgumentError(
             f"the AnnData has {' and '.join(there)} already: give overwrite=True to replace, another key_added, or "
@@ -58,11 +91,14 @@ def refuse_unwritable(data: Any, obsm: list[str], obs: list[str], overwrite: boo
         )
 
 
-def write(data: Any, obsm: dict[str, Optional[Any]], obs: dict[str, Optional[Any]]) -> None:
-    """Writes columns; those that are None are taken away, so that nothing of an earlier model stays among them."""
-    for where, columns in ((data.obsm, obsm), (data.obs, obs)):
-        for key, values in columns.items():
-            if values is not None:
-                where[key] = values
+def write(data: Any, results: Results) -> None:
+    """Writes results to the slots that the AnnData has."""
+    for slot, columns in results.items():
+        where = getattr(data, slot, None)
+        if where is None:
+            continue
+        for key, found in columns.items():
+            if found is not None:
+                where[key] = found
             elif key in where:
                 del where[key]

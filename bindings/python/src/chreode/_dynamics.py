@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import operator
 import os
+from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Optional, Union
 
@@ -16,6 +17,7 @@ from . import _arrays as arrays
 from ._errors import InvalidArgumentError, warn
 from ._ffi import ffi
 from ._library import Handle, check, lib, number, text
+from ._masses import remembered
 from ._options import documented, make
 from ._source import Source
 
@@ -99,15 +101,25 @@ class Dynamics:
                     check(lib.chreode_model_set_threads(model, threads))
                 self._handle, self._process = renewed, os.getpid()
 
-    def field(self, name: str, x: Any, t: Any, *, out: Optional[npt.NDArray[Any]] = None) -> npt.NDArray[Any]:
+    def field(
+        self,
+        name: str,
+        x: Any,
+        t: Any = None,
+        *,
+        obsm: Optional[str] = None,
+        out: Optional[npt.NDArray[Any]] = None,
+    ) -> npt.NDArray[Any]:
         """Evaluates a field, one of ``self.fields``, at points.
 
         Parameters
         ----------
         name : ``"velocity"`` (length per time), ``"growth"`` (per time), ``"score_drift"`` ((σ²/2) ∇ log p, length per time), …
         x : array or DataFrame n × d, one row a point; any strides. float32 is answered by float32, anything else by float64
-            The columns of a DataFrame are taken by the names of the model's coordinates.
+            The columns of a DataFrame are taken by the names of the model's coordinates. Of an AnnData, its cells: their
+            coordinates ``obsm``, those of the fit unless another key is given.
         t : one time for all points, or one a row, as labels like those of the fit
+            Of an AnnData also the name of a column of ``obs``; that of the fit if it is not given.
         out : where to put the values, n × columns; any strides. Nothing is copied where it and ``x`` are float32 in C order
 
         Raises
@@ -115,9 +127,17 @@ class Dynamics:
         InvalidArgumentError
             The model has not learned such a field.
         """
-        return self._field(lib.chreode_model_field_at, (), name, x, t, out)
+        return self._field(lib.chreode_model_field_at, (), name, x, t, obsm, out)
 
-    def field_sd(self, name: str, x: Any, t: Any, *, out: Optional[npt.NDArray[Any]] = None) -> npt.NDArray[Any]:
+    def field_sd(
+        self,
+        name: str,
+        x: Any,
+        t: Any = None,
+        *,
+        obsm: Optional[str] = None,
+        out: Optional[npt.NDArray[Any]] = None,
+    ) -> npt.NDArray[Any]:
         """The standard deviation of a field's error at points, of an ensemble (``fit(..., ensemble=8)``); as :meth:`field`.
 
         Its square is the variance over the members, which were fitted to resampled cells, and what the distance of the snapshots
@@ -128,22 +148,37 @@ class Dynamics:
         InvalidArgumentError
             The model is no ensemble, or the field has no error bars.
         """
-        return self._field(lib.chreode_model_field_sd, (), name, x, t, out)
+        return self._field(lib.chreode_model_field_sd, (), name, x, t, obsm, out)
 
     def field_quantile(
-        self, name: str, level: float, x: Any, t: Any, *, out: Optional[npt.NDArray[Any]] = None
+        self,
+        name: str,
+        level: float,
+        x: Any,
+        t: Any = None,
+        *,
+        obsm: Optional[str] = None,
+        out: Optional[npt.NDArray[Any]] = None,
     ) -> npt.NDArray[Any]:
         """A quantile of what a field may be at points, of an ensemble: the field plus so many of :meth:`field_sd`.
 
         Between the levels 0.05 and 0.95 lies the true field at nine cells of ten.
         """
-        return self._field(lib.chreode_model_field_quantile, (arrays.number("level", level),), name, x, t, out)
+        return self._field(lib.chreode_model_field_quantile, (arrays.number("level", level),), name, x, t, obsm, out)
 
     def _field(
-        self, evaluate: Any, more: tuple[float, ...], name: str, x: Any, t: Any, out: Optional[npt.NDArray[Any]]
+        self,
+        evaluate: Any,
+        more: tuple[float, ...],
+        name: str,
+        x: Any,
+        t: Any,
+        obsm: Optional[str],
+        out: Optional[npt.NDArray[Any]],
     ) -> npt.NDArray[Any]:
         columns = self._columns(name)
-        source, cells = self._source, _names.rows(x)
+        x, t, cells = self._cells(x, t, obsm)
+        source = self._source
         points = arrays.matrix("x", _names.by_columns("x", x, source.coordinates))
         if out is None:
             values: npt.NDArray[Any] = np.empty((len(points), columns), points.dtype)
@@ -162,6 +197,18 @@ class Dynamics:
         self._warn_of_times(times)
         self._evaluate(evaluate, more, name, points, times, values)
         return values
+
+    def _cells(self, x: Any, t: Any, obsm: Optional[str]) -> tuple[Any, Any, Any]:
+        """Points, the time of each or of all, and the names of cells, of an AnnData by the keys of the fit."""
+        if not _anndata.is_anndata(x):
+            if obsm is not None:
+                raise TypeError("`obsm` is for an AnnData")
+            if t is None:
+                raise TypeError("t must be one time, or one a row, got None")
+            return x, t, _names.rows(x)
+        source = self._source
+        when = _anndata.column(x, "time", source.time if t is None else t)
+        return _anndata.coordinates(x, obsm or source.obsm or "X_pca"), when, _anndata.names(x)
 
     def _warn_of_times(self, times: npt.NDArray[np.float64]) -> None:
         """Warns of times beyond those of the fit, where fields are extrapolations."""
@@ -211,17 +258,21 @@ class Dynamics:
             raise InvalidArgumentError(f"{why}; the fields of this model are {learned}")
         return self.fields[name]
 
-    def velocity(self, x: Any, t: Any, *, out: Optional[npt.NDArray[Any]] = None) -> npt.NDArray[Any]:
+    def velocity(
+        self, x: Any, t: Any = None, *, obsm: Optional[str] = None, out: Optional[npt.NDArray[Any]] = None
+    ) -> npt.NDArray[Any]:
         """The velocity of the population's flow at points, n × d. See :meth:`field`."""
-        return self.field("velocity", x, t, out=out)
+        return self.field("velocity", x, t, obsm=obsm, out=out)
 
-    def growth(self, x: Any, t: Any) -> npt.NDArray[Any]:
+    def growth(self, x: Any, t: Any = None, *, obsm: Optional[str] = None) -> npt.NDArray[Any]:
         """The growth rate, births minus deaths, at points: one number a row. See :meth:`field`."""
-        return self.field("growth", x, t)[:, 0]
+        return self.field("growth", x, t, obsm=obsm)[:, 0]
 
-    def score_drift(self, x: Any, t: Any, *, out: Optional[npt.NDArray[Any]] = None) -> npt.NDArray[Any]:
+    def score_drift(
+        self, x: Any, t: Any = None, *, obsm: Optional[str] = None, out: Optional[npt.NDArray[Any]] = None
+    ) -> npt.NDArray[Any]:
         """(σ²/2) ∇ log p at points, n × d. See :meth:`field`."""
-        return self.field("score_drift", x, t, out=out)
+        return self.field("score_drift", x, t, obsm=obsm, out=out)
 
     @documented("simulate", "mode", "seed")
     def simulate(
@@ -233,6 +284,7 @@ class Dynamics:
         *,
         start: Optional[float] = None,
         weights: Any = None,
+        obsm: Optional[str] = None,
         progress: _progress.Progress = None,
         **options: Unpack[SimulateOptions],
     ) -> _simulation.Trajectory:
@@ -241,25 +293,28 @@ class Dynamics:
         Parameters
         ----------
         points : array or DataFrame n × d, one row a cell; :meth:`Snapshots.sample` draws some of a snapshot
+            Of an AnnData, its cells at the time ``start``, by the keys of the fit and with the weights and masses of the fit,
+            so that part of the cells stand for the whole population, unless ``weights`` are given; of a branching population
+            each is one founder then.
         times : output times, increasing, or, but for branching, decreasing; the times of the fit if there are none
         mode : ``"ode"``, ``"sde"`` or ``"branching"``
         seed : of all random numbers
         start : the time of ``points``; the first of ``times`` if it is not given
-        weights : the weight of each row; 1 if there are none
+        weights : the weight of each row; 1 if there are none. Of an AnnData, of all its cells, also a column of ``obs``, as the
+            probability of a fate; those at ``start`` must have one. False for 1 each.
+        obsm : the coordinates of an AnnData, those of the fit unless another key is given
         progress : True for a bar, or a function, as in :func:`fit`: something true ends the simulation by a CancelledError
 
         Warns
         -----
         ChreodeWarning : a time lies outside those of the fit
         """
-        begin = arrays.matrix("points", _names.by_columns("points", points, self._source.coordinates))
         until = arrays.vector("times", self.info["times"] if times is None else times)
-        given = None
-        if weights is not None:
-            given = arrays.vector("weights", _names.by_rows("weights", weights, _names.rows(points)))
         if start is None and len(until) == 0:
             raise InvalidArgumentError("times must not be empty")
         begin_at = float(until[0]) if start is None else arrays.number("start", start)
+        founders = self._founders(points, begin_at, weights, obsm, mode)
+        begin, given = founders.points, founders.weights
         made = ffi.new("chreode_trajectory **")
         choice = make("simulate", {"mode": mode, "seed": seed, **dict(options)})
         with choice as chosen, self._use() as model, _progress.Watch(progress) as watch:
@@ -278,7 +333,67 @@ class Dynamics:
                     made,
                 )
             )
-        return _simulation.own(made[0])
+        return _simulation.own(made[0], self._origin(founders, begin_at, mode, seed))
+
+    def _founders(self, points: Any, start: float, weights: Any, obsm: Optional[str], mode: Optional[str]) -> _Founders:
+        """The cells that a simulation starts from."""
+        source = self._source
+        if not _anndata.is_anndata(points):
+            if obsm is not None:
+                raise TypeError("`obsm` is for an AnnData")
+            given = None
+            if weights is not None:
+                given = arrays.vector("weights", _names.by_rows("weights", weights, _names.rows(points)))
+            matrix = arrays.matrix("points", _names.by_columns("points", points, source.coordinates))
+            return _Founders(matrix, given, _names.rows(points))
+        cells = _anndata.names(points)
+        column = _names.by_rows("time", _anndata.column(points, "time", source.time), cells)
+        times, _ = _times.numbers("time", column, cells=cells, clock=source.clock)
+        rows = np.flatnonzero(np.isclose(times, start, rtol=1e-9, atol=0.0))
+        if len(rows) == 0:
+            known = ", ".join(f"{time:g}" for time in np.unique(times))
+            raise InvalidArgumentError(f"start must be one of the times of the cells ({known}), got {start:g}")
+        x = _anndata.coordinates(points, obsm or source.obsm or "X_pca")
+        begin = arrays.matrix("points", np.asarray(_names.by_columns("points", x, source.coordinates))[rows])
+        return _Founders(
+            begin, self._weights(points, rows, start, weights, mode), None if cells is None else cells[rows]
+        )
+
+    def _weights(
+        self, data: Any, rows: npt.NDArray[np.intp], start: float, weights: Any, mode: Optional[str]
+    ) -> Optional[npt.NDArray[np.float64]]:
+        """The weights of some cells of an AnnData, all of those at a time; None if all weigh 1."""
+        source = self._source
+        if weights is False or weights is None and mode == "branching":
+            return None
+        if weights is not None:
+            each = _anndata.values(data, "weights", weights)[rows]
+            _times.refuse_missing("weights", each, None)
+            return each
+        each = np.ones(len(rows))
+        if source.weighted:
+            each = _anndata.values(data, "weights", _snapshots.weights_of_the_fit(data, source))[rows]
+        if source.masses is None:
+            return each if source.weighted else None
+        mass: float = remembered(source.masses, np.array([start]))[0]
+        each *= mass / each.sum()
+        return each
+
+    def _origin(
+        self, founders: _Founders, start: float, mode: Optional[str], seed: Optional[int]
+    ) -> _simulation.Origin:
+        """What a simulated population remembers of the model and of the cells that it starts from."""
+        cells, weights = founders.cells, founders.weights
+        unequal = weights is not None and len(weights) > 0 and bool((weights != weights[0]).any())
+        return _simulation.Origin(
+            method=self.info["method"],
+            mode=mode or "ode",
+            seed=0 if seed is None else operator.index(seed),
+            start=start,
+            source=self._source,
+            cells=None if cells is None else tuple(map(str, cells)),
+            drawn=mode == "branching" and unequal,
+        )
 
     @documented("evaluate")
     def evaluate(
@@ -313,25 +428,51 @@ class Dynamics:
         time: Any = None,
         *,
         obsm: Optional[str] = None,
-        key_added: str = "chreode",
+        key_added: Optional[str] = None,
         overwrite: bool = False,
     ) -> None:
         """Writes the velocity and the growth rate of each cell at its time to an AnnData.
 
-        They go to ``data.obsm[f"{key_added}_velocity"]`` and, where it was learned, to ``data.obs[f"{key_added}_growth"]``.
-        Coordinates and times are those of the fit's keys unless others are given. Columns that are there already are an
-        error, unless ``overwrite`` is true: then they are replaced, and a growth that this model has not learned is removed.
+        They go to ``data.obsm[f"{key_added}_velocity"]`` and, where it was learned, to ``data.obs[f"{key_added}_growth"]``; of
+        an ensemble the standard deviations of their errors to ``…_velocity_sd`` and ``…_growth_sd`` beside them; what made them
+        to ``data.uns[key_added]``. Coordinates, times and ``key_added`` are those of the fit unless others are given. What is
+        there already is an error, unless ``overwrite`` is true: then it is replaced, and what this model has not learned is
+        removed.
         """
-        source = self._source
-        where = velocity_key(key_added), growth_key(key_added)
-        _anndata.refuse_unwritable(data, [where[0]], [where[1]], overwrite)
+        source, key = self._source, key_added or self._source.key_added or "chreode"
+        _anndata.refuse_unwritable(data, written(key), overwrite)
         cells, column = _anndata.names(data), source.time if time is None else time
         points = _anndata.coordinates(data, obsm or source.obsm or "X_pca")
         times = _names.by_rows("time", _anndata.column(data, "time", column), cells)
         numbers, _ = _times.numbers("time", times, cells=cells, clock=source.clock)
-        velocity = self.velocity(points, numbers)
-        growth = self.growth(points, numbers) if "growth" in self.fields else None
-        _anndata.write(data, {where[0]: velocity}, {where[1]: growth})
+        grows, uncertain = "growth" in self.fields, self.members > 1
+        values = [
+            self.velocity(points, numbers),
+            self.field_sd("velocity", points, numbers) if uncertain else None,
+            self.growth(points, numbers) if grows else None,
+            self.field_sd("growth", points, numbers)[:, 0] if grows and uncertain else None,
+            self._told(obsm or source.obsm or "X_pca", column),
+        ]
+        keys = [(slot, name) for slot, names in written(key).items() for name in names]
+        results: dict[str, dict[str, Optional[Any]]] = {slot: {} for slot in written(key)}
+        for (slot, name), found in zip(keys, values):
+            results[slot][name] = found
+        _anndata.write(data, results)
+
+    def _told(self, obsm: str, time: Any) -> dict[str, Any]:
+        """What made the results that are written to an AnnData, as a file of one can hold it."""
+        info, source = self.info, self._source
+        told = {
+            "version": _library.version(),
+            **{key: info[key] for key in ("method", "seed", "sigma", "delta", "epochs", "members")},
+            "times": np.array(info["times"]),
+            "fields": np.array(info["fields"]),
+            "obsm": obsm,
+            "time": time if isinstance(time, str) else None,
+            "weights": source.weights,
+            "options": source.options,
+        }
+        return {key: value for key, value in told.items() if value is not None}
 
     @property
     def members(self) -> int:
@@ -408,12 +549,22 @@ class Dynamics:
 _WATCHED = 2000
 
 
-def velocity_key(key_added: str) -> str:
-    return f"{key_added}_velocity"
+@dataclass(frozen=True)
+class _Founders:
+    """The cells that a simulation starts from: points, weights and names, which they may have none of."""
+
+    points: npt.NDArray[Any]
+    weights: Optional[npt.NDArray[np.float64]]
+    cells: Any
 
 
-def growth_key(key_added: str) -> str:
-    return f"{key_added}_growth"
+def written(key_added: str) -> dict[str, list[str]]:
+    """What :meth:`Dynamics.annotate` writes: the slots of an AnnData, and the keys in each."""
+    return {
+        "obsm": [f"{key_added}_velocity", f"{key_added}_velocity_sd"],
+        "obs": [f"{key_added}_growth", f"{key_added}_growth_sd"],
+        "uns": [key_added],
+    }
 
 
 def _handle(pointer: Any) -> Handle:

@@ -6,7 +6,7 @@ import logging
 from typing import TYPE_CHECKING, Any, Optional
 
 from . import _anndata, _progress, _snapshots
-from ._dynamics import Dynamics, growth_key, velocity_key
+from ._dynamics import Dynamics, written
 from ._errors import of_status, warn_of
 from ._ffi import ffi
 from ._library import lib, message
@@ -55,8 +55,9 @@ def fit(
         It is called as ``progress(stage, done, total, loss)`` at most twenty times a second, on the calling thread, and ends
         the fit by returning something true. What it raises comes back from ``fit``.
     annotate : write each cell's velocity and growth to ``obsm["chreode_velocity"]`` and ``obs["chreode_growth"]`` of an AnnData
+        As :meth:`Dynamics.annotate` does; what made them goes to ``uns["chreode"]``.
     key_added : what those names begin with instead of ``"chreode"``
-    overwrite : replace such columns; otherwise they are an error before anything is learned
+    overwrite : replace what is there under these names; otherwise it is an error before anything is learned
 
     Returns
     -------
@@ -70,8 +71,10 @@ def fit(
     watch = _progress.Watch(progress)
     annotate = annotate and _anndata.is_anndata(x)
     if annotate:
-        _anndata.refuse_unwritable(x, [velocity_key(key_added)], [growth_key(key_added)], overwrite)
+        _anndata.refuse_unwritable(x, written(key_added), overwrite)
     snapshots = _snapshots.of(x, time, obsm, weights, masses)
+    if _anndata.is_anndata(x):
+        snapshots.remember(key_added if annotate else None, {"method": method, **options})
     _log.info("fit to %r", snapshots)
     made = ffi.new("chreode_model **")
     failure: Optional[BaseException] = None

@@ -15,6 +15,7 @@ from . import _html
 from ._errors import warn_of
 from ._ffi import ffi
 from ._library import Handle, check, lib, number, text
+from ._source import Source
 
 
 class Fate(enum.IntEnum):
@@ -63,6 +64,23 @@ class Lineage:
 
 
 @dataclass(frozen=True)
+class Origin:
+    """What a simulated population comes from."""
+
+    method: str = ""
+    mode: str = "ode"
+    seed: int = 0
+    #: The time of the cells that it starts from.
+    start: float = float("nan")
+    #: What the model knows of the cells of its fit.
+    source: Source = Source()
+    #: The names of the cells that it starts from, where they have some.
+    cells: Optional[tuple[str, ...]] = None
+    #: Whether a branching population's founders were drawn from cells of unequal weights, so that their rows are unknown.
+    drawn: bool = False
+
+
+@dataclass(frozen=True)
 class Trajectory:
     """A simulated population: a frame for each output time, and its lineage if it branched."""
 
@@ -74,6 +92,8 @@ class Trajectory:
     #: a model without a guard.
     outside: Optional[float]
     _newick: str
+    #: The model, the options and the cells that it comes from.
+    origin: Optional[Origin] = None
 
     @property
     def times(self) -> npt.NDArray[np.float64]:
@@ -93,6 +113,72 @@ class Trajectory:
         """The lineage in the Newick format: one tree a line for each founder. Empty for the other modes."""
         return self._newick
 
+    def founders(self, k: int) -> npt.NDArray[np.int64]:
+        """The row of the start that each particle of frame number ``k`` descends from.
+
+        Of a branching population whose starting cells had unequal weights, which are drawn from first: the number of its
+        founder in the lineage.
+        """
+        rows = self.frames[0].ancestors
+        for frame in self.frames[1 : range(len(self.frames))[k] + 1]:
+            rows = rows[frame.ancestors]
+        return rows
+
+    def to_anndata(self) -> Any:
+        """The particles of all frames as an AnnData, one row a particle, frame after frame.
+
+        ``X`` and ``obsm[key]``, the key of the fit, are the coordinates. ``obs`` has ``time``, ``weight``, ``cell`` (the number
+        of a branching population's cell in the lineage, else the row of the start), ``founder`` (the name of the cell that it
+        descends from, or its row in the start) and ``ancestor`` (the name of its row in the frame before; empty in the first).
+        Rows are named by the number of their frame and their row in it. ``uns["chreode"]`` has what made it, and of a branching
+        population ``lineage``: ``parent``, ``birth``, ``end`` and ``fate`` (alive, divided, died) of each cell, and ``newick``.
+        Needs the package anndata.
+        """
+        import anndata
+        import pandas
+
+        frames, origin = self.frames, self.origin or Origin()
+        names = [np.array([f"{k}-{row}" for row in range(len(frame))], object) for k, frame in enumerate(frames)]
+        ancestors = [names[k - 1][frame.ancestors] if k else np.full(len(frame), "") for k, frame in enumerate(frames)]
+        obs = pandas.DataFrame(
+            {
+                "time": np.repeat(self.times, self.counts),
+                "weight": np.concatenate([frame.weights for frame in frames]),
+                "cell": np.concatenate([frame.ids for frame in frames]),
+                "founder": np.concatenate([self._named(self.founders(k)) for k in range(len(frames))]),
+                "ancestor": np.concatenate(ancestors),
+            },
+            index=np.concatenate(names),
+        )
+        points = np.concatenate([frame.points for frame in frames])
+        columns = origin.source.coordinates or [f"x{j + 1}" for j in range(points.shape[1])]
+        key = origin.source.obsm or "X_chreode"
+        data = anndata.AnnData(points, obs=obs, var=pandas.DataFrame(index=list(columns)), obsm={key: points.copy()})
+        data.uns["chreode"] = self._told()
+        return data
+
+    def _named(self, rows: npt.NDArray[np.int64]) -> npt.NDArray[Any]:
+        """The names of rows of the start, or their numbers where they have none or are of a lineage."""
+        origin = self.origin
+        if origin is None or origin.cells is None or origin.drawn:
+            return rows.astype(str).astype(object)
+        return np.array(origin.cells, object)[rows]
+
+    def _told(self) -> dict[str, Any]:
+        told: dict[str, Any] = {"times": self.times}
+        if self.origin is not None:
+            told |= {name: getattr(self.origin, name) for name in ("method", "mode", "seed", "start")}
+        if self.lineage is not None:
+            fates = np.array([Fate(fate).name.lower() for fate in range(len(Fate))], object)
+            told["lineage"] = {
+                "parent": self.lineage.parents,
+                "birth": self.lineage.births,
+                "end": self.lineage.ends,
+                "fate": fates[self.lineage.fates],
+                "newick": self._newick,
+            }
+        return told
+
     def __repr__(self) -> str:
         sizes = ", ".join(f"{len(frame)} at {frame.time:g}" for frame in self.frames)
         born = "" if self.lineage is None else f"; {len(self.lineage)} cells in the lineage"
@@ -105,7 +191,7 @@ class Trajectory:
         return _html.table(f"chreode.Trajectory{born}", ("time", "particles", "mass"), rows)
 
 
-def own(pointer: Any) -> Trajectory:
+def own(pointer: Any, origin: Optional[Origin] = None) -> Trajectory:
     """Takes everything out of a trajectory of the library, which is freed."""
     handle = Handle(pointer, lib.chreode_trajectory_free, "trajectory")
     with handle as trajectory:
@@ -118,6 +204,7 @@ def own(pointer: Any) -> Trajectory:
             _mass_sd(trajectory, frames),
             report["outside"],
             text(lib.chreode_trajectory_newick, trajectory),
+            origin,
         )
     handle.close()
     warn_of(report)

@@ -230,6 +230,11 @@ class Snapshots:
         kept = None if masses is None else tuple(pair for pair in masses if pair[0] not in left_out)
         return Snapshots._own(made[0], replace(self._source, masses=kept), shared=self._shared)
 
+    def remember(self, key_added: Optional[str], options: dict[str, Any]) -> None:
+        """Keeps what a fit to an AnnData was asked for, for its model; nothing depends on the number of threads."""
+        plain = {name: _plain(value) for name, value in options.items() if value is not None and name != "threads"}
+        self._source = replace(self._source, key_added=key_added, options=plain)
+
     def close(self) -> None:
         """Frees the library's copy of the cells now, or lets go of the array that it used."""
         self._handle.close()
@@ -244,6 +249,15 @@ class Snapshots:
 
     def __deepcopy__(self, memo: Any) -> Snapshots:
         return self
+
+
+def _plain(value: Any) -> Any:
+    """An option's value as JSON and files of an AnnData hold it: a number, a truth or a text."""
+    if isinstance(value, (bool, int, float, str)):
+        return value
+    if isinstance(value, np.generic):
+        return value.item()
+    return ",".join(map(str, value)) if hasattr(value, "__iter__") else str(value)
 
 
 def _restore(blocks: Sequence[Any], times: Any, weights: Sequence[Any], source: Source) -> Snapshots:
@@ -266,7 +280,7 @@ def of(x: Any, time: Any, obsm: Optional[str], weights: Any, masses: Any, fitted
     known = replace(Source(), coordinates=source.coordinates, clock=source.clock)
     cells = _names.rows(x)
     if weights is None and source.weighted:
-        weights = _weights_of_the_fit(x, source)
+        weights = weights_of_the_fit(x, source)
     if weights is False:
         weights = None
     if _anndata.is_anndata(x):
@@ -289,7 +303,7 @@ def of(x: Any, time: Any, obsm: Optional[str], weights: Any, masses: Any, fitted
     return snapshots if masses is None or masses is False else snapshots.with_masses(masses)
 
 
-def _weights_of_the_fit(x: Any, source: Source) -> str:
+def weights_of_the_fit(x: Any, source: Source) -> str:
     if source.weights is None or not _anndata.is_anndata(x):
         raise InvalidArgumentError(
             "the model was fitted with weights: give those of these cells, or weights=False if each weighs 1"

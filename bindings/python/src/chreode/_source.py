@@ -30,6 +30,10 @@ class Source:
     masses: Optional[Masses] = None
     #: How the labels of the times were read.
     clock: Optional[Clock] = None
+    #: What the names of results in an AnnData begin with, where they were written.
+    key_added: Optional[str] = None
+    #: The options that were given to a fit to an AnnData, by name, but for the number of threads, on which no result depends.
+    options: Optional[dict[str, Any]] = None
 
     def write(self, model: Any) -> None:
         """Makes a model, a pointer of the library's, remember this."""
@@ -39,7 +43,7 @@ class Source:
         for field in fields(self):
             value = getattr(self, field.name)
             # Plain numbers need no reading: a model of them is the same bytes as one of cells that another language gave.
-            if field.name == "coordinates" or value in (None, False, Clock("number")):
+            if field.name == "coordinates" or value in (None, False, Clock("number"), {}):
                 continue
             text = value.to_text() if isinstance(value, Clock) else json.dumps(value)
             _attributes.set_attribute(model, field.name, text)

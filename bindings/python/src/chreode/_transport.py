@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any, Optional
 import numpy as np
 import numpy.typing as npt
 
+from . import _anndata, _html, _names, _progress
 from . import _arrays as arrays
-from . import _html, _names, _progress
 from ._errors import NotConvergedWarning, warn, warn_of
 from ._ffi import ffi
 from ._library import Handle, check, lib, message, text
@@ -71,6 +71,7 @@ def transport(
     *,
     source_weights: Any = None,
     target_weights: Any = None,
+    obsm: Optional[str] = None,
     progress: _progress.Progress = None,
     **options: Unpack[TransportOptions],
 ) -> Plan:
@@ -81,9 +82,11 @@ def transport(
 
     Parameters
     ----------
-    source, target : arrays or DataFrames, n × d and m × d, one row a point
+    source, target : arrays or DataFrames, n × d and m × d, one row a point, or AnnDatas
         The coordinates of two DataFrames are matched by name.
     source_weights, target_weights : one weight a row; 1 if there are none. A Series is aligned by its index
+        For an AnnData also the name of a column of ``obs``.
+    obsm : the coordinates of AnnDatas, ``"X_pca"`` unless another key is given
     progress : True for a bar, or a function, as in :func:`fit`: something true ends the call by a CancelledError
 
     Warns
@@ -91,10 +94,12 @@ def transport(
     NotConvergedWarning : the solver stopped before its tolerance; the plan is returned all the same
     ChreodeWarning : nothing is transported, or most points are out of reach
     """
+    if obsm is not None and not (_anndata.is_anndata(source) or _anndata.is_anndata(target)):
+        raise TypeError("`obsm` is for an AnnData")
+    source, given = _cloud("source_weights", source_weights, source, obsm)
+    target, wanted = _cloud("target_weights", target_weights, target, obsm)
     points = arrays.matrix("source", source)
     others = arrays.matrix("target", _names.by_columns("target", target, _names.columns(source)))
-    given = _weights("source_weights", source_weights, source)
-    wanted = _weights("target_weights", target_weights, target)
     made = ffi.new("chreode_plan **")
     with make("transport", dict(options)) as handle, _progress.Watch(progress) as watch:
         status = lib.chreode_transport(
@@ -118,8 +123,14 @@ def transport(
     return plan
 
 
-def _weights(name: str, weights: Any, points: Any) -> Optional[npt.NDArray[np.float64]]:
-    return None if weights is None else arrays.vector(name, _names.by_rows(name, weights, _names.rows(points)))
+def _cloud(name: str, weights: Any, points: Any, obsm: Optional[str]) -> tuple[Any, Optional[npt.NDArray[np.float64]]]:
+    """The points of a cloud, and their weights, if they have some."""
+    if _anndata.is_anndata(points):
+        given = None if weights is None else _anndata.values(points, name, weights)
+        return _anndata.coordinates(points, obsm or "X_pca"), given
+    if weights is None:
+        return points, None
+    return points, arrays.vector(name, _names.by_rows(name, weights, _names.rows(points)))
 
 
 def _own(pointer: Any) -> Plan:

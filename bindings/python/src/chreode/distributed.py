@@ -15,11 +15,12 @@ To carry tasks by other means, :func:`plan_fit` and its likes give a :class:`Wor
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Optional
 
-from . import _anndata, _arrays, _cells, _fit, _names, _progress, _validation
+from . import _anndata, _arrays, _cells, _fit, _progress, _validation
 from ._carry import carry
-from ._dynamics import Dynamics, growth_key, velocity_key
+from ._dynamics import Dynamics, written
 from ._errors import InvalidArgumentError
 from ._evaluation import Evaluation
 from ._options import documented
@@ -91,8 +92,10 @@ def fit(
     """
     annotate = annotate and _anndata.is_anndata(x)
     if annotate:
-        _anndata.refuse_unwritable(x, [velocity_key(key_added)], [growth_key(key_added)], overwrite)
-    _, snapshots, file = _cells.read(x, time, obsm, weights, masses)
+        _anndata.refuse_unwritable(x, written(key_added), overwrite)
+    opened, snapshots, file = _cells.read(x, time, obsm, weights, masses)
+    if _anndata.is_anndata(opened):
+        snapshots.remember(key_added if annotate else None, {"method": method, **options})
     threads: Any = options.get("threads") or 0
     told, close = _progress.reporter(progress)
     try:
@@ -160,22 +163,23 @@ def simulate(
     since all particles depend on each other. An ensemble's error bars are simulated in this process, unless
     ``error_bars=False``.
 
-    ``points`` may be the path of a ``.npy`` file; it, ``client``, ``task_threads`` and ``progress`` are as in :func:`fit`, the
-    others as in :meth:`chreode.Dynamics.simulate`.
+    ``points`` may be the path of a ``.npy`` or ``.h5ad`` file; it, ``client``, ``task_threads`` and ``progress`` are as in
+    :func:`fit`, the others as in :meth:`chreode.Dynamics.simulate`.
     """
     until = _arrays.vector("times", model.info["times"] if times is None else times)
     if start is None and len(until) == 0:
         raise InvalidArgumentError("times must not be empty")
     begin_at = float(until[0]) if start is None else _arrays.number("start", start)
     file = _cells.File.of(points)
-    begin = _arrays.matrix(
-        "points", _names.by_columns("points", points if file is None else file.open(), model._source.coordinates)
-    )
-    data = Snapshots(begin, [begin_at] * len(begin), weights=weights)
+    opened = points if file is None else file.open()
+    if _anndata.is_anndata(opened):
+        file = None  # only the cells of one time start: they are sent
+    begin = model._founders(opened, begin_at, weights, None, mode)
+    data = Snapshots(begin.points, [begin_at] * len(begin.points), weights=begin.weights)
     work = plan_simulate(model, data, until, mode, seed, founders=founders, **options)
     trajectory = _done(work, data, file, model, client, task_threads, progress)
     assert isinstance(trajectory, Trajectory)
-    return trajectory
+    return replace(trajectory, origin=model._origin(begin, begin_at, mode, seed))
 
 
 @documented("evaluate")
