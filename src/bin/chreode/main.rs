@@ -5,6 +5,7 @@
 //! for a usage error.
 
 mod arguments;
+mod benchmark;
 mod cells;
 mod columns;
 mod demo;
@@ -99,6 +100,8 @@ enum Command {
     Evaluate(evaluate::Evaluate),
     /// Fit recipes to a part of the cells, and measure how well they predict the others
     Validate(Box<validate::Validate>),
+    /// Fit a table of recipes, and measure them as papers do and on what they have not seen
+    Benchmark(Box<benchmark::Benchmark>),
     /// Let a population move, grow, divide and die by a model
     Simulate(simulate::Simulate),
     /// Solve one static transport problem between two clouds of points
@@ -152,6 +155,7 @@ fn run(Cli { common, command }: Cli) -> Result<()> {
         Command::Finish(command) => command.run(),
         Command::Evaluate(command) => command.run(),
         Command::Validate(command) => command.run(),
+        Command::Benchmark(command) => command.run(),
         Command::Simulate(command) => command.run(),
         Command::Transport(command) => command.run(),
         Command::Generate(command) => command.run(),

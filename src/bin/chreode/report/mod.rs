@@ -1,5 +1,6 @@
 //! The report: one page of HTML with its pictures inside, that needs nothing else.
 
+mod benchmark;
 mod colours;
 mod contours;
 mod landscape;
@@ -15,6 +16,7 @@ use chreode::evaluate::MemberErrors;
 use chreode::exec::files::write_atomically;
 use chreode::method::Choice;
 
+pub use benchmark::write_benchmark;
 pub use section::ModelSection;
 pub use validation::write_validation;
 

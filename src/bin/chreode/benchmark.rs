@@ -1,0 +1,365 @@
+//! `chreode benchmark`: a table of recipes on one data set, as papers print it and as it should be read: beside each figure of
+//! the cells that were fitted, those of cells and times that were not.
+
+mod measured;
+mod rows;
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use chreode::exec::files::write_atomically;
+use chreode::snapshots::Snapshots;
+use clap::Args;
+use serde_json::{Value, json};
+use xxhash_rust::xxh3::Xxh3;
+
+use crate::cells::DataArgs;
+use crate::failure::{Failure, Result};
+use crate::output::{columns, note, print, print_json, short};
+use crate::report;
+use crate::written::write_csv;
+use measured::{Honest, measure};
+use rows::{Row, Table};
+
+#[derive(Debug, Args)]
+pub struct Benchmark {
+    #[command(flatten)]
+    data: DataArgs,
+    /// A published table by its name (gene, dyngen, emt, gaussian), or a file of recipes (.json)
+    ///
+    /// A file holds an object with `rows`, a list of objects: `name`, `options` of a fit by name, and, where there are any, `published`
+    /// figures: w1 (a list), mean_w1, rme, action, growth_correlation, hold_one_out.
+    ///
+    /// Default: the default recipe and the published recipe of every method, without published figures.
+    #[arg(long, value_name = "NAME|FILE.json")]
+    table: Option<String>,
+    /// The rows, by their names, separated by commas; or all
+    #[arg(long, value_name = "NAMES", value_delimiter = ',', default_value = "all")]
+    methods: Vec<String>,
+    /// Fits of each row, with consecutive seeds
+    #[arg(long, value_name = "COUNT", default_value_t = 1, value_parser = clap::value_parser!(u64).range(1..=1000))]
+    seeds: u64,
+    /// The first seed
+    #[arg(long, value_name = "INTEGER", default_value_t = 11)]
+    seed: u64,
+    /// Halves of the cells that each row is validated on; 0 for none, which leaves what a fit remembers
+    #[arg(long, value_name = "COUNT", default_value_t = 1)]
+    splits: usize,
+    /// Leave out each inner time in turn as well
+    #[arg(long, value_name = "SWITCH", default_value_t = true, num_args = 0..=1, default_missing_value = "true", action = clap::ArgAction::Set)]
+    hold_one_out: bool,
+    /// An option of a fit for all rows, over their own; may be repeated
+    #[arg(long, value_name = "NAME=VALUE", value_parser = pair)]
+    set: Vec<(String, String)>,
+    /// The folder of the results: benchmark.csv, benchmark.json, benchmark.html, and what each fit came to
+    ///
+    /// A fit whose result is there already, of the same data and options, is not done again: a call that was ended goes on where it
+    /// was.
+    #[arg(short, long, value_name = "DIR")]
+    output: PathBuf,
+    /// The folder of an earlier benchmark, whose figures are shown beside
+    #[arg(long, value_name = "DIR")]
+    against: Option<PathBuf>,
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+}
+
+/// NAME=VALUE.
+fn pair(text: &str) -> std::result::Result<(String, String), String> {
+    let (name, value) = text.split_once('=').ok_or("NAME=VALUE is needed")?;
+    Ok((name.trim().into(), value.trim().into()))
+}
+
+/// The measures of a table, from the keys of a fit's results: those that papers show, then those that they do not.
+pub const MEASURES: [(&str, &str); 9] = [
+    ("mean_w1", "W1"),
+    ("rme", "RME"),
+    ("action", "action"),
+    ("growth_correlation", "growth corr."),
+    ("ratio", "held-out ratio"),
+    ("energy", "held-out energy"),
+    ("held_out_rme", "held-out RME"),
+    ("hold_one_out", "hold-one-out W1"),
+    ("cpu_seconds", "CPU s"),
+];
+
+/// A row with all of its fits.
+#[derive(Debug)]
+pub struct Measured {
+    pub row: String,
+    /// Published figures by the names of measures.
+    pub published: BTreeMap<&'static str, f64>,
+    /// The results by seed.
+    pub results: Vec<(u64, Value)>,
+}
+
+impl Measured {
+    /// Mean and standard deviation of a measure over the seeds; none where no fit has it, NaN for the deviation of one.
+    pub fn statistic(&self, measure: &str) -> Option<(f64, f64)> {
+        // Methods without growth have no error of the mass to speak of: it is that of standing still.
+        let values = || {
+            let of = |result: &Value| {
+                let without_growth = measure.ends_with("rme") && result["grows"] == false;
+                result[measure].as_f64().filter(|value| value.is_finite() && !without_growth)
+            };
+            self.results.iter().filter_map(move |(_, result)| of(result))
+        };
+        let count = values().count() as f64;
+        if count == 0.0 {
+            return None;
+        }
+        let mean = values().sum::<f64>() / count;
+        let sd = (values().map(|x| (x - mean).powi(2)).sum::<f64>() / (count - 1.0)).sqrt();
+        Some((mean, sd))
+    }
+
+    /// Why fits failed.
+    fn failures(&self) -> impl Iterator<Item = String> + '_ {
+        let told = |key: &'static str| {
+            move |(seed, result): &(u64, Value)| Some(format!("seed {seed}: {}", result[key].as_str()?))
+        };
+        self.results
+            .iter()
+            .filter_map(told("failed"))
+            .chain(self.results.iter().filter_map(told("held_out_failed")))
+    }
+}
+
+impl Benchmark {
+    pub fn run(self) -> Result<()> {
+        let mut table = self.table.as_deref().map_or_else(|| Ok(Table::of_methods()), Table::find)?;
+        table.keep(&self.methods)?;
+        for row in &table.rows {
+            row.recipe(self.seed, &self.set)?;
+        }
+        let before = self.against.as_deref().map(read_earlier).transpose()?;
+        let data = self.data.read()?;
+        let parts = self.output.join("parts");
+        fs::create_dir_all(&parts)
+            .map_err(|error| Failure::Failed(format!("{}: {error}", parts.display())))?;
+        let fingerprint = fingerprint(&data.snapshots);
+        let mut all: Vec<Measured> = vec![];
+        for row in &table.rows {
+            let seeds = self.seed..self.seed.saturating_add(self.seeds);
+            let one = |seed| Ok((seed, self.part(&parts, &data.snapshots, &fingerprint, &table, row, seed)?));
+            let results = seeds.map(one).collect::<Result<_>>()?;
+            let published = MEASURES.iter().filter_map(|(key, _)| Some((*key, row.figure(key)?))).collect();
+            all.push(Measured { row: row.name.clone(), published, results });
+            // What there is so far can be looked at while the rest goes on.
+            self.write(&table, &data, &all, before.as_ref())?;
+        }
+        if self.json {
+            print_json(&self.as_json(&table, &all))
+        } else {
+            print(&text(&table, &all, before.as_ref()))
+        }
+    }
+
+    /// What a row came to with one seed: as it was kept, or measured now.
+    fn part(
+        &self,
+        parts: &Path,
+        snapshots: &Snapshots,
+        fingerprint: &str,
+        table: &Table,
+        row: &Row,
+        seed: u64,
+    ) -> Result<Value> {
+        let path = parts.join(format!("{}-{}-{seed}.json", table.name, row.name.replace(['/', '\\'], "_")));
+        let asked = json!({
+            "data": fingerprint, "options": row.options, "set": self.set, "seed": seed, "splits": self.splits,
+            "hold_one_out": self.hold_one_out, "version": env!("CARGO_PKG_VERSION"),
+        });
+        let kept = fs::read(&path).ok().and_then(|bytes| serde_json::from_slice::<Value>(&bytes).ok());
+        if let Some(kept) = kept.filter(|kept| kept["asked"] == asked) {
+            return Ok(kept["result"].clone());
+        }
+        let options = row.recipe(seed, &self.set)?;
+        let honest = Honest { splits: self.splits, hold_one_out: self.hold_one_out };
+        let what = format!("{} {}, seed {seed}", table.name, row.name);
+        let result = measure(&what, snapshots, &options, honest, table.is_gene_network)?;
+        let whole = json!({ "asked": asked, "result": result });
+        write_atomically(&path, whole.to_string().as_bytes())?;
+        Ok(result)
+    }
+
+    fn write(
+        &self,
+        table: &Table,
+        data: &crate::cells::Data,
+        all: &[Measured],
+        before: Option<&Earlier>,
+    ) -> Result<()> {
+        let file = |name: &str| self.output.join(name);
+        let header: Vec<String> =
+            ["table", "row", "seed", "measure", "time", "value"].map(String::from).into();
+        write_csv(&file("benchmark.csv"), &header, lines(table, all).into_iter())?;
+        write_atomically(&file("benchmark.json"), self.as_json(table, all).to_string().as_bytes())?;
+        let (header, rows) = table_of(all, before);
+        let title = format!("{} on {}", table.name, self.data.name());
+        let notes = [table.about.clone(), source(table), self.how(all)];
+        report::write_benchmark(&file("benchmark.html"), &title, &notes, data, (&header, &rows), all)
+    }
+
+    /// What was done, and what the figures mean.
+    fn how(&self, all: &[Measured]) -> String {
+        let first = all.iter().flat_map(|row| &row.results).map(|(_, result)| result);
+        let first = first.into_iter().find(|result| result["floor_w1"].is_number());
+        let beside = first.map_or(String::new(), |result| {
+            format!(
+                " Two halves of the data are {} apart (W1, mean over times); if nothing moves, held-out cells are predicted with the ratio {}.",
+                short(result["floor_w1"].as_f64().unwrap_or(f64::NAN)),
+                short(result["nothing_moves_ratio"].as_f64().unwrap_or(f64::NAN))
+            )
+        });
+        format!(
+            "W1, RME, action: of the cells that were fitted, predicted from the first snapshot by the flow, as papers show them; they measure \
+             memory. Held-out ratio: mean W1 to unseen cells over that between two samples of the data, 1 for a prediction as good as more data \
+             ({} split{}). Hold-one-out: W1 to inner times that were left out. {} seed{}; ± is the standard deviation over them.{beside}",
+            self.splits,
+            if self.splits == 1 { "" } else { "s" },
+            self.seeds,
+            if self.seeds == 1 { "" } else { "s" },
+        )
+    }
+
+    fn as_json(&self, table: &Table, all: &[Measured]) -> Value {
+        let row = |measured: &Measured| {
+            let results =
+                measured.results.iter().map(|(seed, result)| json!({ "seed": seed, "result": result }));
+            json!({
+                "name": measured.row,
+                "published": measured.published,
+                "fits": results.collect::<Vec<_>>(),
+            })
+        };
+        json!({
+            "table": table.name, "about": table.about, "source": table.source, "data": self.data.name(),
+            "version": env!("CARGO_PKG_VERSION"), "splits": self.splits, "hold_one_out": self.hold_one_out,
+            "set": self.set, "rows": all.iter().map(row).collect::<Vec<_>>(),
+        })
+    }
+}
+
+fn source(table: &Table) -> String {
+    if table.source.is_empty() { String::new() } else { format!("Published figures: {}.", table.source) }
+}
+
+/// The means of an earlier benchmark by row and measure.
+type Earlier = BTreeMap<String, Measured>;
+
+fn read_earlier(folder: &Path) -> Result<Earlier> {
+    let path = folder.join("benchmark.json");
+    let failed = |why: String| Failure::Failed(format!("{}: {why}", path.display()));
+    let bytes = fs::read(&path).map_err(|error| failed(error.to_string()))?;
+    let value: Value = serde_json::from_slice(&bytes).map_err(|error| failed(format!("no JSON: {error}")))?;
+    let rows = value["rows"].as_array().ok_or_else(|| failed("no benchmark: it has no rows".into()))?;
+    let row = |row: &Value| {
+        let name = row["name"].as_str()?.to_string();
+        let fit = |fit: &Value| Some((fit["seed"].as_u64()?, fit["result"].clone()));
+        let results = row["fits"].as_array()?.iter().filter_map(fit).collect();
+        Some((name.clone(), Measured { row: name, published: BTreeMap::new(), results }))
+    };
+    Ok(rows.iter().filter_map(row).collect())
+}
+
+/// A mean with its deviation, where there is one.
+fn shown((mean, sd): (f64, f64)) -> String {
+    if sd.is_finite() { format!("{} ± {}", short(mean), short(sd)) } else { short(mean) }
+}
+
+/// Header and rows: each measure, beside what was published and what an earlier benchmark found.
+fn table_of(all: &[Measured], before: Option<&Earlier>) -> (Vec<String>, Vec<Vec<String>>) {
+    let kept: Vec<&(&str, &str)> =
+        MEASURES.iter().filter(|(key, _)| all.iter().any(|row| row.statistic(key).is_some())).collect();
+    let is_published = |key: &str| all.iter().any(|row| row.published.contains_key(key));
+    let is_earlier =
+        |key: &str| before.is_some_and(|rows| rows.values().any(|row| row.statistic(key).is_some()));
+    let mut header = vec!["row".to_string()];
+    for (key, name) in kept.iter().copied() {
+        header.push((*name).into());
+        if is_published(key) {
+            header.push("published".into());
+        }
+        if is_earlier(key) {
+            header.push("before".into());
+        }
+    }
+    let row = |measured: &Measured| {
+        let mut row = vec![measured.row.clone()];
+        for (key, _) in kept.iter().copied() {
+            row.push(measured.statistic(key).map_or_else(String::new, shown));
+            if is_published(key) {
+                row.push(measured.published.get(key).map_or_else(String::new, |&figure| short(figure)));
+            }
+            if is_earlier(key) {
+                let earlier = before.and_then(|rows| rows.get(&measured.row)?.statistic(key));
+                row.push(earlier.map_or_else(String::new, shown));
+            }
+        }
+        row
+    };
+    let rows = all.iter().map(row).collect();
+    (header, rows)
+}
+
+/// Every figure of every fit, one a line: of W1 at each time, too.
+fn lines(table: &Table, all: &[Measured]) -> Vec<Vec<String>> {
+    let mut lines = vec![];
+    for measured in all {
+        for (seed, result) in &measured.results {
+            let mut line = |measure: &str, time: String, value: f64| {
+                let start = [table.name.clone(), measured.row.clone(), seed.to_string()];
+                lines.push(start.into_iter().chain([measure.into(), time, format!("{value:?}")]).collect());
+            };
+            let more =
+                ["held_out_w1", "floor_w1", "nothing_moves_w1", "nothing_moves_ratio", "mid_points_w1"];
+            for key in MEASURES.iter().map(|(key, _)| *key).chain(more) {
+                if let Some(value) = result[key].as_f64() {
+                    line(key, String::new(), value);
+                }
+            }
+            for (process, of) in [("", result), ("sde_", &result["sde"])] {
+                let list = |key: &str| of[key].as_array().cloned().unwrap_or_default();
+                for (time, w1) in list("times").iter().zip(list("w1")) {
+                    line(&format!("{process}w1"), time.to_string(), w1.as_f64().unwrap_or(f64::NAN));
+                }
+            }
+            for key in ["mean_w1", "rme"] {
+                if let Some(value) = result["sde"][key].as_f64() {
+                    line(&format!("sde_{key}"), String::new(), value);
+                }
+            }
+        }
+    }
+    lines
+}
+
+fn text(table: &Table, all: &[Measured], before: Option<&Earlier>) -> String {
+    let (header, rows) = table_of(all, before);
+    let header: Vec<&str> = header.iter().map(String::as_str).collect();
+    let mut text = columns(&header, &rows);
+    for row in all {
+        for why in row.failures() {
+            note(&format!("{} {}, {why}", table.name, row.row));
+        }
+    }
+    let source = source(table);
+    if !source.is_empty() {
+        text += &format!("\n{source}\n");
+    }
+    text
+}
+
+/// What tells data apart: XXH3 of their times, coordinates and weights.
+fn fingerprint(snapshots: &Snapshots) -> String {
+    let mut hash = Xxh3::new();
+    for (k, time) in snapshots.times().iter().enumerate() {
+        hash.update(&time.to_le_bytes());
+        snapshots.points(k).iter().for_each(|x| hash.update(&x.to_le_bytes()));
+        snapshots.weights(k).iter().for_each(|w| hash.update(&w.to_le_bytes()));
+    }
+    format!("{:016x}", hash.digest())
+}
