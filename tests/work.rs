@@ -111,7 +111,7 @@ fn weighted() -> Snapshots {
 
 #[test]
 fn weights_of_zero_and_of_any_size_are_coupled_as_at_once() {
-    for method in ["usb", "ot-cfm", "uot-fm"] {
+    for method in ["usb", "ot-cfm", "uot-fm", "uot-growth"] {
         assert!(same_bits(&weighted(), &[("method", method), ("chunk_size", "30")]) > 10);
     }
 }

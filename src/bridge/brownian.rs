@@ -7,6 +7,7 @@ pub(super) const FACTS: BridgeFacts = BridgeFacts {
     grows: false,
     noise: Some(0.1),
     bends: Bends::NONE,
+    chained: false,
     options: &["sigma"],
     build: |scales| Ok(Box::new(Brownian::new(scales.sigma)?)),
 };

@@ -12,12 +12,14 @@ mod brownian;
 mod hermite;
 mod log_cubic;
 mod poisson_brownian;
+mod spline;
 mod straight;
 mod straight_log_linear;
 mod travelling_dirac;
 mod unmatched;
 
 pub use hermite::{acceleration, trust_in_turn};
+pub use spline::natural_spline;
 pub use unmatched::{MEAN_MASS, birth, birth_time_of_share, death, death_time_of_share};
 
 use rand::Rng;
@@ -30,9 +32,9 @@ use crate::scales::Scales;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum BridgeKind {
-    /// Straight line, constant mass: OT-CFM (Tong et al., TMLR 2024).
+    /// Straight line, constant mass: OT-CFM (Tong et al., TMLR 2024), UOT-FM (Eyring et al., ICLR 2024).
     Straight,
-    /// Straight line, mass log-linear in time: UOT-FM (Eyring et al., ICLR 2024), VGFM (Wang et al., NeurIPS 2025).
+    /// Straight line, mass log-linear in time: VGFM (Wang et al., NeurIPS 2025).
     StraightLogLinear,
     /// Brownian bridge of diffusion σ, constant mass: SF2M (Tong et al., AISTATS 2024).
     Brownian,
@@ -44,6 +46,8 @@ pub enum BridgeKind {
     PoissonBrownian,
     /// Brownian bridge of diffusion σ about a cubic, log-mass cubic in time: velocity and growth rate go on through snapshots.
     Hermite,
+    /// The natural cubic spline through one coupled cell of each snapshot, constant mass: MMFM (Rohbeck et al., ICLR 2025).
+    Spline,
 }
 
 named!(
@@ -54,7 +58,8 @@ named!(
     Brownian = "brownian",
     TravellingDirac = "travelling-dirac",
     PoissonBrownian = "poisson-brownian",
-    Hermite = "hermite"
+    Hermite = "hermite",
+    Spline = "spline"
 );
 
 /// What is known of a kind of bridge before anything is computed.
@@ -68,6 +73,9 @@ pub struct BridgeFacts {
     pub noise: Option<f64>,
     /// Whether place and log-mass bend.
     pub bends: Bends,
+    /// Whether it goes through one coupled cell of every snapshot, not of its own two alone: the accelerations at its two cells are
+    /// then those of the chain that was drawn.
+    pub chained: bool,
     /// The options of a fit that it takes.
     pub options: &'static [&'static str],
     /// Makes it.
@@ -97,6 +105,7 @@ impl BridgeKind {
             BridgeKind::TravellingDirac => &travelling_dirac::FACTS,
             BridgeKind::PoissonBrownian => &poisson_brownian::FACTS,
             BridgeKind::Hermite => &hermite::FACTS,
+            BridgeKind::Spline => &spline::FACTS,
         }
     }
 

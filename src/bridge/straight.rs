@@ -6,7 +6,8 @@ pub(super) const FACTS: BridgeFacts = BridgeFacts {
     grows: false,
     noise: None,
     bends: Bends::NONE,
-    options: &[],
+    chained: false,
+    options: &["bandwidth"],
     build: |_| Ok(Box::new(Straight)),
 };
 

@@ -15,10 +15,13 @@ pub enum Stage {
     Coupling,
     /// Networks learn to reconstruct the snapshots, before the whole loss is trained on (DeepRUOT).
     PreTraining,
-    /// The density learns from bridges along the particles' own paths (DeepRUOT before, Var-RUOT after its training).
+    /// The density learns from bridges along the particles' own paths (DeepRUOT before, Var-RUOT after its training), or a score
+    /// anew after the fine-tuning of the velocity that it goes with.
     Score,
     /// Networks are trained on the method's loss.
     Training,
+    /// Networks that a regression has trained are fitted to the snapshots along rolled-out paths (VGFM, and whoever asks for it).
+    FineTuning,
     /// One static transport problem.
     Transport,
     /// A population is simulated.
@@ -38,6 +41,7 @@ named!(
     PreTraining = "pre-training",
     Score = "score",
     Training = "training",
+    FineTuning = "fine-tuning",
     Transport = "transport",
     Simulation = "simulation",
     Evaluation = "evaluation",

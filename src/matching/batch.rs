@@ -2,6 +2,7 @@
 
 use rayon::prelude::*;
 
+use super::chain::Scratch;
 use super::source::Source;
 use crate::exec::rng::{Purpose, stream};
 
@@ -20,6 +21,8 @@ pub(super) struct Batch {
     pub(super) noise: Vec<f32>,
     /// Numbers of a row.
     pub(super) rows: Vec<Row>,
+    /// The buffers of each task.
+    scratch: Vec<Scratch>,
 }
 
 /// The scalars of a row.
@@ -43,6 +46,7 @@ impl Batch {
             velocity: vec![0.0; rows * dims],
             noise: vec![0.0; rows * dims],
             rows: vec![Row::default(); rows],
+            scratch: vec![Scratch::default(); rows.div_ceil(TASK_ROWS)],
         }
     }
 
@@ -54,8 +58,9 @@ impl Batch {
             .zip(self.input.par_chunks_mut(TASK_ROWS * (dims + 1)))
             .zip(self.velocity.par_chunks_mut(TASK_ROWS * dims))
             .zip(self.noise.par_chunks_mut(TASK_ROWS * dims))
+            .zip(&mut self.scratch)
             .enumerate()
-            .for_each(|(task, (((rows, inputs), velocities), noises))| {
+            .for_each(|(task, ((((rows, inputs), velocities), noises), scratch))| {
                 let mut rng = stream(source.seed, Purpose::Training, step as u64, task as u64);
                 for (r, row) in rows.iter_mut().enumerate() {
                     let interval = (task * TASK_ROWS + r) / source.rows_per_interval;
@@ -65,6 +70,7 @@ impl Batch {
                         &mut inputs[r * (dims + 1)..(r + 1) * (dims + 1)],
                         &mut velocities[r * dims..(r + 1) * dims],
                         &mut noises[r * dims..(r + 1) * dims],
+                        scratch,
                     );
                 }
             });

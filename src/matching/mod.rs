@@ -1,10 +1,12 @@
 //! Simulation-free training: regress networks on the fields of conditional bridges between coupled cells.
 
 mod batch;
+mod chain;
 mod curvature;
 mod loss;
 mod source;
 
+pub(crate) use chain::Chains;
 pub(crate) use curvature::{Curvature, Looseness};
 use loss::Regression;
 use source::Source;
@@ -19,13 +21,14 @@ use crate::snapshots::Snapshots;
 use crate::train::{Descended, Descent, Keep, TrainingOptions};
 use crate::units::Scaling;
 
-/// Trains the networks of the fields that a bridge has.
+/// Trains the networks of the fields that a bridge has, about which places are spread by `bandwidth` more.
 #[allow(clippy::too_many_arguments)] // the parts of a fit, each of one kind
 pub(crate) fn train(
     snapshots: &Snapshots,
     scaling: &Scaling,
     coupled: &Coupled,
     (facts, bridge): (&BridgeFacts, &dyn Bridge),
+    bandwidth: f64,
     options: &TrainingOptions,
     seed: u64,
     threads: &Threads,
@@ -35,10 +38,13 @@ pub(crate) fn train(
         snapshots,
         intervals: &coupled.intervals,
         curvature: coupled.curvature.as_ref(),
+        chains: coupled.chains.as_ref(),
         bridge,
         facts,
         scaling,
         sigma: bridge.sigma(snapshots.times()[0]),
+        bandwidth,
+        weighting: options.pair_weighting,
         rows_per_interval: options.batch_size,
         seed,
     };

@@ -14,6 +14,7 @@ use crate::exec::threads::Threads;
 use crate::exec::watch::watched;
 use crate::fields::{FieldValues, Fields, GrowthLaw, GrowthPrice, Guard, Network, Scratch};
 use crate::model::{Dynamics, ModelInfo};
+use crate::scales::Scales;
 use crate::snapshots::Snapshots;
 use crate::transport::minibatch::SolvedBlock;
 use crate::transport::sinkhorn;
@@ -93,6 +94,9 @@ fn check(options: &FitOptions) -> Result<()> {
         if !(0.0..=1.0).contains(&tension) {
             return Err(Error::argument(name, tension, "between 0 and 1, both included"));
         }
+    }
+    if !(options.bandwidth >= 0.0 && options.bandwidth.is_finite()) {
+        return Err(Error::argument("bandwidth", options.bandwidth, "finite and not negative"));
     }
     if options.ensemble == 0 {
         return Err(Error::argument("ensemble", 0, "at least 1"));
@@ -248,15 +252,33 @@ impl Settled<'_> {
                     scaling,
                     &coupled,
                     bridge_of_kind,
+                    options.bandwidth,
                     &options.training,
                     options.seed,
                     threads,
                     reporter,
                 )?;
                 report.losses = descended.losses;
-                report.training_seconds = started.elapsed().as_secs_f64();
                 let sigma = bridge.sigma(snapshots.times()[0]);
-                Ok(Learned { networks, law: None, sigma, report, stopped: descended.stopped })
+                let mut learned = Learned { networks, law: None, sigma, report, stopped: descended.stopped };
+                if options.rollout.finetune_steps > 0 && learned.stopped.is_none() {
+                    let rolled = rollout::finetune(
+                        snapshots,
+                        scaling,
+                        learned.networks,
+                        Scales { sigma, ..resolved.scales() },
+                        &options.rollout,
+                        &options.training,
+                        options.seed,
+                        threads,
+                        reporter,
+                    )?;
+                    learned.networks = rolled.networks;
+                    learned.report.rollout = Some(rolled.report);
+                    learned.stopped = rolled.descended.stopped;
+                }
+                learned.report.training_seconds = started.elapsed().as_secs_f64();
+                Ok(learned)
             }
             Learning::Rollout(kind) => {
                 let started = Instant::now();

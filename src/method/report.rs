@@ -34,7 +34,7 @@ pub struct FitReport {
     pub pairs: Vec<usize>,
     /// The loss of every training step, of the main stage where there are several.
     pub losses: Vec<f64>,
-    /// What a simulation-based fit tells beside.
+    /// What a simulation-based fit, or the fine-tuning of another, tells beside.
     pub rollout: Option<RolloutReport>,
     /// What an ensemble found of its errors; the rest of the report is then that of its first member, but for the seconds, which
     /// are those of all fits together.
@@ -133,6 +133,7 @@ fn of_rollout(rollout: &RolloutReport) -> Value {
     let stage = |losses: &[f64]| json!({ "epochs": losses.len(), "first_loss": losses.first(), "last_loss": losses.last() });
     json!({
         "pre-training": stage(&rollout.pretraining_losses),
+        "fine-tuning": stage(&rollout.finetuning_losses),
         "score": stage(&rollout.score_losses),
         "terms": rollout.last_terms().map(|(name, value)| (name.into(), value.into())).collect::<Map<String, Value>>(),
     })

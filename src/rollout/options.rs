@@ -35,8 +35,17 @@ pub struct RolloutOptions {
     /// DeepRUOT's training steps on the reconstruction alone, before all others.
     pub pretraining_epochs: usize,
     /// Training steps of the density on bridges: of DeepRUOT between pre-training and the joint training, of Var-RUOT
-    /// after its training; without them, or if its training ends early, Var-RUOT has no score, and its flow moves by ∇λ.
+    /// after its training; of a fine-tuned method with noise those of its score afterwards, from where it was; without them, or if its training ends early, Var-RUOT has no score, and its flow moves by ∇λ.
     pub score_epochs: usize,
+    /// Steps of fine-tuning after a simulation-free training; 0 for none. Its loss, 1/K Σ_k [W2²(ŵ(t_k), snapshot k)/d + mass_weight
+    /// (Σw/M_k − 1)²] along the flow from the first snapshot, is differentiated through each interval alone: the particles at its
+    /// start are taken as given. The networks that met the least transport are kept, those of the start among them, so that the
+    /// transport is never more than before (the second stage of VGFM: Wang et al., NeurIPS 2025).
+    pub finetune_steps: usize,
+    /// Its constant learning rate.
+    pub finetune_learning_rate: f64,
+    /// The most particles, and cells of a snapshot, of it: of more a sample is drawn, the same in all its steps.
+    pub finetune_batch_size: usize,
     /// DeepRUOT's σ at the last snapshot, geometric in time from that at the first; constant where absent.
     pub final_sigma: Option<f64>,
 }
@@ -61,6 +70,9 @@ impl RolloutOptions {
         resample_below: 0.5,
         pretraining_epochs: 1000,
         score_epochs: 500,
+        finetune_steps: 0,
+        finetune_learning_rate: 1e-4,
+        finetune_batch_size: 1024,
         final_sigma: None,
     };
 
@@ -69,7 +81,11 @@ impl RolloutOptions {
     /// # Errors
     /// [`Error::InvalidArgument`] naming the option.
     pub fn validate(&self) -> Result<()> {
-        for (name, value) in [("rollout_steps", self.steps), ("probes", self.probes)] {
+        for (name, value) in [
+            ("rollout_steps", self.steps),
+            ("probes", self.probes),
+            ("finetune_batch_size", self.finetune_batch_size),
+        ] {
             if value == 0 {
                 return Err(Error::argument(name, value, "at least 1"));
             }
@@ -93,6 +109,7 @@ impl RolloutOptions {
             ));
         }
         positive("growth_cap", self.growth_cap)?;
+        positive("finetune_learning_rate", self.finetune_learning_rate)?;
         self.plan_epsilon.map(|epsilon| positive("plan_epsilon", epsilon)).transpose()?;
         self.final_sigma.map(|sigma| positive("final_sigma", sigma)).transpose()?;
         Ok(())

@@ -90,6 +90,8 @@ pub(super) struct Stepping {
     pub(super) scheme: Scheme,
     /// Resample at a snapshot where the effective sample size is below this share of the particles.
     pub(super) resample_below: f64,
+    /// Whether particles at a snapshot are taken as given: what later snapshots miss is not differentiated through them.
+    pub(super) detached: bool,
     /// Random directions of the residual's derivatives; none for exact ones.
     pub(super) probes: Option<usize>,
     pub(super) seed: u64,
@@ -310,6 +312,10 @@ impl Paths {
         for interval in (0..grid.intervals()).rev() {
             let totals = &self.totals[interval];
             self.chunks.par_iter_mut().with_max_len(1).for_each(|chunk| {
+                if stepping.detached {
+                    chunk.adjoint.x.fill(0.0);
+                    chunk.adjoint.log_weight.fill(0.0);
+                }
                 chunk.add_to_adjoint(&at_marks[interval], dims);
                 for index in (0..grid.steps[interval]).rev() {
                     let step = ((interval, index), totals[index]);

@@ -8,7 +8,9 @@ pub struct RolloutReport {
     pub pretraining_losses: Vec<f64>,
     /// The losses of the density's training on bridges.
     pub score_losses: Vec<f64>,
-    /// The terms of the main stage's loss, in their order.
+    /// The losses of the fine-tuning of a simulation-free method.
+    pub finetuning_losses: Vec<f64>,
+    /// The terms of the main stage's loss, or of the fine-tuning's, in their order.
     pub terms: Vec<Term>,
 }
 

@@ -70,6 +70,7 @@ pub(super) fn to_bytes(learned: &Learned) -> Vec<u8> {
     }
     if let Some(rollout) = &report.rollout {
         arrays.reals("pre-training", rollout.pretraining_losses.iter().copied());
+        arrays.reals("fine-tuning", rollout.finetuning_losses.iter().copied());
         arrays.reals("score-training", rollout.score_losses.iter().copied());
         for term in &rollout.terms {
             arrays.reals(format!("term {}", term.name), term.values.iter().copied());
@@ -166,6 +167,7 @@ fn read_rollout(read: &Read<'_>, terms: &[String]) -> Result<RolloutReport> {
     };
     Ok(RolloutReport {
         pretraining_losses: read.reals("pre-training")?,
+        finetuning_losses: read.reals("fine-tuning")?,
         score_losses: read.reals("score-training")?,
         terms: terms.iter().map(term).collect::<Result<_>>()?,
     })

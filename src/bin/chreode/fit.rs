@@ -283,7 +283,11 @@ fn summary(options: &FitOptions, report: &FitReport) -> String {
         text += &format!("loss {} → {} in {} steps\n", short(*first), short(*last), report.losses.len());
     }
     if let Some(rollout) = &report.rollout {
-        let stages = [("pre-training", &rollout.pretraining_losses), ("score", &rollout.score_losses)];
+        let stages = [
+            ("pre-training", &rollout.pretraining_losses),
+            ("fine-tuning", &rollout.finetuning_losses),
+            ("score", &rollout.score_losses),
+        ];
         for (stage, losses) in stages {
             if let (Some(first), Some(last)) = (losses.first(), losses.last()) {
                 text +=

@@ -76,6 +76,7 @@ impl Objective {
     pub(super) fn new(facts: &EquationsFacts, options: &RolloutOptions, length: f64, parts: f64) -> Self {
         let given = |name: &str, weight: f64| if facts.takes(name) { weight } else { 0.0 };
         let epsilon = options.plan_epsilon.map(|epsilon| epsilon / (length * length));
+        // The transport is the first, and always there.
         let at_snapshots: Vec<(Box<dyn SnapshotTerm>, f64)> = vec![
             (Box::new(transport::Transport { epsilon }), 1.0),
             (Box::new(mass::Mass), given("mass_weight", options.mass_weight)),

@@ -221,11 +221,15 @@ fn chosen(section: &ModelSection<'_>) -> String {
     if let Some(told) = growth_beside_branching(report) {
         text += &format!("<p class=\"note\">{}.</p>", escape(&told));
     }
+    let mut parts = String::new();
     if let Some(rollout) = &report.rollout {
         let row =
             |(name, value): (&str, f64)| vec![name.replace('_', " "), short(value), meaning(name).into()];
         let rows: Vec<Vec<String>> = rollout.last_terms().map(row).collect();
-        return text + &table(&["part of the last loss", "value", "meaning"], &rows);
+        parts = table(&["part of the last loss", "value", "meaning"], &rows);
+    }
+    if intervals.is_empty() {
+        return text + &parts;
     }
     let header: &[&str] = if in_blocks {
         &["interval", "pairs", "gap", "gap of the whole", "dying", "born"]
@@ -243,7 +247,7 @@ fn chosen(section: &ModelSection<'_>) -> String {
             ""
         }
     );
-    text
+    text + &parts
 }
 
 /// What a term of a rollout's loss is.
