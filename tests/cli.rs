@@ -194,13 +194,14 @@ fn an_ensemble_tells_its_errors_everywhere() {
 fn every_method_and_a_free_combination_can_be_fitted_and_evaluated() {
     let folder = with_cells("methods");
     let methods = run(&folder, "methods --json").json();
-    assert_eq!(methods.as_array().unwrap().len(), 12);
+    assert_eq!(methods.as_array().unwrap().len(), 13);
     let names =
         methods.as_array().unwrap().iter().map(|m| format!("--method {}", m["name"].as_str().unwrap()));
     for choice in names.chain(["--coupling wfr --bridge straight".into()]) {
         let stages = match choice.as_str() {
             "--method deep-ruot" => "--pretraining-epochs 2 --score-epochs 2",
             "--method var-ruot" => "--score-epochs 2",
+            "--method metric-fm" => "--interpolant-epochs 2",
             _ => "",
         };
         let call = format!("fit cells.csv {choice} {TINY} {stages} -o model --report page.html --json");

@@ -27,6 +27,7 @@ fn quick(method: Method) -> FitOptions {
     options.training.batch_size = 200;
     options.training.hidden = vec![128; 3];
     options.training.growth_hidden = Some(vec![128; 3]);
+    options.interpolant_epochs = 100;
     (options.rollout.pretraining_epochs, options.rollout.score_epochs) = (5, 5);
     options.seed = 11;
     options
@@ -78,6 +79,7 @@ fn every_method_learns_the_gene_network() {
     for (method, most_w1, most_rme) in [
         (Method::OtCfm, 0.15, f64::INFINITY),
         (Method::Mmfm, 0.15, f64::INFINITY),
+        (Method::MetricFm, 0.15, f64::INFINITY),
         (Method::Sf2m, 0.15, f64::INFINITY),
         (Method::UotFm, 0.25, f64::INFINITY),
         (Method::UotGrowth, 0.06, 0.03),
@@ -265,6 +267,21 @@ fn between_two_snapshots_a_chain_is_a_pair_and_its_spline_a_straight_line() {
     assert_ne!(losses(&snapshots, Method::Mmfm), losses(&snapshots, Method::OtCfm));
     let two = snapshots.without(&[2.0, 3.0, 4.0]).unwrap();
     assert_eq!(losses(&two, Method::Mmfm), losses(&two, Method::OtCfm));
+}
+
+#[test]
+fn paths_that_are_not_learned_are_straight_lines() {
+    let losses = |method: Method, interpolant_epochs: usize| {
+        let mut options = quick(method);
+        options.training.epochs = 10;
+        options.interpolant_epochs = interpolant_epochs;
+        let report = fit(&gene_network(), &options, &mut silent).unwrap().report;
+        (report.losses, report.interpolant_losses.len())
+    };
+    let straight = losses(Method::OtCfm, 7);
+    assert_eq!((losses(Method::MetricFm, 0), straight.1), (straight.clone(), 0));
+    let (bent, steps) = losses(Method::MetricFm, 7);
+    assert!(bent != straight.0 && steps == 7);
 }
 
 /// One cell on a curve, whose natural spline is known: it is learned where straight lines are not.

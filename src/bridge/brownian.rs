@@ -8,6 +8,7 @@ pub(super) const FACTS: BridgeFacts = BridgeFacts {
     noise: Some(0.1),
     bends: Bends::NONE,
     chained: false,
+    learned: false,
     options: &["sigma"],
     build: |scales| Ok(Box::new(Brownian::new(scales.sigma)?)),
 };

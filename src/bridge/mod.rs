@@ -9,6 +9,7 @@
 //! and the [`Bridge`] itself. To add one, add its file and its row here.
 
 mod brownian;
+mod geodesic;
 mod hermite;
 mod log_cubic;
 mod poisson_brownian;
@@ -48,6 +49,8 @@ pub enum BridgeKind {
     Hermite,
     /// The natural cubic spline through one coupled cell of each snapshot, constant mass: MMFM (Rohbeck et al., ICLR 2025).
     Spline,
+    /// A learned path near the cells of its two snapshots, constant mass: Metric FM (Kapuśniak et al., NeurIPS 2024).
+    Geodesic,
 }
 
 named!(
@@ -59,7 +62,8 @@ named!(
     TravellingDirac = "travelling-dirac",
     PoissonBrownian = "poisson-brownian",
     Hermite = "hermite",
-    Spline = "spline"
+    Spline = "spline",
+    Geodesic = "geodesic"
 );
 
 /// What is known of a kind of bridge before anything is computed.
@@ -76,6 +80,8 @@ pub struct BridgeFacts {
     /// Whether it goes through one coupled cell of every snapshot, not of its own two alone: the accelerations at its two cells are
     /// then those of the chain that was drawn.
     pub chained: bool,
+    /// Whether its paths are learned from the cells before the fields are: what it says of itself is then what they begin with.
+    pub learned: bool,
     /// The options of a fit that it takes.
     pub options: &'static [&'static str],
     /// Makes it.
@@ -106,6 +112,7 @@ impl BridgeKind {
             BridgeKind::PoissonBrownian => &poisson_brownian::FACTS,
             BridgeKind::Hermite => &hermite::FACTS,
             BridgeKind::Spline => &spline::FACTS,
+            BridgeKind::Geodesic => &geodesic::FACTS,
         }
     }
 

@@ -8,6 +8,7 @@ pub(super) const FACTS: BridgeFacts = BridgeFacts {
     noise: None,
     bends: Bends::NONE,
     chained: true,
+    learned: false,
     options: &["bandwidth"],
     build: |_| Ok(Box::new(Spline)),
 };

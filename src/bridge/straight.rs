@@ -7,6 +7,7 @@ pub(super) const FACTS: BridgeFacts = BridgeFacts {
     noise: None,
     bends: Bends::NONE,
     chained: false,
+    learned: false,
     options: &["bandwidth"],
     build: |_| Ok(Box::new(Straight)),
 };

@@ -9,6 +9,7 @@ pub(super) const FACTS: BridgeFacts = BridgeFacts {
     noise: None,
     bends: Bends::NONE,
     chained: false,
+    learned: false,
     options: &["delta", "bandwidth"],
     build: |scales| Ok(Box::new(TravellingDirac { delta: positive("delta", scales.delta)? })),
 };

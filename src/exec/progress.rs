@@ -13,6 +13,8 @@ use crate::named::named;
 pub enum Stage {
     /// Static transport problems couple the cells of consecutive snapshots.
     Coupling,
+    /// Paths between coupled cells are learned, before what moves along them (Metric FM).
+    Interpolant,
     /// Networks learn to reconstruct the snapshots, before the whole loss is trained on (DeepRUOT).
     PreTraining,
     /// The density learns from bridges along the particles' own paths (DeepRUOT before, Var-RUOT after its training), or a score
@@ -38,6 +40,7 @@ named!(
     Stage,
     "stage",
     Coupling = "coupling",
+    Interpolant = "interpolant",
     PreTraining = "pre-training",
     Score = "score",
     Training = "training",

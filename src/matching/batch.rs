@@ -2,7 +2,8 @@
 
 use rayon::prelude::*;
 
-use super::chain::Scratch;
+use super::chain;
+use super::interpolant::Curves;
 use super::source::Source;
 use crate::exec::rng::{Purpose, stream};
 
@@ -36,6 +37,13 @@ pub(super) struct Row {
     pub(super) score_weight: f32,
 }
 
+/// The buffers of a task.
+#[derive(Debug, Default)]
+pub(super) struct Scratch {
+    pub(super) chain: chain::Scratch,
+    pub(super) curves: Curves,
+}
+
 impl Batch {
     pub(super) fn new(source: &Source<'_>) -> Self {
         let dims = source.snapshots.dims();
@@ -46,7 +54,7 @@ impl Batch {
             velocity: vec![0.0; rows * dims],
             noise: vec![0.0; rows * dims],
             rows: vec![Row::default(); rows],
-            scratch: vec![Scratch::default(); rows.div_ceil(TASK_ROWS)],
+            scratch: (0..rows.div_ceil(TASK_ROWS)).map(|_| Scratch::default()).collect(),
         }
     }
 
@@ -62,6 +70,7 @@ impl Batch {
             .enumerate()
             .for_each(|(task, ((((rows, inputs), velocities), noises), scratch))| {
                 let mut rng = stream(source.seed, Purpose::Training, step as u64, task as u64);
+                scratch.curves.points.clear();
                 for (r, row) in rows.iter_mut().enumerate() {
                     let interval = (task * TASK_ROWS + r) / source.rows_per_interval;
                     *row = source.draw_row(
@@ -73,6 +82,8 @@ impl Batch {
                         scratch,
                     );
                 }
+                let of_interval = |row: usize| (task * TASK_ROWS + row) / source.rows_per_interval;
+                source.bend(of_interval, &mut scratch.curves, (inputs, velocities));
             });
     }
 }

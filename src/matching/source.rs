@@ -3,13 +3,15 @@
 use rand::RngExt;
 use rand_distr::{Distribution, StandardNormal};
 
-use super::batch::Row;
-use super::chain::{Chains, Scratch};
+use super::batch::{Row, Scratch};
+use super::chain::Chains;
 use super::curvature::Curvature;
+use super::interpolant::Curves;
 use crate::bridge::{
     Bridge, BridgeFacts, BridgeState, Ends, MEAN_MASS, birth, birth_time_of_share, death, death_time_of_share,
 };
 use crate::error::Result;
+use crate::nn::Mlp;
 use crate::snapshots::Snapshots;
 use crate::train::PairWeighting;
 use crate::transport::coupling::{Coupling, Pair};
@@ -40,11 +42,14 @@ pub(crate) struct Coupled {
 }
 
 /// What batches are drawn from.
+#[derive(Clone, Copy)]
 pub(super) struct Source<'a> {
     pub(super) snapshots: &'a Snapshots,
     pub(super) intervals: &'a [CoupledInterval],
     pub(super) curvature: Option<&'a Curvature>,
     pub(super) chains: Option<&'a Chains>,
+    /// What bends the paths, once it is learned, of a bridge that learns them.
+    pub(super) interpolant: Option<&'a Mlp>,
     pub(super) bridge: &'a dyn Bridge,
     /// What is known of the bridge's kind.
     pub(super) facts: &'a BridgeFacts,
@@ -92,16 +97,23 @@ impl<'a> Source<'a> {
                         .unwrap_or_else(|| self.bridge.time_of_share(&ends, range, share)),
                 };
                 let accelerations = match self.chains {
-                    Some(chains) => Some(chains.accelerations(self.snapshots, (k, &pair), rng, scratch)),
+                    Some(chains) => {
+                        Some(chains.accelerations(self.snapshots, (k, &pair), rng, &mut scratch.chain))
+                    }
                     None => self.curvature.and_then(of_place),
                 };
+                if self.interpolant.is_some() {
+                    self.write_ends(interval, &pair, r as f32, &mut scratch.curves.points);
+                }
                 (start, end, accelerations, r, self.bridge.state(&ends, r))
             }
             Draw::Dying(cell) => {
+                self.write_no_ends(&mut scratch.curves.points);
                 let r = death_time_of_share(share);
                 (point(k, cell), point(k, cell), None, r, death(h, r))
             }
             Draw::Born(cell) => {
+                self.write_no_ends(&mut scratch.curves.points);
                 let r = birth_time_of_share(share);
                 (point(k + 1, cell), point(k + 1, cell), None, r, birth(h, r))
             }
@@ -114,6 +126,46 @@ impl<'a> Source<'a> {
             weight: (interval.weight / rows) as f32,
             growth: (state.growth * clock.unit) as f32,
             score_weight: (state.score_weight * clock.score_unit(self.sigma)) as f32,
+        }
+    }
+
+    /// A place in network units.
+    pub(super) fn placed(&self, point: &'a [f32]) -> impl Iterator<Item = f32> + 'a {
+        let Scaling { centre, length, .. } = self.scaling;
+        point.iter().zip(centre).map(move |(&x, centre)| ((f64::from(x) - centre) / length) as f32)
+    }
+
+    /// Adds the row (r, x0, x1) of a pair to the `points` of an interpolant.
+    pub(super) fn write_ends(&self, interval: &CoupledInterval, pair: &Pair, r: f32, points: &mut Vec<f32>) {
+        points.push(r);
+        points.extend(self.placed(point(self.snapshots, interval.index, pair.source)));
+        points.extend(self.placed(point(self.snapshots, interval.index + 1, pair.target)));
+    }
+
+    /// Adds a row that has no path.
+    pub(super) fn write_no_ends(&self, points: &mut Vec<f32>) {
+        points.push(-1.0);
+        points.extend(std::iter::repeat_n(0.0, 2 * self.snapshots.dims()));
+    }
+
+    /// Bends the rows of a task, where an interpolant was learned; `of_interval` gives a row's interval.
+    pub(super) fn bend(
+        &self,
+        of_interval: impl Fn(usize) -> usize,
+        curves: &mut Curves,
+        (inputs, velocities): (&mut [f32], &mut [f32]),
+    ) {
+        let Some(network) = self.interpolant else { return };
+        let rows = velocities.len() / self.snapshots.dims();
+        let mut first = 0;
+        while first < rows {
+            let number = of_interval(first);
+            let end = (first..rows).find(|&row| of_interval(row) != number).unwrap_or(rows);
+            let interval = &self.intervals[number];
+            let clock = self.scaling.clock_of(interval.index);
+            let times = (clock.read(interval.start) as f32, (clock.unit / interval.length) as f32);
+            curves.bend(network, times, first..end, (inputs, velocities));
+            first = end;
         }
     }
 
@@ -261,6 +313,7 @@ mod tests {
             intervals: &intervals,
             curvature: Some(&curvature),
             chains: None,
+            interpolant: None,
             bridge: &*bridge,
             facts: kind.facts(),
             scaling: &scaling,
@@ -314,6 +367,7 @@ mod tests {
             intervals: std::slice::from_ref(&interval),
             curvature: None,
             chains: None,
+            interpolant: None,
             bridge: &*bridge,
             facts: kind.facts(),
             scaling: &scaling,

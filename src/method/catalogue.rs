@@ -45,6 +45,13 @@ catalogue! {
         learning: Learning::Matching { coupling: CouplingKind::ExactOt, bridge: BridgeKind::Spline },
         presets: published,
     },
+    /// Metric FM: exact optimal transport, learned paths near the cells under the LAND metric (Kapuśniak et al., NeurIPS 2024).
+    MetricFm = Recipe {
+        name: "metric-fm",
+        source: "Kapuśniak et al., NeurIPS 2024",
+        learning: Learning::Matching { coupling: CouplingKind::ExactOt, bridge: BridgeKind::Geodesic },
+        presets: published,
+    },
     /// SF2M: entropic optimal transport, Brownian bridges, score (Tong et al., AISTATS 2024).
     Sf2m = Recipe {
         name: "sf2m",

@@ -92,6 +92,13 @@ pub struct FitOptions {
     /// travelling Gaussians in the place of Diracs, whose velocity and growth rate are those of their centres. 0, the default,
     /// for the bridges themselves; WFR-FM has it as a parameter, and VGFM's public code takes 0.1.
     pub bandwidth: f64,
+    /// Training steps of the paths of a bridge that learns them, before all others.
+    pub interpolant_epochs: usize,
+    /// γ of the metric that they are to be short in, in units of the data's spread (the root mean square deviation of a coordinate):
+    /// how near to a path cells have a say.
+    pub metric_width: f64,
+    /// ρ of that metric, the same unit squared: motion costs at most 1/ρ as much as among many cells.
+    pub metric_ridge: f64,
     /// Couple in random blocks of at most this many cells a side; a number as large as the snapshots couples them whole. Where
     /// absent, snapshots of more than [`WHOLE_CELLS`](Self::WHOLE_CELLS) are coupled in blocks of [`BLOCK_CELLS`](Self::BLOCK_CELLS). What
     /// that costs at the most, the report estimates ([`FitReport::whole_gaps`](super::FitReport::whole_gaps)).
@@ -166,6 +173,9 @@ impl FitOptions {
             tension: TENSION,
             growth_tension: if is_recommended || recipe.takes("tension") { TENSION } else { 1.0 },
             bandwidth: 0.0,
+            interpolant_epochs: 1000,
+            metric_width: 0.4,
+            metric_ridge: 1e-3,
             chunk_size: None,
             seed: 0,
             ensemble: 1,

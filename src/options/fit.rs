@@ -114,6 +114,24 @@ impl Target for FitOptions {
             meaning: "Standard deviation of cells about their bridges, a length: travelling Gaussians instead of points",
         },
         Entry {
+            name: "interpolant_epochs",
+            kind: Integer(0..=u64::MAX, |o, v| o.interpolant_epochs = v as usize),
+            default: Brought(|o| Some(o.interpolant_epochs.to_string()), ""),
+            meaning: "Training steps of the paths between cells, before what moves along them; 0 leaves them straight",
+        },
+        Entry {
+            name: "metric_width",
+            kind: Real(Positive, |o, v| o.metric_width = v),
+            default: Value("0.4"),
+            meaning: "Width of the kernel by which cells make motion near them cheap, in units of the data's spread",
+        },
+        Entry {
+            name: "metric_ridge",
+            kind: Real(Positive, |o, v| o.metric_ridge = v),
+            default: Value("0.001"),
+            meaning: "What the cells' spread about a place is at least, the same unit squared: its inverse is what motion far from all cells costs",
+        },
+        Entry {
             name: "chunk_size",
             kind: Integer(1..=u64::MAX, |o, v| o.chunk_size = Some(v as usize)),
             default: Rule("all cells at once, blocks of 2000 for snapshots of more than 6000"),

@@ -63,6 +63,7 @@ pub(super) fn to_bytes(learned: &Learned) -> Vec<u8> {
         arrays.singles(network.role.name(), network.mlp.parameters().iter().copied());
     }
     arrays.reals("losses", report.losses.iter().copied());
+    arrays.reals("interpolant", report.interpolant_losses.iter().copied());
     arrays.reals("unmatched_mass", report.unmatched_mass.iter().flat_map(|&(a, b)| [a, b]));
     arrays.reals("whole_gaps", report.whole_gaps.iter().flat_map(|gap| [gap.relative, gap.standard_error]));
     for (k, reports) in report.couplings.iter().enumerate() {
@@ -122,6 +123,7 @@ pub(super) fn of_bytes(
     let whole_gap = |&[relative, standard_error]: &[f64; 2]| WholeGap { relative, standard_error };
     let report = FitReport {
         losses: read.reals("losses")?,
+        interpolant_losses: read.reals("interpolant")?,
         unmatched_mass: read.rows::<2>("unmatched_mass")?.iter().map(|&[a, b]| (a, b)).collect(),
         whole_gaps: read.rows::<2>("whole_gaps")?.iter().map(whole_gap).collect(),
         // Every interval has an array of its own, so that a count beyond them is not looked for.

@@ -9,6 +9,10 @@ METHODS <- list(
         "exact optimal transport, cubic splines through coupled cells of all times: velocity alone",
         "MMFM: Rohbeck et al., Modeling complex system dynamics with flow matching across time and conditions, ICLR 2025."
     ),
+    "metric-fm" = c(
+        "exact optimal transport, learned paths near the cells: velocity alone",
+        "Metric FM: Kapu\u015bniak et al., Metric flow matching for smooth interpolations on the data manifold, NeurIPS 2024."
+    ),
     "sf2m" = c(
         "entropic optimal transport, Brownian bridges: velocity and score",
         "SF2M: Tong et al., Simulation-free Schr\u00f6dinger bridges via score and flow matching, AISTATS 2024."

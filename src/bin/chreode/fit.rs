@@ -279,6 +279,10 @@ fn summary(options: &FitOptions, report: &FitReport) -> String {
     if let Some(told) = growth_beside_branching(report) {
         text += &(told + "\n");
     }
+    if let (Some(first), Some(last)) = (report.interpolant_losses.first(), report.interpolant_losses.last()) {
+        let steps = report.interpolant_losses.len();
+        text += &format!("energy of the paths {} → {} in {steps} steps\n", short(*first), short(*last));
+    }
     if let (Some(first), Some(last)) = (report.losses.first(), report.losses.last()) {
         text += &format!("loss {} → {} in {} steps\n", short(*first), short(*last), report.losses.len());
     }
