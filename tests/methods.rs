@@ -545,6 +545,10 @@ fn options_out_of_their_domain_are_named() {
     assert_eq!(complaint(&|o| o.tension = 1.5), "tension");
     assert_eq!(complaint(&|o| o.tension = f64::NAN), "tension");
     assert_eq!(complaint(&|o| o.growth_tension = -0.1), "growth_tension");
+    assert_eq!(complaint(&|o| o.bandwidth = -0.1), "bandwidth");
+    assert_eq!(complaint(&|o| o.bandwidth = f64::INFINITY), "bandwidth");
+    assert_eq!(complaint(&|o| o.metric_width = 0.0), "metric_width");
+    assert_eq!(complaint(&|o| o.metric_ridge = f64::NAN), "metric_ridge");
     assert_eq!(complaint(&|o| o.chunk_size = Some(0)), "chunk_size");
     assert_eq!(complaint(&|o| o.training.epochs = 0), "epochs");
     assert_eq!(complaint(&|o| o.training.batch_size = 0), "batch_size");
@@ -574,6 +578,28 @@ fn degenerate_data_are_fitted() {
             assert_eq!(fitted.report.losses.len(), 5, "{method}");
         }
     }
+}
+
+#[test]
+fn local_steps_and_the_density_are_options_of_mioflow_that_change_nothing_where_they_are_off() {
+    let told = |change: &dyn Fn(&mut FitOptions)| {
+        let mut options = quick(Method::MioFlow);
+        options.training.epochs = 10;
+        change(&mut options);
+        fit(&gene_network(), &options, &mut silent).unwrap().report
+    };
+    let plain = told(&|_| {});
+    let rollout = plain.rollout.unwrap();
+    assert!(rollout.local_losses.is_empty() && rollout.term("density").is_none());
+    let more = told(&|options| {
+        (options.rollout.local_epochs, options.rollout.post_local_epochs) = (7, 3);
+        options.rollout.density_weight = 0.5;
+    });
+    let rollout = more.rollout.unwrap();
+    assert_eq!((rollout.local_losses.len(), more.losses.len(), rollout.post_local_losses.len()), (7, 10, 3));
+    assert!(rollout.local_losses[6] < rollout.local_losses[0]);
+    assert!(rollout.term("density").unwrap().iter().all(|&value| value > 0.0 && value.is_finite()));
+    assert_ne!(plain.losses, more.losses);
 }
 
 /// What a fine-tuning of so many steps makes of a method: the model's file, and what it tells.

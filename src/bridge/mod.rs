@@ -5,6 +5,9 @@
 //! multiples of the accelerations at its two cells. So a bridge is a handful of scalars, a [`BridgeState`], computed from what
 //! is known of its [`Ends`].
 //!
+//! Two kinds are told more than their two cells: one that is [chained](BridgeFacts::chained) goes through a cell of every snapshot, which
+//! reaches it as accelerations, and one that is [learned](BridgeFacts::learned) has a network that bends it by a vector.
+//!
 //! Each kind of bridge is one file, which holds all that is known of it: the [`BridgeFacts`] that hold before anything is computed
 //! and the [`Bridge`] itself. To add one, add its file and its row here.
 

@@ -15,6 +15,8 @@ pub enum Stage {
     Coupling,
     /// Paths between coupled cells are learned, before what moves along them (Metric FM).
     Interpolant,
+    /// Particles begin every interval as cells of its own snapshot, before they go through all (MIOFlow).
+    Local,
     /// Networks learn to reconstruct the snapshots, before the whole loss is trained on (DeepRUOT).
     PreTraining,
     /// The density learns from bridges along the particles' own paths (DeepRUOT before, Var-RUOT after its training), or a score
@@ -24,6 +26,8 @@ pub enum Stage {
     Training,
     /// Networks that a regression has trained are fitted to the snapshots along rolled-out paths (VGFM, and whoever asks for it).
     FineTuning,
+    /// As [`Local`](Self::Local), afterwards.
+    PostLocal,
     /// One static transport problem.
     Transport,
     /// A population is simulated.
@@ -41,10 +45,12 @@ named!(
     "stage",
     Coupling = "coupling",
     Interpolant = "interpolant",
+    Local = "local",
     PreTraining = "pre-training",
     Score = "score",
     Training = "training",
     FineTuning = "fine-tuning",
+    PostLocal = "post-local",
     Transport = "transport",
     Simulation = "simulation",
     Evaluation = "evaluation",

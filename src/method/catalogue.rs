@@ -112,7 +112,9 @@ catalogue! {
             (TrainingOptions { growth_hidden: None, ..training }, rollout)
         },
     },
-    /// MIOFlow: rollout of a velocity (Huguet et al., NeurIPS 2022).
+    /// MIOFlow: rollout of a velocity (Huguet et al., NeurIPS 2022). Coordinates are taken as given: the paper first trains an autoencoder
+    /// whose latent distances are those of diffusion along the data's manifold, rolls out in its latent space and decodes; here that is the
+    /// caller's embedding. Its density loss and its local steps are options.
     MioFlow = Recipe {
         name: "mioflow",
         source: "Huguet et al., NeurIPS 2022",

@@ -139,6 +139,8 @@ fn stage(losses: &[f64]) -> Value {
 fn of_rollout(rollout: &RolloutReport) -> Value {
     json!({
         "pre-training": stage(&rollout.pretraining_losses),
+        "local": stage(&rollout.local_losses),
+        "post-local": stage(&rollout.post_local_losses),
         "fine-tuning": stage(&rollout.finetuning_losses),
         "score": stage(&rollout.score_losses),
         "terms": rollout.last_terms().map(|(name, value)| (name.into(), value.into())).collect::<Map<String, Value>>(),

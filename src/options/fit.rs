@@ -282,6 +282,30 @@ impl Target for FitOptions {
             meaning: "Weight of the particles’ own masses in the loss of a rollout",
         },
         Entry {
+            name: "density_weight",
+            kind: Real(NotNegative, |o, v| o.rollout.density_weight = v),
+            default: Brought(|o| Some(o.rollout.density_weight.to_string()), ""),
+            meaning: "Weight of how far particles are from their five nearest cells; 0 leaves it out",
+        },
+        Entry {
+            name: "density_hinge",
+            kind: Real(NotNegative, |o, v| o.rollout.density_hinge = v),
+            default: Brought(|o| Some(o.rollout.density_hinge.to_string()), ""),
+            meaning: "The distance that is forgiven there, a root mean over coordinates in units of the data's spread",
+        },
+        Entry {
+            name: "local_epochs",
+            kind: Integer(0..=u64::MAX, |o, v| o.rollout.local_epochs = v as usize),
+            default: Brought(|o| Some(o.rollout.local_epochs.to_string()), ""),
+            meaning: "Steps before all others in which particles begin every interval as cells of its own snapshot",
+        },
+        Entry {
+            name: "post_local_epochs",
+            kind: Integer(0..=u64::MAX, |o, v| o.rollout.post_local_epochs = v as usize),
+            default: Brought(|o| Some(o.rollout.post_local_epochs.to_string()), ""),
+            meaning: "The same after all others",
+        },
+        Entry {
             name: "energy_weight",
             kind: Real(NotNegative, |o, v| o.rollout.energy_weight = v),
             default: Brought(|o| Some(o.rollout.energy_weight.to_string()), ""),

@@ -63,6 +63,16 @@ pub(crate) fn train(
             break;
         }
         match stage {
+            Stage::Local if options.local_epochs > 0 => {
+                let (descended, _) =
+                    run.optimise(stage, run.objective(), &mut networks, &mut paths, threads, reporter)?;
+                (report.local_losses, stopped) = (descended.losses, descended.stopped);
+            }
+            Stage::PostLocal if options.post_local_epochs > 0 => {
+                let (descended, _) =
+                    run.optimise(stage, run.objective(), &mut networks, &mut paths, threads, reporter)?;
+                (report.post_local_losses, stopped) = (descended.losses, descended.stopped);
+            }
             Stage::PreTraining if options.pretraining_epochs > 0 => {
                 let objective = run.objective().at_snapshots_alone();
                 let (descended, _) =
@@ -115,7 +125,8 @@ pub(crate) fn finetune(
 ) -> Result<RolledOut> {
     let (mut moving, mut score): (Vec<Network>, Vec<Network>) =
         networks.drain(..).partition(|network| network.role != Role::Score);
-    let facts = if moving.len() > 1 { &MATCHED_WITH_GROWTH } else { &MATCHED };
+    let grows = moving.iter().any(|network| network.role == Role::Growth);
+    let facts = if grows { &MATCHED_WITH_GROWTH } else { &MATCHED };
     let training = TrainingOptions { batch_size: options.finetune_batch_size, ..training.clone() };
     let run = Run::new(snapshots, scaling, facts, scales, options, &training, seed)?;
     let mut mlps: Vec<Mlp> = moving.iter().map(|network| network.mlp.clone()).collect();
@@ -139,6 +150,9 @@ pub(crate) fn finetune(
 fn run_number(stage: Stage, step: usize) -> u64 {
     let place = match stage {
         Stage::FineTuning => return u64::MAX,
+        // Beyond all steps that the others have.
+        Stage::Local => return step as u64 * 2 | 1 << 62,
+        Stage::PostLocal => return step as u64 * 2 + 1 | 1 << 62,
         Stage::PreTraining => 0,
         Stage::Score => 1,
         _ => 2,
@@ -265,6 +279,8 @@ impl<'a> Run<'a> {
         let steps = match stage {
             Stage::PreTraining => self.options.pretraining_epochs,
             Stage::FineTuning => self.options.finetune_steps,
+            Stage::Local => self.options.local_epochs,
+            Stage::PostLocal => self.options.post_local_epochs,
             _ => self.training.epochs,
         };
         let noisy = stage != Stage::FineTuning && self.is_noisy();
@@ -316,6 +332,19 @@ impl<'a> Run<'a> {
         let first = &self.populations[0];
         let rows = first.sample(self.particles, (self.seed, run, 0));
         let (x, weights) = first.rows(&rows, self.dims);
+        Cloud { x, log_weight: weights.iter().map(|&w| libm::log(w) as f32).collect() }
+    }
+
+    /// The particles at a later snapshot, where they begin as its cells: a sample of them, or all, evenly repeated.
+    fn restart(&self, k: usize, run: u64) -> Cloud {
+        let population = &self.populations[k];
+        let count = population.weights.len();
+        let rows = if self.particles <= count {
+            population.sample(self.particles, (self.seed, run, k as u64))
+        } else {
+            (0..self.particles).map(|i| i * count / self.particles).collect()
+        };
+        let (x, weights) = population.rows(&rows, self.dims);
         Cloud { x, log_weight: weights.iter().map(|&w| libm::log(w) as f32).collect() }
     }
 
@@ -396,9 +425,14 @@ impl Loss for RolloutLoss<'_> {
     fn evaluate(&mut self, step: usize, networks: &[Mlp]) -> Result<f64> {
         let run = self.run;
         let number = run_number(self.stage, step);
-        self.paths.forward(&*run.equations, networks, &run.stepping, number, &run.start(number))?;
-
         let intervals = run.grid.intervals();
+        let is_local = matches!(self.stage, Stage::Local | Stage::PostLocal);
+        let restarts: Vec<Cloud> =
+            (1..intervals).filter(|_| is_local).map(|k| run.restart(k, number)).collect();
+        let stepping = Stepping { detached: run.stepping.detached || is_local, ..run.stepping };
+        let start = run.start(number);
+        self.paths.forward(&*run.equations, networks, &stepping, number, &start, &restarts)?;
+
         // The largest problems first, so that threads end together.
         let mut order: Vec<usize> = (0..intervals).collect();
         order.sort_by_key(|&interval| std::cmp::Reverse(run.populations[interval + 1].weights.len()));
@@ -419,7 +453,7 @@ impl Loss for RolloutLoss<'_> {
         let costs = self.paths.backward(
             &*run.equations,
             networks,
-            &run.stepping,
+            &stepping,
             number,
             weights,
             &at_marks,
@@ -463,7 +497,7 @@ impl Loss for DensityLoss<'_> {
         if step.is_multiple_of(FRESH_PATHS) {
             let number = run_number(Stage::Score, step);
             let start = run.start(number);
-            self.paths.forward(&*run.equations, self.moving, &run.stepping, number, &start)?;
+            self.paths.forward(&*run.equations, self.moving, &run.stepping, number, &start, &[])?;
             self.matching.take(self.paths);
         }
         self.gradient.fill(0.0);

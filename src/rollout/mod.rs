@@ -14,7 +14,7 @@
 //! snapshots), with squared lengths as means over the d coordinates, is
 //!
 //! ```text
-//! 1/K Σ_k [ W2²(ŵ(t_k), snapshot k) + mass_weight (Σw/M_k − 1)² + local_mass_weight n Σ_i (w_i − mass nearest to i)² ]
+//! 1/K Σ_k [ W2²(ŵ(t_k), snapshot k) + density_weight ⟨max(0, distance to the nearest cells − hinge)⟩ + mass_weight (Σw/M_k − 1)² + local_mass_weight n Σ_i (w_i − mass nearest to i)² ]
 //!   + energy_weight 1/K ∫ Σ w e dt + residual_weight ⟨Σ ŵ r²⟩_t + initial_density_weight ⟨(ln p_θ − ln p_0)²⟩
 //! ```
 //!

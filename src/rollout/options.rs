@@ -15,6 +15,14 @@ pub struct RolloutOptions {
     pub mass_weight: f64,
     /// Weight of each particle's mass.
     pub local_mass_weight: f64,
+    /// Weight of how far particles are from the nearest cells of a snapshot, which MIOFlow may have; 0 leaves it out.
+    pub density_weight: f64,
+    /// The distance that this forgives, in units of the data's spread: distances are root means over the coordinates.
+    pub density_hinge: f64,
+    /// MIOFlow's training steps, before all others, in which particles begin every interval as cells of its own snapshot; 0 for none.
+    pub local_epochs: usize,
+    /// The same after all others.
+    pub post_local_epochs: usize,
     /// Weight of the energy, or action, of the paths; 0 leaves it out.
     pub energy_weight: f64,
     /// Weight of the residual of the optimality condition, which DeepRUOT and Var-RUOT have; 0 leaves it out.
@@ -60,6 +68,10 @@ impl RolloutOptions {
         steps: 3,
         mass_weight: 1.0,
         local_mass_weight: 0.0,
+        density_weight: 0.0,
+        density_hinge: 0.01,
+        local_epochs: 0,
+        post_local_epochs: 0,
         energy_weight: 0.001,
         residual_weight: 0.01,
         initial_density_weight: 0.01,
@@ -93,6 +105,8 @@ impl RolloutOptions {
         for (name, value) in [
             ("mass_weight", self.mass_weight),
             ("local_mass_weight", self.local_mass_weight),
+            ("density_weight", self.density_weight),
+            ("density_hinge", self.density_hinge),
             ("energy_weight", self.energy_weight),
             ("residual_weight", self.residual_weight),
             ("initial_density_weight", self.initial_density_weight),

@@ -204,7 +204,8 @@ impl Paths {
             .checked_mul(particles)
     }
 
-    /// Rolls `start` forward through all intervals; `run` numbers the realisation of the noise.
+    /// Rolls `start` forward through all intervals; `run` numbers the realisation of the noise. Where there are `restarts`, one of them
+    /// takes the particles' place at the start of each interval but the first.
     ///
     /// # Errors
     /// [`Error::NonFinite`] for particles that explode, or whose weight vanishes.
@@ -215,6 +216,7 @@ impl Paths {
         stepping: &Stepping,
         run: u64,
         start: &Cloud,
+        restarts: &[Cloud],
     ) -> Result<()> {
         let mut current = start.clone();
         for interval in 0..self.grid.intervals() {
@@ -244,6 +246,9 @@ impl Paths {
             }
             if interval + 1 < self.grid.intervals() {
                 self.end_of(interval, &mut current);
+                if let Some(restart) = restarts.get(interval) {
+                    current.clone_from(restart);
+                }
                 self.ancestors[interval + 1] = resample(&mut current, self.dims, stepping, (run, interval))?;
             }
         }

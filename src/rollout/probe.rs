@@ -68,6 +68,19 @@ impl Probe {
         probe
     }
 
+    /// A MIOFlow whose particles begin every interval as its cells, in given units.
+    pub(crate) fn local(
+        snapshots: &Snapshots,
+        scaling: &Scaling,
+        options: &RolloutOptions,
+        training: &TrainingOptions,
+    ) -> Self {
+        let mut probe =
+            Self::of_facts(snapshots, scaling, EquationsKind::MioFlow.facts(), options, training, 1.3);
+        probe.stage = Stage::Local;
+        probe
+    }
+
     fn of_facts(
         snapshots: &Snapshots,
         scaling: &Scaling,

@@ -249,3 +249,30 @@ fn a_fine_tuning_takes_the_particles_at_a_snapshot_as_given() {
     // The second interval has its say, and so would what it misses at the first one's end.
     assert!(second.iter().any(|g| g.abs() > 0.01 * size));
 }
+
+/// Between two snapshots a local step is a global one; over more, it is the mean of theirs.
+#[test]
+fn a_local_step_is_the_mean_of_those_of_its_intervals() {
+    let (mut points, mut labels) = (vec![], vec![]);
+    for time in [0.0, 1.0, 2.0] {
+        for i in 0..23 {
+            let wave = |c: usize| ((i * 7 + c * 5) % 13) as f64 / 6.0 - 1.0;
+            points.extend([wave(0) + time, wave(1) + 0.3 * time * time]);
+            labels.push(time);
+        }
+    }
+    let view = MatrixView::from_f64(&points, labels.len(), 2).unwrap();
+    let snapshots = Snapshots::new(view, &labels, None).unwrap();
+    let scaling = Scaling::of(&snapshots);
+    let options = RolloutOptions { energy_weight: 0.0, density_weight: 0.4, ..options() };
+    let training = training(Activation::Silu);
+    let local = |snapshots: &Snapshots| Probe::local(snapshots, &scaling, &options, &training).evaluate();
+    let (value, gradient) = local(&snapshots);
+    let (first, second) = (snapshots.without(&[2.0]).unwrap(), snapshots.without(&[0.0]).unwrap());
+    let ((first, d_first), (second, d_second)) = (local(&first), local(&second));
+    assert!((value - 0.5 * (first + second)).abs() < 1e-6, "{value}, not {first} and {second}");
+    let size = gradient[0].iter().map(|g| g * g).sum::<f32>().sqrt();
+    for ((whole, first), second) in gradient[0].iter().zip(&d_first[0]).zip(&d_second[0]) {
+        assert!((whole - 0.5 * (first + second)).abs() < 1e-4 * size, "{whole}, not {first} and {second}");
+    }
+}

@@ -14,7 +14,8 @@ use crate::transport::Report;
 use crate::transport::whole::WholeGap;
 
 /// The terms that a rollout's loss may have.
-const TERMS: [&str; 6] = ["transport", "mass", "local_mass", "energy", "residual", "initial_density"];
+const TERMS: [&str; 7] =
+    ["transport", "density", "mass", "local_mass", "energy", "residual", "initial_density"];
 
 /// A static solver's report as numbers.
 pub(super) fn of_report(report: &Report) -> [f64; 9] {
@@ -71,6 +72,8 @@ pub(super) fn to_bytes(learned: &Learned) -> Vec<u8> {
     }
     if let Some(rollout) = &report.rollout {
         arrays.reals("pre-training", rollout.pretraining_losses.iter().copied());
+        arrays.reals("local", rollout.local_losses.iter().copied());
+        arrays.reals("post-local", rollout.post_local_losses.iter().copied());
         arrays.reals("fine-tuning", rollout.finetuning_losses.iter().copied());
         arrays.reals("score-training", rollout.score_losses.iter().copied());
         for term in &rollout.terms {
@@ -169,6 +172,8 @@ fn read_rollout(read: &Read<'_>, terms: &[String]) -> Result<RolloutReport> {
     };
     Ok(RolloutReport {
         pretraining_losses: read.reals("pre-training")?,
+        local_losses: read.reals("local")?,
+        post_local_losses: read.reals("post-local")?,
         finetuning_losses: read.reals("fine-tuning")?,
         score_losses: read.reals("score-training")?,
         terms: terms.iter().map(term).collect::<Result<_>>()?,

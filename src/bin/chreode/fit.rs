@@ -289,6 +289,8 @@ fn summary(options: &FitOptions, report: &FitReport) -> String {
     if let Some(rollout) = &report.rollout {
         let stages = [
             ("pre-training", &rollout.pretraining_losses),
+            ("local", &rollout.local_losses),
+            ("post-local", &rollout.post_local_losses),
             ("fine-tuning", &rollout.finetuning_losses),
             ("score", &rollout.score_losses),
         ];

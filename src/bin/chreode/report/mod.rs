@@ -254,6 +254,7 @@ fn chosen(section: &ModelSection<'_>) -> String {
 fn meaning(term: &str) -> &'static str {
     match term {
         "transport" => "W2² over the dimension",
+        "density" => "mean distance to the nearest cells beyond the hinge",
         "mass" => "square of the relative error of the total",
         "local_mass" => "squares of the errors of the particles' own masses",
         "energy" => "of the paths",
