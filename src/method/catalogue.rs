@@ -121,7 +121,8 @@ catalogue! {
         learning: Learning::Rollout(EquationsKind::MioFlow),
         presets: || (rolled_out(2000), RolloutOptions::DEFAULT),
     },
-    /// TIGON: rollout of velocity and growth (Sha et al., Nature Machine Intelligence 2024).
+    /// TIGON: rollout of velocity and growth (Sha et al., Nature Machine Intelligence 2024). Snapshots are met in W2 and mass, as other
+    /// rollouts meet them, where the paper compares densities by the change of variables along the flow.
     Tigon = Recipe {
         name: "tigon",
         source: "Sha et al., Nat. Mach. Intell. 2024",

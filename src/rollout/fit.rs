@@ -151,8 +151,8 @@ fn run_number(stage: Stage, step: usize) -> u64 {
     let place = match stage {
         Stage::FineTuning => return u64::MAX,
         // Beyond all steps that the others have.
-        Stage::Local => return step as u64 * 2 | 1 << 62,
-        Stage::PostLocal => return step as u64 * 2 + 1 | 1 << 62,
+        Stage::Local => return (step as u64 * 2) | (1 << 62),
+        Stage::PostLocal => return (step as u64 * 2 + 1) | (1 << 62),
         Stage::PreTraining => 0,
         Stage::Score => 1,
         _ => 2,
