@@ -17,8 +17,8 @@
 //!             evaluate ◀─── particles, weights, lineages ◀─── simulate ◀─────┘
 //! ```
 //!
-//! A method is a recipe ([`method`]). Simulation-free ones are a coupling and a bridge: OT-CFM, SF2M, UOT-FM, VGFM (its
-//! matching stage), WFR-FM and USB, and any other combination. Those that learn from rolled-out particles ([`rollout`]) are
+//! A method is a recipe ([`method`]). Simulation-free ones are a coupling and a bridge: OT-CFM, MMFM, Metric FM, SF2M, UOT-FM, VGFM,
+//! WFR-FM and USB, and any other combination. Those that learn from rolled-out particles ([`rollout`]) are
 //! MIOFlow, TIGON, DeepRUOT and Var-RUOT.
 //!
 //! ```

@@ -194,13 +194,14 @@ fn an_ensemble_tells_its_errors_everywhere() {
 fn every_method_and_a_free_combination_can_be_fitted_and_evaluated() {
     let folder = with_cells("methods");
     let methods = run(&folder, "methods --json").json();
-    assert_eq!(methods.as_array().unwrap().len(), 10);
+    assert_eq!(methods.as_array().unwrap().len(), 13);
     let names =
         methods.as_array().unwrap().iter().map(|m| format!("--method {}", m["name"].as_str().unwrap()));
     for choice in names.chain(["--coupling wfr --bridge straight".into()]) {
         let stages = match choice.as_str() {
             "--method deep-ruot" => "--pretraining-epochs 2 --score-epochs 2",
             "--method var-ruot" => "--score-epochs 2",
+            "--method metric-fm" => "--interpolant-epochs 2",
             _ => "",
         };
         let call = format!("fit cells.csv {choice} {TINY} {stages} -o model --report page.html --json");
@@ -211,7 +212,8 @@ fn every_method_and_a_free_combination_can_be_fitted_and_evaluated() {
             if rollout { 0 } else { 4 },
             "{choice}"
         );
-        assert_eq!(fitted["rollout"]["terms"].is_object(), rollout, "{choice}");
+        let rolled_out = rollout || choice.contains("vgfm");
+        assert_eq!(fitted["rollout"]["terms"].is_object(), rolled_out, "{choice}");
         let page = fs::read_to_string(folder.join("page.html")).unwrap();
         assert_eq!(page.contains("Waddington"), choice.contains("ruot"), "{choice}");
         assert!(run(&folder, "evaluate model cells.csv --json").json()["mean_w1"].is_f64(), "{choice}");

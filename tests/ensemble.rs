@@ -34,6 +34,8 @@ fn options(method: Method, ensemble: usize) -> FitOptions {
     options.rollout.pretraining_epochs = options.rollout.pretraining_epochs.min(2);
     options.rollout.score_epochs = options.rollout.score_epochs.min(2);
     options.rollout.steps = 2;
+    options.rollout.finetune_steps = options.rollout.finetune_steps.min(2);
+    options.interpolant_epochs = 2;
     options
 }
 

@@ -76,9 +76,13 @@ fn a_fit_in_tasks_is_the_fit_at_once_for_every_method() {
     for method in Method::ALL {
         let name = method.to_string();
         if method.recipe().coupling().is_some() {
-            let blocks = same_bits(&snapshots, &[("method", &name), ("chunk_size", "40")]);
+            let learned = method.recipe().takes("interpolant_epochs");
+            let steps = learned.then_some(("interpolant_epochs", "3"));
+            let options =
+                |more| [("method", name.as_str()), more].into_iter().chain(steps).collect::<Vec<_>>();
+            let blocks = same_bits(&snapshots, &options(("chunk_size", "40")));
             assert!(blocks > 10, "{name}: {blocks} blocks");
-            assert_eq!(same_bits(&snapshots, &[("method", &name), ("seed", "3")]), 4, "{name}");
+            assert_eq!(same_bits(&snapshots, &options(("seed", "3"))), 4, "{name}");
         } else {
             let short = [("method", name.as_str()), ("epochs", "2")];
             assert_eq!(same_bits(&snapshots, &short), 0, "{name}");
@@ -89,9 +93,17 @@ fn a_fit_in_tasks_is_the_fit_at_once_for_every_method() {
 #[test]
 fn an_ensemble_in_tasks_is_the_ensemble_at_once() {
     let snapshots = snapshots();
-    for method in ["usb", "deep-ruot", "var-ruot"] {
+    let one_more: [(&str, &[(&str, &str)]); 6] = [
+        ("usb", &[("finetune_steps", "2"), ("score_epochs", "3")]),
+        ("vgfm", &[("finetune_steps", "2")]),
+        ("metric-fm", &[("interpolant_epochs", "3")]),
+        ("mioflow", &[("local_epochs", "2"), ("post_local_epochs", "3"), ("density_weight", "0.5")]),
+        ("deep-ruot", &[]),
+        ("var-ruot", &[]),
+    ];
+    for (method, more) in one_more {
         // Two members and two fits to every second snapshot.
-        let options = [("method", method), ("ensemble", "2"), ("epochs", "2")];
+        let options = [&[("method", method), ("ensemble", "2"), ("epochs", "2")], more].concat();
         assert_eq!(same_bits(&snapshots, &options), 4, "{method}");
     }
 }
@@ -111,7 +123,7 @@ fn weighted() -> Snapshots {
 
 #[test]
 fn weights_of_zero_and_of_any_size_are_coupled_as_at_once() {
-    for method in ["usb", "ot-cfm", "uot-fm"] {
+    for method in ["usb", "ot-cfm", "uot-fm", "uot-growth"] {
         assert!(same_bits(&weighted(), &[("method", method), ("chunk_size", "30")]) > 10);
     }
 }

@@ -7,6 +7,8 @@ pub(super) const FACTS: BridgeFacts = BridgeFacts {
     grows: false,
     noise: Some(0.1),
     bends: Bends::NONE,
+    chained: false,
+    learned: false,
     options: &["sigma"],
     build: |scales| Ok(Box::new(Brownian::new(scales.sigma)?)),
 };

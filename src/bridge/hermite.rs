@@ -10,6 +10,8 @@ pub(super) const FACTS: BridgeFacts = BridgeFacts {
     grows: true,
     noise: Some(0.03),
     bends: Bends { place: true, growth: true },
+    chained: false,
+    learned: false,
     options: &["sigma", "tension", "growth_tension"],
     build: |scales| Ok(Box::new(Hermite(PoissonBrownian::new(scales.sigma)?))),
 };

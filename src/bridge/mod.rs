@@ -5,19 +5,25 @@
 //! multiples of the accelerations at its two cells. So a bridge is a handful of scalars, a [`BridgeState`], computed from what
 //! is known of its [`Ends`].
 //!
+//! Two kinds are told more than their two cells: one that is [chained](BridgeFacts::chained) goes through a cell of every snapshot, which
+//! reaches it as accelerations, and one that is [learned](BridgeFacts::learned) has a network that bends it by a vector.
+//!
 //! Each kind of bridge is one file, which holds all that is known of it: the [`BridgeFacts`] that hold before anything is computed
 //! and the [`Bridge`] itself. To add one, add its file and its row here.
 
 mod brownian;
+mod geodesic;
 mod hermite;
 mod log_cubic;
 mod poisson_brownian;
+mod spline;
 mod straight;
 mod straight_log_linear;
 mod travelling_dirac;
 mod unmatched;
 
 pub use hermite::{acceleration, trust_in_turn};
+pub use spline::natural_spline;
 pub use unmatched::{MEAN_MASS, birth, birth_time_of_share, death, death_time_of_share};
 
 use rand::Rng;
@@ -30,9 +36,9 @@ use crate::scales::Scales;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum BridgeKind {
-    /// Straight line, constant mass: OT-CFM (Tong et al., TMLR 2024).
+    /// Straight line, constant mass: OT-CFM (Tong et al., TMLR 2024), UOT-FM (Eyring et al., ICLR 2024).
     Straight,
-    /// Straight line, mass log-linear in time: UOT-FM (Eyring et al., ICLR 2024), VGFM (Wang et al., NeurIPS 2025).
+    /// Straight line, mass log-linear in time: VGFM (Wang et al., NeurIPS 2025).
     StraightLogLinear,
     /// Brownian bridge of diffusion σ, constant mass: SF2M (Tong et al., AISTATS 2024).
     Brownian,
@@ -44,6 +50,10 @@ pub enum BridgeKind {
     PoissonBrownian,
     /// Brownian bridge of diffusion σ about a cubic, log-mass cubic in time: velocity and growth rate go on through snapshots.
     Hermite,
+    /// The natural cubic spline through one coupled cell of each snapshot, constant mass: MMFM (Rohbeck et al., ICLR 2025).
+    Spline,
+    /// A learned path near the cells of its two snapshots, constant mass: Metric FM (Kapuśniak et al., NeurIPS 2024).
+    Geodesic,
 }
 
 named!(
@@ -54,7 +64,9 @@ named!(
     Brownian = "brownian",
     TravellingDirac = "travelling-dirac",
     PoissonBrownian = "poisson-brownian",
-    Hermite = "hermite"
+    Hermite = "hermite",
+    Spline = "spline",
+    Geodesic = "geodesic"
 );
 
 /// What is known of a kind of bridge before anything is computed.
@@ -68,6 +80,11 @@ pub struct BridgeFacts {
     pub noise: Option<f64>,
     /// Whether place and log-mass bend.
     pub bends: Bends,
+    /// Whether it goes through one coupled cell of every snapshot, not of its own two alone: the accelerations at its two cells are
+    /// then those of the chain that was drawn.
+    pub chained: bool,
+    /// Whether its paths are learned from the cells before the fields are: what it says of itself is then what they begin with.
+    pub learned: bool,
     /// The options of a fit that it takes.
     pub options: &'static [&'static str],
     /// Makes it.
@@ -97,6 +114,8 @@ impl BridgeKind {
             BridgeKind::TravellingDirac => &travelling_dirac::FACTS,
             BridgeKind::PoissonBrownian => &poisson_brownian::FACTS,
             BridgeKind::Hermite => &hermite::FACTS,
+            BridgeKind::Spline => &spline::FACTS,
+            BridgeKind::Geodesic => &geodesic::FACTS,
         }
     }
 

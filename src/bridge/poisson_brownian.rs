@@ -12,6 +12,8 @@ pub(super) const FACTS: BridgeFacts = BridgeFacts {
     grows: true,
     noise: Some(0.03),
     bends: Bends { place: false, growth: true },
+    chained: false,
+    learned: false,
     options: &["sigma", "growth_tension"],
     build: |scales| Ok(Box::new(PoissonBrownian::new(scales.sigma)?)),
 };

@@ -6,7 +6,9 @@ pub(super) const FACTS: BridgeFacts = BridgeFacts {
     grows: false,
     noise: None,
     bends: Bends::NONE,
-    options: &[],
+    chained: false,
+    learned: false,
+    options: &["bandwidth"],
     build: |_| Ok(Box::new(Straight)),
 };
 

@@ -6,11 +6,13 @@ pub(super) const FACTS: BridgeFacts = BridgeFacts {
     grows: true,
     noise: None,
     bends: Bends::NONE,
-    options: &[],
+    chained: false,
+    learned: false,
+    options: &["bandwidth"],
     build: |_| Ok(Box::new(StraightLogLinear)),
 };
 
-/// x = x0 + r(x1 − x0), m(r) = m0^{1−r} m1^r (UOT-FM: Eyring et al., ICLR 2024; VGFM: Wang et al., NeurIPS 2025).
+/// x = x0 + r(x1 − x0), m(r) = m0^{1−r} m1^r (VGFM: Wang et al., NeurIPS 2025).
 #[derive(Debug)]
 struct StraightLogLinear;
 

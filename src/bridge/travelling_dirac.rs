@@ -8,7 +8,9 @@ pub(super) const FACTS: BridgeFacts = BridgeFacts {
     grows: true,
     noise: None,
     bends: Bends::NONE,
-    options: &["delta"],
+    chained: false,
+    learned: false,
+    options: &["delta", "bandwidth"],
     build: |scales| Ok(Box::new(TravellingDirac { delta: positive("delta", scales.delta)? })),
 };
 

@@ -13,12 +13,21 @@ use crate::named::named;
 pub enum Stage {
     /// Static transport problems couple the cells of consecutive snapshots.
     Coupling,
+    /// Paths between coupled cells are learned, before what moves along them (Metric FM).
+    Interpolant,
+    /// Particles begin every interval as cells of its own snapshot, before they go through all (MIOFlow).
+    Local,
     /// Networks learn to reconstruct the snapshots, before the whole loss is trained on (DeepRUOT).
     PreTraining,
-    /// The density learns from bridges along the particles' own paths (DeepRUOT before, Var-RUOT after its training).
+    /// The density learns from bridges along the particles' own paths (DeepRUOT before, Var-RUOT after its training), or a score
+    /// anew after the fine-tuning of the velocity that it goes with.
     Score,
     /// Networks are trained on the method's loss.
     Training,
+    /// Networks that a regression has trained are fitted to the snapshots along rolled-out paths (VGFM, and whoever asks for it).
+    FineTuning,
+    /// As [`Local`](Self::Local), afterwards.
+    PostLocal,
     /// One static transport problem.
     Transport,
     /// A population is simulated.
@@ -35,9 +44,13 @@ named!(
     Stage,
     "stage",
     Coupling = "coupling",
+    Interpolant = "interpolant",
+    Local = "local",
     PreTraining = "pre-training",
     Score = "score",
     Training = "training",
+    FineTuning = "fine-tuning",
+    PostLocal = "post-local",
     Transport = "transport",
     Simulation = "simulation",
     Evaluation = "evaluation",

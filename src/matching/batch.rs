@@ -2,6 +2,8 @@
 
 use rayon::prelude::*;
 
+use super::chain;
+use super::interpolant::Curves;
 use super::source::Source;
 use crate::exec::rng::{Purpose, stream};
 
@@ -20,6 +22,8 @@ pub(super) struct Batch {
     pub(super) noise: Vec<f32>,
     /// Numbers of a row.
     pub(super) rows: Vec<Row>,
+    /// The buffers of each task.
+    scratch: Vec<Scratch>,
 }
 
 /// The scalars of a row.
@@ -33,6 +37,13 @@ pub(super) struct Row {
     pub(super) score_weight: f32,
 }
 
+/// The buffers of a task.
+#[derive(Debug, Default)]
+pub(super) struct Scratch {
+    pub(super) chain: chain::Scratch,
+    pub(super) curves: Curves,
+}
+
 impl Batch {
     pub(super) fn new(source: &Source<'_>) -> Self {
         let dims = source.snapshots.dims();
@@ -43,6 +54,7 @@ impl Batch {
             velocity: vec![0.0; rows * dims],
             noise: vec![0.0; rows * dims],
             rows: vec![Row::default(); rows],
+            scratch: (0..rows.div_ceil(TASK_ROWS)).map(|_| Scratch::default()).collect(),
         }
     }
 
@@ -54,9 +66,11 @@ impl Batch {
             .zip(self.input.par_chunks_mut(TASK_ROWS * (dims + 1)))
             .zip(self.velocity.par_chunks_mut(TASK_ROWS * dims))
             .zip(self.noise.par_chunks_mut(TASK_ROWS * dims))
+            .zip(&mut self.scratch)
             .enumerate()
-            .for_each(|(task, (((rows, inputs), velocities), noises))| {
+            .for_each(|(task, ((((rows, inputs), velocities), noises), scratch))| {
                 let mut rng = stream(source.seed, Purpose::Training, step as u64, task as u64);
+                scratch.curves.points.clear();
                 for (r, row) in rows.iter_mut().enumerate() {
                     let interval = (task * TASK_ROWS + r) / source.rows_per_interval;
                     *row = source.draw_row(
@@ -65,8 +79,11 @@ impl Batch {
                         &mut inputs[r * (dims + 1)..(r + 1) * (dims + 1)],
                         &mut velocities[r * dims..(r + 1) * dims],
                         &mut noises[r * dims..(r + 1) * dims],
+                        scratch,
                     );
                 }
+                let of_interval = |row: usize| (task * TASK_ROWS + row) / source.rows_per_interval;
+                source.bend(of_interval, &mut scratch.curves, (inputs, velocities));
             });
     }
 }

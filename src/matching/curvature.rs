@@ -73,7 +73,7 @@ fn between_intervals(
     // Mean rates of change from the snapshot before, and towards the next one.
     let (mut before, mut after) = (Means::of_cells(snapshots, places), Means::of_cells(snapshots, places));
     for (k, coupling) in couplings.iter().enumerate() {
-        for &Pair { source, target, sent, received } in &coupling.pairs {
+        for &Pair { source, target, sent, received, .. } in &coupling.pairs {
             let place =
                 |snapshot: usize, cell: u32, c: usize| f64::from(snapshots.point(snapshot, cell as usize)[c]);
             let change = |c: usize| match c {
@@ -107,7 +107,7 @@ fn between_intervals(
 fn of_partners(snapshots: &Snapshots, couplings: &[Coupling], own: &[Means], places: usize) -> Vec<Means> {
     let mut means = Means::of_cells(snapshots, places);
     for (k, coupling) in couplings.iter().enumerate() {
-        for &Pair { source, target, sent, received } in &coupling.pairs {
+        for &Pair { source, target, sent, received, .. } in &coupling.pairs {
             if let Some(acceleration) = own[k + 1].of(target) {
                 means[k].add(source, sent, acceleration);
             }
@@ -167,6 +167,7 @@ mod tests {
             target: 0,
             sent: path(times[k]).exp(),
             received: path(times[k + 1]).exp(),
+            coupled: path(times[k]).exp(),
         };
         let coupling = |k| Coupling { pairs: vec![pair(k)], ..Default::default() };
         (Snapshots::new(view, &labels, None).unwrap(), vec![coupling(0), coupling(1)])
@@ -201,7 +202,7 @@ mod tests {
         let path = |t: f64| if t < 2.0 { 2.0 * t - 2.0 } else { 4.0 };
         let (snapshots, mut couplings) = three_times(path, &[(3.0, 8.0)]);
         couplings[0].pairs[0].sent = couplings[0].pairs[0].received;
-        let pair = |target, sent, received| Pair { source: 0, target, sent, received };
+        let pair = |target, sent, received| Pair { source: 0, target, sent, received, coupled: sent };
         couplings[1].pairs = vec![pair(0, 0.25, 0.5), pair(1, 0.75, 0.75)];
         let curvature = Curvature::new(&snapshots, &couplings, LOOSE);
         assert!((curvature.of_place(1, 0).unwrap()[0] - 2.0 * (3.5 - 2.0) / 3.0).abs() < 1e-12);
@@ -218,7 +219,7 @@ mod tests {
         let path = |t: f64| 0.5 * t * t;
         let (snapshots, mut couplings) = three_times(path, &[(1.0, 20.0), (3.0, 21.0), (3.0, 30.0)]);
         couplings[0].born = vec![(1, 1.0)];
-        couplings[1].pairs.push(Pair { source: 1, target: 1, sent: 1.0, received: 2.0 });
+        couplings[1].pairs.push(Pair { source: 1, target: 1, sent: 1.0, received: 2.0, coupled: 1.0 });
         couplings[1].born = vec![(2, 1.0)];
         let curvature = Curvature::new(&snapshots, &couplings, LOOSE);
         assert!((curvature.of_place(1, 0).unwrap()[0] - 1.0).abs() < 1e-6);
@@ -226,7 +227,7 @@ mod tests {
             assert_eq!(curvature.of(k, cell), [0.0, 0.0], "snapshot {k}, cell {cell}");
         }
         // The newborn's mass comes from elsewhere, too: its way is bent by that partner's acceleration.
-        couplings[1].pairs.push(Pair { source: 0, target: 1, sent: 0.5, received: 0.5 });
+        couplings[1].pairs.push(Pair { source: 0, target: 1, sent: 0.5, received: 0.5, coupled: 0.5 });
         let curvature = Curvature::new(&snapshots, &couplings, LOOSE);
         assert_eq!(curvature.of(2, 1), curvature.of(1, 0));
     }

@@ -5,7 +5,7 @@ use crate::bridge::BridgeKind;
 use crate::error::{Error, Result};
 use crate::nn::Activation;
 use crate::rollout::{EquationsKind, RolloutOptions};
-use crate::train::TrainingOptions;
+use crate::train::{PairWeighting, TrainingOptions};
 
 /// The enum of the methods, and their recipes, from one list.
 macro_rules! catalogue {
@@ -38,6 +38,20 @@ catalogue! {
         learning: Learning::Matching { coupling: CouplingKind::ExactOt, bridge: BridgeKind::Straight },
         presets: published,
     },
+    /// MMFM: exact optimal transport, natural cubic splines through one coupled cell of each snapshot (Rohbeck et al., ICLR 2025).
+    Mmfm = Recipe {
+        name: "mmfm",
+        source: "Rohbeck et al., ICLR 2025",
+        learning: Learning::Matching { coupling: CouplingKind::ExactOt, bridge: BridgeKind::Spline },
+        presets: published,
+    },
+    /// Metric FM: exact optimal transport, learned paths near the cells under the LAND metric (Kapuśniak et al., NeurIPS 2024).
+    MetricFm = Recipe {
+        name: "metric-fm",
+        source: "Kapuśniak et al., NeurIPS 2024",
+        learning: Learning::Matching { coupling: CouplingKind::ExactOt, bridge: BridgeKind::Geodesic },
+        presets: published,
+    },
     /// SF2M: entropic optimal transport, Brownian bridges, score (Tong et al., AISTATS 2024).
     Sf2m = Recipe {
         name: "sf2m",
@@ -45,25 +59,40 @@ catalogue! {
         learning: Learning::Matching { coupling: CouplingKind::EntropicOt, bridge: BridgeKind::Brownian },
         presets: published,
     },
-    /// UOT-FM: unbalanced optimal transport, straight lines, growth (Eyring et al., ICLR 2024).
+    /// UOT-FM: unbalanced optimal transport, straight lines, pairs in proportion to the plan (Eyring et al., ICLR 2024). It learns a
+    /// velocity and no growth: who has no place in the plan is left out of the regression, and the population keeps its mass. So it
+    /// has no mass error of its own; comparison tables that print one have given it a growth rate, as public code of theirs does
+    /// (CytoBridge regresses one on the plan's masses for its `uot_fm`), where the authors' own code has a velocity alone.
     UotFm = Recipe {
         name: "uot-fm",
         source: "Eyring et al., ICLR 2024",
+        learning: Learning::Matching { coupling: CouplingKind::UnbalancedOt, bridge: BridgeKind::Straight },
+        presets: by_plan,
+    },
+    /// Unbalanced optimal transport, straight lines, growth: what UOT-FM would be if its cells multiplied and died; not published, a
+    /// free combination.
+    UotGrowth = Recipe {
+        name: "uot-growth",
+        source: "a free combination",
         learning: Learning::Matching {
             coupling: CouplingKind::UnbalancedOt,
             bridge: BridgeKind::StraightLogLinear,
         },
         presets: published,
     },
-    /// VGFM's matching stage: semi-relaxed optimal transport, straight lines, growth (Wang et al., NeurIPS 2025).
+    /// VGFM: entropic semi-relaxed optimal transport, straight lines, growth, pairs in proportion to the plan; then fine-tuned through the
+    /// rollout (Wang et al., NeurIPS 2025).
     Vgfm = Recipe {
         name: "vgfm",
-        source: "Wang et al., NeurIPS 2025 (matching stage)",
+        source: "Wang et al., NeurIPS 2025",
         learning: Learning::Matching {
-            coupling: CouplingKind::SemiRelaxedOt,
+            coupling: CouplingKind::EntropicSemiRelaxedOt,
             bridge: BridgeKind::StraightLogLinear,
         },
-        presets: published,
+        presets: || {
+            let (training, rollout) = by_plan();
+            (training, RolloutOptions { finetune_steps: 30, ..rollout })
+        },
     },
     /// WFR-FM: Wasserstein–Fisher–Rao semi-coupling, travelling Diracs, growth (Peng et al., ICLR 2026).
     WfrFm = Recipe {
@@ -83,14 +112,17 @@ catalogue! {
             (TrainingOptions { growth_hidden: None, ..training }, rollout)
         },
     },
-    /// MIOFlow: rollout of a velocity (Huguet et al., NeurIPS 2022).
+    /// MIOFlow: rollout of a velocity (Huguet et al., NeurIPS 2022). Coordinates are taken as given: the paper first trains an autoencoder
+    /// whose latent distances are those of diffusion along the data's manifold, rolls out in its latent space and decodes; here that is the
+    /// caller's embedding. Its density loss and its local steps are options.
     MioFlow = Recipe {
         name: "mioflow",
         source: "Huguet et al., NeurIPS 2022",
         learning: Learning::Rollout(EquationsKind::MioFlow),
         presets: || (rolled_out(2000), RolloutOptions::DEFAULT),
     },
-    /// TIGON: rollout of velocity and growth (Sha et al., Nature Machine Intelligence 2024).
+    /// TIGON: rollout of velocity and growth (Sha et al., Nature Machine Intelligence 2024). Snapshots are met in W2 and mass, as other
+    /// rollouts meet them, where the paper compares densities by the change of variables along the flow.
     Tigon = Recipe {
         name: "tigon",
         source: "Sha et al., Nat. Mach. Intell. 2024",
@@ -124,6 +156,12 @@ catalogue! {
 /// The published settings of simulation-free methods.
 fn published() -> (TrainingOptions, RolloutOptions) {
     (TrainingOptions::default(), RolloutOptions::DEFAULT)
+}
+
+/// The same, with pairs in proportion to the plan.
+fn by_plan() -> (TrainingOptions, RolloutOptions) {
+    let (training, rollout) = published();
+    (TrainingOptions { pair_weighting: PairWeighting::Plan, ..training }, rollout)
 }
 
 /// The settings of simulation-based methods that were found to serve here, for so many steps of the main stage.

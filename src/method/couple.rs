@@ -15,7 +15,7 @@ use crate::exec::progress::{Progress, Reporter, Stage};
 use crate::exec::stop::Stop;
 use crate::exec::threads::Threads;
 use crate::exec::watch::watched;
-use crate::matching::{Coupled, CoupledInterval, Curvature, Looseness};
+use crate::matching::{Chains, Coupled, CoupledInterval, Curvature, Looseness};
 use crate::snapshots::Snapshots;
 use crate::train::IntervalWeighting;
 use crate::transport::PointCloud;
@@ -138,6 +138,7 @@ impl Coupler<'_> {
         };
         let bends = looseness.place > 0.0 || looseness.growth > 0.0;
         let curvature = bends.then(|| Curvature::new(snapshots, &couplings, looseness));
+        let chains = facts.chained.then(|| Chains::new(snapshots, &couplings));
         let weight = |index: usize| match options.training.interval_weighting {
             IntervalWeighting::Uniform => 1.0,
             IntervalWeighting::Mass => snapshots.mass(index),
@@ -145,10 +146,17 @@ impl Coupler<'_> {
         let mean_weight = (0..count).map(weight).sum::<f64>() / count as f64;
         let interval = |(index, coupling)| {
             let weight = weight(index) / mean_weight;
-            CoupledInterval::new(snapshots, index, coupling, curvature.as_ref(), (facts, bridge), weight)
+            CoupledInterval::new(
+                snapshots,
+                index,
+                coupling,
+                curvature.as_ref(),
+                (facts, bridge),
+                (weight, options.training.pair_weighting),
+            )
         };
         let intervals = couplings.into_iter().enumerate().map(interval).collect::<Result<Vec<_>>>()?;
-        Ok(Coupled { intervals, curvature })
+        Ok(Coupled { intervals, curvature, chains })
     }
 
     fn gauge(&self, index: usize) -> Gauge {

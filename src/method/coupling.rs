@@ -22,6 +22,9 @@ pub enum CouplingKind {
     UnbalancedOt,
     /// Unregularised transport, cost ½‖x−y‖², the source marginal relaxed by ρ KL, the target's hard.
     SemiRelaxedOt,
+    /// The same with entropy: min ⟨C,γ⟩ + ρ KL(γ1|a) + ε KL(γ | a⊗b) with γᵀ1 = b, cost ½‖x−y‖², ε = σ²h (Wang et al., NeurIPS 2025).
+    /// As the target's marginal is hard, masses in other units give the same plan in other units.
+    EntropicSemiRelaxedOt,
     /// The Wasserstein–Fisher–Rao optimum of length δ.
     Wfr,
     /// The same with entropy: min ⟨C,γ⟩ + KL(γ1|a) + KL(γᵀ1|b) + ε KL(γ | a⊗b/√(M_a M_b)), ε = σ²h/(2δ²). The reference measure is
@@ -37,6 +40,7 @@ named!(
     EntropicOt = "entropic-ot",
     UnbalancedOt = "unbalanced-ot",
     SemiRelaxedOt = "semi-relaxed-ot",
+    EntropicSemiRelaxedOt = "entropic-semi-relaxed-ot",
     Wfr = "wfr",
     EntropicWfr = "entropic-wfr"
 );
@@ -116,6 +120,16 @@ const UNBALANCED_OT: CouplingFacts = CouplingFacts {
 const SEMI_RELAXED_OT: CouplingFacts =
     CouplingFacts { terms: |numbers| (Cost::HalfSquaredEuclidean, numbers.penalty, HARD), ..UNBALANCED_OT };
 
+const ENTROPIC_SEMI_RELAXED_OT: CouplingFacts = CouplingFacts {
+    options: &["penalty", "delta", "sigma", "device"],
+    noise: Some(0.03),
+    advice: "a larger sigma, which sets its regularisation, another penalty (or delta, which sets it), or smaller chunks \
+             (chunk_size)",
+    regularisation: |numbers| numbers.diffused,
+    solver: Solver::Entropic,
+    ..SEMI_RELAXED_OT
+};
+
 const WFR: CouplingFacts = CouplingFacts {
     options: &["delta", "device"],
     noise: None,
@@ -151,6 +165,7 @@ impl CouplingKind {
             CouplingKind::EntropicOt => &ENTROPIC_OT,
             CouplingKind::UnbalancedOt => &UNBALANCED_OT,
             CouplingKind::SemiRelaxedOt => &SEMI_RELAXED_OT,
+            CouplingKind::EntropicSemiRelaxedOt => &ENTROPIC_SEMI_RELAXED_OT,
             CouplingKind::Wfr => &WFR,
             CouplingKind::EntropicWfr => &ENTROPIC_WFR,
         }
@@ -312,5 +327,56 @@ mod tests {
             coupling.pairs.iter().map(|pair| pair.sent * f64::from(pair.target)).sum::<f64>()
         };
         assert!((sent(&as_many) / sent(&pairs) / 70.0 - 1.0).abs() < 1e-3);
+    }
+
+    #[test]
+    fn the_entropic_semi_relaxed_plan_meets_its_optimality_conditions_and_its_limit() {
+        let (a, b) = (gaussian(60, 1.0), gaussian(80, 1.5).scaled(2.0));
+        let (penalty, epsilon): (f64, f64) = (0.7, 0.2);
+        let numbers = CouplingNumbers { delta: f64::NAN, penalty, diffused: epsilon };
+        let kind = CouplingKind::EntropicSemiRelaxedOt;
+        let solve = |numbers: &CouplingNumbers, kind: CouplingKind| {
+            kind.facts().solve(&a, &b, numbers, Device::Cpu, &Stop::default()).unwrap()
+        };
+        // Far below the tolerance of fits, for which a tail hardly counts.
+        let options =
+            SinkhornOptions { tolerance: 1e-10, ..SinkhornOptions::new(kind.facts().epsilon(&numbers)) };
+        let problem = kind.facts().problem(&a, &b, &numbers);
+        let solution = sinkhorn(&problem, &options, &Stop::default()).unwrap();
+        assert!(solution.report.converged);
+        let coupling = Coupling::from_plan(&solution.plan, a.weights(), b.weights());
+        let (mut rows, mut columns) = (vec![0.0; 60], vec![0.0; 80]);
+        for pair in &coupling.pairs {
+            rows[pair.source as usize] += pair.coupled;
+            columns[pair.target as usize] += pair.coupled;
+            // What is received for what is sent is what the source's mass has become.
+            let grown = pair.received / pair.sent;
+            assert!(
+                (grown
+                    / (solution.plan.row_mass()[pair.source as usize] / a.weights()[pair.source as usize])
+                    - 1.0)
+                    .abs()
+                    < 1e-3
+            );
+        }
+        // The target's marginal is hard.
+        assert!(columns.iter().zip(b.weights()).all(|(got, want)| (got / want - 1.0).abs() < 1e-3));
+        // ln γ_ij/(a_i b_j) = (f_i + g_j − C_ij)/ε with f_i = −ρ ln(row_i/a_i), and g_j the same for every source of a target.
+        let half_square = |pair: &crate::transport::coupling::Pair| {
+            0.5 * (a.point(pair.source as usize)[0] - b.point(pair.target as usize)[0]).powi(2)
+        };
+        let mut of_target = vec![None; 80];
+        for pair in coupling.pairs.iter().filter(|pair| pair.coupled > 1e-3) {
+            let (i, j) = (pair.source as usize, pair.target as usize);
+            let f = -penalty * (rows[i] / a.weights()[i]).ln();
+            let g = epsilon * (pair.coupled / (a.weights()[i] * b.weights()[j])).ln() - f + half_square(pair);
+            let known: &mut f64 = of_target[j].get_or_insert(g);
+            assert!((g - *known).abs() < 1e-3, "{i} {j}: {g} and {known}");
+        }
+        // With little entropy it is the unregularised plan's value, plus at most ε ln n of its mass.
+        let little = CouplingNumbers { diffused: 1e-3, ..numbers };
+        let (best, near) = (solve(&little, CouplingKind::SemiRelaxedOt), solve(&little, kind));
+        let above = near.report.transport_cost - best.report.transport_cost;
+        assert!(above.abs() < 1e-3 * 80f64.ln() * b.mass(), "{above}");
     }
 }

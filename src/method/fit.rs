@@ -7,13 +7,15 @@ use super::ensemble::Coarse;
 use super::resolve::Resolved;
 use super::{FitOptions, FitReport, Learning, ensemble, warnings};
 use crate::device::Opened;
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, positive};
 use crate::exec::clock::cpu_seconds;
 use crate::exec::progress::{Progress, ProgressFn, Reporter, Stage};
 use crate::exec::threads::Threads;
 use crate::exec::watch::watched;
 use crate::fields::{FieldValues, Fields, GrowthLaw, GrowthPrice, Guard, Network, Scratch};
+use crate::matching::{InterpolantOptions, Metric, PathOptions, Trained};
 use crate::model::{Dynamics, ModelInfo};
+use crate::scales::Scales;
 use crate::snapshots::Snapshots;
 use crate::transport::minibatch::SolvedBlock;
 use crate::transport::sinkhorn;
@@ -93,6 +95,12 @@ fn check(options: &FitOptions) -> Result<()> {
         if !(0.0..=1.0).contains(&tension) {
             return Err(Error::argument(name, tension, "between 0 and 1, both included"));
         }
+    }
+    if !(options.bandwidth >= 0.0 && options.bandwidth.is_finite()) {
+        return Err(Error::argument("bandwidth", options.bandwidth, "finite and not negative"));
+    }
+    for (name, value) in [("metric_width", options.metric_width), ("metric_ridge", options.metric_ridge)] {
+        positive(name, value)?;
     }
     if options.ensemble == 0 {
         return Err(Error::argument("ensemble", 0, "at least 1"));
@@ -243,20 +251,41 @@ impl Settled<'_> {
                 report.coupling_seconds = started.elapsed().as_secs_f64();
                 report.warnings.extend(warnings::of_couplings(snapshots, &report));
                 let started = Instant::now();
-                let (networks, descended) = matching::train(
+                let metric = Metric { width: options.metric_width, ridge: options.metric_ridge };
+                let interpolant = InterpolantOptions { epochs: options.interpolant_epochs, metric };
+                let paths = PathOptions { bandwidth: options.bandwidth, interpolant };
+                let Trained { networks, interpolant_losses, descended } = matching::train(
                     snapshots,
                     scaling,
                     &coupled,
                     bridge_of_kind,
+                    paths,
                     &options.training,
                     options.seed,
                     threads,
                     reporter,
                 )?;
-                report.losses = descended.losses;
-                report.training_seconds = started.elapsed().as_secs_f64();
+                (report.losses, report.interpolant_losses) = (descended.losses, interpolant_losses);
                 let sigma = bridge.sigma(snapshots.times()[0]);
-                Ok(Learned { networks, law: None, sigma, report, stopped: descended.stopped })
+                let mut learned = Learned { networks, law: None, sigma, report, stopped: descended.stopped };
+                if options.rollout.finetune_steps > 0 && learned.stopped.is_none() {
+                    let rolled = rollout::finetune(
+                        snapshots,
+                        scaling,
+                        learned.networks,
+                        Scales { sigma, ..resolved.scales() },
+                        &options.rollout,
+                        &options.training,
+                        options.seed,
+                        threads,
+                        reporter,
+                    )?;
+                    learned.networks = rolled.networks;
+                    learned.report.rollout = Some(rolled.report);
+                    learned.stopped = rolled.descended.stopped;
+                }
+                learned.report.training_seconds = started.elapsed().as_secs_f64();
+                Ok(learned)
             }
             Learning::Rollout(kind) => {
                 let started = Instant::now();

@@ -58,7 +58,7 @@ named!(DeltaRule, "delta_rule", Spread = "spread", Reach = "reach");
 ///
 /// * δ: by a [`DeltaRule`].
 /// * σ: by a [`SigmaRule`].
-/// * ρ (UOT-FM, VGFM): 2δ², which makes small displacements cost what they do in WFR_δ.
+/// * ρ (UOT-FM, uot-growth, VGFM): 2δ², which makes small displacements cost what they do in WFR_δ.
 ///
 /// Each method has a use for some of these options only, see [`Recipe::takes`]; set by name, the others are refused.
 #[derive(Debug, Clone, PartialEq)]
@@ -78,7 +78,7 @@ pub struct FitOptions {
     pub sigma_rule: SigmaRule,
     /// λ of branching Brownian motion, per unit of time.
     pub branching_rate: Option<f64>,
-    /// ρ of UOT-FM and VGFM, a squared length.
+    /// ρ of couplings with relaxed marginals, a squared length.
     pub penalty: Option<f64>,
     /// The tension of a bridge whose place bends, [`BridgeKind::Hermite`](super::BridgeKind::Hermite), from 0, where velocity goes on
     /// through snapshots on average, to 1, where paths are straight. The default of a quarter was chosen by held-out times
@@ -88,6 +88,17 @@ pub struct FitOptions {
     /// as published. A quarter, as recommended, learns growth with three quarters of the error, and costs next to nothing on cells
     /// that were not fitted.
     pub growth_tension: f64,
+    /// The standard deviation, per coordinate and in the data's units, of cells about the bridges of a kind without noise of its own:
+    /// travelling Gaussians in the place of Diracs, whose velocity and growth rate are those of their centres. 0, the default,
+    /// for the bridges themselves; WFR-FM has it as a parameter, and VGFM's public code takes 0.1.
+    pub bandwidth: f64,
+    /// Training steps of the paths of a bridge that learns them, before all others.
+    pub interpolant_epochs: usize,
+    /// γ of the metric that they are to be short in, in units of the data's spread (the root mean square deviation of a coordinate):
+    /// how near to a path cells have a say.
+    pub metric_width: f64,
+    /// ρ of that metric, the same unit squared: motion costs at most 1/ρ as much as among many cells.
+    pub metric_ridge: f64,
     /// Couple in random blocks of at most this many cells a side; a number as large as the snapshots couples them whole. Where
     /// absent, snapshots of more than [`WHOLE_CELLS`](Self::WHOLE_CELLS) are coupled in blocks of [`BLOCK_CELLS`](Self::BLOCK_CELLS). What
     /// that costs at the most, the report estimates ([`FitReport::whole_gaps`](super::FitReport::whole_gaps)).
@@ -143,7 +154,10 @@ impl FitOptions {
         let is_recommended = preset == Preset::Recommended;
         let is_matched = matches!(recipe.learning, Learning::Matching { .. });
         let training = if is_recommended && is_matched {
-            TrainingOptions::recommended(recipe.takes("score_hidden"))
+            TrainingOptions {
+                pair_weighting: published.pair_weighting,
+                ..TrainingOptions::recommended(recipe.takes("score_hidden"))
+            }
         } else {
             published
         };
@@ -158,6 +172,10 @@ impl FitOptions {
             penalty: None,
             tension: TENSION,
             growth_tension: if is_recommended || recipe.takes("tension") { TENSION } else { 1.0 },
+            bandwidth: 0.0,
+            interpolant_epochs: 1000,
+            metric_width: 0.4,
+            metric_ridge: 1e-3,
             chunk_size: None,
             seed: 0,
             ensemble: 1,

@@ -10,7 +10,7 @@ use crate::train::TrainingOptions;
 pub struct Recipe {
     /// The published name, or `custom`.
     pub name: &'static str,
-    /// Authors, venue and year; empty for a free combination.
+    /// Authors, venue and year; empty for a free combination without a name.
     pub source: &'static str,
     /// How it learns.
     pub learning: Learning,
@@ -58,7 +58,12 @@ const EVERY: &[&str] = &[
 ];
 
 /// The options that every method takes that couples cells.
-const EVERY_MATCHING: &[&str] = &["chunk_size", "ema", "interval_weighting"];
+const EVERY_MATCHING: &[&str] =
+    &["chunk_size", "ema", "interval_weighting", "pair_weighting", "finetune_steps"];
+
+/// The options of a fine-tuning: every method that couples cells takes them where it is fine-tuned.
+const FINE_TUNING: &[&str] =
+    &["finetune_learning_rate", "finetune_batch_size", "scheme", "rollout_steps", "plan_epsilon"];
 
 impl Recipe {
     /// A free combination.
@@ -121,8 +126,10 @@ impl Recipe {
                     EVERY_MATCHING.contains(&option)
                         || coupling.facts().options.contains(&option)
                         || bridge.facts().options.contains(&option)
-                        || option == "growth_hidden" && bridge.facts().grows
-                        || option == "score_hidden" && bridge.facts().noise.is_some()
+                        || FINE_TUNING.contains(&option)
+                        || ["growth_hidden", "mass_weight"].contains(&option) && bridge.facts().grows
+                        || ["score_hidden", "score_epochs"].contains(&option)
+                            && bridge.facts().noise.is_some()
                 }
                 Learning::Rollout(kind) => kind.facts().options.contains(&option),
             }
@@ -150,6 +157,13 @@ impl Recipe {
             }
             Learning::Rollout(_) => self.takes("delta"),
         }
+    }
+
+    /// Whether an option means something to it only where it is fine-tuned.
+    pub(crate) fn takes_when_finetuned(&self, option: &str) -> bool {
+        let is_of_finetuning =
+            FINE_TUNING.contains(&option) || ["mass_weight", "score_epochs"].contains(&option);
+        is_of_finetuning && matches!(self.learning, Learning::Matching { .. }) && self.takes(option)
     }
 
     /// Whether it has a penalty ρ.

@@ -34,7 +34,9 @@ pub struct FitReport {
     pub pairs: Vec<usize>,
     /// The loss of every training step, of the main stage where there are several.
     pub losses: Vec<f64>,
-    /// What a simulation-based fit tells beside.
+    /// The losses of the training of a bridge's paths, where it learns them.
+    pub interpolant_losses: Vec<f64>,
+    /// What a simulation-based fit, or the fine-tuning of another, tells beside.
     pub rollout: Option<RolloutReport>,
     /// What an ensemble found of its errors; the rest of the report is then that of its first member, but for the seconds, which
     /// are those of all fits together.
@@ -113,6 +115,7 @@ impl FitReport {
             "epochs": self.losses.len(),
             "first_loss": self.losses.first(),
             "last_loss": self.losses.last(),
+            "interpolant": (!self.interpolant_losses.is_empty()).then(|| stage(&self.interpolant_losses)),
             "rollout": self.rollout.as_ref().map(of_rollout),
             "ensemble": self.ensemble.as_ref().map(of_ensemble),
             "growth_over_branching_rate": self.growth_over_branching_rate,
@@ -129,10 +132,16 @@ fn of_ensemble(ensemble: &EnsembleReport) -> Value {
     json!({ "members": ensemble.members, "coarse_fits": ensemble.coarse_fits, "uncertainty": errors })
 }
 
+fn stage(losses: &[f64]) -> Value {
+    json!({ "epochs": losses.len(), "first_loss": losses.first(), "last_loss": losses.last() })
+}
+
 fn of_rollout(rollout: &RolloutReport) -> Value {
-    let stage = |losses: &[f64]| json!({ "epochs": losses.len(), "first_loss": losses.first(), "last_loss": losses.last() });
     json!({
         "pre-training": stage(&rollout.pretraining_losses),
+        "local": stage(&rollout.local_losses),
+        "post-local": stage(&rollout.post_local_losses),
+        "fine-tuning": stage(&rollout.finetuning_losses),
         "score": stage(&rollout.score_losses),
         "terms": rollout.last_terms().map(|(name, value)| (name.into(), value.into())).collect::<Map<String, Value>>(),
     })

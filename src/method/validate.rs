@@ -68,6 +68,7 @@ pub(crate) fn learner(recipes: &[NamedRecipe]) -> impl Fn(&Lesson<'_>) -> Result
 fn share(now: &Progress) -> f64 {
     match now.stage {
         Stage::Training => now.done as f64 / now.total.max(1) as f64,
+        Stage::FineTuning => 1.0,
         _ => 0.0,
     }
 }

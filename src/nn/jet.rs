@@ -39,6 +39,13 @@ impl Directions {
         }
     }
 
+    /// Makes this the axis `axis` alone, for `rows` rows.
+    pub fn set_axis(&mut self, rows: usize, dims: usize, axis: usize) {
+        self.resize(rows, dims, 1, false);
+        self.vectors.fill(0.0);
+        self.vectors.chunks_exact_mut(dims).for_each(|row| row[axis] = 1.0);
+    }
+
     /// Makes these `count` random probes, for `rows` rows, independent from row to row.
     pub fn set_probes(
         &mut self,

@@ -8,7 +8,7 @@ use crate::error::{Error, Result};
 use crate::method::{BridgeKind, CouplingKind, DeltaRule, FitOptions, Method, Preset, Recipe, SigmaRule};
 use crate::nn::Activation;
 use crate::rollout::{GrowthPrice, Scheme};
-use crate::train::IntervalWeighting;
+use crate::train::{IntervalWeighting, PairWeighting};
 
 impl Target for FitOptions {
     const LIST: &'static str = "fit";
@@ -108,6 +108,30 @@ impl Target for FitOptions {
             meaning: "How straight log-masses are between snapshots: 0 lets growth go on through them, 1 keeps it constant in between, as published",
         },
         Entry {
+            name: "bandwidth",
+            kind: Real(NotNegative, |o, v| o.bandwidth = v),
+            default: Value("0"),
+            meaning: "Standard deviation of cells about their bridges, a length: travelling Gaussians instead of points",
+        },
+        Entry {
+            name: "interpolant_epochs",
+            kind: Integer(0..=u64::MAX, |o, v| o.interpolant_epochs = v as usize),
+            default: Brought(|o| Some(o.interpolant_epochs.to_string()), ""),
+            meaning: "Training steps of the paths between cells, before what moves along them; 0 leaves them straight",
+        },
+        Entry {
+            name: "metric_width",
+            kind: Real(Positive, |o, v| o.metric_width = v),
+            default: Value("0.4"),
+            meaning: "Width of the kernel by which cells make motion near them cheap, in units of the data's spread",
+        },
+        Entry {
+            name: "metric_ridge",
+            kind: Real(Positive, |o, v| o.metric_ridge = v),
+            default: Value("0.001"),
+            meaning: "What the cells' spread about a place is at least, the same unit squared: its inverse is what motion far from all cells costs",
+        },
+        Entry {
             name: "chunk_size",
             kind: Integer(1..=u64::MAX, |o, v| o.chunk_size = Some(v as usize)),
             default: Rule("all cells at once, blocks of 2000 for snapshots of more than 6000"),
@@ -198,10 +222,37 @@ impl Target for FitOptions {
             meaning: "How much an interval counts in the loss: all the same, or by the mass at its start",
         },
         Entry {
+            name: "pair_weighting",
+            kind: Name(PairWeighting::NAMES, |o, v| {
+                o.training.pair_weighting = v.parse()?;
+                Ok(())
+            }),
+            default: Brought(|o| Some(o.training.pair_weighting.to_string()), ""),
+            meaning: "How much a pair of cells counts in the loss: by the mass that it has on the way, or by what the plan couples, as in uot-fm and vgfm",
+        },
+        Entry {
             name: "guard",
             kind: Switch(|o, v| o.guard = v),
             default: Brought(|o| Some(o.guard.to_string()), ""),
             meaning: "Whether the fields outside of the box of an interval's cells are what they are at its border",
+        },
+        Entry {
+            name: "finetune_steps",
+            kind: Integer(0..=u64::MAX, |o, v| o.rollout.finetune_steps = v as usize),
+            default: Brought(|o| Some(o.rollout.finetune_steps.to_string()), ""),
+            meaning: "Steps of fine-tuning afterwards: the flow is rolled out and fitted to the snapshots, and the best networks are kept, those before it among them; 0 for none",
+        },
+        Entry {
+            name: "finetune_learning_rate",
+            kind: Real(Positive, |o, v| o.rollout.finetune_learning_rate = v),
+            default: Brought(|o| Some(o.rollout.finetune_learning_rate.to_string()), ""),
+            meaning: "Adam's learning rate in a fine-tuning",
+        },
+        Entry {
+            name: "finetune_batch_size",
+            kind: Integer(1..=u64::MAX, |o, v| o.rollout.finetune_batch_size = v as usize),
+            default: Brought(|o| Some(o.rollout.finetune_batch_size.to_string()), ""),
+            meaning: "The most particles, and cells of a snapshot, in a fine-tuning; of more a sample is drawn once",
         },
         Entry {
             name: "scheme",
@@ -229,6 +280,30 @@ impl Target for FitOptions {
             kind: Real(NotNegative, |o, v| o.rollout.local_mass_weight = v),
             default: Brought(|o| Some(o.rollout.local_mass_weight.to_string()), ""),
             meaning: "Weight of the particles’ own masses in the loss of a rollout",
+        },
+        Entry {
+            name: "density_weight",
+            kind: Real(NotNegative, |o, v| o.rollout.density_weight = v),
+            default: Brought(|o| Some(o.rollout.density_weight.to_string()), ""),
+            meaning: "Weight of how far particles are from their five nearest cells; 0 leaves it out",
+        },
+        Entry {
+            name: "density_hinge",
+            kind: Real(NotNegative, |o, v| o.rollout.density_hinge = v),
+            default: Brought(|o| Some(o.rollout.density_hinge.to_string()), ""),
+            meaning: "The distance that is forgiven there, a root mean over coordinates in units of the data's spread",
+        },
+        Entry {
+            name: "local_epochs",
+            kind: Integer(0..=u64::MAX, |o, v| o.rollout.local_epochs = v as usize),
+            default: Brought(|o| Some(o.rollout.local_epochs.to_string()), ""),
+            meaning: "Steps before all others in which particles begin every interval as cells of its own snapshot",
+        },
+        Entry {
+            name: "post_local_epochs",
+            kind: Integer(0..=u64::MAX, |o, v| o.rollout.post_local_epochs = v as usize),
+            default: Brought(|o| Some(o.rollout.post_local_epochs.to_string()), ""),
+            meaning: "The same after all others",
         },
         Entry {
             name: "energy_weight",
@@ -291,7 +366,7 @@ impl Target for FitOptions {
             name: "score_epochs",
             kind: Integer(0..=u64::MAX, |o, v| o.rollout.score_epochs = v as usize),
             default: Brought(|o| Some(o.rollout.score_epochs.to_string()), ""),
-            meaning: "Steps of the density on bridges between rolled-out cells",
+            meaning: "Steps of the density, or of the score after a fine-tuning, on bridges between rolled-out cells",
         },
         Entry {
             name: "final_sigma",
@@ -352,6 +427,16 @@ impl Target for FitOptions {
             for name in ["sigma", "sigma_rule", "branching_rate"].into_iter().filter(|name| given.has(name)) {
                 let allowed = "left out unless growth_price is branching: nothing else here has a noise";
                 refused(name, allowed)?;
+            }
+        }
+        if self.rollout.finetune_steps == 0 {
+            let useless =
+                |entry: &&Entry<Self>| given.has(entry.name) && self.recipe.takes_when_finetuned(entry.name);
+            if let Some(entry) = Self::ENTRIES.iter().find(useless) {
+                refused(
+                    entry.name,
+                    "left out unless finetune_steps is above 0: nothing else here rolls particles out",
+                )?;
             }
         }
         // A rule chooses what is not given, nor follows from δ² = σ²/λ.
@@ -470,6 +555,15 @@ mod tests {
         assert!(none.contains("it is an option of usb, got 1"), "{none}");
         // Options that depend on another option's value.
         assert!(told(&[("method", "var-ruot"), ("growth_cap", "1")]).contains("growth_price is power"));
+        let tuned = told(&[("method", "wfr-fm"), ("rollout_steps", "5")]);
+        assert!(
+            tuned.starts_with("rollout_steps must be left out unless finetune_steps is above 0"),
+            "{tuned}"
+        );
+        assert!(
+            told(&[("method", "ot-cfm"), ("finetune_steps", "5"), ("mass_weight", "1")])
+                .starts_with("mass_weight")
+        );
         assert!(told(&[("method", "tigon"), ("sigma", "1")]).contains("growth_price is branching"));
         assert!(told(&[("method", "uot-fm"), ("delta", "1"), ("penalty", "1")]).starts_with("delta"));
         for (rule, values) in [
@@ -509,7 +603,13 @@ mod tests {
             let price = |name: &str| {
                 name == "growth_cap" || name == "sigma_rule" && method.recipe().default_noise().is_none()
             };
-            for entry in FitOptions::ENTRIES.iter().filter(|e| of_method.takes(e.name) && !price(e.name)) {
+            // Nor has what is not fine-tuned for these.
+            let tuned = |name: &str| {
+                of_method.recipe.takes_when_finetuned(name) && of_method.rollout.finetune_steps == 0
+            };
+            let is_useful =
+                |e: &&Entry<FitOptions>| of_method.takes(e.name) && !price(e.name) && !tuned(e.name);
+            for entry in FitOptions::ENTRIES.iter().filter(is_useful) {
                 let default = entry.describe_for(&of_method).default;
                 if entry.name == "method" || entry.check(&default).is_err() {
                     continue;

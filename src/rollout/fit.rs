@@ -2,7 +2,7 @@
 
 use rayon::prelude::*;
 
-use super::equations::{Equations, EquationsFacts, EquationsKind, Setting};
+use super::equations::{Equations, EquationsFacts, EquationsKind, MATCHED, MATCHED_WITH_GROWTH, Setting};
 use super::mixture::Mixture;
 use super::path::{Cloud, Grid, InitialDraws, PathWeights, Paths, Stepping};
 use super::report::{RolloutReport, Term};
@@ -16,7 +16,7 @@ use crate::exec::progress::{Reporter, Stage};
 use crate::exec::rng::{Purpose, stream};
 use crate::exec::threads::Threads;
 use crate::fields::{GrowthLaw, Network, Role};
-use crate::nn::Mlp;
+use crate::nn::{Mlp, Schedule};
 use crate::scales::Scales;
 use crate::snapshots::Snapshots;
 use crate::train::{Descended, Descent, Keep, Loss, TrainingOptions};
@@ -63,6 +63,16 @@ pub(crate) fn train(
             break;
         }
         match stage {
+            Stage::Local if options.local_epochs > 0 => {
+                let (descended, _) =
+                    run.optimise(stage, run.objective(), &mut networks, &mut paths, threads, reporter)?;
+                (report.local_losses, stopped) = (descended.losses, descended.stopped);
+            }
+            Stage::PostLocal if options.post_local_epochs > 0 => {
+                let (descended, _) =
+                    run.optimise(stage, run.objective(), &mut networks, &mut paths, threads, reporter)?;
+                (report.post_local_losses, stopped) = (descended.losses, descended.stopped);
+            }
             Stage::PreTraining if options.pretraining_epochs > 0 => {
                 let objective = run.objective().at_snapshots_alone();
                 let (descended, _) =
@@ -79,7 +89,8 @@ pub(crate) fn train(
                         (&mut networks[..], &mut separate[..])
                     }
                 };
-                let descended = run.fit_density(moving, learner, &mut paths, threads, reporter);
+                let learner_of_role = (Role::LogDensity, &mut *learner);
+                let descended = run.fit_score(moving, learner_of_role, &mut paths, threads, reporter);
                 // A density whose training broke off would be noise in the flow.
                 density = (own.is_none() && descended.stopped.is_none()).then(|| learner[0].clone());
                 (report.score_losses, stopped) = (descended.losses, descended.stopped);
@@ -98,9 +109,50 @@ pub(crate) fn train(
     Ok(RolledOut { networks, law: run.equations.law(), report, descended: Descended { losses, stopped } })
 }
 
-/// A number of its own for the rollout of every step of every stage.
+/// Fine-tunes the networks that move and grow the cells of a simulation-free method, and then its score where it has one. `scales` are in
+/// the data's units.
+#[allow(clippy::too_many_arguments)] // the parts of a fit, each of one kind
+pub(crate) fn finetune(
+    snapshots: &Snapshots,
+    scaling: &Scaling,
+    mut networks: Vec<Network>,
+    scales: Scales,
+    options: &RolloutOptions,
+    training: &TrainingOptions,
+    seed: u64,
+    threads: &Threads,
+    reporter: &mut Reporter<'_, '_>,
+) -> Result<RolledOut> {
+    let (mut moving, mut score): (Vec<Network>, Vec<Network>) =
+        networks.drain(..).partition(|network| network.role != Role::Score);
+    let grows = moving.iter().any(|network| network.role == Role::Growth);
+    let facts = if grows { &MATCHED_WITH_GROWTH } else { &MATCHED };
+    let training = TrainingOptions { batch_size: options.finetune_batch_size, ..training.clone() };
+    let run = Run::new(snapshots, scaling, facts, scales, options, &training, seed)?;
+    let mut mlps: Vec<Mlp> = moving.iter().map(|network| network.mlp.clone()).collect();
+    let mut paths = run.paths(&mlps);
+    let (mut descended, terms) =
+        run.optimise(Stage::FineTuning, run.objective(), &mut mlps, &mut paths, threads, reporter)?;
+    let finetuning_losses = std::mem::take(&mut descended.losses);
+    let mut report = RolloutReport { finetuning_losses, terms, ..RolloutReport::default() };
+    if let ([network], true, None) = (&mut score[..], options.score_epochs > 0, &descended.stopped) {
+        let mut learner = [network.mlp.clone()];
+        let refitted = run.fit_score(&mlps, (Role::Score, &mut learner), &mut paths, threads, reporter);
+        [network.mlp] = learner;
+        (report.score_losses, descended.stopped) = (refitted.losses, refitted.stopped);
+    }
+    moving.iter_mut().zip(mlps).for_each(|(network, mlp)| network.mlp = mlp);
+    moving.append(&mut score);
+    Ok(RolledOut { networks: moving, law: None, report, descended })
+}
+
+/// A number of its own for the rollout of every step of every stage, but for a fine-tuning, whose steps all have the same cells.
 fn run_number(stage: Stage, step: usize) -> u64 {
     let place = match stage {
+        Stage::FineTuning => return u64::MAX,
+        // Beyond all steps that the others have.
+        Stage::Local => return (step as u64 * 2) | (1 << 62),
+        Stage::PostLocal => return (step as u64 * 2 + 1) | (1 << 62),
         Stage::PreTraining => 0,
         Stage::Score => 1,
         _ => 2,
@@ -174,6 +226,8 @@ impl<'a> Run<'a> {
             stepping: Stepping {
                 // With noise there is Euler–Maruyama only.
                 scheme: if equations.noise() > 0.0 { Scheme::Euler } else { options.scheme },
+                // As published: the snapshots are met one after the other.
+                detached: facts.stages.contains(&Stage::FineTuning),
                 resample_below: if facts.takes("resample_below") { options.resample_below } else { 0.0 },
                 probes: (dims > EXACT_DIMS).then_some(options.probes),
                 seed,
@@ -222,20 +276,26 @@ impl<'a> Run<'a> {
         threads: &Threads,
         reporter: &mut Reporter<'_, '_>,
     ) -> Result<(Descended, Vec<Term>)> {
-        let steps =
-            if stage == Stage::PreTraining { self.options.pretraining_epochs } else { self.training.epochs };
-        let descent = self.descent(stage, steps, Keep::Best { noisy: self.is_noisy() });
+        let steps = match stage {
+            Stage::PreTraining => self.options.pretraining_epochs,
+            Stage::FineTuning => self.options.finetune_steps,
+            Stage::Local => self.options.local_epochs,
+            Stage::PostLocal => self.options.post_local_epochs,
+            _ => self.training.epochs,
+        };
+        let noisy = stage != Stage::FineTuning && self.is_noisy();
+        let descent = self.descent(stage, steps, Keep::Best { noisy });
         let mut loss = RolloutLoss::new(self, stage, objective, networks, paths);
         let descended = descent.run(networks, &mut loss, threads, reporter);
         let terms = loss.terms(descended.losses.len());
         Ok((descended, terms))
     }
 
-    /// Trains the density's network on bridges between rolled-out clouds; `moving` are the networks that move them.
-    fn fit_density(
+    /// Trains the network of a density or of a score on bridges between rolled-out clouds; `moving` are the networks that move them.
+    fn fit_score(
         &self,
         moving: &[Mlp],
-        density: &mut [Mlp],
+        (role, learner): (Role, &mut [Mlp]),
         paths: &mut Paths,
         threads: &Threads,
         reporter: &mut Reporter<'_, '_>,
@@ -245,14 +305,18 @@ impl<'a> Run<'a> {
             run: self,
             moving,
             paths,
-            matching: ScoreMatching::new(SCORE_ROWS, self.dims, &density[0]),
-            gradient: vec![0.0; density[0].parameters().len()],
+            matching: ScoreMatching::new(SCORE_ROWS, self.dims, role, &learner[0]),
+            gradient: vec![0.0; learner[0].parameters().len()],
         };
-        descent.run(density, &mut loss, threads, reporter)
+        descent.run(learner, &mut loss, threads, reporter)
     }
 
     fn descent(&self, stage: Stage, steps: usize, keep: Keep) -> Descent {
-        Descent { stage, steps, schedule: self.training.schedule_over(steps), clip: self.training.clip, keep }
+        let schedule = match stage {
+            Stage::FineTuning => Schedule::Constant(self.options.finetune_learning_rate),
+            _ => self.training.schedule_over(steps),
+        };
+        Descent { stage, steps, schedule, clip: self.training.clip, keep }
     }
 
     /// Whether the same parameters have another loss at another step.
@@ -268,6 +332,19 @@ impl<'a> Run<'a> {
         let first = &self.populations[0];
         let rows = first.sample(self.particles, (self.seed, run, 0));
         let (x, weights) = first.rows(&rows, self.dims);
+        Cloud { x, log_weight: weights.iter().map(|&w| libm::log(w) as f32).collect() }
+    }
+
+    /// The particles at a later snapshot, where they begin as its cells: a sample of them, or all, evenly repeated.
+    fn restart(&self, k: usize, run: u64) -> Cloud {
+        let population = &self.populations[k];
+        let count = population.weights.len();
+        let rows = if self.particles <= count {
+            population.sample(self.particles, (self.seed, run, k as u64))
+        } else {
+            (0..self.particles).map(|i| i * count / self.particles).collect()
+        };
+        let (x, weights) = population.rows(&rows, self.dims);
         Cloud { x, log_weight: weights.iter().map(|&w| libm::log(w) as f32).collect() }
     }
 
@@ -301,6 +378,8 @@ pub(super) struct RolloutLoss<'a> {
     gradients: Vec<Vec<f32>>,
     /// The terms' values, step after step.
     values: Vec<f64>,
+    /// The transport of the last step.
+    transport: f64,
 }
 
 impl<'a> RolloutLoss<'a> {
@@ -312,7 +391,7 @@ impl<'a> RolloutLoss<'a> {
         paths: &'a mut Paths,
     ) -> Self {
         let gradients = networks.iter().map(|network| vec![0.0; network.parameters().len()]).collect();
-        Self { run, stage, objective, paths, gradients, values: vec![] }
+        Self { run, stage, objective, paths, gradients, values: vec![], transport: f64::NAN }
     }
 
     /// The terms along the first `steps` steps.
@@ -346,9 +425,14 @@ impl Loss for RolloutLoss<'_> {
     fn evaluate(&mut self, step: usize, networks: &[Mlp]) -> Result<f64> {
         let run = self.run;
         let number = run_number(self.stage, step);
-        self.paths.forward(&*run.equations, networks, &run.stepping, number, &run.start(number))?;
-
         let intervals = run.grid.intervals();
+        let is_local = matches!(self.stage, Stage::Local | Stage::PostLocal);
+        let restarts: Vec<Cloud> =
+            (1..intervals).filter(|_| is_local).map(|k| run.restart(k, number)).collect();
+        let stepping = Stepping { detached: run.stepping.detached || is_local, ..run.stepping };
+        let start = run.start(number);
+        self.paths.forward(&*run.equations, networks, &stepping, number, &start, &restarts)?;
+
         // The largest problems first, so that threads end together.
         let mut order: Vec<usize> = (0..intervals).collect();
         order.sort_by_key(|&interval| std::cmp::Reverse(run.populations[interval + 1].weights.len()));
@@ -362,13 +446,14 @@ impl Loss for RolloutLoss<'_> {
             means.iter_mut().zip(values).for_each(|(mean, value)| *mean += value / intervals as f64);
             at_marks.push(derivative);
         }
+        self.transport = means[0];
         let weights = self.objective.along_paths();
         let draws = run.initial_draws(weights, number);
         self.gradients.iter_mut().for_each(|gradient| gradient.fill(0.0));
         let costs = self.paths.backward(
             &*run.equations,
             networks,
-            &run.stepping,
+            &stepping,
             number,
             weights,
             &at_marks,
@@ -380,6 +465,11 @@ impl Loss for RolloutLoss<'_> {
 
     fn gradient(&mut self, network: usize) -> &mut [f32] {
         &mut self.gradients[network]
+    }
+
+    /// Fine-tuned networks are judged by what they are made for, whatever their masses.
+    fn merit(&self, loss: f64) -> f64 {
+        if self.stage == Stage::FineTuning { self.transport } else { loss }
     }
 
     /// The terms' values.
@@ -407,7 +497,7 @@ impl Loss for DensityLoss<'_> {
         if step.is_multiple_of(FRESH_PATHS) {
             let number = run_number(Stage::Score, step);
             let start = run.start(number);
-            self.paths.forward(&*run.equations, self.moving, &run.stepping, number, &start)?;
+            self.paths.forward(&*run.equations, self.moving, &run.stepping, number, &start, &[])?;
             self.matching.take(self.paths);
         }
         self.gradient.fill(0.0);

@@ -8,11 +8,13 @@
 //! | DeepRUOT (Zhang, Li, Zhou, ICLR 2025) | v, g, ln p | the same, the energy of regularised unbalanced transport, the Fokker–Planck equation |
 //! | Var-RUOT (Sun et al., NeurIPS 2025) | one potential λ | the same, the Hamilton–Jacobi–Bellman equation |
 //!
+//! [Fine-tuning](RolloutOptions::finetune_steps) gives the networks of a simulation-free method the first two terms of it.
+//!
 //! The loss, in the networks' units of space (the root mean square deviation of a coordinate) and time (the interval between
 //! snapshots), with squared lengths as means over the d coordinates, is
 //!
 //! ```text
-//! 1/K Σ_k [ W2²(ŵ(t_k), snapshot k) + mass_weight (Σw/M_k − 1)² + local_mass_weight n Σ_i (w_i − mass nearest to i)² ]
+//! 1/K Σ_k [ W2²(ŵ(t_k), snapshot k) + density_weight ⟨max(0, distance to the nearest cells − hinge)⟩ + mass_weight (Σw/M_k − 1)² + local_mass_weight n Σ_i (w_i − mass nearest to i)² ]
 //!   + energy_weight 1/K ∫ Σ w e dt + residual_weight ⟨Σ ŵ r²⟩_t + initial_density_weight ⟨(ln p_θ − ln p_0)²⟩
 //! ```
 //!
@@ -36,7 +38,7 @@ mod terms;
 mod tests;
 
 pub use equations::{EquationsFacts, EquationsKind};
-pub(crate) use fit::train;
+pub(crate) use fit::{finetune, train};
 pub use options::{EXACT_DIMS, RolloutOptions};
 
 pub use crate::fields::GrowthPrice;

@@ -15,6 +15,14 @@ pub struct RolloutOptions {
     pub mass_weight: f64,
     /// Weight of each particle's mass.
     pub local_mass_weight: f64,
+    /// Weight of how far particles are from the nearest cells of a snapshot, which MIOFlow may have; 0 leaves it out.
+    pub density_weight: f64,
+    /// The distance that this forgives, in units of the data's spread: distances are root means over the coordinates.
+    pub density_hinge: f64,
+    /// MIOFlow's training steps, before all others, in which particles begin every interval as cells of its own snapshot; 0 for none.
+    pub local_epochs: usize,
+    /// The same after all others.
+    pub post_local_epochs: usize,
     /// Weight of the energy, or action, of the paths; 0 leaves it out.
     pub energy_weight: f64,
     /// Weight of the residual of the optimality condition, which DeepRUOT and Var-RUOT have; 0 leaves it out.
@@ -35,8 +43,17 @@ pub struct RolloutOptions {
     /// DeepRUOT's training steps on the reconstruction alone, before all others.
     pub pretraining_epochs: usize,
     /// Training steps of the density on bridges: of DeepRUOT between pre-training and the joint training, of Var-RUOT
-    /// after its training; without them, or if its training ends early, Var-RUOT has no score, and its flow moves by ∇λ.
+    /// after its training; of a fine-tuned method with noise those of its score afterwards, from where it was; without them, or if its training ends early, Var-RUOT has no score, and its flow moves by ∇λ.
     pub score_epochs: usize,
+    /// Steps of fine-tuning after a simulation-free training; 0 for none. Its loss, 1/K Σ_k [W2²(ŵ(t_k), snapshot k)/d + mass_weight
+    /// (Σw/M_k − 1)²] along the flow from the first snapshot, is differentiated through each interval alone: the particles at its
+    /// start are taken as given. The networks that met the least transport are kept, those of the start among them, so that the
+    /// transport is never more than before (the second stage of VGFM: Wang et al., NeurIPS 2025).
+    pub finetune_steps: usize,
+    /// Its constant learning rate.
+    pub finetune_learning_rate: f64,
+    /// The most particles, and cells of a snapshot, of it: of more a sample is drawn, the same in all its steps.
+    pub finetune_batch_size: usize,
     /// DeepRUOT's σ at the last snapshot, geometric in time from that at the first; constant where absent.
     pub final_sigma: Option<f64>,
 }
@@ -51,6 +68,10 @@ impl RolloutOptions {
         steps: 3,
         mass_weight: 1.0,
         local_mass_weight: 0.0,
+        density_weight: 0.0,
+        density_hinge: 0.01,
+        local_epochs: 0,
+        post_local_epochs: 0,
         energy_weight: 0.001,
         residual_weight: 0.01,
         initial_density_weight: 0.01,
@@ -61,6 +82,9 @@ impl RolloutOptions {
         resample_below: 0.5,
         pretraining_epochs: 1000,
         score_epochs: 500,
+        finetune_steps: 0,
+        finetune_learning_rate: 1e-4,
+        finetune_batch_size: 1024,
         final_sigma: None,
     };
 
@@ -69,7 +93,11 @@ impl RolloutOptions {
     /// # Errors
     /// [`Error::InvalidArgument`] naming the option.
     pub fn validate(&self) -> Result<()> {
-        for (name, value) in [("rollout_steps", self.steps), ("probes", self.probes)] {
+        for (name, value) in [
+            ("rollout_steps", self.steps),
+            ("probes", self.probes),
+            ("finetune_batch_size", self.finetune_batch_size),
+        ] {
             if value == 0 {
                 return Err(Error::argument(name, value, "at least 1"));
             }
@@ -77,6 +105,8 @@ impl RolloutOptions {
         for (name, value) in [
             ("mass_weight", self.mass_weight),
             ("local_mass_weight", self.local_mass_weight),
+            ("density_weight", self.density_weight),
+            ("density_hinge", self.density_hinge),
             ("energy_weight", self.energy_weight),
             ("residual_weight", self.residual_weight),
             ("initial_density_weight", self.initial_density_weight),
@@ -93,6 +123,7 @@ impl RolloutOptions {
             ));
         }
         positive("growth_cap", self.growth_cap)?;
+        positive("finetune_learning_rate", self.finetune_learning_rate)?;
         self.plan_epsilon.map(|epsilon| positive("plan_epsilon", epsilon)).transpose()?;
         self.final_sigma.map(|sigma| positive("final_sigma", sigma)).transpose()?;
         Ok(())

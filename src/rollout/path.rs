@@ -90,6 +90,8 @@ pub(super) struct Stepping {
     pub(super) scheme: Scheme,
     /// Resample at a snapshot where the effective sample size is below this share of the particles.
     pub(super) resample_below: f64,
+    /// Whether particles at a snapshot are taken as given: what later snapshots miss is not differentiated through them.
+    pub(super) detached: bool,
     /// Random directions of the residual's derivatives; none for exact ones.
     pub(super) probes: Option<usize>,
     pub(super) seed: u64,
@@ -202,7 +204,8 @@ impl Paths {
             .checked_mul(particles)
     }
 
-    /// Rolls `start` forward through all intervals; `run` numbers the realisation of the noise.
+    /// Rolls `start` forward through all intervals; `run` numbers the realisation of the noise. Where there are `restarts`, one of them
+    /// takes the particles' place at the start of each interval but the first.
     ///
     /// # Errors
     /// [`Error::NonFinite`] for particles that explode, or whose weight vanishes.
@@ -213,6 +216,7 @@ impl Paths {
         stepping: &Stepping,
         run: u64,
         start: &Cloud,
+        restarts: &[Cloud],
     ) -> Result<()> {
         let mut current = start.clone();
         for interval in 0..self.grid.intervals() {
@@ -242,6 +246,9 @@ impl Paths {
             }
             if interval + 1 < self.grid.intervals() {
                 self.end_of(interval, &mut current);
+                if let Some(restart) = restarts.get(interval) {
+                    current.clone_from(restart);
+                }
                 self.ancestors[interval + 1] = resample(&mut current, self.dims, stepping, (run, interval))?;
             }
         }
@@ -310,6 +317,10 @@ impl Paths {
         for interval in (0..grid.intervals()).rev() {
             let totals = &self.totals[interval];
             self.chunks.par_iter_mut().with_max_len(1).for_each(|chunk| {
+                if stepping.detached {
+                    chunk.adjoint.x.fill(0.0);
+                    chunk.adjoint.log_weight.fill(0.0);
+                }
                 chunk.add_to_adjoint(&at_marks[interval], dims);
                 for index in (0..grid.steps[interval]).rev() {
                     let step = ((interval, index), totals[index]);

@@ -1,9 +1,9 @@
 //! A single evaluation of a fit's loss, for the tests of its gradient.
 
-use super::equations::{EquationsFacts, EquationsKind};
+use super::equations::{EquationsFacts, EquationsKind, MATCHED_WITH_GROWTH};
 use super::fit::{RolloutLoss, Run};
 use super::options::RolloutOptions;
-use super::path::Paths;
+use super::path::{Cloud, Paths};
 use crate::exec::progress::Stage;
 use crate::nn::Mlp;
 use crate::scales::Scales;
@@ -16,6 +16,7 @@ pub(crate) struct Probe {
     run: Run<'static>,
     networks: Vec<Mlp>,
     paths: Paths,
+    stage: Stage,
 }
 
 impl Probe {
@@ -51,21 +52,63 @@ impl Probe {
         training: &TrainingOptions,
         delta: f64,
     ) -> Self {
+        let scaling = Scaling::of(snapshots);
+        Self::of_facts(snapshots, &scaling, model.facts(), options, training, delta)
+    }
+
+    /// The fine-tuning of a flow with growth, in given units.
+    pub(crate) fn finetuning(
+        snapshots: &Snapshots,
+        scaling: &Scaling,
+        options: &RolloutOptions,
+        training: &TrainingOptions,
+    ) -> Self {
+        let mut probe = Self::of_facts(snapshots, scaling, &MATCHED_WITH_GROWTH, options, training, 1.3);
+        probe.stage = Stage::FineTuning;
+        probe
+    }
+
+    /// A MIOFlow whose particles begin every interval as its cells, in given units.
+    pub(crate) fn local(
+        snapshots: &Snapshots,
+        scaling: &Scaling,
+        options: &RolloutOptions,
+        training: &TrainingOptions,
+    ) -> Self {
+        let mut probe =
+            Self::of_facts(snapshots, scaling, EquationsKind::MioFlow.facts(), options, training, 1.3);
+        probe.stage = Stage::Local;
+        probe
+    }
+
+    fn of_facts(
+        snapshots: &Snapshots,
+        scaling: &Scaling,
+        facts: &'static EquationsFacts,
+        options: &RolloutOptions,
+        training: &TrainingOptions,
+        delta: f64,
+    ) -> Self {
         let (options, training) = (options.clone(), training.clone());
         // A test's few bytes may outlive it.
         let (options, training): (&'static _, &'static _) =
             (Box::leak(Box::new(options)), Box::leak(Box::new(training)));
         let scales = Scales { sigma: 0.4, delta };
-        let scaling = Scaling::of(snapshots);
-        let facts: &'static EquationsFacts = model.facts();
-        let run = Run::new(snapshots, &scaling, facts, scales, options, training, 7).unwrap();
+        let run = Run::new(snapshots, scaling, facts, scales, options, training, 7).unwrap();
         // As random as they are not at a start of training, where growth is silent.
         let network = |&role| training.network(role, run.dims, 7).unwrap();
         let mut networks: Vec<Mlp> = facts.networks.iter().map(network).collect();
         let paths = run.paths(&networks);
         // Larger weights than at a start of training bend the fields more.
         networks.iter_mut().flat_map(|n| n.parameters_mut()).for_each(|p| *p *= 1.5);
-        Self { run, networks, paths }
+        Self { run, networks, paths, stage: Stage::Training }
+    }
+
+    /// Places and logarithms of weights of the particles at the end of an interval of the last evaluation, in network units.
+    pub(crate) fn particles(&self, interval: usize) -> (Vec<f32>, Vec<f32>) {
+        let mut cloud = Cloud::default();
+        self.paths.end_of(interval, &mut cloud);
+        (cloud.x, cloud.log_weight)
     }
 
     pub(crate) fn networks(&self) -> usize {
@@ -73,8 +116,8 @@ impl Probe {
     }
 
     pub(crate) fn evaluate(&mut self) -> (f64, Vec<Vec<f32>>) {
-        let Self { run, networks, paths } = self;
-        let mut loss = RolloutLoss::new(run, Stage::Training, run.objective(), networks, paths);
+        let Self { run, networks, paths, stage } = self;
+        let mut loss = RolloutLoss::new(run, *stage, run.objective(), networks, paths);
         let value = loss.evaluate(0, networks).unwrap();
         (value, (0..networks.len()).map(|k| loss.gradient(k).to_vec()).collect())
     }

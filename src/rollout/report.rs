@@ -6,9 +6,15 @@
 pub struct RolloutReport {
     /// The losses of the pre-training on the reconstruction.
     pub pretraining_losses: Vec<f64>,
+    /// The losses of the local training before the main stage, and after it (MIOFlow).
+    pub local_losses: Vec<f64>,
+    /// See [`local_losses`](Self::local_losses).
+    pub post_local_losses: Vec<f64>,
     /// The losses of the density's training on bridges.
     pub score_losses: Vec<f64>,
-    /// The terms of the main stage's loss, in their order.
+    /// The losses of the fine-tuning of a simulation-free method.
+    pub finetuning_losses: Vec<f64>,
+    /// The terms of the main stage's loss, or of the fine-tuning's, in their order.
     pub terms: Vec<Term>,
 }
 
@@ -16,7 +22,7 @@ pub struct RolloutReport {
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub struct Term {
-    /// What it is called: `transport`, `mass`, `local_mass`, `energy`, `residual` or `initial_density`.
+    /// What it is called: `transport`, `density`, `mass`, `local_mass`, `energy`, `residual` or `initial_density`.
     pub name: &'static str,
     /// Its value at every training step.
     pub values: Vec<f64>,

@@ -6,6 +6,7 @@ use rayon::prelude::*;
 use super::equations::Moment;
 use super::path::{Cloud, Paths};
 use crate::exec::rng::{Purpose, normals, stream, uniform};
+use crate::fields::Role;
 use crate::nn::{Mlp, Tape};
 
 /// Rows of one parallel task.
@@ -23,7 +24,8 @@ const MARGIN: f64 = 0.02;
 /// x = (1−r) x_a + r x_b + β ξ,  β = σ √(h r(1−r)),      E ‖β ∇ℓ(x, t) + ξ‖² / d
 /// ```
 ///
-/// with pairs drawn in proportion to the particles' weight. Its minimiser is ∇ℓ = ∇ ln p of the population's path, up to the
+/// with pairs drawn in proportion to the particles' weight. A network of the score drift itself, s = (σ²/2)∇ℓ in units of the
+/// noise σ, has ∇ℓ = 2s/σ. Its minimiser is ∇ℓ = ∇ ln p of the population's path, up to the
 /// spread β of the bridges.
 #[derive(Debug)]
 pub(super) struct ScoreMatching {
@@ -31,6 +33,8 @@ pub(super) struct ScoreMatching {
     bridges: Vec<PathBridge>,
     tasks: Vec<Task>,
     dims: usize,
+    /// What is learned: the log-density, or the score drift.
+    role: Role,
 }
 
 #[derive(Debug)]
@@ -59,7 +63,7 @@ struct Task {
 
 impl ScoreMatching {
     /// Room for batches of `rows` rows.
-    pub(super) fn new(rows: usize, dims: usize, network: &Mlp) -> Self {
+    pub(super) fn new(rows: usize, dims: usize, role: Role, network: &Mlp) -> Self {
         let task = |first: usize| Task {
             first,
             rows: TASK_ROWS.min(rows - first),
@@ -71,7 +75,7 @@ impl ScoreMatching {
             spread: vec![],
             noise: vec![0.0; dims],
         };
-        Self { bridges: vec![], tasks: (0..rows).step_by(TASK_ROWS).map(task).collect(), dims }
+        Self { bridges: vec![], tasks: (0..rows).step_by(TASK_ROWS).map(task).collect(), dims, role }
     }
 
     /// Takes the paths of the last rollout as what bridges are made from.
@@ -111,10 +115,10 @@ impl ScoreMatching {
         (seed, step): (u64, usize),
         gradient: &mut [f32],
     ) -> f64 {
-        let (bridges, dims) = (&self.bridges, self.dims);
+        let (bridges, dims, role) = (&self.bridges, self.dims, self.role);
         let total: usize = self.tasks.iter().map(|task| task.rows).sum();
         self.tasks.par_iter_mut().with_max_len(1).for_each(|task| {
-            task.evaluate(network, bridges, sigma2, (seed, step), dims, total);
+            task.evaluate((role, network), bridges, sigma2, (seed, step), dims, total);
         });
         for task in &self.tasks {
             gradient.iter_mut().zip(&task.gradient).for_each(|(sum, value)| *sum += value);
@@ -126,7 +130,7 @@ impl ScoreMatching {
 impl Task {
     fn evaluate(
         &mut self,
-        network: &Mlp,
+        (role, network): (Role, &Mlp),
         bridges: &[PathBridge],
         sigma2: &(dyn Fn(Moment) -> f64 + Sync),
         (seed, step): (u64, usize),
@@ -144,6 +148,7 @@ impl Task {
             let r = MARGIN + (1.0 - 2.0 * MARGIN) * uniform(&mut rng);
             let h = bridge.length;
             let moment = bridge.start.after(r * h);
+            let root = h * r * (1.0 - r);
             let beta = (sigma2(moment) * h * r * (1.0 - r)).sqrt();
             normals(&mut rng, noise);
             input.push(moment.time as f32);
@@ -152,14 +157,19 @@ impl Task {
                 input.push(((1.0 - r) * f64::from(a) + r * f64::from(b) + beta * z) as f32);
                 xi.push(*z as f32);
             }
-            spread.push(beta as f32);
+            spread.push(if role == Role::Score { 2.0 * root.sqrt() } else { beta } as f32);
         }
         let networks = std::slice::from_ref(network);
         tape.reset();
         let input = tape.leaf(rows, input);
-        let applied = tape.apply(networks, 0, input, 2);
-        let slopes = tape.input_gradient(networks, &applied);
-        let slopes = tape.columns(slopes, 1, dims);
+        let slopes = match role {
+            Role::Score => tape.apply(networks, 0, input, 1).output,
+            _ => {
+                let applied = tape.apply(networks, 0, input, 2);
+                let slopes = tape.input_gradient(networks, &applied);
+                tape.columns(slopes, 1, dims)
+            }
+        };
         let (xi, spread) = (tape.leaf(rows, xi), tape.leaf(rows, spread));
         let scaled = tape.product(slopes, spread);
         let error = tape.sum((scaled, 1.0), (xi, 1.0));

@@ -9,6 +9,7 @@ use super::{EquationsKind as Model, GrowthPrice, RolloutOptions, Scheme};
 use crate::nn::Activation;
 use crate::snapshots::{MatrixView, Snapshots};
 use crate::train::TrainingOptions;
+use crate::units::Scaling;
 
 fn cells(dims: usize) -> Snapshots {
     let (mut points, mut labels) = (vec![], vec![]);
@@ -197,4 +198,81 @@ fn gradients_pass_through_resampling() {
     let mut probe = Probe::without_growth(&unequal, Model::VarRuot, &options, &training(Activation::Tanh));
     check("Var-RUOT with resampling", &mut probe);
     assert!(probe.was_resampled());
+}
+
+#[test]
+fn a_fine_tuning_has_the_right_gradient_in_its_first_interval() {
+    let two = cells(2).without(&[1.5]).unwrap();
+    let (options, training) = (options(), training(Activation::LeakyRelu));
+    let mut probe = Probe::finetuning(&two, &Scaling::of(&two), &options, &training);
+    check("fine-tuning", &mut probe);
+}
+
+/// What the particles at a snapshot are is not differentiated after it: the gradient over two intervals is the mean of that of the
+/// first and of that of a flow which begins with the particles of the first one's end as its cells.
+#[test]
+fn a_fine_tuning_takes_the_particles_at_a_snapshot_as_given() {
+    let (mut points, mut labels) = (vec![], vec![]);
+    for (time, count) in [(0.0, 23), (1.0, 31), (2.0, 40)] {
+        for i in 0..count {
+            let wave = |c: usize| ((i * 7 + c * 5) % 13) as f64 / 6.0 - 1.0;
+            points.extend([wave(0) + time, wave(1) + 0.3 * time]);
+            labels.push(time);
+        }
+    }
+    let view = MatrixView::from_f64(&points, labels.len(), 2).unwrap();
+    let snapshots = Snapshots::new(view, &labels, None).unwrap();
+    let scaling = Scaling::of(&snapshots);
+    let options = RolloutOptions { mass_weight: 0.0, ..options() };
+    let training = training(Activation::Silu);
+    let gradient = |snapshots: &Snapshots| {
+        let mut probe = Probe::finetuning(snapshots, &scaling, &options, &training);
+        let (_, gradients) = probe.evaluate();
+        (gradients.concat(), probe.particles(0))
+    };
+    let (whole, (x, log_weights)) = gradient(&snapshots);
+    let (first, _) = gradient(&snapshots.without(&[2.0]).unwrap());
+    let last = snapshots.points(2);
+    let at_end = last.iter().map(|&x| f64::from(x));
+    let moved = x.iter().enumerate().map(|(i, &x)| f64::from(x) * scaling.length + scaling.centre[i % 2]);
+    let points: Vec<f64> = moved.chain(at_end).collect();
+    let weights: Vec<f64> =
+        log_weights.iter().map(|&l| f64::from(l).exp()).chain(std::iter::repeat_n(1.0, 40)).collect();
+    let labels: Vec<f64> = (0..weights.len()).map(|i| if i < 23 { 1.0 } else { 2.0 }).collect();
+    let view = MatrixView::from_f64(&points, labels.len(), 2).unwrap();
+    let (second, _) = gradient(&Snapshots::new(view, &labels, Some(&weights)).unwrap());
+    let size = whole.iter().map(|g| g * g).sum::<f32>().sqrt();
+    for ((whole, first), second) in whole.iter().zip(&first).zip(&second) {
+        // Single precision, and places that were rounded once more.
+        assert!((whole - 0.5 * (first + second)).abs() < 1e-4 * size, "{whole}, not {first} and {second}");
+    }
+    // The second interval has its say, and so would what it misses at the first one's end.
+    assert!(second.iter().any(|g| g.abs() > 0.01 * size));
+}
+
+/// Between two snapshots a local step is a global one; over more, it is the mean of theirs.
+#[test]
+fn a_local_step_is_the_mean_of_those_of_its_intervals() {
+    let (mut points, mut labels) = (vec![], vec![]);
+    for time in [0.0, 1.0, 2.0] {
+        for i in 0..23 {
+            let wave = |c: usize| ((i * 7 + c * 5) % 13) as f64 / 6.0 - 1.0;
+            points.extend([wave(0) + time, wave(1) + 0.3 * time * time]);
+            labels.push(time);
+        }
+    }
+    let view = MatrixView::from_f64(&points, labels.len(), 2).unwrap();
+    let snapshots = Snapshots::new(view, &labels, None).unwrap();
+    let scaling = Scaling::of(&snapshots);
+    let options = RolloutOptions { energy_weight: 0.0, density_weight: 0.4, ..options() };
+    let training = training(Activation::Silu);
+    let local = |snapshots: &Snapshots| Probe::local(snapshots, &scaling, &options, &training).evaluate();
+    let (value, gradient) = local(&snapshots);
+    let (first, second) = (snapshots.without(&[2.0]).unwrap(), snapshots.without(&[0.0]).unwrap());
+    let ((first, d_first), (second, d_second)) = (local(&first), local(&second));
+    assert!((value - 0.5 * (first + second)).abs() < 1e-6, "{value}, not {first} and {second}");
+    let size = gradient[0].iter().map(|g| g * g).sum::<f32>().sqrt();
+    for ((whole, first), second) in gradient[0].iter().zip(&d_first[0]).zip(&d_second[0]) {
+        assert!((whole - 0.5 * (first + second)).abs() < 1e-4 * size, "{whole}, not {first} and {second}");
+    }
 }

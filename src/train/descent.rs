@@ -17,6 +17,11 @@ pub(crate) trait Loss {
     /// The derivative of the last evaluated loss in the parameters of network `network`.
     fn gradient(&mut self, network: usize) -> &mut [f32];
 
+    /// What the last evaluated networks are judged by where the best are kept: the loss, or a part of it.
+    fn merit(&self, loss: f64) -> f64 {
+        loss
+    }
+
     /// What it has noted of the steps so far, for those who go on from a checkpoint.
     fn notes(&self) -> Vec<f64> {
         vec![]
@@ -185,7 +190,7 @@ impl Descent {
                 self.schedule.rate(0)
             )));
         }
-        kept.offer(step, value, networks);
+        kept.offer(step, loss.merit(value), networks);
         let rate = self.schedule.rate(step);
         for (k, (network, adam)) in networks.iter_mut().zip(optimisers).enumerate() {
             let gradient = loss.gradient(k);

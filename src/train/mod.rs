@@ -9,4 +9,4 @@ mod network;
 mod options;
 
 pub(crate) use descent::{Descended, Descent, Keep, Loss};
-pub use options::{IntervalWeighting, TrainingOptions};
+pub use options::{IntervalWeighting, PairWeighting, TrainingOptions};

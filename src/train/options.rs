@@ -16,6 +16,20 @@ pub enum IntervalWeighting {
 
 named!(IntervalWeighting, "interval_weighting", Uniform = "uniform", Mass = "mass");
 
+/// How much each coupled pair counts in the loss.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum PairWeighting {
+    /// By the mass that it has on the way, m(r): the flow is that of a population whose cells multiply and die (mass-weighted
+    /// conditional regression: Peng et al., ICLR 2026). Cells without a partner count by theirs.
+    #[default]
+    Mass,
+    /// By what the plan couples, γ, the same all the way (Eyring et al., ICLR 2024; Wang et al., NeurIPS 2025): pairs are drawn in
+    /// proportion to it, times uniformly, and cells without a partner have no say.
+    Plan,
+}
+
+named!(PairWeighting, "pair_weighting", Mass = "mass", Plan = "plan");
+
 /// How networks are shaped and trained.
 #[derive(Debug, Clone, PartialEq)]
 pub struct TrainingOptions {
@@ -41,6 +55,8 @@ pub struct TrainingOptions {
     pub clip: Option<f64>,
     /// How much each interval counts.
     pub interval_weighting: IntervalWeighting,
+    /// How much each pair of coupled cells counts.
+    pub pair_weighting: PairWeighting,
 }
 
 impl Default for TrainingOptions {
@@ -59,6 +75,7 @@ impl Default for TrainingOptions {
             ema: 0.995,
             clip: None,
             interval_weighting: IntervalWeighting::Uniform,
+            pair_weighting: PairWeighting::Mass,
         }
     }
 }

@@ -13,6 +13,8 @@ pub struct Pair {
     pub sent: f64,
     /// γ1_ij, the mass at its end.
     pub received: f64,
+    /// γ_ij, the mass that the plan itself couples.
+    pub coupled: f64,
 }
 
 /// A semi-coupling (Chizat et al., FoCM 2018): pairs, and the cells that have no partner.
@@ -32,9 +34,10 @@ pub struct Coupling {
 impl Coupling {
     /// Takes all masses times `factor`.
     pub(crate) fn scale(&mut self, factor: f64) {
-        self.pairs
-            .iter_mut()
-            .for_each(|pair| (pair.sent, pair.received) = (pair.sent * factor, pair.received * factor));
+        let masses = |pair: &mut Pair| {
+            [&mut pair.sent, &mut pair.received, &mut pair.coupled].map(|mass| *mass *= factor)
+        };
+        self.pairs.iter_mut().for_each(|pair| _ = masses(pair));
         self.dying.iter_mut().chain(&mut self.born).for_each(|(_, mass)| *mass *= factor);
     }
 
@@ -47,6 +50,7 @@ impl Coupling {
             target: j as u32,
             sent: mass / row_mass[i] * a[i],
             received: mass / column_mass[j] * b[j],
+            coupled: mass,
         };
         let alone = |weights: &[f64], mass: &[f64]| {
             let cells = weights.iter().zip(mass).enumerate();

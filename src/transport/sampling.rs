@@ -91,7 +91,7 @@ mod tests {
 
     #[test]
     fn draws_follow_the_masses() {
-        let pair = |source, sent| Pair { source, target: 0, sent, received: 1.0 };
+        let pair = |source, sent| Pair { source, target: 0, sent, received: 1.0, coupled: sent };
         let coupling =
             Coupling { pairs: vec![pair(0, 1.0), pair(1, 3.0)], dying: vec![(2, 2.0)], born: vec![(5, 4.0)] };
         let sampler = PairSampler::new(coupling).unwrap();

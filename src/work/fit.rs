@@ -335,7 +335,7 @@ fn block_to_bytes(block: &SolvedBlock) -> Vec<u8> {
     let Coupling { pairs, dying, born } = coupling;
     let mut arrays = Arrays::default();
     arrays.cells("pairs", pairs.iter().flat_map(|pair| [pair.source, pair.target]));
-    arrays.reals("masses", pairs.iter().flat_map(|pair| [pair.sent, pair.received]));
+    arrays.reals("masses", pairs.iter().flat_map(|pair| [pair.sent, pair.received, pair.coupled]));
     for (name, alone) in [("dying", dying), ("born", born)] {
         arrays.cells(name, alone.iter().map(|(cell, _)| *cell));
         arrays.reals(format!("{name}_masses"), alone.iter().map(|(_, mass)| *mass));
@@ -348,7 +348,7 @@ fn block_to_bytes(block: &SolvedBlock) -> Vec<u8> {
 
 fn block_of_bytes(bytes: &[u8]) -> Result<SolvedBlock> {
     let read = Read::new(bytes)?;
-    let (ends, masses) = (read.cells("pairs")?, read.rows::<2>("masses")?);
+    let (ends, masses) = (read.cells("pairs")?, read.rows::<3>("masses")?);
     let (ends, _) = ends.as_chunks::<2>();
     let alone = |name: &str| {
         let (cells, masses) = (read.cells(name)?, read.reals(&format!("{name}_masses"))?);
@@ -363,11 +363,12 @@ fn block_of_bytes(bytes: &[u8]) -> Result<SolvedBlock> {
     if ends.len() != masses.len() || !masses.as_flattened().iter().all(is_mass) {
         return Err(unusable("its pairs do not go together"));
     }
-    let pair = |(&[source, target], &[sent, received]): (&[u32; 2], &[f64; 2])| Pair {
+    let pair = |(&[source, target], &[sent, received, coupled]): (&[u32; 2], &[f64; 3])| Pair {
         source,
         target,
         sent,
         received,
+        coupled,
     };
     let coupling = Coupling {
         pairs: ends.iter().zip(&masses).map(pair).collect(),

@@ -14,7 +14,8 @@ use crate::transport::Report;
 use crate::transport::whole::WholeGap;
 
 /// The terms that a rollout's loss may have.
-const TERMS: [&str; 6] = ["transport", "mass", "local_mass", "energy", "residual", "initial_density"];
+const TERMS: [&str; 7] =
+    ["transport", "density", "mass", "local_mass", "energy", "residual", "initial_density"];
 
 /// A static solver's report as numbers.
 pub(super) fn of_report(report: &Report) -> [f64; 9] {
@@ -63,6 +64,7 @@ pub(super) fn to_bytes(learned: &Learned) -> Vec<u8> {
         arrays.singles(network.role.name(), network.mlp.parameters().iter().copied());
     }
     arrays.reals("losses", report.losses.iter().copied());
+    arrays.reals("interpolant", report.interpolant_losses.iter().copied());
     arrays.reals("unmatched_mass", report.unmatched_mass.iter().flat_map(|&(a, b)| [a, b]));
     arrays.reals("whole_gaps", report.whole_gaps.iter().flat_map(|gap| [gap.relative, gap.standard_error]));
     for (k, reports) in report.couplings.iter().enumerate() {
@@ -70,6 +72,9 @@ pub(super) fn to_bytes(learned: &Learned) -> Vec<u8> {
     }
     if let Some(rollout) = &report.rollout {
         arrays.reals("pre-training", rollout.pretraining_losses.iter().copied());
+        arrays.reals("local", rollout.local_losses.iter().copied());
+        arrays.reals("post-local", rollout.post_local_losses.iter().copied());
+        arrays.reals("fine-tuning", rollout.finetuning_losses.iter().copied());
         arrays.reals("score-training", rollout.score_losses.iter().copied());
         for term in &rollout.terms {
             arrays.reals(format!("term {}", term.name), term.values.iter().copied());
@@ -121,6 +126,7 @@ pub(super) fn of_bytes(
     let whole_gap = |&[relative, standard_error]: &[f64; 2]| WholeGap { relative, standard_error };
     let report = FitReport {
         losses: read.reals("losses")?,
+        interpolant_losses: read.reals("interpolant")?,
         unmatched_mass: read.rows::<2>("unmatched_mass")?.iter().map(|&[a, b]| (a, b)).collect(),
         whole_gaps: read.rows::<2>("whole_gaps")?.iter().map(whole_gap).collect(),
         // Every interval has an array of its own, so that a count beyond them is not looked for.
@@ -166,6 +172,9 @@ fn read_rollout(read: &Read<'_>, terms: &[String]) -> Result<RolloutReport> {
     };
     Ok(RolloutReport {
         pretraining_losses: read.reals("pre-training")?,
+        local_losses: read.reals("local")?,
+        post_local_losses: read.reals("post-local")?,
+        finetuning_losses: read.reals("fine-tuning")?,
         score_losses: read.reals("score-training")?,
         terms: terms.iter().map(term).collect::<Result<_>>()?,
     })

@@ -5,13 +5,25 @@ METHODS <- list(
         "exact optimal transport, straight lines: velocity alone",
         "OT-CFM: Tong et al., Improving and generalizing flow-based generative models with minibatch optimal transport, TMLR 2024."
     ),
+    "mmfm" = c(
+        "exact optimal transport, cubic splines through coupled cells of all times: velocity alone",
+        "MMFM: Rohbeck et al., Modeling complex system dynamics with flow matching across time and conditions, ICLR 2025."
+    ),
+    "metric-fm" = c(
+        "exact optimal transport, learned paths near the cells: velocity alone",
+        "Metric FM: Kapu\u015bniak et al., Metric flow matching for smooth interpolations on the data manifold, NeurIPS 2024."
+    ),
     "sf2m" = c(
         "entropic optimal transport, Brownian bridges: velocity and score",
         "SF2M: Tong et al., Simulation-free Schr\u00f6dinger bridges via score and flow matching, AISTATS 2024."
     ),
     "uot-fm" = c(
-        "unbalanced optimal transport, straight lines: velocity and growth",
+        "unbalanced optimal transport, straight lines: velocity alone",
         "UOT-FM: Eyring et al., Unbalancedness in neural Monge maps improves unpaired domain translation, ICLR 2024."
+    ),
+    "uot-growth" = c(
+        "unbalanced optimal transport, straight lines: velocity and growth",
+        "uot-growth: a free combination, the couplings of UOT-FM with a growth rate."
     ),
     "vgfm" = c(
         "semi-relaxed optimal transport, straight lines: velocity and growth",

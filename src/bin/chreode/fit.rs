@@ -279,11 +279,21 @@ fn summary(options: &FitOptions, report: &FitReport) -> String {
     if let Some(told) = growth_beside_branching(report) {
         text += &(told + "\n");
     }
+    if let (Some(first), Some(last)) = (report.interpolant_losses.first(), report.interpolant_losses.last()) {
+        let steps = report.interpolant_losses.len();
+        text += &format!("energy of the paths {} → {} in {steps} steps\n", short(*first), short(*last));
+    }
     if let (Some(first), Some(last)) = (report.losses.first(), report.losses.last()) {
         text += &format!("loss {} → {} in {} steps\n", short(*first), short(*last), report.losses.len());
     }
     if let Some(rollout) = &report.rollout {
-        let stages = [("pre-training", &rollout.pretraining_losses), ("score", &rollout.score_losses)];
+        let stages = [
+            ("pre-training", &rollout.pretraining_losses),
+            ("local", &rollout.local_losses),
+            ("post-local", &rollout.post_local_losses),
+            ("fine-tuning", &rollout.finetuning_losses),
+            ("score", &rollout.score_losses),
+        ];
         for (stage, losses) in stages {
             if let (Some(first), Some(last)) = (losses.first(), losses.last()) {
                 text +=

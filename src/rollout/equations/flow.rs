@@ -9,9 +9,18 @@ pub(super) const MIOFLOW: EquationsFacts = EquationsFacts {
     scores: false,
     has_landscape: false,
     noise: None,
-    options: &["scheme", "rollout_steps", "energy_weight", "plan_epsilon"],
+    options: &[
+        "scheme",
+        "rollout_steps",
+        "energy_weight",
+        "plan_epsilon",
+        "density_weight",
+        "density_hinge",
+        "local_epochs",
+        "post_local_epochs",
+    ],
     prices: &[],
-    stages: &[Stage::Training],
+    stages: &[Stage::Local, Stage::Training, Stage::PostLocal],
     smooth: None,
     networks: &[Role::Velocity],
     build: |_| Ok(Box::new(Flow { growth: None })),
@@ -43,7 +52,7 @@ pub(super) const TIGON: EquationsFacts = EquationsFacts {
 };
 
 /// dX = v dt, d ln w = g dt, at the price ½‖v‖² + Ψ(g) of a unit of mass: MIOFlow (Huguet et al., NeurIPS 2022) without
-/// growth, TIGON (Sha et al., Nature Machine Intelligence 2024) with the Wasserstein–Fisher–Rao price Ψ = ½δ²g².
+/// growth, whose coordinates are taken as given, TIGON (Sha et al., Nature Machine Intelligence 2024) with the Wasserstein–Fisher–Rao price Ψ = ½δ²g².
 ///
 /// Networks: v, and g where there is growth.
 struct Flow {

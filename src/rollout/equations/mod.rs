@@ -7,7 +7,10 @@ mod deep_ruot;
 mod diffusion;
 mod flow;
 mod growth_penalty;
+mod matched;
 mod var_ruot;
+
+pub(super) use matched::{MATCHED, MATCHED_WITH_GROWTH};
 
 use super::options::RolloutOptions;
 use crate::error::{Error, Result};

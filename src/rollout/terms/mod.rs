@@ -4,6 +4,7 @@
 //! in [`Objective::new`]. Terms along the paths are what the model's equations say of them: their energy, the
 //! residual of the optimality condition, and the error of the density at the start.
 
+mod density;
 mod local_mass;
 mod mass;
 mod transport;
@@ -76,8 +77,13 @@ impl Objective {
     pub(super) fn new(facts: &EquationsFacts, options: &RolloutOptions, length: f64, parts: f64) -> Self {
         let given = |name: &str, weight: f64| if facts.takes(name) { weight } else { 0.0 };
         let epsilon = options.plan_epsilon.map(|epsilon| epsilon / (length * length));
+        // The transport is the first, and always there.
         let at_snapshots: Vec<(Box<dyn SnapshotTerm>, f64)> = vec![
             (Box::new(transport::Transport { epsilon }), 1.0),
+            (
+                Box::new(density::Density { hinge: options.density_hinge }),
+                given("density_weight", options.density_weight),
+            ),
             (Box::new(mass::Mass), given("mass_weight", options.mass_weight)),
             (Box::new(local_mass::LocalMass), given("local_mass_weight", options.local_mass_weight)),
         ];

@@ -18,7 +18,7 @@ test_that("growth and score are errors where they were not learned", {
         expect_refused(predict(fit_by(method), field = "growth"), "chreode_invalid_argument", paste(method, "does not learn growth"))
         expect_refused(plot(fit_by(method), "growth"), "chreode_invalid_argument", "does not learn growth")
     }
-    for (method in c("ot-cfm", "uot-fm", "vgfm", "wfr-fm")) {
+    for (method in c("ot-cfm", "uot-growth", "vgfm", "wfr-fm")) {
         expect_refused(predict(fit_by(method), field = "score"), "chreode_invalid_argument", paste(method, "does not learn a score"))
     }
     expect_refused(predict(fit_by("ot-cfm"), field = c("velocity", "growth")), "chreode_invalid_argument", "this model has velocity")

@@ -223,11 +223,15 @@ fn chosen(section: &ModelSection<'_>) -> String {
     if let Some(told) = growth_beside_branching(report) {
         text += &format!("<p class=\"note\">{}.</p>", escape(&told));
     }
+    let mut parts = String::new();
     if let Some(rollout) = &report.rollout {
         let row =
             |(name, value): (&str, f64)| vec![name.replace('_', " "), short(value), meaning(name).into()];
         let rows: Vec<Vec<String>> = rollout.last_terms().map(row).collect();
-        return text + &table(&["part of the last loss", "value", "meaning"], &rows);
+        parts = table(&["part of the last loss", "value", "meaning"], &rows);
+    }
+    if intervals.is_empty() {
+        return text + &parts;
     }
     let header: &[&str] = if in_blocks {
         &["interval", "pairs", "gap", "gap of the whole", "dying", "born"]
@@ -245,13 +249,14 @@ fn chosen(section: &ModelSection<'_>) -> String {
             ""
         }
     );
-    text
+    text + &parts
 }
 
 /// What a term of a rollout's loss is.
 fn meaning(term: &str) -> &'static str {
     match term {
         "transport" => "W2² over the dimension",
+        "density" => "mean distance to the nearest cells beyond the hinge",
         "mass" => "square of the relative error of the total",
         "local_mass" => "squares of the errors of the particles' own masses",
         "energy" => "of the paths",

@@ -300,7 +300,7 @@ pub fn loss(section: &ModelSection<'_>) -> Figure {
                 ("#f3c3ae".into(), Mark::Line, "every step".into()),
             ],
         },
-        caption: match section.report.rollout {
+        caption: match section.report.rollout.as_ref().filter(|_| section.report.couplings.is_empty()) {
             Some(_) => "What is left of the distance to the snapshots and of the paths' costs; a sample of cells, or noise, makes \
                         it rough.",
             None => "The loss is a variance that no field can bring to zero: bridges through one place differ. It need only \
