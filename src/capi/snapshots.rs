@@ -42,8 +42,8 @@ pub unsafe extern "C" fn chreode_snapshots_new(
 /// those of a copy, to the bit.
 ///
 /// The memory of the points must stay as it is until these snapshots are freed, and all that were made of them by
-/// `chreode_snapshots_with_masses` and `chreode_snapshots_without`. Nothing else refers to it: no model, no plan. `times` and
-/// `weights` are copied.
+/// `chreode_snapshots_without` and the functions whose names begin with `chreode_snapshots_with_`. Nothing else refers to it: no model, no
+/// plan. `times` and `weights` are copied.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn chreode_snapshots_borrow(
     points: *const chreode_matrix,
@@ -208,6 +208,25 @@ pub unsafe extern "C" fn chreode_snapshots_with_masses(
         clear("result", result)?;
         let chreode_snapshots(given) = borrow("snapshots", snapshots)?;
         let made = given.clone().with_masses(slice("masses", masses, masses_count)?)?;
+        give("result", result, chreode_snapshots(made))
+    })
+}
+
+/// Makes the same snapshots with a growth rate that is expected of each cell, per unit of time: births less deaths that are known
+/// from elsewhere. It enters the couplings of a fit, by the options `source_penalty` and `target_penalty`. `rates` has one a cell, in the
+/// order of time, those of one time in the order in which they were given.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn chreode_snapshots_with_growth_prior(
+    snapshots: *const chreode_snapshots,
+    rates: *const f64,
+    rates_count: usize,
+    result: *mut *mut chreode_snapshots,
+) -> chreode_status {
+    // SAFETY: the conventions of the header.
+    guard(|| unsafe {
+        clear("result", result)?;
+        let chreode_snapshots(given) = borrow("snapshots", snapshots)?;
+        let made = given.clone().with_growth_prior(slice("rates", rates, rates_count)?)?;
         give("result", result, chreode_snapshots(made))
     })
 }

@@ -68,6 +68,11 @@ impl<'a> SnapshotCells<'a> {
         Self { snapshots, k, weights: snapshots.weights(k).to_vec() }
     }
 
+    /// The same with the weights that the cells are expected to have after a `duration`: what a coupling sends.
+    pub(crate) fn expected(self, duration: f64) -> Self {
+        Self { weights: self.snapshots.expected_weights(self.k, duration).into_owned(), ..self }
+    }
+
     /// The same with weights times `factor`.
     pub(crate) fn scaled(mut self, factor: f64) -> Self {
         self.weights.iter_mut().for_each(|w| *w *= factor);

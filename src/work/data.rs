@@ -28,6 +28,9 @@ impl Fingerprint {
             hasher.counts(&[snapshots.count(k)]);
             snapshots.cells_of(k).for_each(|cell| hasher.singles(cell));
             hasher.reals(snapshots.weights(k));
+            if let Some(rates) = snapshots.growth_prior(k) {
+                hasher.reals(rates);
+            }
         }
         hasher.end()
     }
@@ -121,13 +124,21 @@ pub(super) struct Side {
 }
 
 impl Side {
-    /// The cells `rows` of snapshot `k`.
-    pub(super) fn of(snapshots: &Snapshots, k: usize, rows: &[usize]) -> Self {
-        let weights = snapshots.weights(k);
+    /// The cells `rows` of snapshot `k`, which have these `weights`.
+    pub(super) fn of(snapshots: &Snapshots, k: usize, rows: &[usize], weights: &[f64]) -> Self {
         Self {
             points: rows.iter().flat_map(|&row| snapshots.point(k, row)).copied().collect(),
             weights: rows.iter().map(|&row| weights[row]).collect(),
         }
+    }
+
+    /// The cells of a block of interval `k` of these snapshots as they are coupled: those before weigh what they are expected to.
+    pub(super) fn of_block(snapshots: &Snapshots, k: usize, [rows, columns]: [&[usize]; 2]) -> [Self; 2] {
+        let duration = snapshots.duration(k);
+        [
+            Self::of(snapshots, k, rows, &snapshots.expected_weights(k, duration)),
+            Self::of(snapshots, k + 1, columns, snapshots.weights(k + 1)),
+        ]
     }
 }
 
@@ -175,7 +186,8 @@ impl Shape {
             return Ok(());
         }
         let what = if self.is_that_of(snapshots) {
-            "they have as many cells at the same times, but other coordinates or weights".into()
+            "they have as many cells at the same times, but other coordinates or weights, or other growth priors"
+                .into()
         } else {
             let cells: usize = (0..snapshots.len()).map(|k| snapshots.count(k)).sum();
             format!(

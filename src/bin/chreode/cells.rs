@@ -57,6 +57,12 @@ pub struct DataArgs {
     /// Default: every cell weighs 1.
     #[arg(long, value_name = "NAME")]
     pub weight_column: Option<String>,
+    /// A column that holds the growth rate that is expected of each cell, per unit of time: births less deaths that are known from
+    /// elsewhere, as from scores of gene sets
+    ///
+    /// It enters the couplings of a fit, by --source-penalty; nothing else looks at it.
+    #[arg(long, value_name = "NAME")]
+    pub growth_prior_column: Option<String>,
     /// A column that is no coordinate; may be repeated
     #[arg(long, value_name = "NAME")]
     pub ignore_column: Vec<String>,
@@ -320,8 +326,11 @@ impl DataArgs {
         for name in &self.ignore_column {
             roles[file.column(name)?] = Role::Ignored;
         }
-        if let Some(name) = &self.weight_column {
-            roles[file.column(name)?] = Role::Weight;
+        let given = [(&self.weight_column, Role::Weight), (&self.growth_prior_column, Role::GrowthPrior)];
+        for (name, role) in given {
+            if let Some(name) = name {
+                roles[file.column(name)?] = role;
+            }
         }
         for &(name, role) in columns {
             roles[file.column(name)?] = role;

@@ -4,7 +4,7 @@
 use std::io::{BufRead, Read};
 use std::path::{Path, PathBuf};
 
-use chreode::snapshots::{MatrixView, Snapshots};
+use chreode::snapshots::{MatrixView, Snapshots, time_order};
 use csv::{ByteRecord, Position, Reader, ReaderBuilder, Trim};
 
 use crate::columns::{Column, Columns, Matrix, Points};
@@ -26,6 +26,8 @@ pub enum Role {
     Growth,
     /// The part of the data that the cell is in.
     Part,
+    /// The growth rate that is expected of the cell.
+    GrowthPrior,
     /// Nothing of interest; not read.
     Ignored,
 }
@@ -63,6 +65,8 @@ pub struct Table {
     pub growth: Option<Vec<f64>>,
     /// One a cell, if there is such a column.
     pub parts: Option<Vec<String>>,
+    /// One a cell, if there is such a column.
+    pub growth_prior: Option<Vec<f64>>,
     /// The number of cells, at least 1.
     pub rows: usize,
 }
@@ -138,6 +142,7 @@ impl TableFile {
             weights: roles.contains(&Role::Weight).then(Vec::new),
             growth: roles.contains(&Role::Growth).then(Vec::new),
             parts: roles.contains(&Role::Part).then(Vec::new),
+            growth_prior: roles.contains(&Role::GrowthPrior).then(Vec::new),
             rows: 0,
         };
         let mut labels = Labels::default();
@@ -202,6 +207,9 @@ impl TableFile {
                         }
                         table.parts.get_or_insert_default().push(String::from_utf8_lossy(field).into());
                     }
+                    Role::GrowthPrior => {
+                        table.growth_prior.get_or_insert_default().push(number(field).map_err(at_fault)?);
+                    }
                 }
             }
             table.rows += 1;
@@ -260,6 +268,9 @@ impl TableFile {
                     table.weights = Some(weights);
                 }
                 Role::Growth => table.growth = Some((0..column.len()).map(number).collect::<Result<_>>()?),
+                Role::GrowthPrior => {
+                    table.growth_prior = Some((0..column.len()).map(number).collect::<Result<_>>()?);
+                }
                 Role::Part => {
                     let part = |row: usize| match &*column.text(row) {
                         "" | "NaN" => Err(at(row, "the part of the cell is missing".into())),
@@ -348,7 +359,7 @@ impl Table {
 
     /// The cells as snapshots: what is single precision already stays where it is.
     pub fn snapshots(&self) -> chreode::Result<Snapshots> {
-        match &self.points {
+        let mut snapshots = match &self.points {
             Points::Single(points) => {
                 Snapshots::shared(points.clone(), self.names.len(), &self.times, self.weights.as_deref())
             }
@@ -356,7 +367,13 @@ impl Table {
                 let view = points.view(self.rows, self.names.len())?;
                 Snapshots::new(view, &self.times, self.weights.as_deref())
             }
+        }?;
+        let order = time_order(&self.times);
+        if let Some(rates) = &self.growth_prior {
+            snapshots =
+                snapshots.with_growth_prior(&order.iter().map(|&row| rates[row]).collect::<Vec<_>>())?;
         }
+        Ok(snapshots)
     }
 
     /// Takes the coordinates of these indices, in this order.

@@ -1,0 +1,210 @@
+//! What is known of cells beside where they are enters the couplings, and what follows is known in closed form.
+
+use chreode::Error;
+use chreode::exec::progress::silent;
+use chreode::method::{CouplingKind, Couplings, FitOptions, Method, couple, fit};
+use chreode::snapshots::{MatrixView, Snapshots};
+use chreode::transport::coupling::Coupling;
+
+/// Cells on a line: their places and weights at time 0 and at time `h`.
+fn line(h: f64, before: &[(f64, f64)], after: &[(f64, f64)]) -> Snapshots {
+    let cells: Vec<&(f64, f64)> = before.iter().chain(after).collect();
+    let points: Vec<f64> = cells.iter().map(|cell| cell.0).collect();
+    let weights: Vec<f64> = cells.iter().map(|cell| cell.1).collect();
+    let times: Vec<f64> = (0..cells.len()).map(|i| if i < before.len() { 0.0 } else { h }).collect();
+    let view = MatrixView::from_f64(&points, points.len(), 1).unwrap();
+    Snapshots::new(view, &times, Some(&weights)).unwrap()
+}
+
+/// Growth rates of the cells at time 0; those at the end send nothing.
+fn expecting(snapshots: &Snapshots, rates: &[f64]) -> Snapshots {
+    let mut all = rates.to_vec();
+    all.resize(snapshots.cells(), 0.0);
+    snapshots.clone().with_growth_prior(&all).unwrap()
+}
+
+/// The couplings by a method of δ = 2, σ = 1, and these penalties.
+fn coupled(snapshots: &Snapshots, method: Method, penalties: [Option<f64>; 2]) -> Couplings {
+    let mut options = FitOptions::new(method);
+    [options.source_penalty, options.target_penalty] = penalties;
+    options.delta = Some(2.0);
+    couple(snapshots, &options, &mut silent).unwrap()
+}
+
+fn close(got: f64, want: f64, tolerance: f64) {
+    assert!((got - want).abs() <= tolerance * want.abs(), "{got} for {want}");
+}
+
+/// What of every cell goes on to partners, and what dies or is born, is all that there is of it.
+fn assert_conserves(snapshots: &Snapshots, couplings: &[Coupling]) {
+    for (k, coupling) in couplings.iter().enumerate() {
+        let mut sent = coupling.sent(snapshots.count(k));
+        let mut received = coupling.received(snapshots.count(k + 1));
+        coupling.dying.iter().for_each(|&(cell, mass)| sent[cell as usize] += mass);
+        coupling.born.iter().for_each(|&(cell, mass)| received[cell as usize] += mass);
+        for (got, want) in sent.iter().zip(snapshots.weights(k)) {
+            close(*got, *want, 1e-12);
+        }
+        for (got, want) in received.iter().zip(snapshots.weights(k + 1)) {
+            close(*got, *want, 1e-12);
+        }
+    }
+}
+
+#[test]
+fn a_pair_alone_carries_the_mass_of_the_closed_form() {
+    let (a, b, distance, h) = (1.5, 0.7, 1.25, 2.0); // a distance that single precision holds
+    let alone = line(h, &[(0.0, a)], &[(distance, b)]);
+    // −2 ln cos(r/2δ), and r²/2 with a penalty of 2δ².
+    let cost = |method| match method {
+        Method::UotFm => (0.5f64 * distance * distance, 8.0),
+        _ => (-2.0 * (distance / 4.0).cos().ln(), 1.0),
+    };
+    for method in [Method::WfrFm, Method::UotFm] {
+        for rate in [-0.9, 0.0, 0.4] {
+            for penalties in [[None, None], [Some(5.0), None], [None, Some(0.3)], [Some(0.1), Some(20.0)]] {
+                let (cost, own) = cost(method);
+                let [kappa_a, kappa_b] = penalties.map(|kappa| kappa.unwrap_or(own));
+                let expected = a * f64::exp(rate * h);
+                let want = (expected.powf(kappa_a) * b.powf(kappa_b) * f64::exp(-cost))
+                    .powf(1.0 / (kappa_a + kappa_b));
+                let made = coupled(&expecting(&alone, &[rate]), method, penalties);
+                // The tolerance of a fit's couplings is 1e-6 of the objective, which is stationary at the optimum; a forest of one
+                // edge is solved in closed form.
+                close(made.report.couplings[0][0].transported_mass, want, 1e-12);
+                let [pair] = made.couplings[0].pairs[..] else { panic!("{made:?}") };
+                close(pair.sent, a, 1e-14);
+                close(pair.received, b, 1e-14);
+            }
+        }
+    }
+}
+
+/// An infinite source penalty sends a e^{ĝ h}, all of which one cell receives: its partners share what it weighs in that proportion.
+#[test]
+fn an_infinite_source_penalty_makes_cells_grow_in_the_proportion_that_is_expected() {
+    let (rates, h) = ([0.8, -0.5, 0.0, 0.3], 1.5);
+    let weights = [1.0, 2.0, 0.5, 1.0];
+    let places = [-1.0, -0.4, 0.3, 1.1];
+    let before: Vec<(f64, f64)> = places.into_iter().zip(weights).collect();
+    let snapshots = expecting(&line(h, &before, &[(0.0, 7.0)]), &rates);
+    let all: f64 = weights.iter().zip(rates).map(|(a, rate)| a * f64::exp(rate * h)).sum();
+    for method in [Method::WfrFm, Method::UotFm, Method::Vgfm] {
+        let target = (method != Method::Vgfm).then_some(3.0);
+        // Against a hard target the totals would have to agree.
+        let hard = if method == Method::Vgfm { 1e9 } else { f64::INFINITY };
+        let made = coupled(&snapshots, method, [Some(hard), target]);
+        assert_conserves(&snapshots, &made.couplings);
+        if method != Method::Vgfm {
+            close(made.report.couplings[0][0].transported_mass, all, 1e-12);
+            for pair in &made.couplings[0].pairs {
+                let cell = pair.source as usize;
+                close(pair.received / pair.sent, f64::exp(rates[cell] * h) * 7.0 / all, 1e-9);
+            }
+        }
+    }
+}
+
+#[test]
+fn with_both_marginals_hard_every_cell_grows_as_is_expected_of_it() {
+    let (rates, h) = ([0.8, -0.5, 0.0, 0.3], 1.5);
+    let expected = rates.map(|rate: f64| f64::exp(rate * h));
+    let before = [-1.0, -0.4, 0.3, 1.1].map(|x| (x, 1.0));
+    let share = expected.iter().sum::<f64>() / 3.0;
+    let after = [-0.5, 0.2, 0.9].map(|x| (x, share));
+    let snapshots = expecting(&line(h, &before, &after), &rates);
+    let hard = Some(f64::INFINITY);
+    for kind in [CouplingKind::Wfr, CouplingKind::UnbalancedOt, CouplingKind::EntropicWfr] {
+        let mut options = FitOptions::new(Method::Usb);
+        options.recipe = chreode::method::Recipe::custom(kind, chreode::method::BridgeKind::PoissonBrownian);
+        (options.delta, options.sigma) = (Some(2.0), Some(0.5));
+        [options.source_penalty, options.target_penalty] = [hard, hard];
+        let made = couple(&snapshots, &options, &mut silent).unwrap();
+        assert_conserves(&snapshots, &made.couplings);
+        let coupling = &made.couplings[0];
+        let mut received = [0.0; 4];
+        coupling.pairs.iter().for_each(|pair| received[pair.source as usize] += pair.received);
+        // Sweeps end at a gap of 1e-4, which moves masses by its root.
+        let tolerance = if kind == CouplingKind::EntropicWfr { 1e-2 } else { 1e-12 };
+        received.iter().zip(expected).for_each(|(got, want)| close(*got, want, tolerance));
+    }
+}
+
+/// Two groups as large as each other that meet: what is expected of them decides where the cells in between come from.
+#[test]
+fn growth_that_is_expected_moves_growth_that_is_learned_the_more_the_stronger_it_binds() {
+    let before: Vec<(f64, f64)> =
+        (0..40).map(|i| (if i < 20 { -1.0 } else { 1.0 } + 0.01 * f64::from(i), 1.0)).collect();
+    let after: Vec<(f64, f64)> = (0..60).map(|i| (-1.2 + 0.04 * f64::from(i), 1.0)).collect();
+    let plain = line(1.0, &before, &after);
+    let rates: Vec<f64> = (0..40).map(|i| if i < 20 { 0.7 } else { -0.7 }).collect();
+    let snapshots = expecting(&plain, &rates);
+    // By how much the left half grows, in logarithms, beyond the right half.
+    let contrast = |snapshots: &Snapshots, penalties: [Option<f64>; 2], chunk_size: Option<usize>| {
+        let mut options = FitOptions::new(Method::WfrFm);
+        (options.delta, options.chunk_size) = (Some(1.0), chunk_size);
+        [options.source_penalty, options.target_penalty] = penalties;
+        let made = couple(snapshots, &options, &mut silent).unwrap();
+        assert_conserves_in_blocks(snapshots, &made.couplings[0], chunk_size);
+        let mut received = [0.0; 2];
+        for pair in &made.couplings[0].pairs {
+            received[usize::from(pair.source >= 20)] += pair.received;
+        }
+        (received[0] / received[1]).ln()
+    };
+    for chunk_size in [None, Some(30)] {
+        let without = contrast(&plain, [None; 2], chunk_size);
+        let of = |penalty: f64| contrast(&snapshots, [Some(penalty), None], chunk_size);
+        let (weak, own, strong) = (of(0.1), of(1.0), of(100.0));
+        assert!(without < weak && weak < own && own < strong, "{without} {weak} {own} {strong}");
+        // Where cells that receive have no choice either, it is what is expected, to a share of cost over penalty.
+        close(contrast(&snapshots, [Some(1e5), Some(1e3)], chunk_size), 1.4, 1e-2);
+    }
+}
+
+/// In blocks, a block's targets are scaled to its share.
+fn assert_conserves_in_blocks(snapshots: &Snapshots, coupling: &Coupling, chunk_size: Option<usize>) {
+    if chunk_size.is_none() {
+        assert_conserves(snapshots, std::slice::from_ref(coupling));
+    }
+    let (sent, (dying, born)) = (coupling.sent(snapshots.count(0)), coupling.unmatched_mass());
+    close(sent.iter().sum::<f64>() + dying, snapshots.mass(0), 1e-12);
+    close(coupling.received(snapshots.count(1)).iter().sum::<f64>() + born, snapshots.mass(1), 1e-12);
+}
+
+#[test]
+fn a_growth_prior_is_refused_where_nothing_could_come_of_it() {
+    let snapshots = expecting(&line(1.0, &[(0.0, 1.0), (1.0, 1.0)], &[(0.0, 1.0), (2.0, 1.0)]), &[0.1, 0.2]);
+    for (method, why) in [
+        (Method::OtCfm, "its coupling exact-ot has no source penalty"),
+        (Method::Sf2m, "its coupling entropic-ot has no source penalty"),
+        (Method::MioFlow, "it couples no cells"),
+    ] {
+        let told = fit(&snapshots, &FitOptions::new(method), &mut silent).unwrap_err().to_string();
+        assert!(told.contains("growth prior") && told.contains(why), "{told}");
+        assert!(told.contains("unbalanced-ot, semi-relaxed-ot, wfr, entropic-wfr"), "{told}");
+    }
+    let beyond = expecting(&line(100.0, &[(0.0, 1.0)], &[(0.0, 1.0)]), &[0.6]);
+    let told = fit(&beyond, &FitOptions::new(Method::WfrFm), &mut silent).unwrap_err().to_string();
+    assert!(told.contains("time 0, cell 1: a growth prior of 0.6 expects it to grow by e^60"), "{told}");
+    for wrong in [&[0.1; 3][..], &[0.1, 0.2, f64::NAN, 0.0]] {
+        assert!(snapshots.clone().with_growth_prior(wrong).is_err());
+    }
+    let mut options = FitOptions::new(Method::WfrFm);
+    options.source_penalty = Some(-1.0);
+    let told = couple(&snapshots, &options, &mut silent).unwrap_err();
+    assert!(matches!(told, Error::InvalidArgument { name, .. } if name == "source_penalty"));
+}
+
+#[test]
+fn what_is_known_of_cells_goes_with_them() {
+    let rates = [0.1, 0.2, 0.3, 0.4];
+    let all =
+        line(1.0, &[(0.0, 1.0), (1.0, 1.0)], &[(0.0, 1.0), (2.0, 1.0)]).with_growth_prior(&rates).unwrap();
+    assert_eq!(all.growth_prior(1), Some(&rates[2..]));
+    assert_eq!(all.without(&[0.0]).unwrap().growth_prior(0), Some(&rates[2..]));
+    let some = all.subset(&[vec![1, 0], vec![1]]).unwrap().with_masses(&[5.0, 2.0]).unwrap();
+    assert_eq!((some.growth_prior(0), some.growth_prior(1)), (Some(&[0.2, 0.1][..]), Some(&[0.4][..])));
+    assert_ne!(all, line(1.0, &[(0.0, 1.0), (1.0, 1.0)], &[(0.0, 1.0), (2.0, 1.0)]));
+    assert_eq!(all.expected_weights(0, 2.0)[1], f64::exp(0.4));
+}
