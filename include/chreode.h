@@ -504,6 +504,17 @@ chreode_status chreode_snapshots_with_growth_prior(const chreode_snapshots *snap
                                                    chreode_snapshots **result);
 
 /**
+ * Makes the same snapshots with the clone that each cell belongs to, as from lineage barcodes: cells of one clone have one number, 0
+ * or larger, at all times, and cells whose clone is not known have -1. Couplings do not join cells of known, different clones, or at the
+ * price of the option `clone_penalty`. `clones` has one a cell, in the order of time, those of one time in the order in which they were
+ * given.
+ */
+chreode_status chreode_snapshots_with_clones(const chreode_snapshots *snapshots,
+                                             const int64_t *clones,
+                                             size_t clones_count,
+                                             chreode_snapshots **result);
+
+/**
  * Makes the snapshots without those at some times, exactly as `chreode_snapshots_times` tells them: what a held-out fit
  * learns from.
  */

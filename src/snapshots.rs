@@ -291,6 +291,22 @@ impl Snapshots {
         Ok(self)
     }
 
+    /// Gives every cell the clone that it belongs to, where one is known, as from lineage barcodes, in the order in which
+    /// [`all_cells`](Self::all_cells) gives the cells. Cells of one clone have one number at all times. Couplings do not join
+    /// cells of known, different clones, or at a price:
+    /// [`FitOptions::clone_penalty`](crate::method::FitOptions::clone_penalty).
+    ///
+    /// # Errors
+    /// [`Error::InvalidArgument`] unless there is one entry a cell, each number below 2³² − 1.
+    pub fn with_clones(mut self, clones: &[Option<u32>]) -> Result<Self> {
+        check_len("clones", clones.len(), self.cells())?;
+        if clones.contains(&Some(u32::MAX)) {
+            return Err(Error::argument("a clone's number", u32::MAX, "below 2^32 - 1"));
+        }
+        self.known.clones = Some(clones.to_vec());
+        Ok(self)
+    }
+
     /// The snapshots without those at `times`: what a held-out fit learns from.
     ///
     /// # Errors
@@ -479,6 +495,11 @@ impl Snapshots {
     /// The growth rates that are expected of the cells of snapshot `k`, per unit of time, if any are.
     pub fn growth_prior(&self, k: usize) -> Option<&[f64]> {
         self.known.growth_prior.as_ref().map(|rates| &rates[self.offsets[k]..self.offsets[k + 1]])
+    }
+
+    /// The clones of the cells of snapshot `k`, each where it is known, if any are.
+    pub fn clones(&self, k: usize) -> Option<&[Option<u32>]> {
+        self.known.clones.as_ref().map(|clones| &clones[self.offsets[k]..self.offsets[k + 1]])
     }
 
     /// What the cells of snapshot `k` are expected to weigh after a `duration`: a e^{ĝ h}, with a the weight, ĝ the growth prior and h

@@ -177,6 +177,7 @@ fn null_is_refused_by_name_wherever_it_is_not_allowed() {
         chreode_snapshots_with_growth_prior(null(), times.as_ptr(), 4, &mut s)
     );
     refused!(null_pointer, "rates", chreode_snapshots_with_growth_prior(data, null(), 200, &mut s));
+    refused!(null_pointer, "clones", chreode_snapshots_with_clones(data, null(), 200, &mut s));
     refused!(null_pointer, "snapshots", chreode_snapshots_without(null(), times.as_ptr(), 1, &mut s));
     refused!(null_pointer, "snapshots", chreode_snapshots_dims(null(), &mut size));
     refused!(null_pointer, "dims", chreode_snapshots_dims(data, null_mut()));

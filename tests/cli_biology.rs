@@ -54,3 +54,25 @@ fn a_column_of_growth_that_cannot_be_used_is_refused_by_line_or_by_method() {
     let told = run(&folder, "fit gap.csv --growth-prior-column birth -o m");
     assert!(told.one_line().contains("gap.csv: line 3, column `birth`: a number is missing"), "{told:?}");
 }
+
+#[test]
+fn a_column_of_clones_is_labels_of_any_kind_and_joins_none_that_differ() {
+    let folder = folder("cli-clones");
+    let rows = (0..80).map(|i| {
+        let (time, x) = (i % 2, f64::from(i / 2) / 40.0);
+        format!("{time},{x},{}\n", ["AC-1", "7", "", "NA"][(i as usize / 3) % 4])
+    });
+    fs::write(folder.join("cells.csv"), "time,x,barcode\n".to_string() + &rows.collect::<String>()).unwrap();
+    let fit = |options: &str| run(&folder, &format!("fit cells.csv {SHORT} {options} -o m --json"));
+    let plain = fit("--ignore-column barcode").json();
+    let clones = fit("--clone-column barcode").json();
+    let priced = fit("--clone-column barcode --clone-penalty 0.01").json();
+    assert!(plain["loss"] != clones["loss"] && priced["loss"] != clones["loss"]);
+    let told = fit("--ignore-column barcode --clone-penalty 2");
+    assert!(
+        told.one_line().contains("clone_penalty must be left out where no clones of cells are known"),
+        "{told:?}"
+    );
+    let told = run(&folder, "fit cells.csv --clone-column barcode --method mioflow -o m");
+    assert!(told.one_line().contains("left out with mioflow: it couples no cells"), "{told:?}");
+}

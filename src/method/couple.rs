@@ -175,7 +175,8 @@ impl Coupler<'_> {
 
     /// The cells before an interval, as they are expected to weigh at its end, and those after it.
     fn sides(&self, index: usize) -> (SnapshotCells<'_>, SnapshotCells<'_>) {
-        let of = |k: usize| SnapshotCells::new(self.snapshots, k);
+        let clone_penalty = self.solver.options.price_of_clones();
+        let of = |k: usize| SnapshotCells::new(self.snapshots, k).in_clones(clone_penalty);
         (of(index).expected(self.snapshots.duration(index)), of(index + 1))
     }
 

@@ -119,7 +119,11 @@ pub fn couple(
     let (facts, built) = (bridge.facts(), bridge.build(&resolved.scales())?);
     let solver = BlockSolver { kind, options, resolved: &resolved };
     let coupler = Coupler { snapshots, solver, bridge: (facts, &*built), threads: &threads };
-    let couplings = coupler.couplings(None, &mut reporter, &mut report)?;
+    let mut couplings = coupler.couplings(None, &mut reporter, &mut report)?;
+    if kind.facts().balanced {
+        // What is coupled is shares.
+        couplings.iter_mut().enumerate().for_each(|(k, coupling)| coupling.scale(snapshots.mass(k)));
+    }
     report.warnings.extend(warnings::of_couplings(snapshots, &report));
     report.coupling_seconds = started.elapsed().as_secs_f64();
     report.cpu_seconds = cpu_seconds(&threads).zip(cpu_before).map(|(after, before)| after - before);
@@ -142,6 +146,7 @@ pub(super) fn begin(
         return Err(Error::InvalidData(message));
     }
     check_growth_prior(snapshots, options)?;
+    check_clones(snapshots, options)?;
     Ok((open_device(snapshots, options)?, cpu_seconds(threads)))
 }
 
@@ -181,8 +186,41 @@ fn check_growth_prior(snapshots: &Snapshots, options: &FitOptions) -> Result<()>
     Ok(())
 }
 
+/// Refuses clones where a method has no use for them, or where random blocks would part them unasked.
+fn check_clones(snapshots: &Snapshots, options: &FitOptions) -> Result<()> {
+    if snapshots.clones(0).is_none() {
+        return match options.clone_penalty {
+            None => Ok(()),
+            Some(penalty) => {
+                Err(Error::argument("clone_penalty", penalty, "left out where no clones of cells are known"))
+            }
+        };
+    }
+    if options.recipe.coupling().is_none() {
+        let allowed = format!("left out with {}: it couples no cells", options.recipe.name);
+        return Err(Error::argument("the clones of the cells", "some", &allowed));
+    }
+    let largest = (0..snapshots.len()).map(|k| snapshots.count(k)).max().unwrap_or(0);
+    if options.chunk_size.is_none() && options.block_cells(largest, largest).is_some() {
+        let allowed = format!(
+            "given where clones are known and a snapshot has more than {} cells: random blocks part the cells of a clone; {largest} \
+             couples all cells at once",
+            FitOptions::WHOLE_CELLS
+        );
+        return Err(Error::argument("chunk_size", "none", &allowed));
+    }
+    Ok(())
+}
+
 fn check(options: &FitOptions) -> Result<()> {
     options.training.validate()?;
+    if let Some(penalty) = options.clone_penalty.filter(|penalty| penalty.is_nan() || *penalty <= 0.0) {
+        return Err(Error::argument(
+            "clone_penalty",
+            penalty,
+            "positive (infinite: clones are never joined)",
+        ));
+    }
     for (name, penalty) in
         [("source_penalty", options.source_penalty), ("target_penalty", options.target_penalty)]
     {
@@ -407,6 +445,10 @@ const FIELD_ROWS: usize = 4096;
 
 /// Opens the device of a fit's couplings before anything is computed, to be kept while they are.
 fn open_device(snapshots: &Snapshots, options: &FitOptions) -> Result<Opened> {
+    if snapshots.clones(0).is_some() {
+        options.device.require_cpu("couplings of cells of clones")?;
+        return Ok(Opened::Cpu);
+    }
     match options.recipe.coupling() {
         Some(kind) if kind.facts().runs_on_devices() => {}
         Some(_) => options.device.require_cpu("exact couplings")?,

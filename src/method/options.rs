@@ -90,6 +90,11 @@ pub struct FitOptions {
     pub source_penalty: Option<f64>,
     /// κ_b, the same of the cells that receive and their weights b.
     pub target_penalty: Option<f64>,
+    /// β, what it costs more to join cells of known, different [clones](crate::snapshots::Snapshots::with_clones), in units of the
+    /// coupling's cost; where absent, infinite: they are out of reach of each other, and clones are coupled each on its own, but
+    /// for cells whose clone is not known. Where a clone is seen at one time only, or barcodes may be wrong, a finite one lets its
+    /// cells have partners all the same.
+    pub clone_penalty: Option<f64>,
     /// The tension of a bridge whose place bends, [`BridgeKind::Hermite`](super::BridgeKind::Hermite), from 0, where velocity goes on
     /// through snapshots on average, to 1, where paths are straight. The default of a quarter was chosen by held-out times
     /// of three data sets: it keeps what full bends gain where a population moves as one, and is better where it branches.
@@ -142,6 +147,11 @@ impl FitOptions {
         self.chunk_size.or(large.then_some(Self::BLOCK_CELLS))
     }
 
+    /// What it costs more to join cells of different clones.
+    pub(crate) fn price_of_clones(&self) -> f64 {
+        self.clone_penalty.unwrap_or(f64::INFINITY)
+    }
+
     /// The recommended settings of a method.
     pub fn new(method: Method) -> Self {
         Self::of(method.recipe(), Preset::default())
@@ -168,6 +178,7 @@ impl FitOptions {
             penalty: None,
             source_penalty: None,
             target_penalty: None,
+            clone_penalty: None,
             tension: TENSION,
             growth_tension: if is_recommended || recipe.takes("tension") { TENSION } else { 1.0 },
             chunk_size: None,

@@ -58,7 +58,7 @@ const EVERY: &[&str] = &[
 ];
 
 /// The options that every method takes that couples cells.
-const EVERY_MATCHING: &[&str] = &["chunk_size", "ema", "interval_weighting"];
+const EVERY_MATCHING: &[&str] = &["clone_penalty", "chunk_size", "ema", "interval_weighting"];
 
 impl Recipe {
     /// A free combination.

@@ -117,6 +117,7 @@ impl Resolved {
             ("penalty", self.penalty, rule(options.penalty, false, penalty_rule.into())),
             ("source_penalty", options.source_penalty, "given".into()),
             ("target_penalty", options.target_penalty, "given".into()),
+            ("clone_penalty", options.clone_penalty, "given".into()),
         ];
         let there = |(name, value, rule): (_, Option<f64>, _)| Some(Choice { name, value: value?, rule });
         all.into_iter().filter_map(there).collect()

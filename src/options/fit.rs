@@ -108,6 +108,12 @@ impl Target for FitOptions {
             meaning: "The penalty of the target's marginal, in units of the cost: infinite for all that there is to be received",
         },
         Entry {
+            name: "clone_penalty",
+            kind: Real(PositiveOrInfinite, |o, v| o.clone_penalty = Some(v)),
+            default: Rule("infinite"),
+            meaning: "What it costs more to join cells of known, different clones, in units of the cost: infinite for never",
+        },
+        Entry {
             name: "tension",
             kind: Real(ShareOrNone, |o, v| o.tension = v),
             default: Value("0.25"),

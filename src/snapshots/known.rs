@@ -2,11 +2,13 @@
 
 use crate::error::{Error, Result};
 
-/// One entry a cell, in the order of all cells; empty-handed unless somebody told.
+/// One entry a cell, in the order of all cells, of what somebody told.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub(super) struct Known {
     /// Expected growth rates, per unit of time.
     pub(super) growth_prior: Option<Vec<f64>>,
+    /// Clones, of the cells of which one is known.
+    pub(super) clones: Option<Vec<Option<u32>>>,
 }
 
 impl Known {
@@ -15,7 +17,10 @@ impl Known {
         fn select<T: Copy>(all: &Option<Vec<T>>, chosen: impl Iterator<Item = usize>) -> Option<Vec<T>> {
             all.as_ref().map(|all| chosen.map(|cell| all[cell]).collect())
         }
-        Self { growth_prior: select(&self.growth_prior, chosen) }
+        Self {
+            growth_prior: select(&self.growth_prior, chosen.clone()),
+            clones: select(&self.clones, chosen),
+        }
     }
 }
 

@@ -31,6 +31,9 @@ impl Fingerprint {
             if let Some(rates) = snapshots.growth_prior(k) {
                 hasher.reals(rates);
             }
+            if let Some(clones) = snapshots.clones(k) {
+                hasher.clones(clones);
+            }
         }
         hasher.end()
     }
@@ -42,6 +45,9 @@ impl Fingerprint {
             hasher.counts(&[side.weights.len()]);
             hasher.singles(&side.points);
             hasher.reals(&side.weights);
+            if let Some(clones) = &side.clones {
+                hasher.clones(clones);
+            }
         }
         hasher.end()
     }
@@ -102,6 +108,10 @@ impl Hasher {
         self.add(values, |value| value.to_le_bytes());
     }
 
+    fn clones(&mut self, values: &[Option<u32>]) {
+        self.add(values, |value| value.unwrap_or(u32::MAX).to_le_bytes());
+    }
+
     fn add<T, const N: usize>(&mut self, values: &[T], bytes: impl Fn(&T) -> [u8; N]) {
         for some in values.chunks(4096) {
             self.buffer.clear();
@@ -121,6 +131,8 @@ pub(super) struct Side {
     /// Row-major.
     pub(super) points: Vec<f32>,
     pub(super) weights: Vec<f64>,
+    /// The clones of the cells, where some are known.
+    pub(super) clones: Option<Vec<Option<u32>>>,
 }
 
 impl Side {
@@ -129,6 +141,7 @@ impl Side {
         Self {
             points: rows.iter().flat_map(|&row| snapshots.point(k, row)).copied().collect(),
             weights: rows.iter().map(|&row| weights[row]).collect(),
+            clones: snapshots.clones(k).map(|clones| rows.iter().map(|&row| clones[row]).collect()),
         }
     }
 
@@ -186,7 +199,7 @@ impl Shape {
             return Ok(());
         }
         let what = if self.is_that_of(snapshots) {
-            "they have as many cells at the same times, but other coordinates or weights, or other growth priors"
+            "they have as many cells at the same times, but other coordinates or weights, or other growth priors or clones"
                 .into()
         } else {
             let cells: usize = (0..snapshots.len()).map(|k| snapshots.count(k)).sum();

@@ -139,7 +139,7 @@ impl FitJob {
             return Ok(sides);
         }
         Err(Error::InvalidData(format!(
-            "the cells of task {task} are not those that the plan was made for: other coordinates, weights, or another order, or other growth priors"
+            "the cells of task {task} are not those that the plan was made for: other coordinates, weights, or another order, or other growth priors or clones"
         )))
     }
 
@@ -294,7 +294,11 @@ impl Work for FitJob {
                 let cloud = |side: &Side| {
                     let rows = side.weights.len();
                     let view = MatrixView::from_f32(&side.points, rows, self.shape.dims)?;
-                    PointCloud::new(view, Some(&side.weights))
+                    let cells = PointCloud::new(view, Some(&side.weights))?;
+                    match &side.clones {
+                        Some(clones) => cells.with_clones(clones, options.price_of_clones()),
+                        None => Ok(cells),
+                    }
                 };
                 let clouds = (cloud(&sides[0])?, cloud(&sides[1])?);
                 let times = (self.shape.times[interval], self.shape.times[interval + 1]);

@@ -63,6 +63,11 @@ pub struct DataArgs {
     /// It enters the couplings of a fit, by --source-penalty; nothing else looks at it.
     #[arg(long, value_name = "NAME")]
     pub growth_prior_column: Option<String>,
+    /// A column that holds the clone that each cell belongs to, as from lineage barcodes: any labels, empty or NA where none is known
+    ///
+    /// Couplings of a fit do not join cells of different clones, or at the price of --clone-penalty; nothing else looks at it.
+    #[arg(long, value_name = "NAME")]
+    pub clone_column: Option<String>,
     /// A column that is no coordinate; may be repeated
     #[arg(long, value_name = "NAME")]
     pub ignore_column: Vec<String>,
@@ -326,7 +331,11 @@ impl DataArgs {
         for name in &self.ignore_column {
             roles[file.column(name)?] = Role::Ignored;
         }
-        let given = [(&self.weight_column, Role::Weight), (&self.growth_prior_column, Role::GrowthPrior)];
+        let given = [
+            (&self.weight_column, Role::Weight),
+            (&self.growth_prior_column, Role::GrowthPrior),
+            (&self.clone_column, Role::Clone),
+        ];
         for (name, role) in given {
             if let Some(name) = name {
                 roles[file.column(name)?] = role;

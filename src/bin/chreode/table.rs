@@ -28,6 +28,8 @@ pub enum Role {
     Part,
     /// The growth rate that is expected of the cell.
     GrowthPrior,
+    /// The clone that the cell belongs to, where it is known.
+    Clone,
     /// Nothing of interest; not read.
     Ignored,
 }
@@ -67,6 +69,8 @@ pub struct Table {
     pub parts: Option<Vec<String>>,
     /// One a cell, if there is such a column.
     pub growth_prior: Option<Vec<f64>>,
+    /// One a cell, if there is such a column: which of all clones, where it is known.
+    pub clones: Option<Vec<Option<u32>>>,
     /// The number of cells, at least 1.
     pub rows: usize,
 }
@@ -143,18 +147,21 @@ impl TableFile {
             growth: roles.contains(&Role::Growth).then(Vec::new),
             parts: roles.contains(&Role::Part).then(Vec::new),
             growth_prior: roles.contains(&Role::GrowthPrior).then(Vec::new),
+            clones: None,
             rows: 0,
         };
-        let mut labels = Labels::default();
+        let (mut labels, mut clones) = (Labels::default(), Labels::default());
+        let both = (&mut labels, &mut clones);
         match &self.format {
             Format::Text { source, delimiter } => {
                 let reader = reader(source, *delimiter).map_err(|e| self.failed(e))?;
-                self.read_text(reader, roles, largest, &mut table, &mut labels)?;
+                self.read_text(reader, roles, largest, &mut table, both)?;
             }
             Format::Columns(columns) => {
-                self.read_columns(&**columns, roles, largest, &mut table, &mut labels)?;
+                self.read_columns(&**columns, roles, largest, &mut table, both)?;
             }
         }
+        table.clones = roles.contains(&Role::Clone).then(|| clones.numbers());
         if let Some(time) = roles.iter().position(|&role| role == Role::Time) {
             let times = labels.times(time_map).map_err(|refused| self.no_time(time, &refused));
             (table.times, table.time_labels) = times?;
@@ -168,7 +175,7 @@ impl TableFile {
         roles: &[Role],
         largest: f64,
         table: &mut Table,
-        labels: &mut Labels,
+        (labels, clones): (&mut Labels, &mut Labels),
     ) -> Result<()> {
         let mut points = vec![];
         let mut record = ByteRecord::new();
@@ -181,6 +188,7 @@ impl TableFile {
                 match role {
                     Role::Ignored => {}
                     Role::Time => labels.push(field),
+                    Role::Clone => clones.push(field),
                     Role::Coordinate => {
                         let x =
                             number(field).map_err(|why| at_fault(self.not_a_coordinate(field, name, why)))?;
@@ -227,7 +235,7 @@ impl TableFile {
         roles: &[Role],
         largest: f64,
         table: &mut Table,
-        labels: &mut Labels,
+        (labels, clones): (&mut Labels, &mut Labels),
     ) -> Result<()> {
         let mut coordinates = vec![];
         for (index, &role) in roles.iter().enumerate().filter(|(_, role)| **role != Role::Ignored) {
@@ -240,6 +248,7 @@ impl TableFile {
             match role {
                 Role::Ignored => {}
                 Role::Time => (0..column.len()).for_each(|row| labels.push(column.text(row).as_bytes())),
+                Role::Clone => (0..column.len()).for_each(|row| clones.push(column.text(row).as_bytes())),
                 Role::Coordinate => {
                     for row in 0..column.len() {
                         let x = column.number(row).map_err(|why| {
@@ -372,6 +381,9 @@ impl Table {
         if let Some(rates) = &self.growth_prior {
             snapshots =
                 snapshots.with_growth_prior(&order.iter().map(|&row| rates[row]).collect::<Vec<_>>())?;
+        }
+        if let Some(clones) = &self.clones {
+            snapshots = snapshots.with_clones(&order.iter().map(|&row| clones[row]).collect::<Vec<_>>())?;
         }
         Ok(snapshots)
     }
