@@ -574,15 +574,21 @@ ADVANCE(16)
 // Birth and death: src/simulate/branching.rs.
 
 // counts_i: how many descendants particle i leaves after a step of length h, by the exact law of the linear birth–death process
-// (Kendall, Ann. Math. Stat. 1948) at birth rate g⁺ + turnover and death rate g⁻ + turnover, where g·h is the growth in its state;
-// counted no further than one past `most`.
+// (Kendall, Ann. Math. Stat. 1948) at birth rate g⁺ + turnover and death rate g⁻ + turnover, where g·h is the growth in its state, or,
+// with a branching rate λ, at (√(λ² + g²) ± g)/2 + turnover (Baradat and Lavenant, 2021); counted no further than one past `most`.
 extern "C" __global__ void __launch_bounds__(THREADS)
     offspring(const double* state, const unsigned long long* ids, unsigned n, unsigned dims, double h, double turnover,
-              unsigned long long seed, unsigned long long step, unsigned long long most, unsigned* counts) {
+              double branching_rate, unsigned long long seed, unsigned long long step, unsigned long long most, unsigned* counts) {
     const unsigned i = blockIdx.x * blockDim.x + threadIdx.x;
     if (i >= n) return;
     const double growth = state[size_t(i) * (dims + 1) + dims] / h;
-    const double birth = fmax(growth, 0.0) + turnover, death = fmax(-growth, 0.0) + turnover;
+    double greater = fabs(growth), lesser = 0.0;
+    if (branching_rate > 0.0) {
+        greater = 0.5 * (hypot(branching_rate, growth) + greater);
+        lesser = 0.25 * branching_rate * (branching_rate / greater);
+    }
+    const double birth = (growth >= 0.0 ? greater : lesser) + turnover;
+    const double death = (growth >= 0.0 ? lesser : greater) + turnover;
     if (birth == 0.0 && death == 0.0) {
         counts[i] = 1;
         return;

@@ -458,8 +458,8 @@ chreode_status chreode_snapshots_new(const chreode_matrix *points,
  * those of a copy, to the bit.
  *
  * The memory of the points must stay as it is until these snapshots are freed, and all that were made of them by
- * `chreode_snapshots_with_masses` and `chreode_snapshots_without`. Nothing else refers to it: no model, no plan. `times` and
- * `weights` are copied.
+ * `chreode_snapshots_without` and the functions whose names begin with `chreode_snapshots_with_`. Nothing else refers to it: no model, no
+ * plan. `times` and `weights` are copied.
  */
 chreode_status chreode_snapshots_borrow(const chreode_matrix *points,
                                         const double *times,
@@ -491,6 +491,27 @@ chreode_status chreode_snapshots_generate(const chreode_options *options,
 chreode_status chreode_snapshots_with_masses(const chreode_snapshots *snapshots,
                                              const double *masses,
                                              size_t masses_count,
+                                             chreode_snapshots **result);
+
+/**
+ * Makes the same snapshots with a growth rate that is expected of each cell, per unit of time: births less deaths that are known
+ * from elsewhere. It enters the couplings of a fit, by the options `source_penalty` and `target_penalty`. `rates` has one a cell, in the
+ * order of time, those of one time in the order in which they were given.
+ */
+chreode_status chreode_snapshots_with_growth_prior(const chreode_snapshots *snapshots,
+                                                   const double *rates,
+                                                   size_t rates_count,
+                                                   chreode_snapshots **result);
+
+/**
+ * Makes the same snapshots with the clone that each cell belongs to, as from lineage barcodes: cells of one clone have one number, 0
+ * or larger, at all times, and cells whose clone is not known have -1. Couplings do not join cells of known, different clones, or at the
+ * price of the option `clone_penalty`. `clones` has one a cell, in the order of time, those of one time in the order in which they were
+ * given.
+ */
+chreode_status chreode_snapshots_with_clones(const chreode_snapshots *snapshots,
+                                             const int64_t *clones,
+                                             size_t clones_count,
                                              chreode_snapshots **result);
 
 /**

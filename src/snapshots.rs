@@ -1,5 +1,7 @@
 //! Time-stamped weighted point clouds: what every method takes, and the only place where data is validated.
 
+mod known;
+
 use std::borrow::Cow;
 use std::fmt;
 use std::ops::Range;
@@ -7,6 +9,7 @@ use std::sync::Arc;
 
 use crate::error::{Error, Result};
 use crate::exec::rng::{Purpose, stream, uniform};
+use known::{Known, check_rates};
 
 /// A borrowed matrix with any strides: R's column-major double, Julia's d × n, numpy's C order, or either reversed.
 #[derive(Debug, Clone, Copy)]
@@ -166,6 +169,7 @@ pub struct Snapshots {
     points: SharedPoints,
     rows: Rows,
     weights: Vec<f64>,
+    known: Known,
 }
 
 /// Which rows of the points the cells are.
@@ -198,8 +202,9 @@ impl Snapshots {
         }
         let (times, offsets) = sorted_times(labels, &order);
         let rows = Rows::Together(offsets[..times.len()].to_vec());
+        let (points, dims) = (Arc::new(copied), points.cols());
         let weights = ordered_weights(weights, &order)?;
-        Self { dims: points.cols(), times, offsets, points: Arc::new(copied), rows, weights }.checked()
+        Self { dims, times, offsets, points, rows, weights, known: Known::default() }.checked()
     }
 
     /// As [`new`](Self::new), without a copy of the points: rows of `dims` coordinates that `points` holds and never changes, in any
@@ -236,7 +241,7 @@ impl Snapshots {
             Rows::Listed(order.iter().map(|&row| row as u32).collect())
         };
         let weights = ordered_weights(weights, &order)?;
-        Self { dims, times, offsets, points, rows, weights }.checked()
+        Self { dims, times, offsets, points, rows, weights, known: Known::default() }.checked()
     }
 
     /// Gives every cell a weight, in the order in which [`all_cells`](Self::all_cells) gives the cells.
@@ -272,6 +277,36 @@ impl Snapshots {
         self.checked()
     }
 
+    /// Gives every cell a growth rate that is expected of it, per unit of time, in the order in which
+    /// [`all_cells`](Self::all_cells) gives the cells: of births less deaths that are known from elsewhere, as from scores of gene
+    /// sets. Couplings that relax the source's marginal take it into account: see
+    /// [`expected_weights`](Self::expected_weights).
+    ///
+    /// # Errors
+    /// [`Error::InvalidArgument`] unless there is one a cell; [`Error::InvalidData`] for one that is not finite.
+    pub fn with_growth_prior(mut self, rates: &[f64]) -> Result<Self> {
+        check_len("growth prior", rates.len(), self.cells())?;
+        check_rates(rates)?;
+        self.known.growth_prior = Some(rates.to_vec());
+        Ok(self)
+    }
+
+    /// Gives every cell the clone that it belongs to, where one is known, as from lineage barcodes, in the order in which
+    /// [`all_cells`](Self::all_cells) gives the cells. Cells of one clone have one number at all times. Couplings do not join
+    /// cells of known, different clones, or at a price:
+    /// [`FitOptions::clone_penalty`](crate::method::FitOptions::clone_penalty).
+    ///
+    /// # Errors
+    /// [`Error::InvalidArgument`] unless there is one entry a cell, each number below 2³² − 1.
+    pub fn with_clones(mut self, clones: &[Option<u32>]) -> Result<Self> {
+        check_len("clones", clones.len(), self.cells())?;
+        if clones.contains(&Some(u32::MAX)) {
+            return Err(Error::argument("a clone's number", u32::MAX, "below 2^32 - 1"));
+        }
+        self.known.clones = Some(clones.to_vec());
+        Ok(self)
+    }
+
     /// The snapshots without those at `times`: what a held-out fit learns from.
     ///
     /// # Errors
@@ -293,6 +328,7 @@ impl Snapshots {
             points: self.points.clone(),
             rows,
             weights: kept.iter().flat_map(|&k| self.weights(k)).copied().collect(),
+            known: self.known.of(kept.iter().flat_map(|&k| self.offsets[k]..self.offsets[k + 1])),
         }
         .checked()
     }
@@ -319,6 +355,7 @@ impl Snapshots {
             points: self.points.clone(),
             rows: Rows::Listed(cells().map(|(k, cell)| self.row(k, cell) as u32).collect()),
             weights: cells().map(|(k, cell)| self.weights(k)[cell]).collect(),
+            known: self.known.of(cells().map(|(k, cell)| self.offsets[k] + cell)),
         }
         .checked()
     }
@@ -391,6 +428,11 @@ impl Snapshots {
         &self.times
     }
 
+    /// The time from snapshot `k` to the next.
+    pub(crate) fn duration(&self, k: usize) -> f64 {
+        self.times[k + 1] - self.times[k]
+    }
+
     /// The number of cells of snapshot `k`.
     pub fn count(&self, k: usize) -> usize {
         self.offsets[k + 1] - self.offsets[k]
@@ -450,6 +492,26 @@ impl Snapshots {
         &self.weights[self.offsets[k]..self.offsets[k + 1]]
     }
 
+    /// The growth rates that are expected of the cells of snapshot `k`, per unit of time, if any are.
+    pub fn growth_prior(&self, k: usize) -> Option<&[f64]> {
+        self.known.growth_prior.as_ref().map(|rates| &rates[self.offsets[k]..self.offsets[k + 1]])
+    }
+
+    /// The clones of the cells of snapshot `k`, each where it is known, if any are.
+    pub fn clones(&self, k: usize) -> Option<&[Option<u32>]> {
+        self.known.clones.as_ref().map(|clones| &clones[self.offsets[k]..self.offsets[k + 1]])
+    }
+
+    /// What the cells of snapshot `k` are expected to weigh after a `duration`: a e^{ĝ h}, with a the weight, ĝ the growth prior and h
+    /// the duration; the weights themselves without a prior.
+    pub fn expected_weights(&self, k: usize, duration: f64) -> Cow<'_, [f64]> {
+        let weights = self.weights(k);
+        let Some(rates) = self.growth_prior(k) else { return Cow::Borrowed(weights) };
+        Cow::Owned(
+            weights.iter().zip(rates).map(|(weight, rate)| weight * libm::exp(rate * duration)).collect(),
+        )
+    }
+
     /// The total weight of snapshot `k`.
     pub fn mass(&self, k: usize) -> f64 {
         self.weights(k).iter().sum()
@@ -466,10 +528,10 @@ impl fmt::Debug for Snapshots {
 }
 
 impl PartialEq for Snapshots {
-    /// Whether the cells are the same, wherever they are kept.
+    /// Whether the cells are the same, and what is known of them, wherever they are kept.
     fn eq(&self, other: &Self) -> bool {
-        (self.dims, &self.times, &self.offsets, &self.weights)
-            == (other.dims, &other.times, &other.offsets, &other.weights)
+        (self.dims, &self.times, &self.offsets, &self.weights, &self.known)
+            == (other.dims, &other.times, &other.offsets, &other.weights, &other.known)
             && self.all_cells().eq(other.all_cells())
     }
 }

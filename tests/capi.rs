@@ -171,6 +171,13 @@ fn null_is_refused_by_name_wherever_it_is_not_allowed() {
     refused!(null_pointer, "snapshots", chreode_snapshots_with_masses(null(), times.as_ptr(), 4, &mut s));
     refused!(null_pointer, "masses", chreode_snapshots_with_masses(data, null(), 5, &mut s));
     refused!(null_pointer, "result", chreode_snapshots_with_masses(data, null(), 5, null_mut()));
+    refused!(
+        null_pointer,
+        "snapshots",
+        chreode_snapshots_with_growth_prior(null(), times.as_ptr(), 4, &mut s)
+    );
+    refused!(null_pointer, "rates", chreode_snapshots_with_growth_prior(data, null(), 200, &mut s));
+    refused!(null_pointer, "clones", chreode_snapshots_with_clones(data, null(), 200, &mut s));
     refused!(null_pointer, "snapshots", chreode_snapshots_without(null(), times.as_ptr(), 1, &mut s));
     refused!(null_pointer, "snapshots", chreode_snapshots_dims(null(), &mut size));
     refused!(null_pointer, "dims", chreode_snapshots_dims(data, null_mut()));

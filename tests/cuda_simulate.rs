@@ -10,7 +10,7 @@ use chreode::exec::stop::Stop;
 use chreode::method::{FitOptions, Method, fit};
 use chreode::nn::Activation;
 use chreode::simulate::Particles;
-use chreode::simulate::branching::Motion;
+use chreode::simulate::branching::{Motion, Offspring};
 use chreode::simulate::simulation::{Outcome, Process, Rule, Simulation};
 use chreode::snapshots::{MatrixView, Snapshots};
 use chreode::{Dynamics, Error};
@@ -241,16 +241,21 @@ fn families_are_the_same_cell_by_cell() {
     let Some(device) = cuda_support::device() else { return };
     for method in [Method::Usb, Method::VarRuot] {
         let model = model(method, 2, &[16, 16], Activation::Silu);
-        for (motion, turnover) in [(Motion::Flow, 0.0), (Motion::Diffusion, 0.4), (Motion::Diffusion, 3.0)] {
+        let one_hot = [(Motion::Flow, 0.0), (Motion::Diffusion, 0.4), (Motion::Diffusion, 3.0)];
+        let all = one_hot.map(|(motion, turnover)| (motion, turnover, Offspring::OneHot));
+        let of_reference = (Motion::Diffusion, 0.1, Offspring::Reference);
+        for (motion, turnover, offspring) in all.into_iter().chain([of_reference]) {
             let simulation = Simulation {
                 motion: Some(motion),
                 turnover,
+                offspring,
+                branching_rate: (offspring == Offspring::Reference).then_some(2.0),
                 step: Some(0.05),
                 ..hundred_steps(Process::Branching, Rule::Euler)
             };
             let equal = Particles::new(0.0, 2, start(90, 2).points, None).unwrap();
             let (cpu, gpu) = run(&simulation, &model, &equal, &[0.7, 2.0]);
-            let what = format!("{method}, {motion}, turnover {turnover}");
+            let what = format!("{method}, {motion}, turnover {turnover}, {offspring}");
             agree(&what, &cpu, &gpu);
             let (a, b) = (cpu.lineage.unwrap(), gpu.lineage.unwrap());
             assert_eq!(a.nodes().len(), b.nodes().len(), "{what}");

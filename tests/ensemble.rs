@@ -265,7 +265,7 @@ fn masses_and_measures_have_the_errors_that_the_members_differ_by() {
     assert_eq!(masses(&model, &off, &start, &frames, &Stop::default()), Ok(None));
     assert_eq!(masses(&model.member(0).unwrap(), &simulation, &start, &frames, &Stop::default()), Ok(None));
 
-    let options = Protocol::default().options(&model, &snapshots);
+    let options = Protocol::default().options(&model, &snapshots).unwrap();
     let measured = evaluate_model(&model, &snapshots, &options, true, &Stop::default()).unwrap();
     let w1 = |member: &Dynamics| {
         let measured = evaluate_model(member, &snapshots, &options, true, &Stop::default()).unwrap();

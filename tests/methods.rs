@@ -149,6 +149,7 @@ fn branching_grows_as_the_data_do() {
         step: 0.02,
         motion: branching::Motion::Diffusion,
         turnover: 0.0,
+        branching_rate: 0.0,
         max_population: 100_000,
     };
     let branching = measure(&fitted.dynamics, &snapshots, mode);

@@ -421,11 +421,21 @@ fn family_sizes(population: &branching::BranchingTrajectory) -> Vec<usize> {
 #[test]
 fn family_sizes_follow_the_linear_birth_death_law_at_every_step_size() {
     let founders = 20_000;
-    for (growth, turnover) in [(0.8, 0.0), (-0.6, 0.0), (0.0, 1.0), (0.5, 0.7), (-0.9, 0.4), (1e-9, 0.5)] {
-        let law = BirthDeath::of_growth(growth, turnover);
+    let one_hot =
+        [(0.8, 0.0), (-0.6, 0.0), (0.0, 1.0), (0.5, 0.7), (-0.9, 0.4), (1e-9, 0.5)].map(|(g, c)| (g, c, 0.0));
+    let of_reference = [(0.5, 0.0, 1.5), (-0.5, 0.0, 0.8), (0.0, 0.2, 2.0)];
+    for (growth, turnover, branching_rate) in one_hot.into_iter().chain(of_reference) {
+        let root = f64::sqrt(branching_rate * branching_rate + growth * growth);
+        let (birth, death) = (0.5 * (root + growth) + turnover, 0.5 * (root - growth) + turnover);
+        let law = BirthDeath { birth, death };
         for (seed, step) in [(1, 2.0), (2, 0.5), (3, 0.1)] {
             for motion in [Motion::Flow, Motion::Diffusion] {
-                let options = branching::Options { turnover, motion, ..branching::Options::new(step, seed) };
+                let options = branching::Options {
+                    turnover,
+                    branching_rate,
+                    motion,
+                    ..branching::Options::new(step, seed)
+                };
                 let result = branching::simulate(
                     &growing(growth),
                     &at_origin(founders),
@@ -435,7 +445,7 @@ fn family_sizes_follow_the_linear_birth_death_law_at_every_step_size() {
                 )
                 .unwrap();
                 let sizes: Vec<f64> = family_sizes(&result).into_iter().map(|n| n as f64).collect();
-                let case = format!("g {growth}, c {turnover}, step {step}");
+                let case = format!("g {growth}, c {turnover}, λ {branching_rate}, step {step}");
                 let n = founders as f64;
 
                 let (mean, variance) = mean_and_variance(sizes.iter().copied());
@@ -455,6 +465,47 @@ fn family_sizes_follow_the_linear_birth_death_law_at_every_step_size() {
             }
         }
     }
+}
+
+/// What births at rate b and deaths at rate e are unlike those of branching Brownian motion, each at rate λ/2: the rate of relative entropy.
+fn unlikeness(b: f64, e: f64, lambda: f64) -> f64 {
+    let part = |rate: f64| if rate > 0.0 { rate * (2.0 * rate / lambda).ln() - rate } else { 0.0 };
+    part(b) + part(e) + lambda
+}
+
+#[test]
+fn the_offspring_of_the_reference_process_are_least_unlike_it_of_all_that_grow_as_much() {
+    for lambda in [0.3, 1.0, 7.0] {
+        for growth in [-3.0, -0.4, 0.0, 1e-9, 0.9, 5.0] {
+            let law = BirthDeath::of_reference(growth, lambda);
+            assert!((law.birth - law.death - growth).abs() < 1e-14 * (lambda + growth.abs()), "{law:?}");
+            let found = unlikeness(law.birth, law.death, lambda);
+            // The least of b ↦ unlikeness(b, b − g), a convex function, by golden sections.
+            let at = |b: f64| unlikeness(b, b - growth, lambda);
+            let (mut low, mut high) = (growth.max(0.0), growth.max(0.0) + 10.0 * lambda);
+            let ratio = 0.5 * (5f64.sqrt() - 1.0);
+            for _ in 0..60 {
+                let (left, right) = (high - ratio * (high - low), low + ratio * (high - low));
+                if at(left) < at(right) { high = right } else { low = left }
+            }
+            let least = at(0.5 * (low + high));
+            assert!(
+                found <= least + 1e-12 && found >= least - 1e-12,
+                "{found} and {least} for {growth}, {lambda}"
+            );
+            assert!(
+                (law.birth - 0.5 * (low + high)).abs() < 1e-6 * lambda,
+                "{law:?}, g {growth}, λ {lambda}"
+            );
+            for off in [0.9, 1.1] {
+                assert!(at(growth.max(0.0) + off * (law.birth - growth.max(0.0))) > found);
+            }
+        }
+    }
+    // Far from the reference process nothing is left over but what growth asks for, to the last figure.
+    let far = BirthDeath::of_reference(1e9, 1e-3);
+    assert_eq!((far.birth, far.death), (1e9, 0.25e-15));
+    assert_eq!(BirthDeath::of_reference(-0.7, 0.0), BirthDeath::of_growth(-0.7, 0.0));
 }
 
 #[test]

@@ -128,6 +128,33 @@ fn weights_of_zero_and_of_any_size_are_coupled_as_at_once() {
     }
 }
 
+/// The weighted cells, of which growth is expected at rates of either sign, and of some of which a clone is known.
+fn expecting() -> Snapshots {
+    let cells = weighted();
+    let rates: Vec<f64> = (0..cells.cells()).map(|i| ((i * 11) % 7) as f64 / 10.0 - 0.3).collect();
+    let clones: Vec<Option<u32>> = (0..cells.cells()).map(|i| [Some(1), None, Some(7)][i % 3]).collect();
+    cells.with_growth_prior(&rates).unwrap().with_clones(&clones).unwrap()
+}
+
+#[test]
+fn what_is_known_of_cells_is_that_of_the_fit_at_once_and_other_data_are_refused() {
+    let cells = expecting();
+    let options = [("method", "usb"), ("chunk_size", "30"), ("source_penalty", "5"), ("clone_penalty", "2")];
+    assert!(same_bits(&cells, &options) > 10);
+    assert_eq!(same_bits(&cells, &[("method", "usb"), ("ensemble", "2"), ("epochs", "2")]), 4);
+    let plan = Plan::fit(&cells, &settings(&options), 1, &mut silent).unwrap();
+    let told = plan.check_data(&weighted()).unwrap_err().to_string();
+    assert!(told.contains("other growth priors"), "{told}");
+    let task = plan.tasks().len() - 1;
+    let run = |snapshots: &Snapshots| {
+        sent(&plan).run(Inputs { snapshots, model: None }, task, 1, &mut silent).map_err(|e| e.to_string())
+    };
+    assert!(run(&weighted()).unwrap_err().contains("other growth priors"));
+    // Of all cells, or of its own alone.
+    let own = only(&cells, &plan.rows(task).unwrap().unwrap());
+    assert_eq!(run(&own), run(&cells));
+}
+
 /// Snapshots of some cells of all.
 fn only(snapshots: &Snapshots, rows: &[usize]) -> Snapshots {
     let mut of_time: Vec<Vec<usize>> = vec![vec![]; snapshots.len()];
@@ -140,16 +167,24 @@ fn only(snapshots: &Snapshots, rows: &[usize]) -> Snapshots {
         of_time[k].push(row - before);
     }
     let dims = snapshots.dims();
-    let (mut points, mut labels, mut weights) = (vec![], vec![], vec![]);
+    let (mut points, mut labels, mut weights, mut rates) = (vec![], vec![], vec![], vec![]);
+    let mut clones = vec![];
     for (k, rows) in of_time.iter().enumerate() {
         for &row in rows {
+            rates.extend(snapshots.growth_prior(k).map(|rates| rates[row]));
+            clones.extend(snapshots.clones(k).map(|clones| clones[row]));
             points.extend_from_slice(&snapshots.points(k)[row * dims..(row + 1) * dims]);
             labels.push(snapshots.times()[k]);
             weights.push(snapshots.weights(k)[row]);
         }
     }
-    Snapshots::new(MatrixView::from_f32(&points, labels.len(), dims).unwrap(), &labels, Some(&weights))
-        .unwrap()
+    let view = MatrixView::from_f32(&points, labels.len(), dims).unwrap();
+    let some = Snapshots::new(view, &labels, Some(&weights)).unwrap();
+    if rates.is_empty() {
+        some
+    } else {
+        some.with_growth_prior(&rates).unwrap().with_clones(&clones).unwrap()
+    }
 }
 
 #[test]

@@ -1,5 +1,6 @@
 //! Time-stamped cells.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::matrix::{chreode_matrix, chreode_matrix_mut};
@@ -42,8 +43,8 @@ pub unsafe extern "C" fn chreode_snapshots_new(
 /// those of a copy, to the bit.
 ///
 /// The memory of the points must stay as it is until these snapshots are freed, and all that were made of them by
-/// `chreode_snapshots_with_masses` and `chreode_snapshots_without`. Nothing else refers to it: no model, no plan. `times` and
-/// `weights` are copied.
+/// `chreode_snapshots_without` and the functions whose names begin with `chreode_snapshots_with_`. Nothing else refers to it: no model, no
+/// plan. `times` and `weights` are copied.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn chreode_snapshots_borrow(
     points: *const chreode_matrix,
@@ -208,6 +209,58 @@ pub unsafe extern "C" fn chreode_snapshots_with_masses(
         clear("result", result)?;
         let chreode_snapshots(given) = borrow("snapshots", snapshots)?;
         let made = given.clone().with_masses(slice("masses", masses, masses_count)?)?;
+        give("result", result, chreode_snapshots(made))
+    })
+}
+
+/// Makes the same snapshots with a growth rate that is expected of each cell, per unit of time: births less deaths that are known
+/// from elsewhere. It enters the couplings of a fit, by the options `source_penalty` and `target_penalty`. `rates` has one a cell, in the
+/// order of time, those of one time in the order in which they were given.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn chreode_snapshots_with_growth_prior(
+    snapshots: *const chreode_snapshots,
+    rates: *const f64,
+    rates_count: usize,
+    result: *mut *mut chreode_snapshots,
+) -> chreode_status {
+    // SAFETY: the conventions of the header.
+    guard(|| unsafe {
+        clear("result", result)?;
+        let chreode_snapshots(given) = borrow("snapshots", snapshots)?;
+        let made = given.clone().with_growth_prior(slice("rates", rates, rates_count)?)?;
+        give("result", result, chreode_snapshots(made))
+    })
+}
+
+/// Makes the same snapshots with the clone that each cell belongs to, as from lineage barcodes: cells of one clone have one number, 0
+/// or larger, at all times, and cells whose clone is not known have -1. Couplings do not join cells of known, different clones, or at the
+/// price of the option `clone_penalty`. `clones` has one a cell, in the order of time, those of one time in the order in which they were
+/// given.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn chreode_snapshots_with_clones(
+    snapshots: *const chreode_snapshots,
+    clones: *const i64,
+    clones_count: usize,
+    result: *mut *mut chreode_snapshots,
+) -> chreode_status {
+    // SAFETY: the conventions of the header.
+    guard(|| unsafe {
+        clear("result", result)?;
+        let chreode_snapshots(given) = borrow("snapshots", snapshots)?;
+        let clones = slice("clones", clones, clones_count)?;
+        if let Some(cell) = clones.iter().position(|clone| *clone < -1) {
+            let name = format!("the clone of cell {}", cell + 1);
+            return Err(
+                Error::argument(&name, clones[cell], "0 or larger, or -1 where it is not known").into()
+            );
+        }
+        // Numbers of any size, counted as they come.
+        let mut numbers = HashMap::new();
+        let mut number = |clone: &i64| {
+            let next = numbers.len() as u32;
+            (*clone >= 0).then(|| *numbers.entry(*clone).or_insert(next))
+        };
+        let made = given.clone().with_clones(&clones.iter().map(&mut number).collect::<Vec<_>>())?;
         give("result", result, chreode_snapshots(made))
     })
 }

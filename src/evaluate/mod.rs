@@ -45,6 +45,8 @@ pub enum Mode {
         motion: branching::Motion,
         /// Turnover added to both rates, per unit of time.
         turnover: f64,
+        /// λ of the offspring of the reference process, 0 for one-hot ones: see [`branching::Options::branching_rate`].
+        branching_rate: f64,
         /// The most particles that may live at once.
         max_population: usize,
     },
@@ -337,8 +339,8 @@ fn predict(
             open(adaptive)?.flow(start, times, &solver, stop)
         }
         Mode::Sde { step } => open(false)?.diffusion(start, times, &sde::Options::new(step, seed), stop),
-        Mode::Branching { step, motion, turnover, max_population } => {
-            let options = branching::Options { step, seed, motion, turnover, max_population };
+        Mode::Branching { step, motion, turnover, branching_rate, max_population } => {
+            let options = branching::Options { step, seed, motion, turnover, branching_rate, max_population };
             let start = resampling::equal(start, seed)?;
             Ok(open(false)?.branching(&start, times, &options, stop)?.trajectory)
         }
@@ -455,6 +457,7 @@ mod tests {
             step: 0.1,
             motion: branching::Motion::Flow,
             turnover: 0.0,
+            branching_rate: 0.0,
             max_population: 100,
         };
         let options = EvaluationOptions {
@@ -489,6 +492,7 @@ mod tests {
             step: 0.1,
             motion: branching::Motion::Flow,
             turnover: 0.0,
+            branching_rate: 0.0,
             max_population: 1000,
         };
         // The fields ask for it: in a prediction, or late, and then in the action (the steps of predictions begin at 1.9 at the

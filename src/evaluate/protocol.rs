@@ -31,7 +31,10 @@ impl Default for Protocol {
 
 impl Protocol {
     /// The options for a model and a data set.
-    pub fn options(&self, model: &Dynamics, snapshots: &Snapshots) -> EvaluationOptions {
+    ///
+    /// # Errors
+    /// [`Error::InvalidArgument`](crate::Error) for offspring of a reference process whose rate is not known.
+    pub fn options(&self, model: &Dynamics, snapshots: &Snapshots) -> Result<EvaluationOptions> {
         let times = snapshots.times();
         let (simulation, step) = (&self.simulation, self.simulation.step_from(times[0], times));
         let mode = match simulation.process {
@@ -41,13 +44,14 @@ impl Protocol {
                 step,
                 motion: simulation.motion_of(model),
                 turnover: simulation.turnover,
+                branching_rate: simulation.branching_rate_of(model)?,
                 max_population: simulation.max_population,
             },
         };
         let delta = self.delta.or(model.info().delta).unwrap_or(1.0);
         let device = simulation.device;
         let (runs, exact_cells) = (self.runs, self.exact_cells);
-        EvaluationOptions { mode, runs, seed: simulation.seed, delta, device, exact_cells }
+        Ok(EvaluationOptions { mode, runs, seed: simulation.seed, delta, device, exact_cells })
     }
 
     /// Evaluates a model, and the members of an ensemble.
@@ -55,6 +59,6 @@ impl Protocol {
     /// # Errors
     /// Those of [`evaluate`](super::evaluate).
     pub fn run(&self, model: &Dynamics, snapshots: &Snapshots, stop: &Stop) -> Result<Evaluation> {
-        evaluate_model(model, snapshots, &self.options(model, snapshots), self.simulation.error_bars, stop)
+        evaluate_model(model, snapshots, &self.options(model, snapshots)?, self.simulation.error_bars, stop)
     }
 }

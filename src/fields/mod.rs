@@ -135,6 +135,12 @@ pub trait Fields: Sync {
         None
     }
 
+    /// The rate λ = σ²/δ², per unit time, at which the reference process branches that the fields were learned as the nearest process
+    /// to; none of other fields.
+    fn branching_rate(&self) -> Option<f64> {
+        None
+    }
+
     /// The first and the last time of the cells that the fields were learned from; none for fields that hold at all times.
     /// Beyond them a result is an extrapolation.
     fn learned_times(&self) -> Option<[f64; 2]> {

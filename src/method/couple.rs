@@ -2,6 +2,9 @@
 //!
 //! A block is solved from its own cells and the [`Gauge`] of its interval alone, so that any process can do it that has those; what
 //! comes of it, a [`SolvedBlock`], is joined with the others here.
+//!
+//! Where the growth of cells is expected, the plan sends what they are expected to weigh at the end of the interval; what a
+//! semi-coupling says to be sent is what they weigh at its start.
 
 use std::sync::atomic::AtomicUsize;
 use std::sync::atomic::Ordering::Relaxed;
@@ -43,8 +46,10 @@ pub(super) struct BlockSolver<'a> {
 }
 
 impl BlockSolver<'_> {
-    /// How the cells of an interval with these weights are to be weighed, and into how many blocks they are cut.
-    pub(super) fn gauge(&self, source: &[f64], target: &[f64]) -> Gauge {
+    /// How the cells of the interval `index` are to be weighed, and into how many blocks they are cut.
+    pub(super) fn gauge(&self, snapshots: &Snapshots, index: usize) -> Gauge {
+        let source = &*snapshots.expected_weights(index, snapshots.duration(index));
+        let target = snapshots.weights(index + 1);
         let facts = self.kind.facts();
         let mass = |weights: &[f64], factor: f64| weights.iter().map(|w| w * factor).sum::<f64>();
         let (a, b) = (mass(source, 1.0), mass(target, 1.0));
@@ -121,16 +126,8 @@ impl Coupler<'_> {
         report: &mut FitReport,
     ) -> Result<Coupled> {
         let &Self { snapshots, bridge: (facts, bridge), solver: BlockSolver { options, .. }, .. } = self;
-        let count = snapshots.len() - 1;
-        let mut solved = solved.map(Vec::into_iter);
-        let mut couple = |index: usize| {
-            let blocks = match &mut solved {
-                Some(solved) => solved.next().unwrap_or_default(),
-                None => self.solve(index, reporter)?,
-            };
-            self.join(index, blocks, reporter, report)
-        };
-        let couplings = (0..count).map(&mut couple).collect::<Result<Vec<_>>>()?;
+        let couplings = self.couplings(solved, reporter, report)?;
+        let count = couplings.len();
         let loose = |bends: bool, tension: f64| if bends { 1.0 - tension } else { 0.0 };
         let looseness = Looseness {
             place: loose(facts.bends.place, options.tension),
@@ -159,8 +156,36 @@ impl Coupler<'_> {
         Ok(Coupled { intervals, curvature, chains })
     }
 
+    /// The couplings of all intervals, as [`couple_all`](Self::couple_all).
+    ///
+    /// # Errors
+    /// As [`couple_all`](Self::couple_all).
+    pub(super) fn couplings(
+        &self,
+        solved: Option<Vec<Vec<SolvedBlock>>>,
+        reporter: &mut Reporter<'_, '_>,
+        report: &mut FitReport,
+    ) -> Result<Vec<Coupling>> {
+        let mut solved = solved.map(Vec::into_iter);
+        let mut couple = |index: usize| {
+            let blocks = match &mut solved {
+                Some(solved) => solved.next().unwrap_or_default(),
+                None => self.solve(index, reporter)?,
+            };
+            self.join(index, blocks, reporter, report)
+        };
+        (0..self.snapshots.len() - 1).map(&mut couple).collect()
+    }
+
     fn gauge(&self, index: usize) -> Gauge {
-        self.solver.gauge(self.snapshots.weights(index), self.snapshots.weights(index + 1))
+        self.solver.gauge(self.snapshots, index)
+    }
+
+    /// The cells before an interval, as they are expected to weigh at its end, and those after it.
+    fn sides(&self, index: usize) -> (SnapshotCells<'_>, SnapshotCells<'_>) {
+        let clone_penalty = self.solver.options.price_of_clones();
+        let of = |k: usize| SnapshotCells::new(self.snapshots, k).in_clones(clone_penalty);
+        (of(index).expected(self.snapshots.duration(index)), of(index + 1))
     }
 
     fn cut(&self, index: usize, gauge: &Gauge) -> Cut {
@@ -185,8 +210,7 @@ impl Coupler<'_> {
             return Err(Error::Cancelled);
         }
         let times = (snapshots.times()[index], snapshots.times()[index + 1]);
-        let (source, target) =
-            (SnapshotCells::new(snapshots, index), SnapshotCells::new(snapshots, index + 1));
+        let (source, target) = self.sides(index);
         let solved = watched(threads, &mut look, |stop| {
             let count = |done, total| {
                 blocks_done.store(done, Relaxed);
@@ -218,10 +242,10 @@ impl Coupler<'_> {
             threads,
         } = self;
         let (facts, gauge) = (kind.facts(), self.gauge(index));
-        let source = SnapshotCells::new(snapshots, index).scaled(gauge.factors.0);
-        let target = SnapshotCells::new(snapshots, index + 1).scaled(gauge.factors.1);
+        let (source, target) = self.sides(index);
+        let (source, target) = (source.scaled(gauge.factors.0), target.scaled(gauge.factors.1));
         let blocks = self.cut(index, &gauge).join((source.weights(), target.weights()), solved)?;
-        let numbers = resolved.coupling(snapshots.times()[index + 1] - snapshots.times()[index]);
+        let numbers = resolved.coupling(snapshots.duration(index));
         let total = snapshots.len() - 1;
         let mut look =
             || reporter.report(&Progress { stage: Stage::Coupling, done: index + 1, total, loss: None });
@@ -231,6 +255,10 @@ impl Coupler<'_> {
             blocks.whole_gap_between((&source, &target), terms, epsilon, key, stop)
         })?;
         let Blocks { mut coupling, reports, .. } = blocks;
+        if let Some(rates) = snapshots.growth_prior(index) {
+            let duration = snapshots.duration(index);
+            coupling.scale_sources(|cell| libm::exp(-rates[cell] * duration));
+        }
         coupling.part(|pair| {
             let ends = [(index, pair.source), (index + 1, pair.target)];
             let [x, y] =

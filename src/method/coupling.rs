@@ -59,7 +59,7 @@ pub(super) struct CouplingFacts {
     pub(super) scaled: bool,
     /// What helps where it does not converge.
     pub(super) advice: &'static str,
-    /// The cost and the penalties of either marginal.
+    /// The cost, and the penalties of either marginal where others are not given.
     terms: fn(&CouplingNumbers) -> (Cost, f64, f64),
     /// The entropic regularisation, of a coupling by Sinkhorn's sweeps.
     regularisation: fn(&CouplingNumbers) -> f64,
@@ -74,6 +74,8 @@ pub(super) struct CouplingNumbers {
     pub(super) penalty: f64,
     /// σ²h.
     pub(super) diffused: f64,
+    /// The penalties of the source's and the target's marginal, where they are given.
+    pub(super) penalties: [Option<f64>; 2],
 }
 
 enum Solver {
@@ -107,7 +109,7 @@ const ENTROPIC_OT: CouplingFacts = CouplingFacts {
 };
 
 const UNBALANCED_OT: CouplingFacts = CouplingFacts {
-    options: &["penalty", "delta", "device"],
+    options: &["penalty", "delta", "source_penalty", "target_penalty", "device"],
     noise: None,
     balanced: false,
     scaled: false,
@@ -117,8 +119,11 @@ const UNBALANCED_OT: CouplingFacts = CouplingFacts {
     solver: Solver::Unregularised,
 };
 
-const SEMI_RELAXED_OT: CouplingFacts =
-    CouplingFacts { terms: |numbers| (Cost::HalfSquaredEuclidean, numbers.penalty, HARD), ..UNBALANCED_OT };
+const SEMI_RELAXED_OT: CouplingFacts = CouplingFacts {
+    options: &["penalty", "delta", "source_penalty", "device"],
+    terms: |numbers| (Cost::HalfSquaredEuclidean, numbers.penalty, HARD),
+    ..UNBALANCED_OT
+};
 
 const ENTROPIC_SEMI_RELAXED_OT: CouplingFacts = CouplingFacts {
     options: &["penalty", "delta", "sigma", "device"],
@@ -131,7 +136,7 @@ const ENTROPIC_SEMI_RELAXED_OT: CouplingFacts = CouplingFacts {
 };
 
 const WFR: CouplingFacts = CouplingFacts {
-    options: &["delta", "device"],
+    options: &["delta", "source_penalty", "target_penalty", "device"],
     noise: None,
     balanced: false,
     scaled: false,
@@ -142,7 +147,7 @@ const WFR: CouplingFacts = CouplingFacts {
 };
 
 const ENTROPIC_WFR: CouplingFacts = CouplingFacts {
-    options: &["delta", "sigma", "device"],
+    options: &["delta", "sigma", "source_penalty", "target_penalty", "device"],
     noise: Some(0.03),
     scaled: true,
     advice: "a larger sigma, which sets its regularisation, another delta, or smaller chunks (chunk_size)",
@@ -170,6 +175,14 @@ impl CouplingKind {
             CouplingKind::EntropicWfr => &ENTROPIC_WFR,
         }
     }
+
+    /// The couplings that relax the source's marginal, by which growth that is expected enters.
+    pub(super) fn relaxing_source() -> impl Iterator<Item = &'static str> {
+        Self::ALL
+            .iter()
+            .filter(|kind| kind.facts().options.contains(&"source_penalty"))
+            .map(|kind| kind.as_str())
+    }
 }
 
 impl CouplingFacts {
@@ -191,7 +204,9 @@ impl CouplingFacts {
 
     /// What that problem is, whatever its clouds.
     pub(super) fn terms_of(&self, numbers: &CouplingNumbers) -> Terms {
-        let (cost, source_penalty, target_penalty) = (self.terms)(numbers);
+        let (cost, source, target) = (self.terms)(numbers);
+        let [source_penalty, target_penalty] =
+            [(source, 0), (target, 1)].map(|(own, side)| numbers.penalties[side].unwrap_or(own));
         Terms { cost, source_penalty, target_penalty }
     }
 
@@ -243,6 +258,12 @@ impl CouplingFacts {
                 };
                 sinkhorn(&problem, &options, stop)
             }
+            Solver::Unregularised
+                if problem.source_penalty.is_infinite() && problem.target_penalty.is_infinite() =>
+            {
+                device.require_cpu("exact transport")?;
+                network_simplex(&problem, stop)
+            }
             Solver::Unregularised => {
                 let options = EntropyTransportOptions { tolerance: TOLERANCE, device, ..Default::default() };
                 entropy_transport(&problem, &options, stop)
@@ -284,7 +305,8 @@ mod tests {
 
     fn coupled(kind: CouplingKind, sigma: f64, delta: f64, masses: [f64; 2]) -> (Solution, Coupling) {
         let (a, b) = (gaussian(300, masses[0]), gaussian(300, masses[1]));
-        let numbers = CouplingNumbers { delta, penalty: f64::NAN, diffused: sigma * sigma };
+        let numbers =
+            CouplingNumbers { delta, penalty: f64::NAN, diffused: sigma * sigma, penalties: [None; 2] };
         let solution = kind.facts().solve(&a, &b, &numbers, Device::Cpu, &Stop::default()).unwrap();
         assert!(solution.report.converged);
         let coupling = Coupling::from_plan(&solution.plan, a.weights(), b.weights());

@@ -59,8 +59,7 @@ impl<'a> Division<'a> {
             _ if options.ensemble > 1 => (vec![], ensemble::fit_count(snapshots, options.ensemble)),
             Some(kind) => {
                 let solver = BlockSolver { kind, options, resolved: &resolved };
-                let gauge = |k: usize| solver.gauge(snapshots.weights(k), snapshots.weights(k + 1));
-                ((0..snapshots.len() - 1).map(gauge).collect(), 0)
+                ((0..snapshots.len() - 1).map(|k| solver.gauge(snapshots, k)).collect(), 0)
             }
             None => (vec![], 0),
         };

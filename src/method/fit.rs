@@ -5,7 +5,7 @@ use std::time::Instant;
 use super::couple::{BlockSolver, Coupler};
 use super::ensemble::Coarse;
 use super::resolve::Resolved;
-use super::{FitOptions, FitReport, Learning, ensemble, warnings};
+use super::{CouplingKind, FitOptions, FitReport, Learning, ensemble, warnings};
 use crate::device::Opened;
 use crate::error::{Error, Result, positive};
 use crate::exec::clock::cpu_seconds;
@@ -17,6 +17,7 @@ use crate::matching::{InterpolantOptions, Metric, PathOptions, Trained};
 use crate::model::{Dynamics, ModelInfo};
 use crate::scales::Scales;
 use crate::snapshots::Snapshots;
+use crate::transport::coupling::Coupling;
 use crate::transport::minibatch::SolvedBlock;
 use crate::transport::sinkhorn;
 use crate::units::Scaling;
@@ -68,6 +69,69 @@ pub fn fit(snapshots: &Snapshots, options: &FitOptions, progress: &mut ProgressF
     settled.conclude(snapshots, scaling, fitted, &threads, started)
 }
 
+/// The couplings of consecutive snapshots, and the report of their making.
+#[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
+pub struct Couplings {
+    /// One an interval: which cells become which, with how much mass at either end, and which have no partner.
+    pub couplings: Vec<Coupling>,
+    /// What was chosen, and how the static problems went; nothing is trained.
+    pub report: FitReport,
+}
+
+/// Couples the cells of consecutive snapshots as [`fit`] does by the same options, and trains nothing: what the fields are learned
+/// from. The bridge takes part where it cannot join cells that the coupling joins, which then die and are born.
+///
+/// ```
+/// use chreode::datasets::GeneNetwork;
+/// use chreode::method::{FitOptions, Method, couple};
+///
+/// let snapshots = GeneNetwork::default().generate()?;
+/// let made = couple(&snapshots, &FitOptions::new(Method::WfrFm), &mut chreode::exec::progress::silent)?;
+/// let first = &made.couplings[0];
+/// let (dying, born) = first.unmatched_mass();
+/// let (sent, received) = (first.sent(snapshots.count(0)), first.received(snapshots.count(1)));
+/// assert!((sent.iter().sum::<f64>() + dying - snapshots.mass(0)).abs() < 1e-9);
+/// assert!((received.iter().sum::<f64>() + born - snapshots.mass(1)).abs() < 1e-9);
+/// # Ok::<(), chreode::Error>(())
+/// ```
+///
+/// # Errors
+/// Those of [`fit`] before it trains; [`Error::InvalidArgument`] for a method without couplings, and for an ensemble, whose members
+/// couple resampled cells.
+pub fn couple(
+    snapshots: &Snapshots,
+    options: &FitOptions,
+    progress: &mut ProgressFn<'_>,
+) -> Result<Couplings> {
+    let Learning::Matching { coupling: kind, bridge } = options.recipe.learning else {
+        return Err(Error::argument("the method", options.recipe.name, "one that couples cells"));
+    };
+    if options.ensemble > 1 {
+        let allowed = "1 to couple cells: the members of an ensemble couple resampled cells, each its own";
+        return Err(Error::argument("ensemble", options.ensemble, allowed));
+    }
+    let started = Instant::now();
+    let threads = Threads::new(options.threads)?;
+    let mut reporter = Reporter::new(progress);
+    let (_in_use, cpu_before) = begin(snapshots, options, &threads)?;
+    let resolved = resolve(snapshots, options, &threads, &mut reporter)?;
+    let settled = Settled { options, resolved: &resolved };
+    let mut report = FitReport { warnings: warnings::of_cells(snapshots), ..settled.report() };
+    let (facts, built) = (bridge.facts(), bridge.build(&resolved.scales())?);
+    let solver = BlockSolver { kind, options, resolved: &resolved };
+    let coupler = Coupler { snapshots, solver, bridge: (facts, &*built), threads: &threads };
+    let mut couplings = coupler.couplings(None, &mut reporter, &mut report)?;
+    if kind.facts().balanced {
+        // What is coupled is shares.
+        couplings.iter_mut().enumerate().for_each(|(k, coupling)| coupling.scale(snapshots.mass(k)));
+    }
+    report.warnings.extend(warnings::of_couplings(snapshots, &report));
+    report.coupling_seconds = started.elapsed().as_secs_f64();
+    report.cpu_seconds = cpu_seconds(&threads).zip(cpu_before).map(|(after, before)| after - before);
+    Ok(Couplings { couplings, report })
+}
+
 /// Opens the device of a fit, to be kept while it couples, and tells the processor seconds that its threads had run before.
 ///
 /// # Errors
@@ -83,11 +147,90 @@ pub(super) fn begin(
             format!("a fit needs cells at two times or more; there is one, {}", snapshots.times()[0]);
         return Err(Error::InvalidData(message));
     }
+    check_growth_prior(snapshots, options)?;
+    check_clones(snapshots, options)?;
     Ok((open_device(snapshots, options)?, cpu_seconds(threads)))
+}
+
+/// Logarithms of what cells are expected to grow by, at most: beyond are rates in another unit of time.
+const MOST_GROWTH: f64 = 50.0;
+
+/// Refuses growth that is expected where a method has no use for it, and growth beyond all bounds.
+fn check_growth_prior(snapshots: &Snapshots, options: &FitOptions) -> Result<()> {
+    for k in 0..snapshots.len() - 1 {
+        let Some(rates) = snapshots.growth_prior(k) else { return Ok(()) };
+        if !options.recipe.takes("source_penalty") {
+            let because = match options.recipe.coupling() {
+                Some(kind) => format!("its coupling {kind} has no source penalty by which it could enter"),
+                None => "it couples no cells".into(),
+            };
+            let relaxing: Vec<&str> = CouplingKind::relaxing_source().collect();
+            let allowed = format!(
+                "left out with {}: {because}; the couplings {} have one",
+                options.recipe.name,
+                relaxing.join(", ")
+            );
+            return Err(Error::argument("the growth prior of the cells", "one", &allowed));
+        }
+        let duration = snapshots.duration(k);
+        if let Some(cell) = rates.iter().position(|rate| (rate * duration).abs() > MOST_GROWTH) {
+            return Err(Error::InvalidData(format!(
+                "time {}, cell {}: a growth prior of {} expects it to grow by e^{} until time {}, beyond e^±{MOST_GROWTH}; rates are \
+                 per unit of time",
+                snapshots.times()[k],
+                cell + 1,
+                rates[cell],
+                rates[cell] * duration,
+                snapshots.times()[k + 1]
+            )));
+        }
+    }
+    Ok(())
+}
+
+/// Refuses clones where a method has no use for them, or where random blocks would part them unasked.
+fn check_clones(snapshots: &Snapshots, options: &FitOptions) -> Result<()> {
+    if snapshots.clones(0).is_none() {
+        return match options.clone_penalty {
+            None => Ok(()),
+            Some(penalty) => {
+                Err(Error::argument("clone_penalty", penalty, "left out where no clones of cells are known"))
+            }
+        };
+    }
+    if options.recipe.coupling().is_none() {
+        let allowed = format!("left out with {}: it couples no cells", options.recipe.name);
+        return Err(Error::argument("the clones of the cells", "some", &allowed));
+    }
+    let largest = (0..snapshots.len()).map(|k| snapshots.count(k)).max().unwrap_or(0);
+    if options.chunk_size.is_none() && options.block_cells(largest, largest).is_some() {
+        let allowed = format!(
+            "given where clones are known and a snapshot has more than {} cells: random blocks part the cells of a clone; {largest} \
+             couples all cells at once",
+            FitOptions::WHOLE_CELLS
+        );
+        return Err(Error::argument("chunk_size", "none", &allowed));
+    }
+    Ok(())
 }
 
 fn check(options: &FitOptions) -> Result<()> {
     options.training.validate()?;
+    if let Some(penalty) = options.clone_penalty.filter(|penalty| penalty.is_nan() || *penalty <= 0.0) {
+        return Err(Error::argument(
+            "clone_penalty",
+            penalty,
+            "positive (infinite: clones are never joined)",
+        ));
+    }
+    for (name, penalty) in
+        [("source_penalty", options.source_penalty), ("target_penalty", options.target_penalty)]
+    {
+        if penalty.is_some_and(|penalty| penalty.is_nan() || penalty <= 0.0) {
+            let value = penalty.unwrap_or(f64::NAN);
+            return Err(Error::argument(name, value, "positive (infinite for a hard marginal)"));
+        }
+    }
     if options.chunk_size == Some(0) {
         return Err(Error::argument("chunk_size", 0, "at least 1"));
     }
@@ -331,6 +474,10 @@ const FIELD_ROWS: usize = 4096;
 
 /// Opens the device of a fit's couplings before anything is computed, to be kept while they are.
 fn open_device(snapshots: &Snapshots, options: &FitOptions) -> Result<Opened> {
+    if snapshots.clones(0).is_some() {
+        options.device.require_cpu("couplings of cells of clones")?;
+        return Ok(Opened::Cpu);
+    }
     match options.recipe.coupling() {
         Some(kind) if kind.facts().runs_on_devices() => {}
         Some(_) => options.device.require_cpu("exact couplings")?,

@@ -80,6 +80,21 @@ pub struct FitOptions {
     pub branching_rate: Option<f64>,
     /// ρ of couplings with relaxed marginals, a squared length.
     pub penalty: Option<f64>,
+    /// κ_a, what it costs that cells do not send what they are expected to weigh at the end of an interval, in units of the
+    /// coupling's cost; infinite: they send that. The coupling's own penalty where absent: 1 of `wfr` and `entropic-wfr`, else ρ.
+    ///
+    /// With a [growth prior](crate::snapshots::Snapshots::with_growth_prior) ĝ a cell of weight a is expected to weigh
+    /// a' = a e^{ĝ h} after h; the plan γ minimises ⟨C,γ⟩ + κ_a KL(γ1 | a') + κ_b KL(γᵀ1 | b), by which a pair alone has
+    /// γ = (a'^{κ_a} b^{κ_b} e^{−C})^{1/(κ_a + κ_b)}. What its cells send is a, what they receive is b, and what they grow by is the
+    /// ratio: with both penalties infinite it is e^{ĝ h}.
+    pub source_penalty: Option<f64>,
+    /// κ_b, the same of the cells that receive and their weights b.
+    pub target_penalty: Option<f64>,
+    /// β, what it costs more to join cells of known, different [clones](crate::snapshots::Snapshots::with_clones), in units of the
+    /// coupling's cost; where absent, infinite: they are out of reach of each other, and clones are coupled each on its own, but
+    /// for cells whose clone is not known. Where a clone is seen at one time only, or barcodes may be wrong, a finite one lets its
+    /// cells have partners all the same.
+    pub clone_penalty: Option<f64>,
     /// The tension of a bridge whose place bends, [`BridgeKind::Hermite`](super::BridgeKind::Hermite), from 0, where velocity goes on
     /// through snapshots on average, to 1, where paths are straight. The default of a quarter was chosen by held-out times
     /// of three data sets: it keeps what full bends gain where a population moves as one, and is better where it branches.
@@ -143,6 +158,11 @@ impl FitOptions {
         self.chunk_size.or(large.then_some(Self::BLOCK_CELLS))
     }
 
+    /// What it costs more to join cells of different clones.
+    pub(crate) fn price_of_clones(&self) -> f64 {
+        self.clone_penalty.unwrap_or(f64::INFINITY)
+    }
+
     /// The recommended settings of a method.
     pub fn new(method: Method) -> Self {
         Self::of(method.recipe(), Preset::default())
@@ -170,6 +190,9 @@ impl FitOptions {
             sigma_rule: if is_recommended && is_matched { SigmaRule::Spacing } else { SigmaRule::Spread },
             branching_rate: None,
             penalty: None,
+            source_penalty: None,
+            target_penalty: None,
+            clone_penalty: None,
             tension: TENSION,
             growth_tension: if is_recommended || recipe.takes("tension") { TENSION } else { 1.0 },
             bandwidth: 0.0,

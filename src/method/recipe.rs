@@ -59,7 +59,7 @@ const EVERY: &[&str] = &[
 
 /// The options that every method takes that couples cells.
 const EVERY_MATCHING: &[&str] =
-    &["chunk_size", "ema", "interval_weighting", "pair_weighting", "finetune_steps"];
+    &["clone_penalty", "chunk_size", "ema", "interval_weighting", "pair_weighting", "finetune_steps"];
 
 /// The options of a fine-tuning: every method that couples cells takes them where it is fine-tuned.
 const FINE_TUNING: &[&str] =

@@ -21,6 +21,8 @@ pub(super) struct Resolved {
     pub(super) delta: Option<f64>,
     pub(super) sigma: Option<f64>,
     pub(super) penalty: Option<f64>,
+    /// The penalties of the source's and the target's marginal, where they are given.
+    penalties: [Option<f64>; 2],
     /// Each of them with the rule that it came by.
     pub(super) choices: Vec<Choice>,
 }
@@ -82,6 +84,7 @@ impl Resolved {
             delta: delta.filter(|_| needs_delta),
             sigma: sigma.filter(|_| needs_sigma),
             penalty: penalty.filter(|_| needs_penalty),
+            penalties: [options.source_penalty, options.target_penalty],
             choices: vec![],
         };
         resolved.choices = resolved.explain(options);
@@ -91,7 +94,8 @@ impl Resolved {
 
     /// The numbers that [`new`](Self::new) chose once, for the same options.
     pub(super) fn of_numbers([delta, sigma, penalty]: [Option<f64>; 3], options: &FitOptions) -> Self {
-        let mut resolved = Self { delta, sigma, penalty, choices: vec![] };
+        let penalties = [options.source_penalty, options.target_penalty];
+        let mut resolved = Self { delta, sigma, penalty, penalties, choices: vec![] };
         resolved.choices = resolved.explain(options);
         resolved
     }
@@ -111,6 +115,9 @@ impl Resolved {
             ("sigma", self.sigma, rule(options.sigma, by_rate && options.delta.is_some(), sigma_rule)),
             ("branching_rate", self.branching_rate(), rule(options.branching_rate, false, "σ²/δ²".into())),
             ("penalty", self.penalty, rule(options.penalty, false, penalty_rule.into())),
+            ("source_penalty", options.source_penalty, "given".into()),
+            ("target_penalty", options.target_penalty, "given".into()),
+            ("clone_penalty", options.clone_penalty, "given".into()),
         ];
         let there = |(name, value, rule): (_, Option<f64>, _)| Some(Choice { name, value: value?, rule });
         all.into_iter().filter_map(there).collect()
@@ -138,6 +145,7 @@ impl Resolved {
             delta: or_nan(self.delta),
             penalty: or_nan(self.penalty),
             diffused: or_nan(self.sigma).powi(2) * h,
+            penalties: self.penalties,
         }
     }
 }

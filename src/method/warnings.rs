@@ -23,7 +23,7 @@ pub(super) fn of_cells(snapshots: &Snapshots) -> Vec<String> {
     vec![]
 }
 
-/// Intervals of which most mass has no partner: they say little of how cells move.
+/// Intervals of which most mass has no partner, which say little of how cells move, and clones that were parted.
 pub(super) fn of_couplings(snapshots: &Snapshots, report: &FitReport) -> Vec<String> {
     let of_interval = |(k, &(dying, born)): (usize, &(f64, f64))| {
         let share = (dying + born) / (snapshots.mass(k) + snapshots.mass(k + 1));
@@ -38,7 +38,16 @@ pub(super) fn of_couplings(snapshots: &Snapshots, report: &FitReport) -> Vec<Str
             )
         })
     };
-    report.unmatched_mass.iter().enumerate().filter_map(of_interval).collect()
+    let mut warnings: Vec<String> =
+        report.unmatched_mass.iter().enumerate().filter_map(of_interval).collect();
+    if snapshots.clones(0).is_some() && report.couplings.iter().any(|blocks| blocks.len() > 1) {
+        warnings.push(
+            "clones are known, but cells were coupled in random blocks: cells of a clone in different blocks are not joined; a \
+             chunk_size as large as the snapshots couples them all at once"
+                .into(),
+        );
+    }
+    warnings
 }
 
 #[cfg(test)]

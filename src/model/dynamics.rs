@@ -129,6 +129,11 @@ impl Fields for Dynamics {
         }
     }
 
+    fn branching_rate(&self) -> Option<f64> {
+        let sigma = Some(self.info.sigma).filter(|sigma| *sigma > 0.0)?;
+        self.info.delta.filter(|_| self.has_growth()).map(|delta| (sigma / delta).powi(2))
+    }
+
     fn learned_times(&self) -> Option<[f64; 2]> {
         let times = &self.info.times;
         times.first().zip(times.last()).map(|(&first, &last)| [first, last])

@@ -2,7 +2,7 @@
 
 use super::IfUnset::{Brought, Rule, RuleOf, Value};
 use super::Kind::{Device, Integer, Name, Real, Switch, Widths};
-use super::RealRange::{BelowOne, NotNegative, Positive, ShareOrNone};
+use super::RealRange::{BelowOne, NotNegative, Positive, PositiveOrInfinite, ShareOrNone};
 use super::{Entry, Settings, Target};
 use crate::error::{Error, Result};
 use crate::method::{BridgeKind, CouplingKind, DeltaRule, FitOptions, Method, Preset, Recipe, SigmaRule};
@@ -94,6 +94,24 @@ impl Target for FitOptions {
             kind: Real(Positive, |o, v| o.penalty = Some(v)),
             default: Rule("2δ²"),
             meaning: "ρ, a squared length: what it costs to create or destroy mass",
+        },
+        Entry {
+            name: "source_penalty",
+            kind: Real(PositiveOrInfinite, |o, v| o.source_penalty = Some(v)),
+            default: Rule("1 of wfr and entropic-wfr, else the penalty"),
+            meaning: "How much the growth prior of cells binds, in units of the cost: the penalty of the source's marginal, infinite for what is expected",
+        },
+        Entry {
+            name: "target_penalty",
+            kind: Real(PositiveOrInfinite, |o, v| o.target_penalty = Some(v)),
+            default: Rule("1 of wfr and entropic-wfr, else the penalty"),
+            meaning: "The penalty of the target's marginal, in units of the cost: infinite for all that there is to be received",
+        },
+        Entry {
+            name: "clone_penalty",
+            kind: Real(PositiveOrInfinite, |o, v| o.clone_penalty = Some(v)),
+            default: Rule("infinite"),
+            meaning: "What it costs more to join cells of known, different clones, in units of the cost: infinite for never",
         },
         Entry {
             name: "tension",
@@ -454,6 +472,18 @@ impl Target for FitOptions {
         if given.has("delta_rule") && given.has("penalty") && !self.recipe.needs_delta() {
             refused("delta_rule", "left out where a penalty is given: nothing else here has a delta")?;
         }
+        // What a penalty would set, or δ where a penalty follows from it, is all given.
+        let sets_penalties = given.has("source_penalty")
+            && (given.has("target_penalty") || !self.recipe.takes("target_penalty"));
+        for name in ["penalty", "delta", "delta_rule"] {
+            let serves_else = name != "penalty" && self.recipe.needs_delta();
+            if given.has(name) && sets_penalties && !serves_else {
+                refused(
+                    name,
+                    "left out where the penalties of both marginals are given: it would only set them",
+                )?;
+            }
+        }
         if given.has("delta") && given.has("penalty") && !self.recipe.needs_delta() {
             refused("delta", "left out where a penalty is given: it would only set that")?;
         }
@@ -544,6 +574,9 @@ mod tests {
             ("mioflow", "mass_weight", "9"),
             ("ot-cfm", "device", "cpu"),
             ("wfr-fm", "branching_rate", "1"),
+            ("ot-cfm", "source_penalty", "1"),
+            ("sf2m", "source_penalty", "1"),
+            ("vgfm", "target_penalty", "1"),
         ] {
             assert!(told(&[("method", method), (name, value)]).starts_with(name), "{method} {name}");
         }
@@ -566,6 +599,15 @@ mod tests {
         );
         assert!(told(&[("method", "tigon"), ("sigma", "1")]).contains("growth_price is branching"));
         assert!(told(&[("method", "uot-fm"), ("delta", "1"), ("penalty", "1")]).starts_with("delta"));
+        let both = [("source_penalty", "inf"), ("target_penalty", "2")];
+        for name in ["penalty", "delta"] {
+            assert!(told(&[&[("method", "uot-fm"), (name, "1")], &both[..]].concat()).starts_with(name));
+            assert!(told(&[("method", "vgfm"), (name, "1"), both[0]]).starts_with(name));
+        }
+        assert_eq!(
+            built(&[&[("method", "usb"), ("delta", "1")], &both[..]].concat()).target_penalty,
+            Some(2.0)
+        );
         for (rule, values) in [
             ("sigma_rule", &[("sigma", "1")][..]),
             ("delta_rule", &[("delta", "1")]),

@@ -5,7 +5,7 @@ use super::Kind::{Device, Integer, Name, Real, Switch};
 use super::RealRange::{NotNegative, Positive, ShareOrNone};
 use super::{Entry, Target};
 use crate::evaluate::protocol::Protocol;
-use crate::simulate::branching::Motion;
+use crate::simulate::branching::{Motion, Offspring};
 use crate::simulate::simulation::{Process, Rule as SolverRule, Simulation};
 
 /// Which simulations take an option that not all of them take; the only place that knows.
@@ -17,7 +17,10 @@ fn takes(simulation: &Simulation, option: &str) -> bool {
         "solver" => flows,
         "relative_tolerance" | "absolute_tolerance" | "max_steps" => adapts,
         "resample_below" => simulation.process == Process::Sde,
-        "turnover" | "motion" | "max_population" => simulation.process == Process::Branching,
+        "turnover" | "motion" | "max_population" | "offspring" => simulation.process == Process::Branching,
+        "branching_rate" => {
+            simulation.process == Process::Branching && simulation.offspring == Offspring::Reference
+        }
         "runs" => !flows,
         _ => true,
     }
@@ -31,6 +34,13 @@ fn variants() -> Vec<(&'static str, Simulation)> {
         ("ode with rk4 or euler", of(Process::Ode, SolverRule::RungeKutta4)),
         ("sde", of(Process::Sde, SolverRule::DormandPrince)),
         ("branching", of(Process::Branching, SolverRule::DormandPrince)),
+        (
+            "branching with offspring reference",
+            Simulation {
+                offspring: Offspring::Reference,
+                ..of(Process::Branching, SolverRule::DormandPrince)
+            },
+        ),
     ]
 }
 
@@ -38,6 +48,7 @@ fn variants() -> Vec<(&'static str, Simulation)> {
 fn variant(simulation: &Simulation) -> String {
     match simulation.process {
         Process::Ode => format!("mode ode and solver {}", simulation.rule),
+        Process::Branching => format!("mode branching and offspring {}", simulation.offspring),
         process => format!("mode {process}"),
     }
 }
@@ -99,6 +110,21 @@ macro_rules! simulation_entries {
                 kind: Real(NotNegative, |o, v| o.$($path.)*turnover = v),
                 default: Value("0"),
                 meaning: "Rate added to both divisions and deaths, per unit of time",
+            },
+            Entry {
+                name: "offspring",
+                kind: Name(Offspring::NAMES, |o, v| {
+                    o.$($path.)*offspring = v.parse()?;
+                    Ok(())
+                }),
+                default: Value("one-hot"),
+                meaning: "At which rates cells divide and die that grow at a rate: growth as divisions and shrinking as deaths, or both as in the reference process, branching Brownian motion; turnover comes on top, and the expected population is the same",
+            },
+            Entry {
+                name: "branching_rate",
+                kind: Real(Positive, |o, v| o.$($path.)*branching_rate = Some(v)),
+                default: Rule("the model's σ²/δ²"),
+                meaning: "λ of the reference process, per unit of time: without growth, half of it are divisions and half deaths",
             },
             Entry {
                 name: "motion",
@@ -220,7 +246,7 @@ mod tests {
     fn refused<T: Target>(choice: &[(&str, &str)]) -> Vec<&'static str> {
         let refuses = |entry: &&Entry<T>| {
             let value = match entry.name {
-                "mode" | "solver" | "device" | "motion" | "error_bars" => return false,
+                "mode" | "solver" | "device" | "motion" | "offspring" | "error_bars" => return false,
                 "seed" | "threads" | "max_steps" | "max_population" | "runs" => "3",
                 "exact_cells" => "6",
                 _ => "0.5",
@@ -237,18 +263,22 @@ mod tests {
     #[test]
     fn what_a_mode_or_a_solver_does_not_use_is_refused_by_name() {
         let adaptive = ["relative_tolerance", "absolute_tolerance", "max_steps"];
-        let families = ["turnover", "max_population"];
+        let families = ["turnover", "branching_rate", "max_population"];
         let equal = [&adaptive[..], &families, &["resample_below"]].concat();
+        let reference = ["branching_rate"];
         let of = refused::<Simulation>;
         assert_eq!(of(&[]), [&["step"][..], &families, &["resample_below"]].concat());
         assert_eq!(of(&[("solver", "rk4")]), equal);
         assert_eq!(of(&[("solver", "euler")]), equal);
         assert_eq!(of(&[("mode", "sde")]), [&adaptive[..], &families].concat());
-        assert_eq!(of(&[("mode", "branching")]), [&adaptive[..], &["resample_below"]].concat());
+        assert_eq!(of(&[("mode", "branching")]), [&adaptive[..], &reference, &["resample_below"]].concat());
+        let reference = [("mode", "branching"), ("offspring", "reference")];
+        assert_eq!(of(&reference), [&adaptive[..], &["resample_below"]].concat());
         let of = refused::<Protocol>;
         assert_eq!(of(&[]), [&["step"][..], &families, &["runs"]].concat());
         assert_eq!(of(&[("mode", "sde")]), [&adaptive[..], &families].concat());
-        assert_eq!(of(&[("mode", "branching")]), adaptive);
+        assert_eq!(of(&[("mode", "branching")]), [&adaptive[..], &["branching_rate"]].concat());
+        assert_eq!(of(&reference), adaptive);
     }
 
     #[test]

@@ -27,6 +27,19 @@ pub enum Motion {
 
 named!(Motion, "motion", Diffusion = "diffusion", Flow = "flow");
 
+/// At which rates cells divide and die that grow at a rate g: any b and e with b − e = g give the same expected population.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub enum Offspring {
+    /// Growth is divisions and shrinking is deaths, never both: b = g⁺, e = g⁻.
+    #[default]
+    OneHot,
+    /// As in branching Brownian motion of rate λ that grows at g: see [`BirthDeath::of_reference`].
+    Reference,
+}
+
+named!(Offspring, "offspring", OneHot = "one-hot", Reference = "reference");
+
 /// How a branching population is simulated.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Options {
@@ -40,6 +53,9 @@ pub struct Options {
     /// Turnover c ≥ 0, per unit time, added to both birth and death rate: b = g⁺ + c, e = g⁻ + c. The
     /// expected population stays, its variance grows. Default 0.
     pub turnover: f64,
+    /// λ ≥ 0 of [`Offspring::Reference`], per unit time: b and e before turnover are those of
+    /// [`BirthDeath::of_reference`]. Default 0, which is [`Offspring::OneHot`].
+    pub branching_rate: f64,
     /// The most particles that may live at once. Default 1 000 000.
     pub max_population: usize,
 }
@@ -47,7 +63,20 @@ pub struct Options {
 impl Options {
     /// Steps of at most `step`, random numbers of `seed`, and the defaults.
     pub fn new(step: f64, seed: u64) -> Self {
-        Self { step, seed, motion: Motion::Diffusion, turnover: 0.0, max_population: 1_000_000 }
+        Self {
+            step,
+            seed,
+            motion: Motion::Diffusion,
+            turnover: 0.0,
+            branching_rate: 0.0,
+            max_population: 1_000_000,
+        }
+    }
+
+    /// The births and deaths of a particle that grows at rate `growth`.
+    pub(super) fn law(&self, growth: f64) -> BirthDeath {
+        let BirthDeath { birth, death } = BirthDeath::of_reference(growth, self.branching_rate);
+        BirthDeath { birth: birth + self.turnover, death: death + self.turnover }
     }
 }
 
@@ -122,8 +151,10 @@ pub(super) fn check(dims: usize, start: &Particles, times: &[f64], options: &Opt
     if runs_backward(dims, start, times)? {
         return Err(Error::argument("output times", times[0], "increasing: branching has no way back"));
     }
-    if !(options.turnover >= 0.0 && options.turnover.is_finite()) {
-        return Err(Error::argument("turnover", options.turnover, "finite and not negative"));
+    for (name, rate) in [("turnover", options.turnover), ("branching_rate", options.branching_rate)] {
+        if !(rate >= 0.0 && rate.is_finite()) {
+            return Err(Error::argument(name, rate, "finite and not negative"));
+        }
     }
     if let Some(row) = start.log_weights.iter().position(|l| *l != start.log_weights[0]) {
         let value = format!("{} and {}", libm::exp(start.log_weights[0]), libm::exp(start.log_weights[row]));
@@ -262,8 +293,7 @@ impl Living {
     /// it.
     fn law_and_stream(&self, row: usize, step: TimeStep, options: &Options) -> (BirthDeath, ChaCha8Rng) {
         let growth = self.state[(row + 1) * self.width - 1] / step.length;
-        let law = BirthDeath::of_growth(growth, options.turnover);
-        (law, stream(options.seed, Purpose::Branching, self.ids[row], step.index))
+        (options.law(growth), stream(options.seed, Purpose::Branching, self.ids[row], step.index))
     }
 }
 
@@ -293,6 +323,22 @@ impl BirthDeath {
     /// b = g⁺ + c, e = g⁻ + c for the growth rate g and the turnover c.
     pub fn of_growth(growth: f64, turnover: f64) -> Self {
         Self { birth: growth.max(0.0) + turnover, death: (-growth).max(0.0) + turnover }
+    }
+
+    /// b = (√(λ² + g²) + g)/2 and e = (√(λ² + g²) − g)/2 for the growth rate g: of all with b − e = g, those that are least unlike the
+    /// births and deaths of the reference process, each at rate λ/2, by their relative entropy
+    /// b ln(2b/λ) − b + e ln(2e/λ) − e + λ (Baradat and Lavenant, 2021: regularised unbalanced optimal transport as entropy
+    /// minimisation with respect to branching Brownian motion). Without a rate, λ = 0, they are those of
+    /// [`of_growth`](Self::of_growth) without turnover.
+    pub fn of_reference(growth: f64, rate: f64) -> Self {
+        if rate == 0.0 {
+            return Self::of_growth(growth, 0.0);
+        }
+        // The lesser of the two from the greater, by b e = λ²/4: their difference would lose its figures.
+        let greater = 0.5 * (libm::hypot(rate, growth) + growth.abs());
+        let lesser = 0.25 * rate * (rate / greater);
+        let (birth, death) = if growth >= 0.0 { (greater, lesser) } else { (lesser, greater) };
+        Self { birth, death }
     }
 
     /// α(t): the probability that the descendants of one particle have died out by time `t`.

@@ -62,6 +62,11 @@ pub struct Simulation {
     pub resample_below: f64,
     /// Branching: see [`branching::Options::turnover`].
     pub turnover: f64,
+    /// Branching: at which rates cells divide and die.
+    pub offspring: branching::Offspring,
+    /// Branching: λ of [`Offspring::Reference`](branching::Offspring::Reference), that of the
+    /// [fields](Fields::branching_rate) where absent.
+    pub branching_rate: Option<f64>,
     /// Branching: how cells move; diffusion for fields with noise, else flow, where absent.
     pub motion: Option<branching::Motion>,
     /// Branching: see [`branching::Options::max_population`].
@@ -88,6 +93,8 @@ impl Default for Simulation {
             tolerance: ode::Tolerance::default(),
             resample_below: 0.0,
             turnover: branching.turnover,
+            offspring: branching::Offspring::default(),
+            branching_rate: None,
             motion: None,
             max_population: branching.max_population,
             device: Device::default(),
@@ -171,6 +178,7 @@ impl Simulation {
                     seed: self.seed,
                     motion: self.motion_of(fields),
                     turnover: self.turnover,
+                    branching_rate: self.branching_rate_of(fields)?,
                     max_population: self.max_population,
                 };
                 let start = resampling::equal(start, self.seed)?;
@@ -287,6 +295,24 @@ impl Simulation {
             take(rows, outcome)?;
         }
         Ok(())
+    }
+
+    /// λ of the births and deaths, 0 where they are no more than growth asks for.
+    ///
+    /// # Errors
+    /// [`Error::InvalidArgument`] where the offspring are those of the reference process, whose rate neither was given nor is known to
+    /// the fields.
+    pub(crate) fn branching_rate_of(&self, fields: &dyn Fields) -> Result<f64> {
+        match self.offspring {
+            branching::Offspring::OneHot => Ok(0.0),
+            branching::Offspring::Reference => {
+                self.branching_rate.or_else(|| fields.branching_rate()).ok_or_else(|| {
+                    let allowed =
+                        "given where offspring is reference: the model has no rate of its own, σ²/δ²";
+                    Error::argument("branching_rate", "none", allowed)
+                })
+            }
+        }
     }
 
     /// The rule of the probability flow, with steps of at most `step` where it has equal ones.

@@ -10,6 +10,7 @@ use std::fmt::Debug;
 use std::ops::Range;
 
 use super::Problem;
+use super::clones::ClonePenalty;
 use crate::device::{Device, Opened};
 use crate::error::Result;
 use crate::exec::stop::Stop;
@@ -19,8 +20,13 @@ pub(super) use cpu::{chunk_rows, exponentials};
 /// Pairs of points from which on a device gains.
 pub(crate) const ENOUGH: usize = 1 << 22;
 
-/// Gets ready what sweeps over the pairs of a problem: a device from [`ENOUGH`] pairs on, or one that was asked for by name.
+/// Gets ready what sweeps over the pairs of a problem: a device from [`ENOUGH`] pairs on, or one that was asked for by name. Points of
+/// clones are the CPU's.
 pub(super) fn open(problem: &Problem<'_>, device: Device) -> Result<Opened> {
+    if ClonePenalty::of(problem).is_some() {
+        device.require_cpu("points of clones")?;
+        return Ok(Opened::Cpu);
+    }
     device.open(problem.source.len().saturating_mul(problem.target.len()), ENOUGH)
 }
 

@@ -49,7 +49,7 @@ impl PointCloud {
         weights: &[f64],
     ) -> Self {
         let points = rows.iter().flat_map(|&row| point(row)).map(|&x| f64::from(x)).collect();
-        Self { dims, points, weights: rows.iter().map(|&row| weights[row]).collect() }
+        Self { dims, points, weights: rows.iter().map(|&row| weights[row]).collect(), clones: None }
     }
 }
 
@@ -60,12 +60,23 @@ pub(crate) struct SnapshotCells<'a> {
     snapshots: &'a Snapshots,
     k: usize,
     weights: Vec<f64>,
+    clone_penalty: f64,
 }
 
 impl<'a> SnapshotCells<'a> {
     /// The cells of snapshot `k`.
     pub(crate) fn new(snapshots: &'a Snapshots, k: usize) -> Self {
-        Self { snapshots, k, weights: snapshots.weights(k).to_vec() }
+        Self { snapshots, k, weights: snapshots.weights(k).to_vec(), clone_penalty: 0.0 }
+    }
+
+    /// The same in their clones, if these are known, of which different ones cost `penalty` more to join.
+    pub(crate) fn in_clones(self, penalty: f64) -> Self {
+        Self { clone_penalty: penalty, ..self }
+    }
+
+    /// The same with the weights that the cells are expected to have after a `duration`: what a coupling sends.
+    pub(crate) fn expected(self, duration: f64) -> Self {
+        Self { weights: self.snapshots.expected_weights(self.k, duration).into_owned(), ..self }
     }
 
     /// The same with weights times `factor`.
@@ -85,6 +96,13 @@ impl Cloud for SnapshotCells<'_> {
     }
 
     fn part(&self, rows: &[usize]) -> PointCloud {
-        PointCloud::gathered(self.dims(), rows, |row| self.snapshots.point(self.k, row), &self.weights)
+        let cells =
+            PointCloud::gathered(self.dims(), rows, |row| self.snapshots.point(self.k, row), &self.weights);
+        match self.snapshots.clones(self.k) {
+            Some(clones) if self.clone_penalty > 0.0 => {
+                cells.of_clones(rows.iter().map(|&row| clones[row]), self.clone_penalty)
+            }
+            _ => cells,
+        }
     }
 }

@@ -1,5 +1,6 @@
 //! Costs of moving a unit of mass, evaluated from the points, a row at a time.
 
+use super::clones::ClonePenalty;
 use super::{PointCloud, Problem};
 use crate::error::{Result, positive};
 use crate::exec::simd;
@@ -137,6 +138,7 @@ pub(crate) struct CostRows<'a> {
     small_below: f64,
     /// d × m: the targets' coordinates, one coordinate after another.
     transposed: Vec<f64>,
+    clones: Option<ClonePenalty<'a>>,
 }
 
 impl<'a> CostRows<'a> {
@@ -154,12 +156,14 @@ impl<'a> CostRows<'a> {
             cost: problem.cost,
             small_below: problem.cost.small_below(),
             transposed,
+            clones: ClonePenalty::of(problem),
         }
     }
 
     /// C_ij for one pair.
     pub(crate) fn entry(&self, i: usize, j: usize) -> f64 {
-        simd::vectorised(
+        let of_clones = self.clones.as_ref().map_or(0.0, |clones| clones.entry(i, j));
+        let of_distance = simd::vectorised(
             #[inline(always)]
             || {
                 let mut r2 = 0.0f64;
@@ -169,7 +173,8 @@ impl<'a> CostRows<'a> {
                 }
                 if r2 < self.small_below { self.small(i, j) } else { self.cost.of_squared_distance(r2) }
             },
-        )
+        );
+        of_distance + of_clones
     }
 
     /// C_ij where the square of the distance underflows.
@@ -185,6 +190,9 @@ impl<'a> CostRows<'a> {
             #[inline(always)]
             || self.row_inner(i, first, out),
         );
+        if let Some(clones) = &self.clones {
+            clones.add_row(i, first, out);
+        }
     }
 
     #[inline(always)]

@@ -41,6 +41,12 @@ impl Coupling {
         self.dying.iter_mut().chain(&mut self.born).for_each(|(_, mass)| *mass *= factor);
     }
 
+    /// Takes what each source cell sends, or dies with, times its `factor`.
+    pub(crate) fn scale_sources(&mut self, factor: impl Fn(usize) -> f64) {
+        self.pairs.iter_mut().for_each(|pair| pair.sent *= factor(pair.source as usize));
+        self.dying.iter_mut().for_each(|(cell, mass)| *mass *= factor(*cell as usize));
+    }
+
     /// The semi-coupling of an unbalanced plan between measures with weights `a` and `b`:
     /// γ0_ij = γ_ij/(Σ_j γ_ij)·a_i and γ1_ij = γ_ij/(Σ_i γ_ij)·b_j.
     pub fn from_plan(plan: &SparsePlan, a: &[f64], b: &[f64]) -> Self {
@@ -75,6 +81,20 @@ impl Coupling {
             }
             together
         });
+    }
+
+    /// What each of `cells` source cells sends to partners.
+    pub fn sent(&self, cells: usize) -> Vec<f64> {
+        let mut sent = vec![0.0; cells];
+        self.pairs.iter().for_each(|pair| sent[pair.source as usize] += pair.sent);
+        sent
+    }
+
+    /// What each of `cells` target cells receives from partners.
+    pub fn received(&self, cells: usize) -> Vec<f64> {
+        let mut received = vec![0.0; cells];
+        self.pairs.iter().for_each(|pair| received[pair.target as usize] += pair.received);
+        received
     }
 
     /// The total weight of the cells without a partner, (dying, born).

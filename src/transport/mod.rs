@@ -10,6 +10,7 @@
 //! | unregularised, both marginals hard (exact optimal transport) | [`network_simplex`](network_simplex::network_simplex) |
 
 mod backend;
+mod clones;
 pub mod cloud;
 pub mod cost;
 pub mod coupling;
@@ -27,6 +28,7 @@ pub mod whole;
 
 use crate::error::{Error, Result};
 use crate::snapshots::{MatrixView, Snapshots};
+use clones::Clones;
 pub use cost::Cost;
 pub use plan::SparsePlan;
 
@@ -36,6 +38,7 @@ pub struct PointCloud {
     dims: usize,
     points: Vec<f64>,
     weights: Vec<f64>,
+    clones: Option<Clones>,
 }
 
 impl PointCloud {
@@ -84,14 +87,14 @@ impl PointCloud {
                 "the total weight is {mass:?}; it must be positive and finite"
             )));
         }
-        Ok(Self { dims, points: elements, weights })
+        Ok(Self { dims, points: elements, weights, clones: None })
     }
 
     /// The cells of snapshot `k`, with their weights: they were checked when the snapshots were made.
     pub(crate) fn of_snapshot(snapshots: &Snapshots, k: usize) -> Self {
         let mut points = Vec::with_capacity(snapshots.count(k) * snapshots.dims());
         points.extend(snapshots.cells_of(k).flatten().map(|&x| f64::from(x)));
-        Self { dims: snapshots.dims(), points, weights: snapshots.weights(k).to_vec() }
+        Self { dims: snapshots.dims(), points, weights: snapshots.weights(k).to_vec(), clones: None }
     }
 
     /// The same points with weights divided by their sum.
@@ -115,7 +118,9 @@ impl PointCloud {
     /// The rows `rows` of the cloud, in that order.
     pub(crate) fn subset(&self, rows: &[usize]) -> Self {
         let points: Vec<f64> = rows.iter().flat_map(|&i| self.point(i)).copied().collect();
-        Self { dims: self.dims, points, weights: rows.iter().map(|&i| self.weights[i]).collect() }
+        let weights = rows.iter().map(|&i| self.weights[i]).collect();
+        let clones = self.clones.as_ref().map(|clones| clones.subset(rows));
+        Self { dims: self.dims, points, weights, clones }
     }
 
     /// The dimension of the space.
@@ -181,6 +186,7 @@ impl Problem<'_> {
                 return Err(Error::argument(name, rho, "positive (infinite for a hard marginal)"));
             }
         }
+        clones::check(self)?;
         if self.source_penalty.is_infinite() && self.target_penalty.is_infinite() {
             let (a, b) = (self.source.mass(), self.target.mass());
             // Totals that a caller normalised separately agree to rounding.

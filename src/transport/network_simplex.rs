@@ -14,6 +14,7 @@
 mod tree;
 
 use super::backend::Entry;
+use super::clones::{self, ClonePenalty};
 use super::cost::CostRows;
 use super::pricing::{self, Candidate};
 use super::{Cost, PointCloud, Problem, Report, Solution, SparsePlan};
@@ -86,9 +87,10 @@ pub fn network_simplex(problem: &Problem<'_>, stop: &Stop) -> Result<Solution> {
     let (units, mass) = (units(&weighty) as f64, exact_sum(source.weights()));
     if optimum.finished && optimum.tree.unrouted() > 0 {
         return Err(Error::Infeasible(format!(
-            "every plan has infinite cost: {:.3} of the mass lies out of reach of the other cloud; raise delta or give \
-             a finite penalty",
-            optimum.tree.unrouted() as f64 / units
+            "every plan has infinite cost: {:.3} of the mass lies out of reach of the other cloud; {}, or give a finite \
+             penalty",
+            optimum.tree.unrouted() as f64 / units,
+            problem.reach_advice()
         )));
     }
     let (f, g) = extend(problem, (&rows, &optimum.f), (&columns, optimum.tree.g()), stop)?;
@@ -162,7 +164,9 @@ fn optimise(problem: &Problem<'_>, stop: &Stop) -> Result<Optimum> {
         _ => highest,
     };
     let units = units(problem);
-    let mut tree = Tree::new(&masses(problem.source, units), &masses(problem.target, units), &f, &g);
+    let (sent, mut received) = (masses(problem.source, units), masses(problem.target, units));
+    clones::level(problem, &sent, &mut received);
+    let mut tree = Tree::new(&sent, &received, &f, &g);
     tree.set_price(&f, &g, price);
     let mut pivots = 0;
     // Rounding could, with costs of extremely different magnitudes, undo its own pivots forever.
@@ -263,11 +267,13 @@ pub(super) fn largest_cost(problem: &Problem<'_>) -> f64 {
         }
         *extent = high - low;
     }
-    match problem.cost {
+    let of_clones = ClonePenalty::of(problem).map_or(0.0, |clones| clones.penalty);
+    let of_distance = match problem.cost {
         // The cost's largest finite value: −2 ln of the distance between 1 and the number before it, and a little.
         Cost::Wfr { .. } => 80.0,
         cost => cost.of_differences(extents.into_iter()),
-    }
+    };
+    of_distance + if of_clones.is_finite() { of_clones } else { 0.0 }
 }
 
 /// Potentials to start from, and the pairs that they make promising.

@@ -1,7 +1,6 @@
 //! Which points of a problem can carry mass at all.
 
 use super::backend;
-use super::cost::Cost;
 use super::{PointCloud, Problem};
 use crate::device::Opened;
 use crate::error::{Error, Result};
@@ -20,7 +19,9 @@ impl Reach {
             (0..cloud.len()).filter(|&i| cloud.weights()[i] > 0.0).collect()
         };
         let weighty = Self { rows: positive(problem.source), columns: positive(problem.target) };
-        let Cost::Wfr { .. } = problem.cost else { return Ok(weighty) };
+        if !problem.bounds_reach() {
+            return Ok(weighty);
+        }
         let reach = weighty.connected(problem, opened, stop)?;
         for (side, penalty, before, after) in [
             ("source", problem.source_penalty, &weighty.rows, &reach.rows),
@@ -29,8 +30,9 @@ impl Reach {
             if penalty.is_infinite() && after.len() < before.len() {
                 return Err(Error::Infeasible(format!(
                     "{} {side} points are out of reach of every point on the other side, but their marginal is \
-                     hard; give the {side} a finite penalty or raise delta",
-                    before.len() - after.len()
+                     hard; give the {side} a finite penalty, or {}",
+                    before.len() - after.len(),
+                    problem.reach_advice()
                 )));
             }
         }

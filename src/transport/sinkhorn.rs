@@ -229,7 +229,10 @@ impl<'a> Sweeper<'a> {
         if let Some(solved) = self.solve_diffuse(options, constant)? {
             return Ok(solved);
         }
-        let allowed = |values: &Values| options.tolerance * (values.primal + constant);
+        let allowed = |values: &Values| match options.tolerance * (values.primal + constant) {
+            allowed if allowed.is_finite() => allowed,
+            _ => 0.0,
+        };
         // The last sweep is at the target.
         let mut sweeps =
             self.scale_down(epsilon, STAGE_RESIDUAL, options.max_iterations.saturating_sub(1))?;
@@ -335,7 +338,7 @@ impl<'a> Sweeper<'a> {
         values.primal -= values.gap;
         values.gap = mending(&self.problem, (&f, &g), (&rows, &columns), epsilon);
         values.primal += values.gap;
-        if values.target_error > 0.0 {
+        if values.target_error > 0.0 && values.gap.is_finite() {
             self.price_of_mending = values.gap / (0.5 * values.target_error);
         }
         Ok(())

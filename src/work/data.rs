@@ -28,6 +28,12 @@ impl Fingerprint {
             hasher.counts(&[snapshots.count(k)]);
             snapshots.cells_of(k).for_each(|cell| hasher.singles(cell));
             hasher.reals(snapshots.weights(k));
+            if let Some(rates) = snapshots.growth_prior(k) {
+                hasher.reals(rates);
+            }
+            if let Some(clones) = snapshots.clones(k) {
+                hasher.clones(clones);
+            }
         }
         hasher.end()
     }
@@ -39,6 +45,9 @@ impl Fingerprint {
             hasher.counts(&[side.weights.len()]);
             hasher.singles(&side.points);
             hasher.reals(&side.weights);
+            if let Some(clones) = &side.clones {
+                hasher.clones(clones);
+            }
         }
         hasher.end()
     }
@@ -99,6 +108,10 @@ impl Hasher {
         self.add(values, |value| value.to_le_bytes());
     }
 
+    fn clones(&mut self, values: &[Option<u32>]) {
+        self.add(values, |value| value.unwrap_or(u32::MAX).to_le_bytes());
+    }
+
     fn add<T, const N: usize>(&mut self, values: &[T], bytes: impl Fn(&T) -> [u8; N]) {
         for some in values.chunks(4096) {
             self.buffer.clear();
@@ -118,16 +131,27 @@ pub(super) struct Side {
     /// Row-major.
     pub(super) points: Vec<f32>,
     pub(super) weights: Vec<f64>,
+    /// The clones of the cells, where some are known.
+    pub(super) clones: Option<Vec<Option<u32>>>,
 }
 
 impl Side {
-    /// The cells `rows` of snapshot `k`.
-    pub(super) fn of(snapshots: &Snapshots, k: usize, rows: &[usize]) -> Self {
-        let weights = snapshots.weights(k);
+    /// The cells `rows` of snapshot `k`, which have these `weights`.
+    pub(super) fn of(snapshots: &Snapshots, k: usize, rows: &[usize], weights: &[f64]) -> Self {
         Self {
             points: rows.iter().flat_map(|&row| snapshots.point(k, row)).copied().collect(),
             weights: rows.iter().map(|&row| weights[row]).collect(),
+            clones: snapshots.clones(k).map(|clones| rows.iter().map(|&row| clones[row]).collect()),
         }
+    }
+
+    /// The cells of a block of interval `k` of these snapshots as they are coupled: those before weigh what they are expected to.
+    pub(super) fn of_block(snapshots: &Snapshots, k: usize, [rows, columns]: [&[usize]; 2]) -> [Self; 2] {
+        let duration = snapshots.duration(k);
+        [
+            Self::of(snapshots, k, rows, &snapshots.expected_weights(k, duration)),
+            Self::of(snapshots, k + 1, columns, snapshots.weights(k + 1)),
+        ]
     }
 }
 
@@ -175,7 +199,8 @@ impl Shape {
             return Ok(());
         }
         let what = if self.is_that_of(snapshots) {
-            "they have as many cells at the same times, but other coordinates or weights".into()
+            "they have as many cells at the same times, but other coordinates or weights, or other growth priors or clones"
+                .into()
         } else {
             let cells: usize = (0..snapshots.len()).map(|k| snapshots.count(k)).sum();
             format!(

@@ -55,7 +55,7 @@ impl EvaluateJob {
         settings: &Settings<Protocol>,
     ) -> Result<Self> {
         let (settings, protocol) = without_threads(settings)?;
-        let options = protocol.options(model, snapshots);
+        let options = protocol.options(model, snapshots)?;
         check(snapshots, &options)?;
         let members = if has_error_bars(model, protocol.simulation.error_bars) { model.members() } else { 0 };
         let (runs, shape) = (options.run_count(), Shape::of(snapshots));
@@ -83,7 +83,7 @@ impl EvaluateJob {
     fn options(&self, model: &Dynamics, snapshots: &Snapshots) -> Result<EvaluationOptions> {
         self.shape.check(snapshots)?;
         self.model.check_model(model)?;
-        Ok(self.protocol.options(model, snapshots))
+        self.protocol.options(model, snapshots)
     }
 
     pub(super) fn read(&self, task: usize, bytes: &[u8]) -> Result<Piece> {

@@ -60,8 +60,7 @@ impl FitJob {
         let mut cells = vec![];
         for (interval, gauge) in job.gauges.iter().enumerate() {
             for block in 0..gauge.blocks {
-                let [rows, columns] = job.rows(interval, block)?;
-                let sides = [Side::of(snapshots, interval, rows), Side::of(snapshots, interval + 1, columns)];
+                let sides = Side::of_block(snapshots, interval, job.rows(interval, block)?);
                 cells.push(Fingerprint::of_cells(&sides));
             }
         }
@@ -116,7 +115,7 @@ impl FitJob {
     ) -> Result<[Side; 2]> {
         let [rows, columns] = self.rows(interval, block)?;
         let sides = if self.shape.is_that_of(snapshots) {
-            [Side::of(snapshots, interval, rows), Side::of(snapshots, interval + 1, columns)]
+            Side::of_block(snapshots, interval, [rows, columns])
         } else {
             let times = &self.shape.times[interval..interval + 2];
             let counts: Vec<usize> = (0..snapshots.len()).map(|k| snapshots.count(k)).collect();
@@ -133,13 +132,14 @@ impl FitJob {
                     columns.len()
                 )));
             }
-            [0, 1].map(|k| Side::of(snapshots, k, &(0..counts[k]).collect::<Vec<_>>()))
+            let all = [0, 1].map(|k| (0..counts[k]).collect::<Vec<_>>());
+            Side::of_block(snapshots, 0, [&all[0], &all[1]])
         };
         if Some(&Fingerprint::of_cells(&sides)) == self.cells.get(task) {
             return Ok(sides);
         }
         Err(Error::InvalidData(format!(
-            "the cells of task {task} are not those that the plan was made for: other coordinates, weights, or another order"
+            "the cells of task {task} are not those that the plan was made for: other coordinates, weights, or another order, or other growth priors or clones"
         )))
     }
 
@@ -294,7 +294,11 @@ impl Work for FitJob {
                 let cloud = |side: &Side| {
                     let rows = side.weights.len();
                     let view = MatrixView::from_f32(&side.points, rows, self.shape.dims)?;
-                    PointCloud::new(view, Some(&side.weights))
+                    let cells = PointCloud::new(view, Some(&side.weights))?;
+                    match &side.clones {
+                        Some(clones) => cells.with_clones(clones, options.price_of_clones()),
+                        None => Ok(cells),
+                    }
                 };
                 let clouds = (cloud(&sides[0])?, cloud(&sides[1])?);
                 let times = (self.shape.times[interval], self.shape.times[interval + 1]);

@@ -297,7 +297,8 @@ impl Work for SimulateJob {
 const SECONDS_OF_FOUNDER: f64 = 5e-4;
 
 fn fingerprint_of(snapshots: &Snapshots, rows: std::ops::Range<usize>) -> Fingerprint {
-    Fingerprint::of_cells(&[Side::of(snapshots, 0, &rows.collect::<Vec<_>>()), Side::default()])
+    let founders = Side::of(snapshots, 0, &rows.collect::<Vec<_>>(), snapshots.weights(0));
+    Fingerprint::of_cells(&[founders, Side::default()])
 }
 
 fn write_frames(arrays: &mut Arrays, frames: &[Particles]) {

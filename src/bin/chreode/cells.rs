@@ -57,6 +57,17 @@ pub struct DataArgs {
     /// Default: every cell weighs 1.
     #[arg(long, value_name = "NAME")]
     pub weight_column: Option<String>,
+    /// A column that holds the growth rate that is expected of each cell, per unit of time: births less deaths that are known from
+    /// elsewhere, as from scores of gene sets
+    ///
+    /// It enters the couplings of a fit, by --source-penalty; nothing else looks at it.
+    #[arg(long, value_name = "NAME")]
+    pub growth_prior_column: Option<String>,
+    /// A column that holds the clone that each cell belongs to, as from lineage barcodes: any labels, empty or NA where none is known
+    ///
+    /// Couplings of a fit do not join cells of different clones, or at the price of --clone-penalty; nothing else looks at it.
+    #[arg(long, value_name = "NAME")]
+    pub clone_column: Option<String>,
     /// A column that is no coordinate; may be repeated
     #[arg(long, value_name = "NAME")]
     pub ignore_column: Vec<String>,
@@ -320,8 +331,15 @@ impl DataArgs {
         for name in &self.ignore_column {
             roles[file.column(name)?] = Role::Ignored;
         }
-        if let Some(name) = &self.weight_column {
-            roles[file.column(name)?] = Role::Weight;
+        let given = [
+            (&self.weight_column, Role::Weight),
+            (&self.growth_prior_column, Role::GrowthPrior),
+            (&self.clone_column, Role::Clone),
+        ];
+        for (name, role) in given {
+            if let Some(name) = name {
+                roles[file.column(name)?] = role;
+            }
         }
         for &(name, role) in columns {
             roles[file.column(name)?] = role;

@@ -47,7 +47,7 @@ impl Evaluate {
         let model = Dynamics::load(&self.model)?;
         let data = self.data.read_for(&self.model, &model)?.with_masses_of(&model, &self.data)?;
         let snapshots = &data.snapshots;
-        let options = self.protocol.0.options(&model, snapshots);
+        let options = self.protocol.0.options(&model, snapshots)?;
         let correlation =
             self.growth_correlation.map(|truth| correlation(truth, &model, snapshots)).transpose()?;
         let error_bars = self.protocol.0.simulation.error_bars;

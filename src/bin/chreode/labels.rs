@@ -77,6 +77,13 @@ impl Labels {
         Ok((self.of_row.iter().map(|&level| of_level[level]).collect(), told))
     }
 
+    /// Which of the labels each row has, counted from 0; none where a label is missing.
+    pub fn numbers(&self) -> Vec<Option<u32>> {
+        let is_missing = |level: &Vec<u8>| is_missing(level) || level.eq_ignore_ascii_case(b"NaN");
+        let missing: Vec<bool> = self.levels.iter().map(is_missing).collect();
+        self.of_row.iter().map(|&level| (!missing[level]).then_some(level as u32)).collect()
+    }
+
     fn refuse(&self, level: usize, why: String) -> Refused {
         Refused { row: self.of_row.iter().position(|&of_row| of_row == level).unwrap_or(0), why }
     }

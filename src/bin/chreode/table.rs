@@ -4,7 +4,7 @@
 use std::io::{BufRead, Read};
 use std::path::{Path, PathBuf};
 
-use chreode::snapshots::{MatrixView, Snapshots};
+use chreode::snapshots::{MatrixView, Snapshots, time_order};
 use csv::{ByteRecord, Position, Reader, ReaderBuilder, Trim};
 
 use crate::columns::{Column, Columns, Matrix, Points};
@@ -26,6 +26,10 @@ pub enum Role {
     Growth,
     /// The part of the data that the cell is in.
     Part,
+    /// The growth rate that is expected of the cell.
+    GrowthPrior,
+    /// The clone that the cell belongs to, where it is known.
+    Clone,
     /// Nothing of interest; not read.
     Ignored,
 }
@@ -63,6 +67,10 @@ pub struct Table {
     pub growth: Option<Vec<f64>>,
     /// One a cell, if there is such a column.
     pub parts: Option<Vec<String>>,
+    /// One a cell, if there is such a column.
+    pub growth_prior: Option<Vec<f64>>,
+    /// One a cell, if there is such a column: which of all clones, where it is known.
+    pub clones: Option<Vec<Option<u32>>>,
     /// The number of cells, at least 1.
     pub rows: usize,
 }
@@ -138,18 +146,22 @@ impl TableFile {
             weights: roles.contains(&Role::Weight).then(Vec::new),
             growth: roles.contains(&Role::Growth).then(Vec::new),
             parts: roles.contains(&Role::Part).then(Vec::new),
+            growth_prior: roles.contains(&Role::GrowthPrior).then(Vec::new),
+            clones: None,
             rows: 0,
         };
-        let mut labels = Labels::default();
+        let (mut labels, mut clones) = (Labels::default(), Labels::default());
+        let both = (&mut labels, &mut clones);
         match &self.format {
             Format::Text { source, delimiter } => {
                 let reader = reader(source, *delimiter).map_err(|e| self.failed(e))?;
-                self.read_text(reader, roles, largest, &mut table, &mut labels)?;
+                self.read_text(reader, roles, largest, &mut table, both)?;
             }
             Format::Columns(columns) => {
-                self.read_columns(&**columns, roles, largest, &mut table, &mut labels)?;
+                self.read_columns(&**columns, roles, largest, &mut table, both)?;
             }
         }
+        table.clones = roles.contains(&Role::Clone).then(|| clones.numbers());
         if let Some(time) = roles.iter().position(|&role| role == Role::Time) {
             let times = labels.times(time_map).map_err(|refused| self.no_time(time, &refused));
             (table.times, table.time_labels) = times?;
@@ -163,7 +175,7 @@ impl TableFile {
         roles: &[Role],
         largest: f64,
         table: &mut Table,
-        labels: &mut Labels,
+        (labels, clones): (&mut Labels, &mut Labels),
     ) -> Result<()> {
         let mut points = vec![];
         let mut record = ByteRecord::new();
@@ -176,6 +188,7 @@ impl TableFile {
                 match role {
                     Role::Ignored => {}
                     Role::Time => labels.push(field),
+                    Role::Clone => clones.push(field),
                     Role::Coordinate => {
                         let x =
                             number(field).map_err(|why| at_fault(self.not_a_coordinate(field, name, why)))?;
@@ -202,6 +215,9 @@ impl TableFile {
                         }
                         table.parts.get_or_insert_default().push(String::from_utf8_lossy(field).into());
                     }
+                    Role::GrowthPrior => {
+                        table.growth_prior.get_or_insert_default().push(number(field).map_err(at_fault)?);
+                    }
                 }
             }
             table.rows += 1;
@@ -219,7 +235,7 @@ impl TableFile {
         roles: &[Role],
         largest: f64,
         table: &mut Table,
-        labels: &mut Labels,
+        (labels, clones): (&mut Labels, &mut Labels),
     ) -> Result<()> {
         let mut coordinates = vec![];
         for (index, &role) in roles.iter().enumerate().filter(|(_, role)| **role != Role::Ignored) {
@@ -232,6 +248,7 @@ impl TableFile {
             match role {
                 Role::Ignored => {}
                 Role::Time => (0..column.len()).for_each(|row| labels.push(column.text(row).as_bytes())),
+                Role::Clone => (0..column.len()).for_each(|row| clones.push(column.text(row).as_bytes())),
                 Role::Coordinate => {
                     for row in 0..column.len() {
                         let x = column.number(row).map_err(|why| {
@@ -260,6 +277,9 @@ impl TableFile {
                     table.weights = Some(weights);
                 }
                 Role::Growth => table.growth = Some((0..column.len()).map(number).collect::<Result<_>>()?),
+                Role::GrowthPrior => {
+                    table.growth_prior = Some((0..column.len()).map(number).collect::<Result<_>>()?);
+                }
                 Role::Part => {
                     let part = |row: usize| match &*column.text(row) {
                         "" | "NaN" => Err(at(row, "the part of the cell is missing".into())),
@@ -348,7 +368,7 @@ impl Table {
 
     /// The cells as snapshots: what is single precision already stays where it is.
     pub fn snapshots(&self) -> chreode::Result<Snapshots> {
-        match &self.points {
+        let mut snapshots = match &self.points {
             Points::Single(points) => {
                 Snapshots::shared(points.clone(), self.names.len(), &self.times, self.weights.as_deref())
             }
@@ -356,7 +376,16 @@ impl Table {
                 let view = points.view(self.rows, self.names.len())?;
                 Snapshots::new(view, &self.times, self.weights.as_deref())
             }
+        }?;
+        let order = time_order(&self.times);
+        if let Some(rates) = &self.growth_prior {
+            snapshots =
+                snapshots.with_growth_prior(&order.iter().map(|&row| rates[row]).collect::<Vec<_>>())?;
         }
+        if let Some(clones) = &self.clones {
+            snapshots = snapshots.with_clones(&order.iter().map(|&row| clones[row]).collect::<Vec<_>>())?;
+        }
+        Ok(snapshots)
     }
 
     /// Takes the coordinates of these indices, in this order.

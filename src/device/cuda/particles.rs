@@ -126,6 +126,8 @@ pub(crate) struct Event {
 pub(crate) struct Branching {
     pub(crate) length: f64,
     pub(crate) turnover: f64,
+    /// λ of the reference process, 0 for no more births and deaths than growth asks for.
+    pub(crate) branching_rate: f64,
     pub(crate) seed: u64,
     pub(crate) step: u64,
     /// Offspring are counted no further than one past this.
@@ -467,6 +469,7 @@ impl Stepper {
             &dims,
             &law.length,
             &law.turnover,
+            &law.branching_rate,
             &law.seed,
             &law.step,
             &most,

@@ -12,7 +12,7 @@ use crate::error::{Error, Result};
 use crate::exec::rng::{Purpose, stream};
 use crate::exec::stop::Stop;
 use crate::fields::{Compiled, Fields};
-use crate::simulate::branching::{self, BirthDeath, BranchingTrajectory, Motion};
+use crate::simulate::branching::{self, BranchingTrajectory, Motion};
 use crate::simulate::lineage::Lineage;
 use crate::simulate::ode::Solver;
 use crate::simulate::{
@@ -191,6 +191,7 @@ fn multiply(
     let law = cuda::Branching {
         length: step.length,
         turnover: options.turnover,
+        branching_rate: options.branching_rate,
         seed: options.seed,
         step: step.index,
         most: options.max_population,
@@ -202,7 +203,7 @@ fn multiply(
     stepper.require_next(drawn.total)?;
     let mut new_ids = Vec::new();
     for event in &drawn.events {
-        let law = BirthDeath::of_growth(event.growth / step.length, options.turnover);
+        let law = options.law(event.growth / step.length);
         let mut rng = stream(options.seed, Purpose::Branching, event.id, step.index);
         let extinction = law.extinction_time(step.length, &mut rng);
         if event.count == 0 {

@@ -5,10 +5,10 @@
 
 use rayon::prelude::*;
 
+use super::super::Problem;
 use super::super::backend::chunk_rows;
 use super::super::cost::CostRows;
 use super::super::objective::kl_of_change;
-use super::super::{Cost, Problem};
 use super::{SinkhornOptions, Sweeper, Values};
 use crate::error::Result;
 use crate::exec::simd;
@@ -82,7 +82,9 @@ impl<'a> Diffuse<'a> {
     }
 
     fn has_infinite_costs(&mut self) -> bool {
-        let Cost::Wfr { .. } = self.problem.cost else { return false };
+        if !self.problem.bounds_reach() {
+            return false;
+        }
         let row = &mut self.chunks[0].costs;
         (0..self.f.len()).any(|i| {
             self.costs.row(i, 0, row);

@@ -1,6 +1,7 @@
 //! What it costs at the most to mend a plan that misses a hard target.
 
 use super::super::Problem;
+use super::super::clones::{SAME_MASS, groups_in_reach};
 use super::super::cost::CostRows;
 
 /// What the columns may be off by, as a share of the mass, and be counted as met: the rounding of their sums.
@@ -41,28 +42,43 @@ pub(super) fn mending(
     let left = (mass - lack).max(f64::MIN_POSITIVE);
     let mut gap = epsilon * (shrinking + left * libm::log(mass / left) + lack * libm::log(mass / lack));
     let costs = CostRows::new(problem);
-    for (i, j, moved) in staircase(of_rows, of_columns) {
+    let (all_rows, all_columns) = ((0..a.len()).collect::<Vec<_>>(), (0..b.len()).collect::<Vec<_>>());
+    let groups = groups_in_reach(problem).unwrap_or_else(|| vec![(all_rows, all_columns)]);
+    let (mut of_columns, mut moves) = (of_columns, vec![]);
+    for (rows, columns) in groups {
+        staircase((&rows, &mut of_rows), (&columns, &mut of_columns), &mut moves);
+    }
+    if of_columns.iter().sum::<f64>() > SAME_MASS * mass {
+        // Only a detour through other points could bring the rest there.
+        return f64::INFINITY;
+    }
+    for (i, j, moved) in moves {
         let share = moved / a[i] / b[j];
         gap += moved * (costs.entry(i, j) - f[i] - g[j] + epsilon * libm::log(share));
     }
     gap.max(0.0)
 }
 
-/// A plan between two measures of one total, point by point in their order (the north-west corner rule).
-fn staircase(mut source: Vec<f64>, mut target: Vec<f64>) -> Vec<(usize, usize, f64)> {
-    let (mut i, mut j, mut entries) = (0, 0, vec![]);
-    while i < source.len() && j < target.len() {
+/// Takes from the source points `rows` what the target points `columns` lack, point by point in their order (the north-west corner
+/// rule): all that the lesser of the two has.
+fn staircase(
+    (rows, source): (&[usize], &mut [f64]),
+    (columns, target): (&[usize], &mut [f64]),
+    moves: &mut Vec<(usize, usize, f64)>,
+) {
+    let (mut at, mut to) = (0, 0);
+    while at < rows.len() && to < columns.len() {
+        let (i, j) = (rows[at], columns[to]);
         let moved = source[i].min(target[j]);
         if moved > 0.0 {
-            entries.push((i, j, moved));
+            moves.push((i, j, moved));
         }
         source[i] -= moved;
         target[j] -= moved;
         if source[i] <= 0.0 {
-            i += 1;
+            at += 1;
         } else {
-            j += 1;
+            to += 1;
         }
     }
-    entries
 }

@@ -1,0 +1,78 @@
+//! What is known of cells, as columns of the command's data.
+
+mod cli_support;
+
+use std::fs;
+
+use cli_support::{folder, run};
+
+const SHORT: &str = "--epochs 5 --batch-size 20 --hidden 8x2 --delta 1";
+
+/// A table of cells with a growth rate expected of each, in an order of rows that is not that of time.
+fn with_growth_prior(name: &str) -> std::path::PathBuf {
+    let folder = folder(name);
+    let rows = (0..80).map(|i| {
+        let (time, x) = ((i + 1) % 2, f64::from(i) / 40.0);
+        format!("{time},{x},{},{}\n", f64::from(i % 7) / 7.0, if i < 40 { 0.9 } else { -0.9 })
+    });
+    fs::write(folder.join("cells.csv"), "time,x,y,birth\n".to_string() + &rows.collect::<String>()).unwrap();
+    folder
+}
+
+#[test]
+fn a_column_of_growth_that_is_expected_is_no_coordinate_and_decides_what_is_learned() {
+    let folder = with_growth_prior("cli-growth-prior");
+    let fit = |options: &str| run(&folder, &format!("fit cells.csv {SHORT} {options} -o m --json"));
+    let plain = fit("--ignore-column birth").json();
+    let expecting = fit("--growth-prior-column birth --source-penalty 5").json();
+    assert_eq!(expecting["choices"].as_array().unwrap().last().unwrap()["name"], "source_penalty");
+    assert_ne!(plain["loss"], expecting["loss"]);
+    // The model has the other coordinates.
+    run(&folder, "evaluate m cells.csv --growth-prior-column birth").succeeded();
+    // In tasks it is the same model.
+    let at_once = fs::read(folder.join("m")).unwrap();
+    fit("--growth-prior-column birth --source-penalty 5 --resume run").succeeded();
+    assert!(at_once == fs::read(folder.join("m")).unwrap());
+    let told = run(
+        &folder,
+        &format!("fit cells.csv {SHORT} --ignore-column birth --source-penalty 5 --resume run -o m"),
+    );
+    assert!(told.one_line().contains("growth priors"), "{told:?}");
+}
+
+#[test]
+fn a_column_of_growth_that_cannot_be_used_is_refused_by_line_or_by_method() {
+    let folder = with_growth_prior("cli-growth-prior-refused");
+    let told = run(&folder, "fit cells.csv --growth-prior-column birth --method ot-cfm -o m");
+    assert!(
+        told.one_line().contains("left out with ot-cfm: its coupling exact-ot has no source penalty"),
+        "{told:?}"
+    );
+    let told = run(&folder, "fit cells.csv --growth-prior-column death -o m");
+    assert!(told.one_line().contains("no column `death`"), "{told:?}");
+    fs::write(folder.join("gap.csv"), "time,x,birth\n0,1,0.5\n0,2,\n1,1,0\n").unwrap();
+    let told = run(&folder, "fit gap.csv --growth-prior-column birth -o m");
+    assert!(told.one_line().contains("gap.csv: line 3, column `birth`: a number is missing"), "{told:?}");
+}
+
+#[test]
+fn a_column_of_clones_is_labels_of_any_kind_and_joins_none_that_differ() {
+    let folder = folder("cli-clones");
+    let rows = (0..80).map(|i| {
+        let (time, x) = (i % 2, f64::from(i / 2) / 40.0);
+        format!("{time},{x},{}\n", ["AC-1", "7", "", "NA"][(i as usize / 3) % 4])
+    });
+    fs::write(folder.join("cells.csv"), "time,x,barcode\n".to_string() + &rows.collect::<String>()).unwrap();
+    let fit = |options: &str| run(&folder, &format!("fit cells.csv {SHORT} {options} -o m --json"));
+    let plain = fit("--ignore-column barcode").json();
+    let clones = fit("--clone-column barcode").json();
+    let priced = fit("--clone-column barcode --clone-penalty 0.0001").json();
+    assert!(plain["loss"] != clones["loss"] && priced["loss"] != clones["loss"]);
+    let told = fit("--ignore-column barcode --clone-penalty 2");
+    assert!(
+        told.one_line().contains("clone_penalty must be left out where no clones of cells are known"),
+        "{told:?}"
+    );
+    let told = run(&folder, "fit cells.csv --clone-column barcode --method mioflow -o m");
+    assert!(told.one_line().contains("left out with mioflow: it couples no cells"), "{told:?}");
+}
