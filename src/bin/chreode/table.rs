@@ -9,7 +9,7 @@ use csv::{ByteRecord, Position, Reader, ReaderBuilder, Trim};
 
 use crate::columns::{Column, Columns, Matrix, Points};
 use crate::failure::{Failure, Result};
-use crate::labels::{Labels, Mapped, Refused, number};
+use crate::labels::{Labels, Mapped, Refused, is_missing, number};
 use crate::source::{self, Source};
 use crate::written::extension;
 
@@ -26,6 +26,10 @@ pub enum Role {
     Growth,
     /// The part of the data that the cell is in.
     Part,
+    /// The label of the cell, which may be missing.
+    Label,
+    /// The name of the cell.
+    Name,
     /// Nothing of interest; not read.
     Ignored,
 }
@@ -63,6 +67,10 @@ pub struct Table {
     pub growth: Option<Vec<f64>>,
     /// One a cell, if there is such a column.
     pub parts: Option<Vec<String>>,
+    /// One a cell, empty where it is missing, if there is such a column.
+    pub labels: Option<Vec<String>>,
+    /// One a cell, if there is such a column.
+    pub cells: Option<Vec<String>>,
     /// The number of cells, at least 1.
     pub rows: usize,
 }
@@ -138,9 +146,14 @@ impl TableFile {
             weights: roles.contains(&Role::Weight).then(Vec::new),
             growth: roles.contains(&Role::Growth).then(Vec::new),
             parts: roles.contains(&Role::Part).then(Vec::new),
+            labels: roles.contains(&Role::Label).then(Vec::new),
+            cells: None,
             rows: 0,
         };
         let mut labels = Labels::default();
+        if let Format::Columns(columns) = &self.format {
+            table.cells = columns.row_names();
+        }
         match &self.format {
             Format::Text { source, delimiter } => {
                 let reader = reader(source, *delimiter).map_err(|e| self.failed(e))?;
@@ -201,6 +214,12 @@ impl TableFile {
                             return Err(at_fault("the part of the cell is missing".into()));
                         }
                         table.parts.get_or_insert_default().push(String::from_utf8_lossy(field).into());
+                    }
+                    Role::Label => {
+                        table.labels.get_or_insert_default().push(label(&String::from_utf8_lossy(field)));
+                    }
+                    Role::Name => {
+                        table.cells.get_or_insert_default().push(String::from_utf8_lossy(field).into());
                     }
                 }
             }
@@ -266,6 +285,12 @@ impl TableFile {
                         part => Ok(part.to_string()),
                     };
                     table.parts = Some((0..column.len()).map(part).collect::<Result<_>>()?);
+                }
+                Role::Label => {
+                    table.labels = Some((0..column.len()).map(|row| label(&column.text(row))).collect());
+                }
+                Role::Name => {
+                    table.cells = Some((0..column.len()).map(|row| column.text(row).into()).collect());
                 }
             }
         }
@@ -379,6 +404,12 @@ impl Table {
         times.dedup();
         times.len()
     }
+}
+
+/// A label as it stands in a file; empty where it is missing.
+fn label(text: &str) -> String {
+    let missing = is_missing(text.as_bytes()) || text.eq_ignore_ascii_case("nan");
+    if missing { String::new() } else { text.into() }
 }
 
 fn reader(source: &Source, delimiter: u8) -> std::io::Result<Reader<impl Read + '_>> {
