@@ -29,6 +29,8 @@ pub enum Stage {
     Validation,
     /// A learned field is evaluated at many points.
     Field,
+    /// Descendants of cells are simulated and counted by their labels.
+    Fates,
 }
 
 named!(
@@ -42,7 +44,8 @@ named!(
     Simulation = "simulation",
     Evaluation = "evaluation",
     Validation = "validation",
-    Field = "field"
+    Field = "field",
+    Fates = "fates"
 );
 
 /// Where a long computation stands.
