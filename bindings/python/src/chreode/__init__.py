@@ -29,6 +29,7 @@ from ._errors import (
     WorkerError,
 )
 from ._evaluation import Evaluation
+from ._fates import Fates, Transitions
 from ._fit import fit
 from ._library import capabilities, version
 from ._options import Option, options
@@ -46,6 +47,7 @@ __all__ = [
     "Dynamics",
     "Evaluation",
     "Fate",
+    "Fates",
     "FileError",
     "ForkedError",
     "Frame",
@@ -62,6 +64,7 @@ __all__ = [
     "PopulationLimitError",
     "Snapshots",
     "Trajectory",
+    "Transitions",
     "Validation",
     "WorkerError",
     "capabilities",
