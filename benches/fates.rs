@@ -1,6 +1,7 @@
 //! The fates of 50 000 cells by three labels of 50 000 later ones, 100 descendants each, with the networks of a default fit; and how close that
 //! is to what it cannot do without: the evaluations of the fields at as many rows, timed alone, in the same run and on the same threads. What is
-//! not by the step, nearly all of it the search for neighbours, is told by a run of one step.
+//! not by the step, nearly all of it the search for neighbours, is told by a run of one step. Beside the seconds by the clock are those of a
+//! processor, over the threads: what the clock tells where nobody else computes.
 //!
 //! `cargo bench --bench fates` for 10 dimensions; others and cells: `cargo bench --bench fates -- 50 50000`
 
@@ -25,10 +26,38 @@ const ROWS: usize = 200;
 /// Steps of the interval.
 const STEPS: usize = 10;
 
-fn seconds<R>(work: impl FnOnce() -> R) -> (f64, R) {
-    let start = Instant::now();
-    let result = work();
-    (start.elapsed().as_secs_f64(), result)
+/// Seconds by the clock, and those that the threads ran on processors, over their number.
+#[derive(Clone, Copy)]
+struct Time {
+    clock: f64,
+    processor: f64,
+}
+
+fn processor() -> f64 {
+    let of_this_thread = |_: rayon::BroadcastContext<'_>| {
+        let told = std::fs::read_to_string("/proc/thread-self/schedstat").unwrap_or_default();
+        told.split_whitespace()
+            .next()
+            .and_then(|nanoseconds| nanoseconds.parse::<f64>().ok())
+            .unwrap_or(f64::NAN)
+            * 1e-9
+    };
+    rayon::broadcast(of_this_thread).into_iter().sum()
+}
+
+fn timed<R: Send>(work: impl FnOnce() -> R + Send) -> (Time, R) {
+    let (start, before) = (Instant::now(), processor());
+    // On a thread of the pool, which does its share.
+    let result = rayon::scope(|_| work());
+    let processor = (processor() - before) / rayon::current_num_threads() as f64;
+    (Time { clock: start.elapsed().as_secs_f64(), processor }, result)
+}
+
+fn report(name: &str, time: Time, more: &str) {
+    println!(
+        "  {name:<14} {:>6.1} s of the processor, {:>6.1} s by the clock{more}",
+        time.processor, time.clock
+    );
 }
 
 /// As many cells at each of two times, and the branch of each.
@@ -73,22 +102,21 @@ fn main() {
         let options = FateOptions { process, step: Some(step), ..FateOptions::default() };
         fates_of_model(&model, &snapshots, &labels, &options, &Stop::default()).unwrap()
     };
-    let (fields, ()) = seconds(|| evaluate(&model, &points));
-    let rows = (count * DESCENDANTS * 2 * STEPS) as f64;
-    println!("  fields alone   {fields:>6.1} s  {:>5.2} M evaluations/s", rows / fields / 1e6);
-    let (one, _) = seconds(|| find(Process::Sde, 1.0));
+    let (fields, ()) = timed(|| evaluate(&model, &points));
+    let rate = (count * DESCENDANTS * 2 * STEPS) as f64 / fields.processor / 1e6;
+    report("fields alone", fields, &format!(";  {rate:.2} M evaluations/s"));
     for (name, process) in [("sde", Process::Sde), ("branching", Process::Branching)] {
-        let (time, found) = seconds(|| find(process, 1.0 / STEPS as f64));
+        let (time, found) = timed(|| find(process, 1.0 / STEPS as f64));
         let se = found.probability.se.iter().copied().filter(|se| se.is_finite()).fold(0.0, f64::max);
-        println!(
-            "  {name:<13}  {time:>6.1} s  fields alone are {:>4.1} % of it; the largest standard error of a probability {se:.3}",
-            100.0 * fields / time
+        let share = 100.0 * fields.processor / time.processor;
+        report(
+            name,
+            time,
+            &format!(
+                ";  fields alone are {share:.0} % of it, standard errors of probabilities up to {se:.3}"
+            ),
         );
     }
-    println!(
-        "  sde, one step  {one:>6.1} s  of which the search for {} M neighbours' labels is most",
-        count * DESCENDANTS / 1_000_000
-    );
-    let (flow, _) = seconds(|| find(Process::Ode, 1.0 / STEPS as f64));
-    println!("  ode            {flow:>6.1} s");
+    report("sde, one step", timed(|| find(Process::Sde, 1.0)).0, "");
+    report("ode", timed(|| find(Process::Ode, 1.0 / STEPS as f64)).0, "");
 }

@@ -1,18 +1,24 @@
-//! An index of labelled points for their nearest neighbours: exact, in any number of dimensions.
+//! An index of labelled points for the labels of their nearest neighbours: exact, in any number of dimensions.
 //!
 //! A tree of boxes (Friedman, Bentley, Finkel, ACM Trans. Math. Softw. 1977): points are halved along the widest side of their box
 //! until few are left, whose distances are then taken all at once, a vector of them in an instruction. Boxes further away than the
-//! neighbours found so far are passed over. In few dimensions, or where cells lie along few, that is nearly all of them;
-//! in many, where no index helps, what is left is the plain search at the machine's speed. The crates at hand want the dimension when they are
-//! compiled, or take one distance at a time.
+//! neighbours found so far are passed over. In ten dimensions and more, where cells lie along all of them, few are, and no index
+//! does better. But it is labels that are asked for: once all neighbours found have one label, boxes of that label alone are passed
+//! over as well, since they could only bring the same. Within a type of cells that is nearly all of the tree; where types
+//! mix, the search is begun again and looks at all. The crates at hand want the dimension when they are compiled, or take one
+//! distance at a time.
 
 use crate::exec::simd::vectorised;
 
 /// Points of a leaf, of which the distances are taken together: four vectors of single precision. Half or twice as many take as long.
-const LEAF: usize = 32;
+const LEAF: usize = 4 * LANES;
+const LANES: usize = 8;
 
 /// Bounds are compared with distances that were rounded otherwise.
 const ROUNDING: f32 = 1.0 - 1e-5;
+
+/// The row of a place in a leaf that no point has.
+const NOBODY: u32 = u32::MAX;
 
 /// Labelled points.
 pub(super) struct Neighbours {
@@ -23,14 +29,21 @@ pub(super) struct Neighbours {
     nodes: Vec<Node>,
     /// Of each node, the lowest coordinates of its points and the highest.
     boxes: Vec<f32>,
-    /// Of each leaf, the points: one row a coordinate, [`LEAF`] columns. Where there are fewer, infinity.
-    leaves: Vec<f32>,
+    /// Of each leaf, the points, [`LANES`] together: one row a coordinate. Where there are fewer, infinity.
+    leaves: Vec<[f32; LANES]>,
     /// In the places of the leaves, [`LEAF`] a leaf.
     points: Vec<Point>,
 }
 
 #[derive(Debug, Clone, Copy)]
-enum Node {
+struct Node {
+    kind: Kind,
+    /// The label of all of its points, if they have one.
+    column: Option<u32>,
+}
+
+#[derive(Debug, Clone, Copy)]
+enum Kind {
     Inner { left: u32, right: u32 },
     Leaf { number: u32 },
 }
@@ -48,6 +61,7 @@ struct Point {
 struct Found {
     distance: f32,
     row: u32,
+    column: u32,
     place: u32,
 }
 
@@ -99,7 +113,10 @@ impl Neighbours {
         let dims = self.dims;
         let number = self.nodes.len();
         let coordinate = |row: u32, axis: usize| points[row as usize * dims + axis];
-        self.nodes.push(Node::Leaf { number: 0 });
+        let first = labels[rows[0] as usize].column;
+        let is_first = |row: &u32| labels[*row as usize].column == first;
+        let column = rows.iter().all(is_first).then_some(first);
+        self.nodes.push(Node { kind: Kind::Leaf { number: 0 }, column });
         let sides = self.boxes.len();
         self.boxes.resize(sides + dims, f32::INFINITY);
         self.boxes.resize(sides + 2 * dims, f32::NEG_INFINITY);
@@ -112,12 +129,14 @@ impl Neighbours {
             }
         }
         if rows.len() <= LEAF {
-            self.nodes[number] = Node::Leaf { number: (self.points.len() / LEAF) as u32 };
-            for axis in 0..dims {
-                self.leaves.extend(rows.iter().map(|&row| coordinate(row, axis)));
-                self.leaves.resize(self.leaves.len() + LEAF - rows.len(), f32::INFINITY);
+            self.nodes[number].kind = Kind::Leaf { number: (self.points.len() / LEAF) as u32 };
+            for lanes in (0..LEAF).step_by(LANES) {
+                let of_lane =
+                    |lane: usize, axis| rows.get(lane).map_or(f32::INFINITY, |&row| coordinate(row, axis));
+                let row = |axis| std::array::from_fn(|lane| of_lane(lanes + lane, axis));
+                self.leaves.extend((0..dims).map(row));
             }
-            let nobody = Point { row: u32::MAX, column: 0, weight: 0.0 };
+            let nobody = Point { row: NOBODY, column: 0, weight: 0.0 };
             self.points.extend(rows.iter().map(|&row| labels[row as usize]));
             self.points.resize(self.points.len() + LEAF - rows.len(), nobody);
             return number as u32;
@@ -134,14 +153,17 @@ impl Neighbours {
         let (left, right) = rows.split_at_mut(middle);
         let left = self.build(points, labels, left);
         let right = self.build(points, labels, right);
-        self.nodes[number] = Node::Inner { left, right };
+        self.nodes[number].kind = Kind::Inner { left, right };
         number as u32
     }
 
     /// Writes the share of each column in the weight of the points nearest to `point`.
     pub(super) fn shares(&self, point: &[f32], search: &mut Search, shares: &mut [f64]) {
-        self.search(point, search);
         shares.fill(0.0);
+        if let Some(column) = self.only_label(point, search) {
+            shares[column as usize] = 1.0;
+            return;
+        }
         let mut total = 0.0;
         for found in &search.found {
             let Point { column, weight, .. } = self.points[found.place as usize];
@@ -151,38 +173,58 @@ impl Neighbours {
         shares.iter_mut().for_each(|share| *share /= total);
     }
 
-    /// Finds the points nearest to `point`.
-    fn search(&self, point: &[f32], search: &mut Search) {
+    /// The label of all points nearest to `point`, if they have one; else those points are found.
+    fn only_label(&self, point: &[f32], search: &mut Search) -> Option<u32> {
+        search.found.clear();
+        if let Some(column) = self.look(point, search, f32::INFINITY, true) {
+            return Some(column);
+        }
+        // If there were enough, the nearest are no further.
+        let limit = self.furthest(&search.found, f32::INFINITY);
+        search.found.clear();
+        self.look(point, search, limit, false);
+        None
+    }
+
+    /// Finds the points nearest to `point`, which are no further than the square `limit`. With `labels_only`, ends with the label that
+    /// all of them have, or with none as soon as two were found: then those found are near, but others may be nearer.
+    fn look(&self, point: &[f32], search: &mut Search, limit: f32, labels_only: bool) -> Option<u32> {
         let Search { found, pending } = search;
-        found.clear();
         pending.clear();
         pending.push((0.0, 0));
-        vectorised(
-            #[inline(always)]
-            || {
-                while let Some((bound, node)) = pending.pop() {
-                    if found.len() == self.count && bound * ROUNDING > found[self.count - 1].distance {
-                        continue;
-                    }
-                    match self.nodes[node as usize] {
-                        Node::Leaf { number } => self.scan(number as usize, point, found),
-                        Node::Inner { left, right } => {
-                            let (a, b) = (self.bound(left, point), self.bound(right, point));
-                            // The nearer one is next.
-                            pending.extend(if a < b {
-                                [(b, right), (a, left)]
-                            } else {
-                                [(a, left), (b, right)]
-                            });
+        let mut only = None;
+        while let Some((bound, node)) = pending.pop() {
+            let Node { kind, column } = self.nodes[node as usize];
+            let brings_the_same = found.len() == self.count && only.is_some() && column == only;
+            if bound * ROUNDING > self.furthest(found, limit) || brings_the_same {
+                continue;
+            }
+            match kind {
+                Kind::Inner { left, right } => {
+                    let (a, b) = (self.bound(left, point), self.bound(right, point));
+                    // The nearer one is next.
+                    pending.extend(if a < b { [(b, right), (a, left)] } else { [(a, left), (b, right)] });
+                }
+                Kind::Leaf { number } => {
+                    self.scan(number as usize, point, found, limit);
+                    if labels_only {
+                        only = Some(found[0].column);
+                        if found.iter().any(|found| Some(found.column) != only) {
+                            return None;
                         }
                     }
                 }
-            },
-        );
+            }
+        }
+        only
+    }
+
+    /// The square within which the nearest points are.
+    fn furthest(&self, found: &[Found], limit: f32) -> f32 {
+        if found.len() == self.count { found[self.count - 1].distance } else { limit }
     }
 
     /// The squared distance from `point` to the box of a node.
-    #[inline(always)]
     fn bound(&self, node: u32, point: &[f32]) -> f32 {
         let sides = &self.boxes[2 * self.dims * node as usize..][..2 * self.dims];
         let (low, high) = sides.split_at(self.dims);
@@ -194,24 +236,43 @@ impl Neighbours {
         sum
     }
 
+    /// The squared distances from `point` to those of a leaf. Not by fused products, so that they are the same bits on every machine.
+    fn squares(&self, leaf: usize, point: &[f32]) -> [f32; LEAF] {
+        let coordinates = &self.leaves[leaf * LEAF / LANES * self.dims..][..LEAF / LANES * self.dims];
+        let mut squares = [0.0; LEAF];
+        vectorised(
+            #[inline(always)]
+            || {
+                let lanes = squares.as_chunks_mut::<LANES>().0.iter_mut();
+                for (squares, rows) in lanes.zip(coordinates.chunks_exact(self.dims)) {
+                    let mut sums = [0.0; LANES];
+                    for (x, row) in point.iter().zip(rows) {
+                        for lane in 0..LANES {
+                            let difference = row[lane] - x;
+                            sums[lane] += difference * difference;
+                        }
+                    }
+                    *squares = sums;
+                }
+            },
+        );
+        squares
+    }
+
     /// Looks at the points of a leaf.
-    #[inline(always)]
-    fn scan(&self, leaf: usize, point: &[f32], found: &mut Vec<Found>) {
-        let coordinates = &self.leaves[leaf * LEAF * self.dims..][..LEAF * self.dims];
-        let mut squares = [0f32; LEAF];
-        for (&x, row) in point.iter().zip(coordinates.as_chunks::<LEAF>().0) {
-            for (square, y) in squares.iter_mut().zip(row) {
-                *square += (y - x) * (y - x);
-            }
-        }
-        for (at, &distance) in squares.iter().enumerate() {
-            let place = (leaf * LEAF + at) as u32;
-            if found.len() == self.count && distance > found[self.count - 1].distance
-                || distance == f32::INFINITY
-            {
+    fn scan(&self, leaf: usize, point: &[f32], found: &mut Vec<Found>, limit: f32) {
+        for (at, &square) in self.squares(leaf, point).iter().enumerate() {
+            // However far it is, somebody may be there.
+            let distance = square.min(f32::MAX);
+            if distance > self.furthest(found, limit) {
                 continue;
             }
-            let candidate = Found { distance, row: self.points[place as usize].row, place };
+            let place = (leaf * LEAF + at) as u32;
+            let Point { row, column, .. } = self.points[place as usize];
+            if row == NOBODY {
+                continue;
+            }
+            let candidate = Found { distance, row, column, place };
             if found.len() == self.count {
                 if !candidate.is_before(found[self.count - 1]) {
                     continue;
@@ -248,7 +309,8 @@ mod tests {
     }
 
     fn nearest(index: &Neighbours, query: &[f32], search: &mut Search) -> Vec<u32> {
-        index.search(query, search);
+        search.found.clear();
+        index.look(query, search, f32::INFINITY, false);
         search.found.iter().map(|found| found.row).collect()
     }
 
@@ -270,6 +332,35 @@ mod tests {
         }
     }
 
+    /// Types of cells apart, beside each other, and mixed: whether all neighbours are of one or not.
+    #[test]
+    fn shares_are_those_of_the_nearest_wherever_types_are() {
+        let (n, dims, count) = (2000, 4, 7);
+        let points = cloud(n, dims, 1);
+        let kinds: [fn(usize, f32) -> usize; 4] = [
+            |_, x| usize::from(x > 0.0),
+            |row, _| row % 3,
+            |row, x| if x > 1.0 { 2 } else { usize::from(row % 50 == 0) },
+            |row, _| usize::from(row == 77),
+        ];
+        let mut search = Search::default();
+        let mut alone = 0;
+        for kind in kinds {
+            let label = |row: usize| (kind(row, points[row * dims]), 1.0 + (row % 4) as f64);
+            let index = Neighbours::new(dims, &points, (0..n).map(label), count);
+            for query in cloud(200, dims, 78).chunks_exact(dims) {
+                let (mut got, mut want) = ([f64::NAN; 3], [0.0; 3]);
+                index.shares(query, &mut search, &mut got);
+                let near = plain(&points, dims, query, count);
+                let total: f64 = near.iter().map(|&row| label(row as usize).1).sum();
+                near.iter().map(|&row| label(row as usize)).for_each(|(kind, weight)| want[kind] += weight);
+                assert_eq!(got, want.map(|share| share / total));
+                alone += usize::from(got.contains(&1.0));
+            }
+        }
+        assert!(alone > 200 && alone < 700, "{alone}");
+    }
+
     #[test]
     fn points_of_equal_distance_are_taken_in_the_order_of_their_rows() {
         let points = [vec![1.0; 100], vec![3.0; 100]].concat();
@@ -287,5 +378,8 @@ mod tests {
         let mut shares = [f64::NAN; 2];
         index.shares(&[0.2], &mut Search::default(), &mut shares);
         assert_eq!(shares, [0.25, 0.75]);
+        // So far away that squares overflow.
+        index.shares(&[1e30], &mut Search::default(), &mut shares);
+        assert_eq!(shares[0] + shares[1], 1.0);
     }
 }
