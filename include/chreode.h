@@ -180,13 +180,18 @@ typedef int32_t chreode_fate;
 typedef struct chreode_evaluation chreode_evaluation;
 
 /**
+ * What cells become.
+ */
+typedef struct chreode_fates chreode_fates;
+
+/**
  * Learned dynamics: velocity, growth rate and score drift of a population.
  */
 typedef struct chreode_model chreode_model;
 
 /**
  * Options of one list, set by name; what is not set is what it is by default. The lists are those of
- * `chreode_capabilities`: "fit", "simulate", "evaluate", "validate", "transport", and one for each built-in data set.
+ * `chreode_capabilities`: "fit", "simulate", "evaluate", "validate", "fates", "transport", and one for each built-in data set.
  */
 typedef struct chreode_options chreode_options;
 
@@ -1022,6 +1027,109 @@ chreode_status chreode_validation_json(const chreode_validation *validation,
                                        char *buffer,
                                        size_t capacity,
                                        size_t *size);
+
+/**
+ * Finds what cells become, by options of the list "fates" (NULL: all defaults): several families of each are simulated to the time
+ * of the labelled cells, the last unless the option `to` says so, where a descendant has the labels of its nearest labelled cells.
+ *
+ * `labels` has the label of each cell, a number from 0 to 9999, or -1 where it is not known, in the order in which the snapshots hold
+ * the cells: by time, those of one time as they were given. Cells without a label are nobody's neighbours. Those of other times say
+ * only which mass is counted where in the transitions.
+ *
+ * The option `threads` is about this call alone: 0 is all cores, as everywhere. Where it is not set, the model's threads are
+ * used. `progress` may be NULL; `user_data` is handed to it and not looked at.
+ */
+chreode_status chreode_fates_new(const chreode_model *model,
+                                 const chreode_snapshots *snapshots,
+                                 const int32_t *labels,
+                                 size_t labels_count,
+                                 const chreode_options *options,
+                                 chreode_progress_fn progress,
+                                 void *user_data,
+                                 chreode_fates **fates);
+
+/**
+ * Frees fates. NULL is allowed.
+ */
+void chreode_fates_free(chreode_fates *fates);
+
+/**
+ * Gets what is to be known of fates beside their numbers, as a JSON object (size, then fill): `to`, the time of the labelled cells;
+ * `neighbours`, how many of them say what a descendant is; `unlabelled`, how many cells there have no label; `outside`, the largest
+ * share of the descendants' time outside of the box of the cells that the model was fitted to, null for a model without a guard;
+ * `warnings`, an array of sentences that say why they may mean little. Later versions may add keys.
+ */
+chreode_status chreode_fates_report(const chreode_fates *fates,
+                                    char *buffer,
+                                    size_t capacity,
+                                    size_t *size);
+
+/**
+ * Tells how many cells there are, the rows, and how many labels that labelled cells have, the columns.
+ */
+chreode_status chreode_fates_shape(const chreode_fates *fates,
+                                   size_t *cells,
+                                   size_t *labels);
+
+/**
+ * Gets the labels of the columns, increasing.
+ */
+chreode_status chreode_fates_labels(const chreode_fates *fates,
+                                    int32_t *labels,
+                                    size_t label_count);
+
+/**
+ * Gets the cells of the rows, by their numbers in the order in which the snapshots hold them, from 0, and their times. Each array has
+ * one element a row, or is NULL if it is not wanted.
+ */
+chreode_status chreode_fates_cells(const chreode_fates *fates,
+                                   uint64_t *cells,
+                                   double *times,
+                                   size_t cell_count);
+
+/**
+ * Gets numbers of every cell, one row each. Of every label, a column each: "p", the probability that a random descendant has the
+ * label (NaN of a cell without any), and "n", the expected number of descendants with it. In one column: "p_none", the probability to
+ * have no descendants. "se_p", "se_n" and "se_p_none" are their standard errors, from the number of families; "sd_p",
+ * "sd_n" and "sd_p_none" their standard deviations over the members of an ensemble, NaN for a model that is none or with the option `error_bars` off.
+ */
+chreode_status chreode_fates_values(const chreode_fates *fates,
+                                    const char *name,
+                                    const chreode_matrix_mut *values);
+
+/**
+ * Tells how many tables of transitions there are: one for each time of the cells, in order.
+ */
+chreode_status chreode_fates_transition_count(const chreode_fates *fates, size_t *count);
+
+/**
+ * Tells of the table of transitions `k`, counted from 0, the time of its cells and how many labels those have, the rows: one more
+ * where some have none.
+ */
+chreode_status chreode_fates_transition(const chreode_fates *fates,
+                                        size_t k,
+                                        double *time,
+                                        size_t *sources);
+
+/**
+ * Gets the labels of the rows of the table of transitions `k`, increasing, -1 first where cells have none, and the mass of the cells
+ * of each. Each array has one element a row, or is NULL if it is not wanted.
+ */
+chreode_status chreode_fates_transition_sources(const chreode_fates *fates,
+                                                size_t k,
+                                                int32_t *labels,
+                                                double *masses,
+                                                size_t source_count);
+
+/**
+ * Gets numbers of the table of transitions `k`, one row a label of the cells, one column a label of the labelled cells: "mass", that of
+ * the descendants, with "se_mass" and "sd_mass" as of chreode_fates_values; "went", the share of each in its row's mass; "came", the
+ * share in its column's.
+ */
+chreode_status chreode_fates_transition_values(const chreode_fates *fates,
+                                               size_t k,
+                                               const char *name,
+                                               const chreode_matrix_mut *values);
 
 /**
  * Plans a fit by options of the list "fit" (NULL: all defaults), as `chreode_fit` would do it: the numbers that are not given are

@@ -50,6 +50,7 @@ pub mod device;
 pub mod error;
 pub mod evaluate;
 pub mod exec;
+pub mod fates;
 pub mod fields;
 mod matching;
 pub mod method;

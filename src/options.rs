@@ -18,6 +18,7 @@
 //! ```
 
 pub mod datasets;
+pub mod fates;
 pub mod fit;
 pub mod simulate;
 pub mod transport;

@@ -5,6 +5,10 @@
 #![cfg(unix)]
 
 mod capi_support;
+#[cfg(feature = "cli")]
+mod cli_support;
+#[cfg(feature = "cli")]
+mod fates_support;
 #[allow(dead_code)] // its main
 #[path = "../bindings/rust/gene_network.rs"]
 mod gene_network;
@@ -191,6 +195,44 @@ fn its_own_tests_pass() {
     succeed(&mut test);
     let noted = fs::read_to_string(copy.join("deps/library.txt")).unwrap();
     assert_eq!(Path::new(&noted), libraries().join("libchreode.so"));
+}
+
+/// The same labels, seed and model give the command's numbers, to the bit and under the same names.
+#[cfg(feature = "cli")]
+#[test]
+fn fates_are_those_of_the_command() {
+    if !there_is_julia() {
+        return;
+    }
+    let folder = fates_support::by_the_command("fates_julia");
+    let script = r#"
+using Chreode
+table = [split(line, ','; limit = 5) for line in readlines("cells.csv")[2:end]]
+number(k) = [parse(Float64, row[k]) for row in table]
+kinds = [strip(row[5], '"') for row in table]
+found = fates(Chreode.load("model"), hcat(number(3), number(4)), number(2), kinds; cells = :rows,
+              mode = "branching", seed = 4, descendants = 9, neighbours = 3, turnover = 0.2)
+word(x) = x === missing ? "" : string('"', x, '"')
+write_table(file, header, rows) = open(file, "w") do io
+    println(io, join(header, ','))
+    foreach(row -> println(io, join(row, ',')), rows)
+end
+of(prefix) = [word("$prefix$(what)_$label") for what in ("p", "n") for label in found.labels]
+header = ["cell", "time", "label", of("")..., "p_none", of("se_")..., "se_p_none"]
+write_table("julia.csv", header, [
+    [table[cell][1], found.time[k], word(found.label[k]), found.p[k, :]..., found.n[k, :]..., found.p_none[k],
+     found.p_se[k, :]..., found.n_se[k, :]..., found.p_none_se[k]]
+    for (k, cell) in enumerate(found.cells)
+])
+header = ["time", "from", "to", "mass", "se_mass", "went", "came"]
+write_table("julia_transitions.csv", header, [
+    [moved.time, word(from), word(to), moved.mass[i, j], moved.mass_se[i, j], moved.went[i, j], moved.came[i, j]]
+    for moved in found.transitions for (i, from) in enumerate(moved.labels) for (j, to) in enumerate(found.labels)
+])
+"#;
+    succeed(julia().current_dir(&folder).args(["-e", script]));
+    fates_support::assert_same(&folder, "fates.csv", "julia.csv");
+    fates_support::assert_same(&folder, "transitions.csv", "julia_transitions.csv");
 }
 
 #[test]

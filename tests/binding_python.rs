@@ -2,6 +2,10 @@
 //! its example and its type hints. `CHREODE_PYTHON` names the interpreter, python3 if it is not set.
 
 mod capi_support;
+#[cfg(feature = "cli")]
+mod cli_support;
+#[cfg(feature = "cli")]
+mod fates_support;
 #[allow(dead_code)] // its main
 #[path = "../bindings/rust/gene_network.rs"]
 mod gene_network;
@@ -65,6 +69,36 @@ fn the_package_keeps_its_promises() {
     eprintln!("{told}");
     example(&python, package, &bindings);
     readme(&python, package, &bindings);
+}
+
+/// The same labels, seed and model give the command's numbers, to the bit and under the same names.
+#[cfg(feature = "cli")]
+#[test]
+fn fates_are_those_of_the_command() {
+    let Some(python) = Python::find(&["setuptools", "pip", "numpy", "cffi", "pytest", "pandas"]) else {
+        return;
+    };
+    let folder = fates_support::by_the_command("fates_python");
+    let script = r#"
+import chreode, pandas
+cells = pandas.read_csv("cells.csv", index_col=0)
+model = chreode.Dynamics.load("model")
+found = model.fates(cells[["x2", "x1"]], cells["samples"], cells["kind"].iloc[::-1],
+                    mode="branching", seed=4, descendants=9, neighbours=3, turnover=0.2)
+found.to_frame().to_csv("python.csv", index_label="cell")
+rows = [(table.time, source, to, table.mass[i, j], table.mass_se[i, j], table.went[i, j], table.came[i, j])
+        for table in found.transitions
+        for i, source in enumerate(table.labels) for j, to in enumerate(found.labels)]
+names = ["time", "from", "to", "mass", "se_mass", "went", "came"]
+pandas.DataFrame(rows, columns=names).to_csv("python_transitions.csv", index=False)
+"#;
+    let run = |command: &mut Command| {
+        command.current_dir(&folder).env("PYTHONPATH", package(&python));
+        succeed(command)
+    };
+    run(python.command().args(["-c", script]));
+    fates_support::assert_same(&folder, "fates.csv", "python.csv");
+    fates_support::assert_same(&folder, "transitions.csv", "python_transitions.csv");
 }
 
 fn example(python: &Python, package: &Path, bindings: &Path) {

@@ -1,6 +1,10 @@
 //! The R package installs from this folder as its README says, passes its own tests, and computes what this library computes.
 
 mod capi_support;
+#[cfg(feature = "cli")]
+mod cli_support;
+#[cfg(feature = "cli")]
+mod fates_support;
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -113,8 +117,35 @@ fn the_package_installs_passes_its_tests_and_computes_the_same_numbers() {
     assert_eq!(normal(&printed), normal(&expected()), "{printed}");
     assert!(fs::read(&picture).unwrap().starts_with(b"\x89PNG"), "{} is no picture", picture.display());
 
+    #[cfg(feature = "cli")]
+    fates_are_those_of_the_command(&library);
     the_help_pages_are_what_the_library_and_the_comments_give(&library);
     fs::remove_dir_all(&library).unwrap();
+}
+
+/// The same labels, seed and model give the command's numbers, to the bit and under the same names.
+#[cfg(feature = "cli")]
+fn fates_are_those_of_the_command(library: &Path) {
+    let folder = fates_support::by_the_command("fates_r");
+    let script = r#"
+library(chreode)
+cells <- read.csv("cells.csv", row.names = 1)
+kinds <- rev(setNames(cells$kind, rownames(cells)))
+found <- fates(
+    load_dynamics("model"), kinds, as.matrix(cells[c("x2", "x1")]), cells$samples, mode = "branching", seed = 4,
+    descendants = 9, neighbours = 3, turnover = 0.2
+)
+write <- function(table, file) {
+    numbers <- vapply(table, is.numeric, NA)
+    table[numbers] <- lapply(table[numbers], function(x) sprintf("%.17g", x))
+    write.csv(table, file, row.names = FALSE, na = "")
+}
+write(cbind(cell = rownames(found), as.data.frame(unclass(found), optional = TRUE)), "r.csv")
+write(attr(found, "transitions"), "r_transitions.csv")
+"#;
+    succeed(r("Rscript", library).current_dir(&folder).args(["--vanilla", "-e", script]));
+    fates_support::assert_same(&folder, "fates.csv", "r.csv");
+    fates_support::assert_same(&folder, "transitions.csv", "r_transitions.csv");
 }
 
 /// Makes them anew, as tools/document.sh does, beside the committed ones.

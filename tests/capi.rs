@@ -8,6 +8,7 @@ use std::ptr::{null, null_mut};
 use std::time::{Duration, Instant};
 
 use chreode::capi::evaluate::*;
+use chreode::capi::fates::*;
 use chreode::capi::field::*;
 use chreode::capi::fit::*;
 use chreode::capi::library::*;
@@ -748,6 +749,165 @@ fn numbers_that_are_not_finite_are_refused_by_row_and_column() {
     free(model);
 }
 
+/// The times and labels of the cells of [`snapshots`], in their order: every fourth is without.
+fn labels_of(data: *const chreode_snapshots) -> Vec<i32> {
+    let (mut times, mut labels) = (0, vec![]);
+    ok!(chreode_snapshots_time_count(data, &mut times));
+    for k in 0..times {
+        let mut count = 0;
+        ok!(chreode_snapshots_cell_count(data, k, &mut count));
+        labels.extend((0..count as i32).map(|cell| [5, 2, 9, -1][cell as usize % 4]));
+    }
+    labels
+}
+
+#[test]
+fn fates_are_those_of_the_library_in_any_layout() {
+    let (data, model) = (snapshots(), fitted("usb", "1"));
+    let labels = labels_of(data);
+    let set =
+        options("fates", &[("descendants", "6"), ("seed", "3"), ("mode", "branching"), ("turnover", "0.1")]);
+    let mut fates = null_mut();
+    ok!(chreode_fates_new(model, data, labels.as_ptr(), labels.len(), set, None, null_mut(), &mut fates));
+
+    let bytes = bytes_of(model);
+    let dynamics = Dynamics::from_bytes(&bytes).unwrap();
+    let cells =
+        chreode::datasets::GeneNetwork { cells_per_state: 20, ..Default::default() }.generate().unwrap();
+    let options = chreode::fates::FateOptions {
+        process: chreode::simulate::simulation::Process::Branching,
+        descendants: 6,
+        seed: 3,
+        turnover: 0.1,
+        ..Default::default()
+    };
+    let of_cell = labels.iter().map(|&label| u32::try_from(label).ok()).collect();
+    let own = chreode::fates::Labels::new(of_cell).unwrap();
+    let stop = chreode::exec::stop::Stop::default();
+    let found = chreode::fates::fates_of_model(&dynamics, &cells, &own, &options, &stop).unwrap();
+
+    let (mut rows, mut columns) = (0, 0);
+    ok!(chreode_fates_shape(fates, &mut rows, &mut columns));
+    assert_eq!((rows, columns), (found.cells.len(), 3));
+    let (mut names, mut numbers, mut times) = ([0; 3], vec![0u64; rows], vec![0.0; rows]);
+    ok!(chreode_fates_labels(fates, names.as_mut_ptr(), 3));
+    ok!(chreode_fates_cells(fates, numbers.as_mut_ptr(), times.as_mut_ptr(), rows));
+    ok!(chreode_fates_cells(fates, null_mut(), null_mut(), rows));
+    assert_eq!(names, [2, 5, 9]);
+    assert_eq!(times, found.times);
+    assert!(numbers.iter().zip(&found.cells).all(|(&a, &b)| a == b as u64));
+    let by_column = |values: &mut [f64], rows: usize, cols: usize| chreode_matrix_mut {
+        data: values.as_mut_ptr().cast(),
+        rows,
+        cols,
+        row_stride: 1,
+        col_stride: rows as isize,
+        dtype: CHREODE_F64,
+    };
+    let all = [
+        (c"p", &found.probability.mean),
+        (c"se_p", &found.probability.se),
+        (c"n", &found.number.mean),
+        (c"se_n", &found.number.se),
+        (c"p_none", &found.none.mean),
+        (c"se_p_none", &found.none.se),
+    ];
+    for (name, want) in all {
+        let cols = want.len() / rows;
+        let mut values = vec![f64::NAN; want.len()];
+        ok!(chreode_fates_values(fates, name.as_ptr(), &by_column(&mut values, rows, cols)));
+        let same = |(i, want): (usize, &f64)| values[i / cols + i % cols * rows].to_bits() == want.to_bits();
+        assert!(want.iter().enumerate().all(same), "{name:?}");
+    }
+    let mut values = vec![0.0; 3 * rows];
+    ok!(chreode_fates_values(fates, c"sd_n".as_ptr(), &by_column(&mut values, rows, 3)));
+    assert!(values.iter().all(|sd| sd.is_nan()), "the model is no ensemble");
+    let mut floats = vec![0f32; 3 * rows];
+    ok!(chreode_fates_values(fates, c"p".as_ptr(), &output(&mut floats, rows, 3)));
+    assert!(floats.iter().zip(&found.probability.mean).all(|(&a, &b)| a == b as f32 || b.is_nan()));
+
+    let mut tables = 0;
+    ok!(chreode_fates_transition_count(fates, &mut tables));
+    assert_eq!(tables, 4);
+    let (mut time, mut sources) = (0.0, 0);
+    ok!(chreode_fates_transition(fates, 1, &mut time, &mut sources));
+    assert_eq!((time, sources), (1.0, 4));
+    let (mut labels_of_rows, mut masses) = ([0; 4], [0.0; 4]);
+    ok!(chreode_fates_transition_sources(fates, 1, labels_of_rows.as_mut_ptr(), masses.as_mut_ptr(), 4));
+    assert_eq!((labels_of_rows, &masses[..]), ([-1, 2, 5, 9], &found.transitions[1].weight[..]));
+    let mut table = [0.0; 12];
+    for (name, want) in
+        [(c"mass", found.transitions[1].mass.mean.clone()), (c"came", found.transitions[1].came())]
+    {
+        let mut out = by_column(&mut table, 4, 3);
+        (out.row_stride, out.col_stride) = (3, 1);
+        ok!(chreode_fates_transition_values(fates, 1, name.as_ptr(), &out));
+        assert_eq!(table[..], want[..]);
+    }
+    let mut size = 0;
+    ok!(chreode_fates_report(fates, null_mut(), 0, &mut size));
+    let mut text = vec![0u8; size];
+    ok!(chreode_fates_report(fates, text.as_mut_ptr().cast(), size, &mut size));
+    let report: serde_json::Value = serde_json::from_slice(&text[..size - 1]).unwrap();
+    assert_eq!((report["to"].as_f64(), report["neighbours"].as_u64()), (Some(4.0), Some(10)));
+
+    let (bad, out) = (CHREODE_ERROR_INVALID_ARGUMENT, by_column(&mut table, 4, 3));
+    refused!(bad, "nearest: se_p_none", chreode_fates_values(fates, c"se_pnone".as_ptr(), &out));
+    refused!(bad, "values must have", chreode_fates_values(fates, c"p".as_ptr(), &out));
+    refused!(
+        bad,
+        "below 4, the number of tables",
+        chreode_fates_transition(fates, 4, &mut time, &mut sources)
+    );
+    refused!(
+        bad,
+        "mass se_mass sd_mass went came",
+        chreode_fates_transition_values(fates, 0, c"x".as_ptr(), &out)
+    );
+    refused!(bad, "the size of labels must be 3", chreode_fates_labels(fates, names.as_mut_ptr(), 2));
+    let mut none = null_mut();
+    let count = labels.len();
+    refused!(
+        bad,
+        "the number of labels must be",
+        chreode_fates_new(model, data, labels.as_ptr(), count - 1, set, None, null_mut(), &mut none)
+    );
+    let wrong = vec![-2; count];
+    refused!(
+        bad,
+        "labels[0] must be a number from 0, or -1 for unknown, got -2",
+        chreode_fates_new(model, data, wrong.as_ptr(), count, set, None, null_mut(), &mut none)
+    );
+    let unknown = vec![-1; count];
+    refused!(
+        CHREODE_ERROR_INVALID_DATA,
+        "has a label",
+        chreode_fates_new(model, data, unknown.as_ptr(), count, set, None, null_mut(), &mut none)
+    );
+    refused!(
+        CHREODE_ERROR_NULL_POINTER,
+        "labels",
+        chreode_fates_new(model, data, null(), count, set, None, null_mut(), &mut none)
+    );
+    extern "C" fn cancel(_: *const chreode_progress, _: *mut c_void) -> i32 {
+        1
+    }
+    refused!(
+        CHREODE_ERROR_CANCELLED,
+        "cancelled",
+        chreode_fates_new(model, data, labels.as_ptr(), count, set, Some(cancel), null_mut(), &mut none)
+    );
+    assert!(none.is_null());
+    // SAFETY: the tests free what they made, once.
+    unsafe {
+        chreode_fates_free(fates);
+        chreode_fates_free(null_mut());
+        chreode_options_free(set);
+        chreode_snapshots_free(data);
+    }
+    free(model);
+}
+
 #[test]
 fn every_list_describes_options_that_can_be_set_to_their_own_defaults() {
     for list in [
@@ -755,6 +915,7 @@ fn every_list_describes_options_that_can_be_set_to_their_own_defaults() {
         "simulate",
         "evaluate",
         "validate",
+        "fates",
         "transport",
         "gene-network",
         "gaussian-mixture",

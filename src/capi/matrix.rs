@@ -239,11 +239,11 @@ impl Output {
         })
     }
 
-    /// Writes whole rows from `first` on.
+    /// Writes whole rows from `first` on, of numbers of either precision.
     ///
     /// # Safety
     /// The rows exist, and meanwhile nobody else uses them.
-    pub(super) unsafe fn write_rows(&self, first: usize, values: &[f32]) {
+    pub(super) unsafe fn write_rows<T: Copy + Into<f64>>(&self, first: usize, values: &[T]) {
         for (i, row) in values.chunks_exact(self.cols.max(1)).enumerate() {
             for (j, &value) in row.iter().enumerate() {
                 let at = (first + i) as isize * self.row_stride + j as isize * self.col_stride;
@@ -252,7 +252,7 @@ impl Output {
                     if self.double {
                         self.data.cast::<f64>().offset(at).write(value.into());
                     } else {
-                        self.data.cast::<f32>().offset(at).write(value);
+                        self.data.cast::<f32>().offset(at).write(value.into() as f32);
                     }
                 }
             }
@@ -260,7 +260,7 @@ impl Output {
     }
 
     /// Fills the matrix.
-    pub(super) fn fill(self, values: &[f32]) {
+    pub(super) fn fill<T: Copy + Into<f64>>(self, values: &[T]) {
         debug_assert_eq!(values.len(), self.rows * self.cols);
         // SAFETY: all rows, and the matrix is ours alone by value.
         unsafe { self.write_rows(0, values) };

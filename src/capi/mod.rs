@@ -10,6 +10,7 @@
 #![allow(clippy::missing_safety_doc)]
 
 pub mod evaluate;
+pub mod fates;
 pub mod field;
 pub mod fit;
 mod json;

@@ -10,6 +10,7 @@ use crate::datasets::{BranchingTree, GaussianMixture, GeneNetwork};
 use crate::error::{Error, Result};
 use crate::evaluate::protocol::Protocol;
 use crate::evaluate::validation::ValidationOptions;
+use crate::fates::FateOptions;
 use crate::method::FitOptions;
 use crate::options::validate::Request;
 use crate::options::{Description, Settings, Target, nearest, text_of_real};
@@ -17,7 +18,7 @@ use crate::simulate::simulation::Simulation;
 use crate::transport::solver::TransportOptions;
 
 /// Options of one list, set by name; what is not set is what it is by default. The lists are those of
-/// `chreode_capabilities`: "fit", "simulate", "evaluate", "validate", "transport", and one for each built-in data set.
+/// `chreode_capabilities`: "fit", "simulate", "evaluate", "validate", "fates", "transport", and one for each built-in data set.
 pub struct chreode_options {
     settings: Box<dyn Configure>,
     described: Vec<Texts>,
@@ -136,6 +137,7 @@ const LISTS: &[(&str, Make)] = &[
     (Simulation::LIST, chreode_options::empty::<Simulation>),
     (Protocol::LIST, chreode_options::empty::<Protocol>),
     (ValidationOptions::LIST, chreode_options::validation),
+    (FateOptions::LIST, chreode_options::empty::<FateOptions>),
     (TransportOptions::LIST, chreode_options::empty::<TransportOptions>),
     (GeneNetwork::LIST, chreode_options::empty::<GeneNetwork>),
     (GaussianMixture::LIST, chreode_options::empty::<GaussianMixture>),

@@ -80,6 +80,38 @@ impl BranchingTree {
     /// # Errors
     /// [`Error::InvalidArgument`] as [`generate`](Self::generate), for another number of coordinates and for a time outside.
     pub fn growth_rate(&self, time: f64, point: &[f32]) -> Result<f64> {
+        self.check_place(time, point)?;
+        let Stage { centres, log_masses } = self.stage(time);
+        let shares = self.shares(&centres, &log_masses, point);
+        Ok(shares.iter().enumerate().map(|(fate, share)| share * self.growth_at(time, fate)).sum())
+    }
+
+    /// The true probability that a random descendant, at the last time, of a cell that is at `point` (d coordinates) at `time`, from 0 to
+    /// T − 1, has each of the fates: in proportion to their final masses, and to how likely their paths are to pass there.
+    ///
+    /// # Errors
+    /// As [`growth_rate`](Self::growth_rate).
+    pub fn fate_probabilities(&self, time: f64, point: &[f32]) -> Result<Vec<f64>> {
+        self.check_place(time, point)?;
+        let last = self.stage((self.time_points - 1) as f64);
+        Ok(self.shares(&self.stage(time).centres, &last.log_masses, point))
+    }
+
+    /// The share of each fate in masses that are spread around `centres`, at `point`.
+    fn shares(&self, centres: &[f64], log_masses: &[f64], point: &[f32]) -> Vec<f64> {
+        let squares = |fate: usize| {
+            let centre = &centres[fate * self.dims..(fate + 1) * self.dims];
+            centre.iter().zip(point).map(|(c, &x)| (f64::from(x) - c).powi(2)).sum::<f64>()
+        };
+        let log_density = |fate: usize| log_masses[fate] - 0.5 * squares(fate) / (self.spread * self.spread);
+        let log_densities: Vec<f64> = (0..self.fates).map(log_density).collect();
+        let largest = log_densities.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+        let densities: Vec<f64> = log_densities.iter().map(|log| libm::exp(log - largest)).collect();
+        let total: f64 = densities.iter().sum();
+        densities.iter().map(|density| density / total).collect()
+    }
+
+    fn check_place(&self, time: f64, point: &[f32]) -> Result<()> {
         self.check()?;
         let last = (self.time_points - 1) as f64;
         if !(0.0..=last).contains(&time) {
@@ -88,21 +120,7 @@ impl BranchingTree {
         if point.len() != self.dims {
             return Err(Error::argument("the number of coordinates", point.len(), &self.dims.to_string()));
         }
-        let Stage { centres, log_masses } = self.stage(time);
-        let squares = |fate: usize| {
-            let centre = &centres[fate * self.dims..(fate + 1) * self.dims];
-            centre.iter().zip(point).map(|(c, &x)| (f64::from(x) - c).powi(2)).sum::<f64>()
-        };
-        let log_density = |fate: usize| log_masses[fate] - 0.5 * squares(fate) / (self.spread * self.spread);
-        let log_densities: Vec<f64> = (0..self.fates).map(log_density).collect();
-        let largest = log_densities.iter().copied().fold(f64::NEG_INFINITY, f64::max);
-        let (mut total, mut growing) = (0.0, 0.0);
-        for (fate, log_density) in log_densities.into_iter().enumerate() {
-            let density = libm::exp(log_density - largest);
-            total += density;
-            growing += density * self.growth_at(time, fate);
-        }
-        Ok(growing / total)
+        Ok(())
     }
 
     /// The growth rate at `time` of the branch that leads to a fate; at a split, of the branch before it.

@@ -38,6 +38,8 @@ pub enum Stage {
     Validation,
     /// A learned field is evaluated at many points.
     Field,
+    /// Descendants of cells are simulated and counted by their labels.
+    Fates,
 }
 
 named!(
@@ -55,7 +57,8 @@ named!(
     Simulation = "simulation",
     Evaluation = "evaluation",
     Validation = "validation",
-    Field = "field"
+    Field = "field",
+    Fates = "fates"
 );
 
 /// Where a long computation stands.

@@ -32,6 +32,8 @@ pub enum Purpose {
     Split = 10,
     /// Samples of populations that are too large to be compared whole.
     Evaluation = 11,
+    /// Noise, divisions and deaths of the descendants of which fates are counted.
+    Fate = 12,
 }
 
 /// The generator of `(seed, purpose, index, sub_index)`.

@@ -12,6 +12,7 @@
 
 pub(crate) mod backend;
 pub mod branching;
+pub(crate) mod families;
 pub mod lineage;
 pub mod ode;
 pub mod resampling;
@@ -401,6 +402,21 @@ impl<'a> BlockFields<'a> {
             rate[dims] = f64::from(self.growth[i]);
         }
     }
+
+    /// The rates of change (v + s, g) of the diffusion, without s unless there is a score, laid out as the state.
+    fn drift(&mut self, time: f64, state: &[f64], with_score: bool, rates: &mut [f64]) {
+        if !with_score {
+            return self.rates(time, state, rates);
+        }
+        self.evaluate(time, state, true);
+        let dims = self.model.dims();
+        for (i, rate) in rates.chunks_exact_mut(dims + 1).enumerate() {
+            let of_row = i * dims..(i + 1) * dims;
+            let parts = self.velocity[of_row.clone()].iter().zip(&self.score_drift[of_row]);
+            rate[..dims].iter_mut().zip(parts).for_each(|(r, (&v, &s))| *r = f64::from(v) + f64::from(s));
+            rate[dims] = f64::from(self.growth[i]);
+        }
+    }
 }
 
 /// The error that a state is not finite, naming the first particle at fault; `ids` are those of the state's
@@ -453,7 +469,12 @@ const MOST_OUTSIDE: f64 = 0.2;
 
 /// A warning if particles spent much of their time where there were no cells.
 pub(crate) fn straying(trajectory: &Trajectory) -> Option<String> {
-    let share = trajectory.outside.filter(|&share| share > MOST_OUTSIDE)?;
+    stray(trajectory.outside)
+}
+
+/// The same of the share of their time that they spent there.
+pub(crate) fn stray(outside: Option<f64>) -> Option<String> {
+    let share = outside.filter(|&share| share > MOST_OUTSIDE)?;
     Some(format!(
         "{:.0} % of the particles' time was spent outside of the box of the cells that the model was fitted to, where its fields \
          are what they are at the border",

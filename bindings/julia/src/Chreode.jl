@@ -20,15 +20,18 @@ using Distributed: ProcessExitedException
 export ChreodeError,
     Dynamics,
     Evaluation,
+    Fates,
     Field,
     Frame,
     Lineage,
     Plan,
     Snapshots,
     Trajectory,
+    Transitions,
     Validation,
     dataset,
     evaluate,
+    fates,
     field,
     field_quantile,
     field_sd,
@@ -58,6 +61,7 @@ include("snapshots.jl")
 include("dynamics.jl")
 include("simulation.jl")
 include("evaluation.jl")
+include("fates.jl")
 include("transport.jl")
 include("validation.jl")
 include("work.jl")

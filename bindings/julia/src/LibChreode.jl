@@ -41,6 +41,8 @@ const CHREODE_FATE_DIED = Int32(2)
 
 struct chreode_evaluation end
 
+struct chreode_fates end
+
 struct chreode_model end
 
 struct chreode_options end
@@ -1227,6 +1229,175 @@ function chreode_validation_json(validation, buffer, capacity, size)
             buffer,
             capacity,
             size,
+        )
+    end
+end
+
+function chreode_fates_new(
+    model,
+    snapshots,
+    labels,
+    labels_count,
+    options,
+    progress,
+    user_data,
+    fates,
+)
+    address = symbol(:chreode_fates_new)
+    return shielded() do
+        ccall(
+            address,
+            chreode_status,
+            (
+                Ptr{chreode_model},
+                Ptr{chreode_snapshots},
+                Ptr{Int32},
+                Csize_t,
+                Ptr{chreode_options},
+                Ptr{Cvoid},
+                Ptr{Cvoid},
+                Ptr{Ptr{chreode_fates}},
+            ),
+            model,
+            snapshots,
+            labels,
+            labels_count,
+            options,
+            progress,
+            user_data,
+            fates,
+        )
+    end
+end
+
+function chreode_fates_free(fates)
+    address = symbol(:chreode_fates_free)
+    return shielded() do
+        ccall(address, Cvoid, (Ptr{chreode_fates},), fates)
+    end
+end
+
+function chreode_fates_report(fates, buffer, capacity, size)
+    address = symbol(:chreode_fates_report)
+    return shielded() do
+        ccall(
+            address,
+            chreode_status,
+            (Ptr{chreode_fates}, Ptr{Cchar}, Csize_t, Ptr{Csize_t}),
+            fates,
+            buffer,
+            capacity,
+            size,
+        )
+    end
+end
+
+function chreode_fates_shape(fates, cells, labels)
+    address = symbol(:chreode_fates_shape)
+    return shielded() do
+        ccall(
+            address,
+            chreode_status,
+            (Ptr{chreode_fates}, Ptr{Csize_t}, Ptr{Csize_t}),
+            fates,
+            cells,
+            labels,
+        )
+    end
+end
+
+function chreode_fates_labels(fates, labels, label_count)
+    address = symbol(:chreode_fates_labels)
+    return shielded() do
+        ccall(
+            address,
+            chreode_status,
+            (Ptr{chreode_fates}, Ptr{Int32}, Csize_t),
+            fates,
+            labels,
+            label_count,
+        )
+    end
+end
+
+function chreode_fates_cells(fates, cells, times, cell_count)
+    address = symbol(:chreode_fates_cells)
+    return shielded() do
+        ccall(
+            address,
+            chreode_status,
+            (Ptr{chreode_fates}, Ptr{UInt64}, Ptr{Cdouble}, Csize_t),
+            fates,
+            cells,
+            times,
+            cell_count,
+        )
+    end
+end
+
+function chreode_fates_values(fates, name, values)
+    address = symbol(:chreode_fates_values)
+    return shielded() do
+        ccall(
+            address,
+            chreode_status,
+            (Ptr{chreode_fates}, Cstring, Ptr{chreode_matrix_mut}),
+            fates,
+            name,
+            values,
+        )
+    end
+end
+
+function chreode_fates_transition_count(fates, count)
+    address = symbol(:chreode_fates_transition_count)
+    return shielded() do
+        ccall(address, chreode_status, (Ptr{chreode_fates}, Ptr{Csize_t}), fates, count)
+    end
+end
+
+function chreode_fates_transition(fates, k, time, sources)
+    address = symbol(:chreode_fates_transition)
+    return shielded() do
+        ccall(
+            address,
+            chreode_status,
+            (Ptr{chreode_fates}, Csize_t, Ptr{Cdouble}, Ptr{Csize_t}),
+            fates,
+            k,
+            time,
+            sources,
+        )
+    end
+end
+
+function chreode_fates_transition_sources(fates, k, labels, masses, source_count)
+    address = symbol(:chreode_fates_transition_sources)
+    return shielded() do
+        ccall(
+            address,
+            chreode_status,
+            (Ptr{chreode_fates}, Csize_t, Ptr{Int32}, Ptr{Cdouble}, Csize_t),
+            fates,
+            k,
+            labels,
+            masses,
+            source_count,
+        )
+    end
+end
+
+function chreode_fates_transition_values(fates, k, name, values)
+    address = symbol(:chreode_fates_transition_values)
+    return shielded() do
+        ccall(
+            address,
+            chreode_status,
+            (Ptr{chreode_fates}, Csize_t, Cstring, Ptr{chreode_matrix_mut}),
+            fates,
+            k,
+            name,
+            values,
         )
     end
 end

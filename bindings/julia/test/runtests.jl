@@ -517,3 +517,67 @@ end
     end
     @test string(Chreode.version()) == Chreode.capabilities()["version"]
 end
+
+@testset "fates" begin
+    together_rows = permutedims(together)
+    middle = sort(together[1, :])[length(time) ÷ 2]
+    kinds = [
+        k % 4 == 0 ? missing : together[1, k] > middle ? "high" : "low"
+        for k in eachindex(time)
+    ]
+    quick = (descendants = 4, seed = 2)
+    found = fates(model, together, time, kinds; quick...)
+    @test found.labels == ["high", "low"] && found.to == maximum(time)
+    @test found.cells == findall(<(found.to), time) && found.time == time[found.cells]
+    @test isequal(found.label, kinds[found.cells]) && found.neighbours == 10
+    @test found.unlabelled == count(ismissing, kinds[time .== found.to])
+    @test size(found.p) == (2, length(found)) && all(sum(found.p; dims = 1) .≈ 1)
+    @test all(isnan, found.p_sd) &&
+        all(found.n_se .>= 0) &&
+        length(found.p_none) == length(found)
+    @test occursin("high, low", sprint(show, found))
+    table = first(found.transitions)
+    @test isequal(table.labels, [missing, "high", "low"]) && table.time == 0
+    @test sum(table.cells_mass) == count(==(0), time)
+    @test all(sum(table.went; dims = 2) .≈ 1) && all(table.mass_se .>= 0)
+    mixed = sortperm(sin.(1:length(time)))
+    rows = fates(
+        model,
+        together_rows[mixed, :],
+        time[mixed],
+        kinds[mixed];
+        cells = :rows,
+        from = 0,
+        quick...,
+    )
+    @test size(rows.p) == (count(==(0), time), 2) && all(time[mixed][rows.cells] .== 0)
+    sure = fates(model, snapshots, kinds; mode = "ode")
+    other = fates(
+        model,
+        together,
+        time,
+        [ismissing(kind) ? "" : kind for kind in kinds];
+        mode = "ode",
+    )
+    @test sure.p == other.p && all(sure.p_se .== 0)
+    numbered = fates(
+        model,
+        snapshots,
+        [ismissing(k) ? NaN : k == "low" ? 10 : 9 for k in kinds];
+        mode = "ode",
+    )
+    @test numbered.labels == ["9", "10"] && numbered.p == sure.p
+    @test occursin(
+        "labels must be one for each of",
+        message(() -> fates(model, snapshots, kinds[2:end])),
+    )
+    @test occursin(
+        "has a label",
+        message(() -> fates(model, snapshots, fill(missing, length(time)))),
+    )
+    @test occursin("turnover", message(() -> fates(model, snapshots, kinds; turnover = 1)))
+    @test occursin(
+        "cancelled",
+        message(() -> fates(model, snapshots, kinds; progress = (_...) -> true)),
+    )
+end

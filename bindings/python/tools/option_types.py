@@ -33,11 +33,12 @@ CLASSES = {
     "FitOptions": ["fit"],
     "SimulateOptions": ["simulate"],
     "EvaluateOptions": ["evaluate"],
+    "FatesOptions": ["fates"],
     "TransportOptions": ["transport"],
     "DatasetOptions": chreode.capabilities()["data_sets"],
 }
 #: What functions have as parameters of their own.
-PARAMETERS = {"FitOptions": ["method"], "SimulateOptions": ["mode", "seed"]}
+PARAMETERS = {"FitOptions": ["method"], "SimulateOptions": ["mode", "seed"], "FatesOptions": ["mode", "from", "to", "seed"]}
 
 
 def hint(option):

@@ -3,6 +3,8 @@
 
 new_dynamics <- function(pointer, threads, memory = list()) {
     info <- from_json(native(.Call(C_r_model_info, pointer)))
+    # A model of another language remembers nothing but the names that the library itself keeps.
+    if (is.null(memory$coordinates)) memory$coordinates <- unlist(info$coordinates)
     # Later versions of the library tell more.
     info <- info[c("method", "dims", "sigma", "delta", "times", "seed", "epochs", "members", "parameters", "has_growth", "has_score", "has_landscape")]
     # The library tells seeds as text, since not every number reader takes those beyond 2^53; neither does R.

@@ -3,7 +3,7 @@
 #' Every option that the functions of this package take by name in `...`, as the library itself lists them.
 #'
 #' @param list Which lists: `"fit"` for [fit_dynamics()], `"simulate"` for [simulate()][simulate.chreode_dynamics],
-#'   `"evaluate"` for [evaluate()], `"validate"` for [validate()], `"transport"` for [transport()], or the name of a [dataset()]. All of them by default.
+#'   `"evaluate"` for [evaluate()], `"validate"` for [validate()], `"fates"` for [fates()], `"transport"` for [transport()], or the name of a [dataset()]. All of them by default.
 #' @return A data frame with a row for each option: `list`, `name`, `kind` (`"real"`, `"integer"`, `"name"`, `"widths"` of
 #'   hidden layers or `"switch"`), `default`, `range` and `meaning`.
 #' @examples

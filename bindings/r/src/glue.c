@@ -7,6 +7,7 @@ static void free_snapshots(void *handle) { chreode_snapshots_free(handle); }
 static void free_trajectory(void *handle) { chreode_trajectory_free(handle); }
 static void free_evaluation(void *handle) { chreode_evaluation_free(handle); }
 static void free_validation(void *handle) { chreode_validation_free(handle); }
+static void free_fates(void *handle) { chreode_fates_free(handle); }
 static void free_plan(void *handle) { chreode_plan_free(handle); }
 static void free_work(void *handle) { chreode_work_free(handle); }
 static void free_part(void *handle) { chreode_part_free(handle); }
@@ -21,6 +22,7 @@ static const struct {
     [TRAJECTORY] = {"chreode_trajectory", free_trajectory},
     [EVALUATION] = {"chreode_evaluation", free_evaluation},
     [VALIDATION] = {"chreode_validation", free_validation},
+    [FATES] = {"chreode_fates", free_fates},
     [PLAN] = {"chreode_plan", free_plan},
     [WORK] = {"chreode_work", free_work},
     [PART] = {"chreode_part", free_part},

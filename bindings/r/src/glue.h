@@ -19,7 +19,7 @@
 #include "chreode.h"
 
 /* What an external pointer holds. */
-typedef enum { MODEL, OPTIONS, SNAPSHOTS, TRAJECTORY, EVALUATION, VALIDATION, PLAN, WORK, PART, KINDS } kind;
+typedef enum { MODEL, OPTIONS, SNAPSHOTS, TRAJECTORY, EVALUATION, VALIDATION, FATES, PLAN, WORK, PART, KINDS } kind;
 
 /* An empty external pointer for a handle, to be protected. */
 SEXP new_handle(kind what);
@@ -115,6 +115,12 @@ SEXP r_evaluation_json(SEXP evaluation);
 
 SEXP r_validate(SEXP snapshots, SEXP options, SEXP parts, SEXP growth, SEXP progress);
 SEXP r_validation_json(SEXP validation);
+
+SEXP r_fates(SEXP model, SEXP snapshots, SEXP labels, SEXP options, SEXP progress);
+SEXP r_fates_cells(SEXP fates);
+SEXP r_fates_values(SEXP fates, SEXP name, SEXP rows, SEXP columns);
+SEXP r_fates_transitions(SEXP fates, SEXP names, SEXP columns);
+SEXP r_fates_report(SEXP fates);
 
 SEXP r_work_plan_fit(SEXP snapshots, SEXP options, SEXP progress);
 SEXP r_work_plan_validate(SEXP snapshots, SEXP options, SEXP parts, SEXP growth);

@@ -1,8 +1,10 @@
 //! Cells of a file as snapshots: which column holds the times, which are coordinates, and whether they are those of a model.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use chreode::evaluate::validation::{Annotations, Parts};
+use chreode::fates;
 use chreode::fields::Fields;
 use chreode::model::Dynamics;
 use chreode::snapshots::{Snapshots, time_order};
@@ -97,6 +99,19 @@ pub struct Data {
     pub names: Vec<String>,
 }
 
+/// Cells with labels.
+pub struct Labelled {
+    pub data: Data,
+    /// In the order of the cells.
+    pub labels: fates::Labels,
+    /// What the labels are called, by their numbers.
+    pub names: Vec<String>,
+    /// What the cells are called, by their rows, if they are.
+    pub cells: Option<Vec<String>>,
+    /// The row that each cell was in.
+    pub rows: Vec<usize>,
+}
+
 /// What columns of times are called, in lower case and without what is neither letter nor digit.
 const TIMES: [&str; 27] = [
     "samples",
@@ -166,22 +181,38 @@ impl DataArgs {
 
     /// The cells with the coordinates of a model, in its order: by their names if it knows them, else by their number.
     pub fn read_for(&self, path: &Path, model: &Dynamics) -> Result<Data> {
-        let read = self.read_as(&[], |file, table| {
-            if let Some(names) = &model.info().coordinates {
-                arrange(file, table, path, names)?;
-            }
-            let (dims, columns) = (model.dims(), table.names.len());
-            if columns == dims {
-                return Ok(());
-            }
-            Err(Failure::Failed(format!(
-                "{} is of dimension {dims}, but {} has {columns} coordinates ({})",
-                path.display(),
-                self.name(),
-                listed(&table.names)
-            )))
-        });
-        Ok(read?.0)
+        Ok(self.read_as(&[], |file, table| self.arrange_for(path, model, file, table))?.0)
+    }
+
+    /// The same, with the labels of a column, the names of the cells if they have any, and the row that each cell was in.
+    pub fn read_labelled_for(&self, path: &Path, model: &Dynamics, column: &str) -> Result<Labelled> {
+        let arrange = |file: &TableFile, table: &mut Table| self.arrange_for(path, model, file, table);
+        let (data, table) = self.read_as(&[(column, Role::Label)], arrange)?;
+        let rows = time_order(&table.times);
+        let texts = table.labels.unwrap_or_default();
+        let names = in_order(texts.iter().filter(|label| !label.is_empty()));
+        let place =
+            |row: &usize| names.iter().position(|name| *name == texts[*row]).map(|place| place as u32);
+        let labels = fates::Labels::new(rows.iter().map(place).collect()).map_err(|error| {
+            Failure::Failed(format!("{}, column `{column}`: {error}", source::name(&self.data)))
+        })?;
+        Ok(Labelled { data, labels, names, cells: table.cells, rows })
+    }
+
+    fn arrange_for(&self, path: &Path, model: &Dynamics, file: &TableFile, table: &mut Table) -> Result<()> {
+        if let Some(names) = &model.info().coordinates {
+            arrange(file, table, path, names)?;
+        }
+        let (dims, columns) = (model.dims(), table.names.len());
+        if columns == dims {
+            return Ok(());
+        }
+        Err(Failure::Failed(format!(
+            "{} is of dimension {dims}, but {} has {columns} coordinates ({})",
+            path.display(),
+            self.name(),
+            listed(&table.names)
+        )))
     }
 
     /// The file's name without its folder.
@@ -325,8 +356,10 @@ impl DataArgs {
         columns: &[(&str, Role)],
         has_matrix: bool,
     ) -> Result<(Vec<Role>, TimeColumn)> {
-        let row_names =
-            |index: usize| if file.is_row_names(index) { Role::Ignored } else { Role::Coordinate };
+        // Names of rows are read where something is told of each.
+        let names =
+            if columns.iter().any(|(_, role)| *role == Role::Label) { Role::Name } else { Role::Ignored };
+        let row_names = |index: usize| if file.is_row_names(index) { names } else { Role::Coordinate };
         let mut roles: Vec<Role> = (0..file.header.len()).map(row_names).collect();
         for name in &self.ignore_column {
             roles[file.column(name)?] = Role::Ignored;
@@ -381,16 +414,20 @@ impl Data {
     }
 }
 
-/// Parts by their labels, in the order of the labels: of numbers where all are, else of text.
-fn parts(labels: &[String], order: &[usize]) -> Result<Parts> {
+/// Labels, each once, in order: of numbers where all are, else of text.
+fn in_order<'a>(labels: impl Iterator<Item = &'a String>) -> Vec<String> {
     let number = |label: &String| label.parse::<f64>().ok().filter(|number| number.is_finite());
-    let mut names: Vec<String> = labels.to_vec();
-    if labels.iter().all(|label| number(label).is_some()) {
+    let names: BTreeSet<&String> = labels.collect();
+    let mut names: Vec<String> = names.into_iter().cloned().collect();
+    if names.iter().all(|label| number(label).is_some()) {
         names.sort_by(|a, b| number(a).unwrap_or(0.0).total_cmp(&number(b).unwrap_or(0.0)).then(a.cmp(b)));
-    } else {
-        names.sort();
     }
-    names.dedup();
+    names
+}
+
+/// Parts by their labels, in their order.
+fn parts(labels: &[String], order: &[usize]) -> Result<Parts> {
+    let names = in_order(labels.iter());
     let place = |row: &usize| names.iter().position(|name| *name == labels[*row]).unwrap_or(0) as u32;
     let of_cell = order.iter().map(place).collect();
     Ok(Parts::new(of_cell, names)?)

@@ -16,6 +16,10 @@ pub trait Columns: Debug {
     fn names(&self) -> Vec<String>;
     /// One of them.
     fn read(&self, index: usize) -> Result<Column, String>;
+    /// What the rows are called, if it is no column that says so.
+    fn row_names(&self) -> Option<Vec<String>> {
+        None
+    }
 }
 
 /// A column. What is missing is NaN, or an empty text.

@@ -114,6 +114,10 @@ impl Columns for H5ad {
     fn read(&self, index: usize) -> Told<Column> {
         column(&self.obs, &self.names[index])
     }
+
+    fn row_names(&self) -> Option<Vec<String>> {
+        index_of(&self.obs).ok()
+    }
 }
 
 fn told(error: hdf5_reader::error::Error) -> String {

@@ -105,7 +105,7 @@ pub fn number(field: &[u8]) -> Result<f64, String> {
 }
 
 /// What R, pandas and databases write where there is no value.
-fn is_missing(field: &[u8]) -> bool {
+pub fn is_missing(field: &[u8]) -> bool {
     field.is_empty()
         || [&b"NA"[..], b"<NA>", b"N/A", b"null", b"None"].iter().any(|na| field.eq_ignore_ascii_case(na))
 }

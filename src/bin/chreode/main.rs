@@ -12,6 +12,7 @@ mod demo;
 mod doctor;
 mod evaluate;
 mod failure;
+mod fates;
 mod fit;
 mod generate;
 #[cfg(feature = "h5ad")]
@@ -104,6 +105,8 @@ enum Command {
     Benchmark(Box<benchmark::Benchmark>),
     /// Let a population move, grow, divide and die by a model
     Simulate(simulate::Simulate),
+    /// Tell what cells become, by labels of later cells
+    Fates(fates::Fates),
     /// Solve one static transport problem between two clouds of points
     Transport(transport::Transport),
     /// Write one of the built-in data sets
@@ -157,6 +160,7 @@ fn run(Cli { common, command }: Cli) -> Result<()> {
         Command::Validate(command) => command.run(),
         Command::Benchmark(command) => command.run(),
         Command::Simulate(command) => command.run(),
+        Command::Fates(command) => command.run(),
         Command::Transport(command) => command.run(),
         Command::Generate(command) => command.run(),
         Command::Methods(command) => command.run(),

@@ -9,7 +9,7 @@ use csv::{ByteRecord, Position, Reader, ReaderBuilder, Trim};
 
 use crate::columns::{Column, Columns, Matrix, Points};
 use crate::failure::{Failure, Result};
-use crate::labels::{Labels, Mapped, Refused, number};
+use crate::labels::{Labels, Mapped, Refused, is_missing, number};
 use crate::source::{self, Source};
 use crate::written::extension;
 
@@ -30,6 +30,10 @@ pub enum Role {
     GrowthPrior,
     /// The clone that the cell belongs to, where it is known.
     Clone,
+    /// The label of the cell, which may be missing.
+    Label,
+    /// The name of the cell.
+    Name,
     /// Nothing of interest; not read.
     Ignored,
 }
@@ -71,6 +75,10 @@ pub struct Table {
     pub growth_prior: Option<Vec<f64>>,
     /// One a cell, if there is such a column: which of all clones, where it is known.
     pub clones: Option<Vec<Option<u32>>>,
+    /// One a cell, empty where it is missing, if there is such a column.
+    pub labels: Option<Vec<String>>,
+    /// One a cell, if there is such a column.
+    pub cells: Option<Vec<String>>,
     /// The number of cells, at least 1.
     pub rows: usize,
 }
@@ -148,8 +156,13 @@ impl TableFile {
             parts: roles.contains(&Role::Part).then(Vec::new),
             growth_prior: roles.contains(&Role::GrowthPrior).then(Vec::new),
             clones: None,
+            labels: roles.contains(&Role::Label).then(Vec::new),
+            cells: None,
             rows: 0,
         };
+        if let Format::Columns(columns) = &self.format {
+            table.cells = columns.row_names();
+        }
         let (mut labels, mut clones) = (Labels::default(), Labels::default());
         let both = (&mut labels, &mut clones);
         match &self.format {
@@ -217,6 +230,12 @@ impl TableFile {
                     }
                     Role::GrowthPrior => {
                         table.growth_prior.get_or_insert_default().push(number(field).map_err(at_fault)?);
+                    }
+                    Role::Label => {
+                        table.labels.get_or_insert_default().push(label(&String::from_utf8_lossy(field)));
+                    }
+                    Role::Name => {
+                        table.cells.get_or_insert_default().push(String::from_utf8_lossy(field).into());
                     }
                 }
             }
@@ -286,6 +305,12 @@ impl TableFile {
                         part => Ok(part.to_string()),
                     };
                     table.parts = Some((0..column.len()).map(part).collect::<Result<_>>()?);
+                }
+                Role::Label => {
+                    table.labels = Some((0..column.len()).map(|row| label(&column.text(row))).collect());
+                }
+                Role::Name => {
+                    table.cells = Some((0..column.len()).map(|row| column.text(row).into()).collect());
                 }
             }
         }
@@ -408,6 +433,12 @@ impl Table {
         times.dedup();
         times.len()
     }
+}
+
+/// A label as it stands in a file; empty where it is missing.
+fn label(text: &str) -> String {
+    let missing = is_missing(text.as_bytes()) || text.eq_ignore_ascii_case("nan");
+    if missing { String::new() } else { text.into() }
 }
 
 fn reader(source: &Source, delimiter: u8) -> std::io::Result<Reader<impl Read + '_>> {

@@ -29,6 +29,7 @@ from ._errors import (
     WorkerError,
 )
 from ._evaluation import Evaluation
+from ._fates import Fates, Transitions
 from ._fit import fit
 from ._library import capabilities, version
 from ._options import Option, options
@@ -47,6 +48,7 @@ __all__ = [
     "Dynamics",
     "Evaluation",
     "Fate",
+    "Fates",
     "FileError",
     "ForkedError",
     "Frame",
@@ -63,6 +65,7 @@ __all__ = [
     "PopulationLimitError",
     "Snapshots",
     "Trajectory",
+    "Transitions",
     "Validation",
     "WorkerError",
     "capabilities",

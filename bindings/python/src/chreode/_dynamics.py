@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Optional, Union
 import numpy as np
 import numpy.typing as npt
 
-from . import _anndata, _evaluation, _html, _library, _names, _progress, _simulation, _snapshots, _times
+from . import _anndata, _evaluation, _fates, _html, _library, _names, _progress, _simulation, _snapshots, _times
 from . import _arrays as arrays
 from ._errors import InvalidArgumentError, warn
 from ._ffi import ffi
@@ -24,7 +24,7 @@ from ._source import Source
 if TYPE_CHECKING:
     from typing_extensions import Unpack
 
-    from ._option_types import EvaluateOptions, SimulateOptions
+    from ._option_types import EvaluateOptions, FatesOptions, SimulateOptions
 
 Path = Union[str, bytes, "os.PathLike[str]", "os.PathLike[bytes]"]
 
@@ -421,6 +421,71 @@ class Dynamics:
         with chosen as choice, snapshots._handle as cells, self._use() as model, watched as watch:
             watch.check(lib.chreode_evaluate(model, cells, choice, watch.callback, ffi.NULL, made))
         return _evaluation.own(made[0])
+
+    @documented("fates", "mode", "from", "to", "seed")
+    def fates(
+        self,
+        x: Any,
+        time: Any = None,
+        labels: Any = None,
+        mode: Optional[str] = None,
+        seed: Optional[int] = None,
+        *,
+        start: Optional[float] = None,
+        to: Optional[float] = None,
+        obsm: Optional[str] = None,
+        weights: Any = None,
+        masses: Any = None,
+        progress: _progress.Progress = None,
+        **options: Unpack[FatesOptions],
+    ) -> _fates.Fates:
+        """What each cell becomes, by labels of the cells of a later time: the probability that a random descendant has each label, and
+        the expected number of descendants with it.
+
+        Several descendants of each cell are simulated to the later time, where each has the labels of its nearest labelled cells. The
+        same labels, seed and model give the same numbers in every language.
+
+        Parameters
+        ----------
+        x, time, obsm, weights, masses : the cells, as in :func:`fit`, or :class:`Snapshots`
+            What is not given is as it was in the fit, as in :meth:`evaluate`.
+        labels : the label of each row of ``x``, or a column of ``obs``; None, NaN, NA or an empty text where it is not known
+            Series go by the names of the cells. Cells without a label tell nothing. Of snapshots that were made of blocks, one
+            a cell, block after block.
+        mode : ``"sde"``, ``"ode"`` or ``"branching"``
+        seed : of all random numbers
+        start : the time of the cells whose fates are asked for; all before that of the labelled cells if it is not given
+        to : the time of the labelled cells; the last if it is not given
+        progress : True for a bar, or a function, as in :func:`fit`: something true ends it by a CancelledError
+
+        Warns
+        -----
+        ChreodeWarning : a time lies outside those of the fit, or descendants spend much of theirs outside of its cells
+        """
+        cells = _anndata.names(x) if _anndata.is_anndata(x) else _names.rows(x)
+        if _anndata.is_anndata(x):
+            labels = _anndata.column(x, "labels", labels)
+        snapshots = _snapshots.of(x, time, obsm, weights, masses, self._source)
+        order = snapshots._order
+        of_rows, names = _fates.codes(_names.by_rows("labels", labels, cells), int(snapshots.counts.sum()))
+        of_cells = np.ascontiguousarray(of_rows if order is None else of_rows[order])
+        made = ffi.new("chreode_fates **")
+        chosen = make("fates", {"mode": mode, "seed": seed, "from": start, "to": to, **dict(options)})
+        watched = _progress.Watch(progress)
+        with chosen as choice, snapshots._handle as held, self._use() as model, watched as watch:
+            watch.check(
+                lib.chreode_fates_new(
+                    model,
+                    held,
+                    arrays.pointer("int32_t", of_cells),
+                    len(of_cells),
+                    choice,
+                    watch.callback,
+                    ffi.NULL,
+                    made,
+                )
+            )
+        return _fates.own(made[0], names, of_cells, order, cells)
 
     def annotate(
         self,

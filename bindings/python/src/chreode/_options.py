@@ -68,7 +68,7 @@ def make(name: str, given: dict[str, Any]) -> Handle:
 def options(name: str = "fit") -> list[Option]:
     """The options of a list, as the library describes them.
 
-    The lists are ``fit``, ``simulate``, ``evaluate``, ``validate``, ``transport`` and those of the data sets:
+    The lists are ``fit``, ``simulate``, ``evaluate``, ``validate``, ``fates``, ``transport`` and those of the data sets:
     ``chreode.capabilities()["option_lists"]``.
     """
     described = []

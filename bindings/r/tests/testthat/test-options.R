@@ -9,12 +9,12 @@ test_that("options are the library's list", {
 test_that("the help pages have the options and methods that the library has, in its words, and no others", {
     but <- list(
         fit = c("method", "seed", "threads"), simulate = c("mode", "seed", "threads"), evaluate = c("seed", "threads"),
-        validate = c("method", "seed", "threads"),
+        validate = c("method", "seed", "threads"), fates = c("seed", "threads"),
         transport = "threads", "gene-network" = character(), "gaussian-mixture" = character(), branching = character()
     )
     pages <- c(
         fit = "fit_dynamics.Rd", simulate = "simulate.chreode_dynamics.Rd", evaluate = "evaluate.Rd", validate = "validate.Rd",
-        transport = "transport.Rd",
+        fates = "fates.Rd", transport = "transport.Rd",
         "gene-network" = "dataset.Rd", "gaussian-mixture" = "dataset.Rd", branching = "dataset.Rd"
     )
     expect_setequal(names(pages), chreode_capabilities()$option_lists)
