@@ -326,8 +326,9 @@ typedef struct {
  */
 typedef struct {
     /**
-     * What is being done. A fit goes through "coupling", "interpolant", "local", "pre-training", "score", "training", "fine-tuning" and "post-local", or some of them; other calls are
-     * one stage each: "transport", "simulation", "evaluation", "validation", "field". The text lives as long as the call of the progress
+     * What is being done. A fit goes through "coupling", "interpolant", "local", "pre-training", "score", "training", "fine-tuning" and
+     * "post-local", or some of them; other calls are one stage each: "transport", "simulation", "evaluation", "validation", "field",
+     * "fates". The text lives as long as the call of the progress
      * function.
      */
     const char *stage;
