@@ -1,9 +1,12 @@
-//! The fates of 50 000 cells by three labels of 50 000 later ones, 100 descendants each, with the networks of a default fit; and how close that
-//! is to what it cannot do without: the evaluations of the fields at as many rows, timed alone, in the same run and on the same threads. What is
-//! not by the step, nearly all of it the search for neighbours, is told by a run of one step. Beside the seconds by the clock are those of a
-//! processor, over the threads: what the clock tells where nobody else computes.
+//! The fates of 50 000 cells by three labels of 50 000 later ones, 100 descendants each, with the networks of a default fit; and how
+//! close that is to what it cannot do without: the evaluations of the fields at as many rows, timed alone, in the same run and on the
+//! same threads. Beside the seconds by the clock are those of a processor, over the threads: what the clock tells where nobody else
+//! computes.
 //!
-//! `cargo bench --bench fates` for 10 dimensions; others and cells: `cargo bench --bench fates -- 50 50000`
+//! How long the search takes depends on the cells: on those that fill all ten dimensions alike, as the built-in ones do, and on those whose
+//! coordinates have less and less spread, as principal components do.
+//!
+//! `cargo bench --bench fates`; in other dimensions, of fewer cells: `cargo bench --bench fates -- 50 5000`
 
 use std::hint::black_box;
 use std::time::Instant;
@@ -16,7 +19,7 @@ use chreode::fields::{FieldValues, Fields, Scratch};
 use chreode::method::{FitOptions, Method, fit};
 use chreode::model::Dynamics;
 use chreode::simulate::simulation::Process;
-use chreode::snapshots::Snapshots;
+use chreode::snapshots::{MatrixView, Snapshots};
 use rayon::prelude::*;
 
 const FATES: usize = 3;
@@ -60,15 +63,29 @@ fn report(name: &str, time: Time, more: &str) {
     );
 }
 
-/// As many cells at each of two times, and the branch of each.
+/// The cells that are labelled, whoever is asked for.
+const LABELLED: usize = 50_000;
+
+/// The cells of a tree, each coordinate so much narrower than the one before.
+fn narrowing(all: &Snapshots, by: f32) -> Snapshots {
+    let scale = |cell: &[f32]| {
+        cell.iter().enumerate().map(|(axis, x)| x * by.powi(axis as i32)).collect::<Vec<f32>>()
+    };
+    let points: Vec<f32> = all.all_cells().flat_map(scale).collect();
+    let times: Vec<f64> = (0..2).flat_map(|k| vec![k as f64; all.count(k)]).collect();
+    Snapshots::new(MatrixView::from_f32(&points, times.len(), all.dims()).unwrap(), &times, None).unwrap()
+}
+
+/// So many cells at the first time and those that are labelled at the second, and the branch of each.
 fn cells(tree: &BranchingTree, count: usize) -> (Snapshots, Labels) {
     let all = tree.generate().unwrap();
-    let snapshots = all.subset(&[(0..count).collect(), (0..count).collect()]).unwrap();
+    let counts = [count, LABELLED];
+    let snapshots = all.subset(&counts.map(|count| (0..count).collect())).unwrap();
     let label = |k: usize, cell: usize| {
         let of = tree.fate_probabilities(k as f64, snapshots.point(k, cell)).unwrap();
         (0..FATES as u32).max_by(|&a, &b| of[a as usize].total_cmp(&of[b as usize]))
     };
-    let labels = (0..2).flat_map(|k| (0..count).map(move |cell| (k, cell)));
+    let labels = (0..2).flat_map(|k| (0..counts[k]).map(move |cell| (k, cell)));
     let labels = labels.map(|(k, cell)| label(k, cell)).collect();
     (snapshots, Labels::new(labels).unwrap())
 }
@@ -93,30 +110,31 @@ fn main() {
     let (dims, count) = (arguments.next().unwrap_or(10), arguments.next().unwrap_or(50_000));
     let tree = BranchingTree { dims, fates: FATES, time_points: 2, ..BranchingTree::default() };
     let few = BranchingTree { cells: 1000, ..tree }.generate().unwrap();
-    let model = fit(&few, &FitOptions::new(Method::Usb), &mut silent).unwrap().dynamics;
-    let (snapshots, labels) = cells(&BranchingTree { cells: 3 * count, ..tree }, count);
+    let (many, labels) = cells(&BranchingTree { cells: 3 * LABELLED, ..tree }, count);
     let threads = rayon::current_num_threads();
-    println!("{count} cells × {FATES} labels × {DESCENDANTS} descendants, d = {dims}, {threads} threads");
-    let points = snapshots.points(0);
-    let find = |process: Process, step: f64| {
-        let options = FateOptions { process, step: Some(step), ..FateOptions::default() };
-        fates_of_model(&model, &snapshots, &labels, &options, &Stop::default()).unwrap()
-    };
-    let (fields, ()) = timed(|| evaluate(&model, &points));
-    let rate = (count * DESCENDANTS * 2 * STEPS) as f64 / fields.processor / 1e6;
-    report("fields alone", fields, &format!(";  {rate:.2} M evaluations/s"));
-    for (name, process) in [("sde", Process::Sde), ("branching", Process::Branching)] {
-        let (time, found) = timed(|| find(process, 1.0 / STEPS as f64));
-        let se = found.probability.se.iter().copied().filter(|se| se.is_finite()).fold(0.0, f64::max);
-        let share = 100.0 * fields.processor / time.processor;
-        report(
-            name,
-            time,
-            &format!(
+    println!(
+        "{count} cells × {FATES} labels × {DESCENDANTS} descendants, d = {dims}, {LABELLED} labelled cells, {threads} threads"
+    );
+    for (by, what) in [(1.0, "all coordinates alike"), (0.8, "each coordinate 0.8 of the one before")] {
+        println!("{what}");
+        let model = fit(&narrowing(&few, by), &FitOptions::new(Method::Usb), &mut silent).unwrap().dynamics;
+        let snapshots = narrowing(&many, by);
+        let points = snapshots.points(0);
+        let find = |process: Process| {
+            let options = FateOptions { process, step: Some(1.0 / STEPS as f64), ..FateOptions::default() };
+            fates_of_model(&model, &snapshots, &labels, &options, &Stop::default()).unwrap()
+        };
+        let (fields, ()) = timed(|| evaluate(&model, &points));
+        let rate = (count * DESCENDANTS * 2 * STEPS) as f64 / fields.processor / 1e6;
+        report("fields alone", fields, &format!(";  {rate:.2} M evaluations/s"));
+        for (name, process) in [("sde", Process::Sde), ("branching", Process::Branching)] {
+            let (time, found) = timed(|| find(process));
+            let se = found.probability.se.iter().copied().filter(|se| se.is_finite()).fold(0.0, f64::max);
+            let share = 100.0 * fields.processor / time.processor;
+            let more = format!(
                 ";  fields alone are {share:.0} % of it, standard errors of probabilities up to {se:.3}"
-            ),
-        );
+            );
+            report(name, time, &more);
+        }
     }
-    report("sde, one step", timed(|| find(Process::Sde, 1.0)).0, "");
-    report("ode", timed(|| find(Process::Ode, 1.0 / STEPS as f64)).0, "");
 }

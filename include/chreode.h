@@ -1091,8 +1091,10 @@ chreode_status chreode_fates_cells(const chreode_fates *fates,
 /**
  * Gets numbers of every cell, one row each. Of every label, a column each: "p", the probability that a random descendant has the
  * label (NaN of a cell without any), and "n", the expected number of descendants with it. In one column: "p_none", the probability to
- * have no descendants. "se_p", "se_n" and "se_p_none" are their standard errors, from the number of families; "sd_p",
- * "sd_n" and "sd_p_none" their standard deviations over the members of an ensemble, NaN for a model that is none or with the option `error_bars` off.
+ * have no descendants: with the mode branching the share of families that died out; with the others, that of cells which divide or die at
+ * the rate |g|, if all of a family went the way of one particle: exact for the flow, and for the diffusion rather too large. "se_p", "se_n"
+ * and "se_p_none" are their standard errors, from the number of families, 0 for the flow; "sd_p", "sd_n" and "sd_p_none" their standard
+ * deviations over the members of an ensemble, NaN for a model that is none or with the option `error_bars` off.
  */
 chreode_status chreode_fates_values(const chreode_fates *fates,
                                     const char *name,

@@ -202,11 +202,11 @@ pub fn fates(
         rest = later;
         let points = snapshots.points(start);
         let first = offset(snapshots, start) as u64;
-        let founders = Founders { time: snapshots.times()[start], points: &points, first };
+        let founders =
+            Founders { time: snapshots.times()[start], to: snapshots.times()[to], points: &points, first };
         let share = families.simulate(
             fields,
             founders,
-            snapshots.times()[to],
             (of_start, layout.width()),
             || Counter::new(&index, &layout),
             &|counter: &mut Counter<'_>, descendants, row| {

@@ -10,8 +10,8 @@
 
 use crate::exec::simd::vectorised;
 
-/// Points of a leaf, of which the distances are taken together: four vectors of single precision. Half or twice as many take as long.
-const LEAF: usize = 4 * LANES;
+/// Points of a leaf, of which the distances are taken together: eight vectors of single precision. Half as many take longer.
+const LEAF: usize = 8 * LANES;
 const LANES: usize = 8;
 
 /// Bounds are compared with distances that were rounded otherwise.
@@ -228,12 +228,28 @@ impl Neighbours {
     fn bound(&self, node: u32, point: &[f32]) -> f32 {
         let sides = &self.boxes[2 * self.dims * node as usize..][..2 * self.dims];
         let (low, high) = sides.split_at(self.dims);
-        let mut sum = 0.0;
-        for ((&x, &low), &high) in point.iter().zip(low).zip(high) {
-            let outside = (low - x).max(x - high).max(0.0);
-            sum += outside * outside;
-        }
-        sum
+        let outside = |x: f32, low: f32, high: f32| {
+            let below = if low > x { low - x } else { 0.0 };
+            below + if x > high { x - high } else { 0.0 }
+        };
+        vectorised(
+            #[inline(always)]
+            || {
+                let (points, point) = point.as_chunks::<LANES>();
+                let (lows, low) = low.as_chunks::<LANES>();
+                let (highs, high) = high.as_chunks::<LANES>();
+                let mut sums = [0.0; LANES];
+                for ((x, low), high) in points.iter().zip(lows).zip(highs) {
+                    for lane in 0..LANES {
+                        sums[lane] += outside(x[lane], low[lane], high[lane]).powi(2);
+                    }
+                }
+                for (lane, ((&x, &low), &high)) in point.iter().zip(low).zip(high).enumerate() {
+                    sums[lane] += outside(x, low, high).powi(2);
+                }
+                sums.iter().sum()
+            },
+        )
     }
 
     /// The squared distances from `point` to those of a leaf. Not by fused products, so that they are the same bits on every machine.

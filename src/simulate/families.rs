@@ -36,10 +36,12 @@ pub(crate) struct Families {
     pub(crate) max_population: usize,
 }
 
-/// The cells that families are of: some at one time.
+/// The cells that families are of: some at one time, and until when.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Founders<'a> {
     pub(crate) time: f64,
+    /// Not before.
+    pub(crate) to: f64,
     /// Row-major, one row a cell.
     pub(crate) points: &'a [f32],
     /// The number of the first, by which random numbers are drawn; those of the others follow.
@@ -69,7 +71,7 @@ impl Families {
         if self.process == Process::Ode { 1 } else { self.count }
     }
 
-    /// Simulates the families of all `founders` until the time `to`, not before theirs, and has `take` make `width` numbers of those
+    /// Simulates the families of all `founders`, and has `take` make `width` numbers of those
     /// of each, into its row of `results`. Gives the share of the time that was spent outside, of fields with a guard.
     ///
     /// # Errors
@@ -79,13 +81,12 @@ impl Families {
         &self,
         fields: &dyn Fields,
         founders: Founders<'_>,
-        to: f64,
         (results, width): (&mut [f64], usize),
         scratch: impl Fn() -> S + Sync,
         take: &Take<'_, S>,
         stop: &Stop,
     ) -> Result<Option<f64>> {
-        let dims = fields.dims();
+        let (dims, to) = (fields.dims(), founders.to);
         let intervals = OutputInterval::all(founders.time, &[to], self.step, fields.knots())?;
         let steps: Vec<TimeStep> = (0..intervals[0].count).map(|j| intervals[0].step(j)).collect();
         let residence = Residence::new(founders.time, &[to]);
@@ -418,7 +419,8 @@ mod tests {
             };
             let sums = |first: usize| {
                 let mut results = vec![0.0; 40 - first];
-                let founders = Founders { time: 0.0, points: &points[2 * first..], first: first as u64 };
+                let founders =
+                    Founders { time: 0.0, to: 1.0, points: &points[2 * first..], first: first as u64 };
                 let take: &Take<'_, ()> = &|(), descendants, result| {
                     let weighed = descendants.points.chunks(2).zip(descendants.weights);
                     result[0] = weighed.map(|(x, w)| w * f64::from(x[0] + 2.0 * x[1])).sum();
@@ -426,7 +428,7 @@ mod tests {
                     Ok(())
                 };
                 let stop = Stop::default();
-                families.simulate(&fields, founders, 1.0, (&mut results, 1), || (), take, &stop).unwrap();
+                families.simulate(&fields, founders, (&mut results, 1), || (), take, &stop).unwrap();
                 results
             };
             // Eight cells of thirty families are a group.

@@ -87,7 +87,11 @@ def test_mishaps_are_errors(model, cells, kinds):
         given = pandas.DataFrame(x) if isinstance(labels, pandas.Series) else x
         with pytest.raises(error, match=match):
             model.fates(given, time, labels)
-    for options, match in [({"to": 0.0}, "later than the first time"), ({"mode": "flow"}, "mode"), ({"turnover": 1}, "turnover")]:
+    for options, match in [
+        ({"to": 0.0}, "later than the first time"),
+        ({"mode": "flow"}, "mode"),
+        ({"turnover": 1}, "turnover"),
+    ]:
         with pytest.raises(chreode.InvalidArgumentError, match=match):
             model.fates(x, time, kinds, **options)
     with pytest.raises(chreode.CancelledError):

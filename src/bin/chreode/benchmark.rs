@@ -18,6 +18,7 @@ use crate::cells::DataArgs;
 use crate::failure::{Failure, Result};
 use crate::output::{columns, note, print, print_json, short};
 use crate::report;
+use crate::validate::two_figures;
 use crate::written::write_csv;
 use measured::{Honest, measure};
 use rows::{Row, Table};
@@ -267,7 +268,7 @@ fn read_earlier(folder: &Path) -> Result<Earlier> {
 
 /// A mean with its deviation, where there is one.
 fn shown((mean, sd): (f64, f64)) -> String {
-    if sd.is_finite() { format!("{} ± {}", short(mean), short(sd)) } else { short(mean) }
+    if sd.is_finite() { format!("{} ± {}", short(mean), short(two_figures(sd))) } else { short(mean) }
 }
 
 /// Header and rows: each measure, beside what was published and what an earlier benchmark found.

@@ -32,7 +32,8 @@ pub struct Fates {
     /// a random descendant has it, and n_L, the expected number of descendants with it; p_none, the probability to have none; and se_ of each, the
     /// standard error
     ///
-    /// Of an ensemble also sd_ of each, the standard deviation over its members. A cell without descendants has the probabilities NaN.
+    /// p_none of the mode branching is the share of families that died out; else that of cells which divide or die at the rate |g|, if all of a
+    /// family went the way of one particle: exact for ode, rather too large for sde. Of an ensemble also sd_ of each, the standard deviation over its members. A cell without descendants has the probabilities NaN.
     #[arg(short, long, value_name = "OUT.csv")]
     output: PathBuf,
     /// Also write which label's cells became which: their time, both labels, the mass with standard error, and its share in what the one became

@@ -268,7 +268,7 @@ fn with_decimals(energy: MeanInterval) -> String {
 }
 
 /// Rounded to two figures: an interval is not known better.
-fn two_figures(x: f64) -> f64 {
+pub fn two_figures(x: f64) -> f64 {
     let unit = 10f64.powf(x.abs().log10().floor() - 1.0);
     if x == 0.0 || !x.is_finite() { x } else { (x / unit).round() * unit }
 }

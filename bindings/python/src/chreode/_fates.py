@@ -24,7 +24,7 @@ Numbers = npt.NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Transitions:
-    """Which label's cells at one time became which: tables of one row a label of theirs, one column a label of the later cells."""
+    """Which label's cells at one time became which: tables of a row for each label of theirs, a column for each of the later cells."""
 
     #: The time of the cells.
     time: float
@@ -46,8 +46,8 @@ class Transitions:
 class Fates:
     """What cells become: of each cell a row, of each label that later cells have a column.
 
-    Standard errors are from the number of descendants that were simulated; standard deviations are over the members of an ensemble,
-    NaN of a model that is none.
+    Standard errors are from the number of descendants that were simulated; standard deviations are over the members of an
+    ensemble, NaN of a model that is none.
     """
 
     #: The labels of the columns: numbers in their order where all are, else in that of the alphabet.
@@ -65,7 +65,9 @@ class Fates:
     p: Numbers
     #: The expected number of descendants with each label.
     n: Numbers
-    #: The probability to have no descendants, one a cell.
+    #: The probability to have no descendants, one a cell: of the mode branching the share of families that died out; else that of
+    #: cells which divide or die at the rate |g|, if all of a family went the way of one particle (exact for ode, rather too
+    #: large for sde).
     p_none: Numbers
     p_se: Numbers
     n_se: Numbers
@@ -122,7 +124,7 @@ def _name(value: Any) -> Optional[str]:
     if isinstance(value, numbers.Real) and not isinstance(value, numbers.Integral):
         if value != value:
             return None
-        return str(int(value)) if float(value).is_integer() else str(value)
+        return str(int(float(value))) if float(value).is_integer() else str(value)
     return str(value) or None
 
 
@@ -152,7 +154,8 @@ def own(
 ) -> Fates:
     """Takes everything out of fates of the library, which are freed.
 
-    Labels, in the order of the snapshots, are called ``names``; ``order`` has the row that each cell was given in, and ``cells`` their names.
+    Labels, in the order of the snapshots, are called ``names``; ``order`` has the row that each cell was given in, and ``cells``
+    their names.
     """
     handle = Handle(pointer, lib.chreode_fates_free, "fates")
     with handle as fates:
