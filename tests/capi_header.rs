@@ -8,7 +8,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// The files of the C interface, in the order in which a reader of the header needs them.
-const SOURCES: [&str; 14] = [
+const SOURCES: [&str; 15] = [
     "status",
     "library",
     "matrix",
@@ -16,6 +16,7 @@ const SOURCES: [&str; 14] = [
     "snapshots",
     "progress",
     "fit",
+    "couple",
     "model",
     "field",
     "simulate",
