@@ -1411,6 +1411,7 @@ fn clones_and_couplings_are_those_of_rust() {
         let mut given = clones.clone();
         given[3] = wrong;
         let mut made = null_mut();
+        // SAFETY: an array of so many elements, as the conventions of the header ask.
         let refused = unsafe { chreode_snapshots_with_clones(data, given.as_ptr(), total, &mut made) };
         assert!(refused == CHREODE_ERROR_INVALID_ARGUMENT && made.is_null());
         assert!(message().contains("the clone of cell 4 must be 0 to 4294967294"), "{}", message());
@@ -1450,6 +1451,7 @@ fn clones_and_couplings_are_those_of_rust() {
     let (mut carried, mut lost) = (vec![0.0; cells], [0.0; 4]);
     let mut carry = |carry: &str, lost_count: usize| {
         let carry = std::ffi::CString::new(carry).unwrap();
+        // SAFETY: arrays of so many elements, or a number of them that is refused.
         unsafe {
             chreode_couplings_carry(
                 couplings,
@@ -1469,8 +1471,10 @@ fn clones_and_couplings_are_those_of_rust() {
     assert_eq!(carry("share", 3), CHREODE_ERROR_INVALID_ARGUMENT);
     assert_eq!(carry("share", 4), CHREODE_OK);
     near(carried.iter().chain(&lost).sum(), before as f64);
+    // SAFETY: made above.
     let refused = unsafe { chreode_couplings_size(couplings, 4, &mut rows, &mut cols, &mut pairs) };
     assert_eq!(refused, CHREODE_ERROR_INVALID_ARGUMENT);
+    // SAFETY: made above.
     unsafe {
         chreode_couplings_free(couplings);
         chreode_couplings_free(null_mut());

@@ -610,14 +610,7 @@ function chreode_couplings_unmatched(couplings, k, dying, dying_count, born, bor
         ccall(
             address,
             chreode_status,
-            (
-                Ptr{chreode_couplings},
-                Csize_t,
-                Ptr{Cdouble},
-                Csize_t,
-                Ptr{Cdouble},
-                Csize_t,
-            ),
+            (Ptr{chreode_couplings}, Csize_t, Ptr{Cdouble}, Csize_t, Ptr{Cdouble}, Csize_t),
             couplings,
             k,
             dying,
