@@ -175,6 +175,11 @@ typedef int32_t chreode_fate;
 #endif // __cplusplus
 
 /**
+ * The couplings of consecutive snapshots, one an interval, and the report of their making.
+ */
+typedef struct chreode_couplings chreode_couplings;
+
+/**
  * How well a model predicts the snapshots after the first from the first.
  */
 typedef struct chreode_evaluation chreode_evaluation;
@@ -511,7 +516,7 @@ chreode_status chreode_snapshots_with_growth_prior(const chreode_snapshots *snap
 
 /**
  * Makes the same snapshots with the clone that each cell belongs to, as from lineage barcodes: cells of one clone have one number, 0
- * or larger, at all times, and cells whose clone is not known have -1. Couplings do not join cells of known, different clones, or at the
+ * to 4294967294, at all times, and cells whose clone is not known have -1. Couplings do not join cells of known, different clones, or at the
  * price of the option `clone_penalty`. `clones` has one a cell, in the order of time, those of one time in the order in which they were
  * given.
  */
@@ -602,6 +607,82 @@ chreode_status chreode_fit(const chreode_snapshots *snapshots,
                            chreode_progress_fn progress,
                            void *user_data,
                            chreode_model **model);
+
+/**
+ * Couples the cells of consecutive snapshots as `chreode_fit` does by the same options (NULL: all defaults), and trains nothing: what
+ * the fields of a model are learned from. The method is one that couples, and `ensemble` is 1. `progress` may be NULL; `user_data` is
+ * handed to it and not looked at.
+ */
+chreode_status chreode_couple(const chreode_snapshots *snapshots,
+                              const chreode_options *options,
+                              chreode_progress_fn progress,
+                              void *user_data,
+                              chreode_couplings **couplings);
+
+/**
+ * Frees couplings. NULL is allowed.
+ */
+void chreode_couplings_free(chreode_couplings *couplings);
+
+/**
+ * Tells of the coupling between the times number `k` and `k` + 1, counted from 0, the number of cells at either, and of the pairs of
+ * cells that are coupled.
+ */
+chreode_status chreode_couplings_size(const chreode_couplings *couplings,
+                                      size_t k,
+                                      size_t *rows,
+                                      size_t *cols,
+                                      size_t *pairs);
+
+/**
+ * Gets the pairs of the coupling between the times number `k` and `k` + 1: of each its cell before and its cell after, both counted
+ * from 0 among those of their time, the mass that the one sends, and the mass that the other receives. A cell sends its weight, but for
+ * what of it dies; a cell receives its weight, but for what of it is born: see `chreode_couplings_unmatched`. Each array has `count`
+ * elements, the number of pairs, or is NULL if it is not wanted.
+ */
+chreode_status chreode_couplings_pairs(const chreode_couplings *couplings,
+                                       size_t k,
+                                       uint64_t *sources,
+                                       uint64_t *targets,
+                                       double *sent,
+                                       double *received,
+                                       size_t count);
+
+/**
+ * Gets, between the times number `k` and `k` + 1, the mass of each cell before that has no partner, and of each cell after: 0 where all
+ * has.
+ */
+chreode_status chreode_couplings_unmatched(const chreode_couplings *couplings,
+                                           size_t k,
+                                           double *dying,
+                                           size_t dying_count,
+                                           double *born,
+                                           size_t born_count);
+
+/**
+ * Carries a mass on each cell of the time number `from` to those of the time number `to`, onwards (descendants) or back (ancestors),
+ * through the couplings of all intervals in between: `result` has one element a cell of `to`. `lost` has one an interval on the way, in
+ * the order in which they are crossed: the mass that stood on cells without a partner. `carry` is "share", by which nothing grows
+ * and what arrives and what was lost add up to what there was, or "mass", by which mass grows on the way.
+ */
+chreode_status chreode_couplings_carry(const chreode_couplings *couplings,
+                                       size_t from,
+                                       size_t to,
+                                       const char *carry,
+                                       const double *masses,
+                                       size_t masses_count,
+                                       double *result,
+                                       size_t result_count,
+                                       double *lost,
+                                       size_t lost_count);
+
+/**
+ * Gets the report of their making as a JSON object (size, then fill), as that of a fit.
+ */
+chreode_status chreode_couplings_report(const chreode_couplings *couplings,
+                                        char *buffer,
+                                        size_t capacity,
+                                        size_t *size);
 
 /**
  * Frees a model. NULL is allowed.

@@ -7,6 +7,7 @@ use std::ffi::{CStr, CString, c_char, c_void};
 use std::ptr::{null, null_mut};
 use std::time::{Duration, Instant};
 
+use chreode::capi::couple::*;
 use chreode::capi::evaluate::*;
 use chreode::capi::fates::*;
 use chreode::capi::field::*;
@@ -179,6 +180,10 @@ fn null_is_refused_by_name_wherever_it_is_not_allowed() {
     );
     refused!(null_pointer, "rates", chreode_snapshots_with_growth_prior(data, null(), 200, &mut s));
     refused!(null_pointer, "clones", chreode_snapshots_with_clones(data, null(), 200, &mut s));
+    let mut c = std::ptr::null_mut();
+    refused!(null_pointer, "snapshots", chreode_couple(null(), null(), None, null_mut(), &mut c));
+    refused!(null_pointer, "couplings", chreode_couple(data, null(), None, null_mut(), null_mut()));
+    refused!(null_pointer, "couplings", chreode_couplings_report(null(), null_mut(), 0, &mut size));
     refused!(null_pointer, "snapshots", chreode_snapshots_without(null(), times.as_ptr(), 1, &mut s));
     refused!(null_pointer, "snapshots", chreode_snapshots_dims(null(), &mut size));
     refused!(null_pointer, "dims", chreode_snapshots_dims(data, null_mut()));
@@ -1550,4 +1555,92 @@ fn models_that_claim_to_be_huge_or_odd_are_used_or_refused() {
         told,
         chreode_model_from_bytes([0].as_ptr(), usize::MAX, &mut model)
     );
+}
+
+#[test]
+fn clones_and_couplings_are_those_of_rust() {
+    let data = snapshots();
+    let (mut cells, mut total) = (0, 0);
+    for k in 0..5 {
+        ok!(chreode_snapshots_cell_count(data, k, &mut cells));
+        total += cells;
+    }
+    let mut barcoded = null_mut();
+    let clones: Vec<i64> = (0..total as i64).map(|i| i % 3 - 1).collect();
+    ok!(chreode_snapshots_with_clones(data, clones.as_ptr(), total, &mut barcoded));
+    for wrong in [-2, 4_294_967_295, i64::MAX] {
+        let mut given = clones.clone();
+        given[3] = wrong;
+        let mut made = null_mut();
+        // SAFETY: an array of so many elements, as the conventions of the header ask.
+        let refused = unsafe { chreode_snapshots_with_clones(data, given.as_ptr(), total, &mut made) };
+        assert!(refused == CHREODE_ERROR_INVALID_ARGUMENT && made.is_null());
+        assert!(message().contains("the clone of cell 4 must be 0 to 4294967294"), "{}", message());
+    }
+    let set = options("fit", &[("method", "wfr-fm"), ("delta", "0.4")]);
+    let mut couplings = null_mut();
+    ok!(chreode_couple(barcoded, set, None, null_mut(), &mut couplings));
+    let (mut rows, mut cols, mut pairs) = (0, 0, 0);
+    ok!(chreode_couplings_size(couplings, 1, &mut rows, &mut cols, &mut pairs));
+    let (mut sources, mut targets) = (vec![0u64; pairs], vec![0u64; pairs]);
+    let (mut sent, mut received) = (vec![0.0; pairs], vec![0.0; pairs]);
+    ok!(chreode_couplings_pairs(
+        couplings,
+        1,
+        sources.as_mut_ptr(),
+        targets.as_mut_ptr(),
+        sent.as_mut_ptr(),
+        received.as_mut_ptr(),
+        pairs
+    ));
+    let (mut dying, mut born) = (vec![0.0; rows], vec![0.0; cols]);
+    ok!(chreode_couplings_unmatched(couplings, 1, dying.as_mut_ptr(), rows, born.as_mut_ptr(), cols));
+    let near = |got: f64, want: f64| assert!((got - want).abs() < 1e-9 * want, "{got} {want}");
+    near(sent.iter().chain(&dying).sum(), rows as f64);
+    near(received.iter().chain(&born).sum(), cols as f64);
+    let before: usize = {
+        ok!(chreode_snapshots_cell_count(data, 0, &mut cells));
+        cells
+    };
+    for (&i, &j) in sources.iter().zip(&targets) {
+        let (one, other) = (clones[before + i as usize], clones[before + rows + j as usize]);
+        assert!(one == other || one < 0 || other < 0);
+    }
+    // Through all intervals, from one end to the other.
+    let masses = vec![1.0; before];
+    ok!(chreode_snapshots_cell_count(data, 4, &mut cells));
+    let (mut carried, mut lost) = (vec![0.0; cells], [0.0; 4]);
+    let mut carry = |carry: &str, lost_count: usize| {
+        let carry = std::ffi::CString::new(carry).unwrap();
+        // SAFETY: arrays of so many elements, or a number of them that is refused.
+        unsafe {
+            chreode_couplings_carry(
+                couplings,
+                0,
+                4,
+                carry.as_ptr(),
+                masses.as_ptr(),
+                before,
+                carried.as_mut_ptr(),
+                cells,
+                lost.as_mut_ptr(),
+                lost_count,
+            )
+        }
+    };
+    assert_eq!(carry("shares", 4), CHREODE_ERROR_INVALID_ARGUMENT);
+    assert_eq!(carry("share", 3), CHREODE_ERROR_INVALID_ARGUMENT);
+    assert_eq!(carry("share", 4), CHREODE_OK);
+    near(carried.iter().chain(&lost).sum(), before as f64);
+    // SAFETY: made above.
+    let refused = unsafe { chreode_couplings_size(couplings, 4, &mut rows, &mut cols, &mut pairs) };
+    assert_eq!(refused, CHREODE_ERROR_INVALID_ARGUMENT);
+    // SAFETY: made above.
+    unsafe {
+        chreode_couplings_free(couplings);
+        chreode_couplings_free(null_mut());
+        chreode_options_free(set);
+        chreode_snapshots_free(barcoded);
+        chreode_snapshots_free(data);
+    }
 }

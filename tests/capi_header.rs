@@ -16,6 +16,7 @@ const SOURCES: [&str; 15] = [
     "snapshots",
     "progress",
     "fit",
+    "couple",
     "model",
     "field",
     "simulate",

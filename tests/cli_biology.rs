@@ -76,3 +76,44 @@ fn a_column_of_clones_is_labels_of_any_kind_and_joins_none_that_differ() {
     let told = run(&folder, "fit cells.csv --clone-column barcode --method mioflow -o m");
     assert!(told.one_line().contains("left out with mioflow: it couples no cells"), "{told:?}");
 }
+
+#[test]
+fn couplings_are_written_with_the_rows_of_the_data_and_nothing_is_lost() {
+    let folder = folder("cli-couple");
+    let rows = (0..60).map(|i| format!("{},{},{}\n", (i + 1) % 3, f64::from(i * i % 17), f64::from(i)));
+    fs::write(folder.join("cells.csv"), "time,x,y\n".to_string() + &rows.collect::<String>()).unwrap();
+    let told = run(&folder, "couple cells.csv --method wfr-fm --delta 3 -o out --json").json();
+    assert_eq!(told["times"], serde_json::json!([0.0, 1.0, 2.0]));
+    let table = |name: &str| -> Vec<Vec<f64>> {
+        let text = fs::read_to_string(folder.join("out").join(name)).unwrap();
+        let rows = text.lines().skip(1);
+        rows.map(|line| line.split(',').map(|field| field.parse().unwrap()).collect()).collect()
+    };
+    let cells = table("cells.csv");
+    assert_eq!(cells.len(), 60);
+    for k in 0..2 {
+        let pairs = table(&format!("coupling_{}.csv", k + 1));
+        assert_eq!(pairs.len() as u64, told["pairs"][k].as_u64().unwrap());
+        for pair in &pairs {
+            // Row i of the data has the time (i + 1) mod 3.
+            let time = |row: f64| (row as usize + 1) % 3;
+            assert_eq!((time(pair[0]), time(pair[1])), (k, k + 1));
+        }
+        let sum = |column: usize| pairs.iter().map(|pair| pair[column]).sum::<f64>();
+        let of_time = |k: usize, column: usize| -> f64 {
+            cells.iter().filter(|cell| cell[1] == k as f64).map(|cell| cell[column]).sum()
+        };
+        assert!((sum(2) - of_time(k, 3)).abs() < 1e-9 && (sum(3) - of_time(k + 1, 5)).abs() < 1e-9);
+        assert!((of_time(k, 3) + of_time(k, 4) - 20.0).abs() < 1e-9);
+        assert!((of_time(k + 1, 5) + of_time(k + 1, 6) - 20.0).abs() < 1e-9);
+    }
+    let text = run(&folder, "couple cells.csv --method sf2m -o other --format tsv");
+    assert!(text.succeeded().stdout.contains("0 to 1") && folder.join("other/coupling_2.tsv").is_file());
+    run(&folder, "couple cells.csv -o tables --format parquet").succeeded();
+    assert!(folder.join("tables/cells.parquet").is_file());
+    let refused = run(&folder, "couple cells.csv --method tigon -o none");
+    assert!(
+        refused.one_line().contains("one that couples cells") && !folder.join("none").exists(),
+        "{refused:?}"
+    );
+}

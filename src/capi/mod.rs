@@ -9,6 +9,7 @@
 // The conventions of the header are the safety contract of all functions: pointers are valid, or NULL where that is said.
 #![allow(clippy::missing_safety_doc)]
 
+pub mod couple;
 pub mod evaluate;
 pub mod fates;
 pub mod field;

@@ -1,6 +1,5 @@
 //! Time-stamped cells.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::matrix::{chreode_matrix, chreode_matrix_mut};
@@ -233,7 +232,7 @@ pub unsafe extern "C" fn chreode_snapshots_with_growth_prior(
 }
 
 /// Makes the same snapshots with the clone that each cell belongs to, as from lineage barcodes: cells of one clone have one number, 0
-/// or larger, at all times, and cells whose clone is not known have -1. Couplings do not join cells of known, different clones, or at the
+/// to 4294967294, at all times, and cells whose clone is not known have -1. Couplings do not join cells of known, different clones, or at the
 /// price of the option `clone_penalty`. `clones` has one a cell, in the order of time, those of one time in the order in which they were
 /// given.
 #[unsafe(no_mangle)]
@@ -248,19 +247,17 @@ pub unsafe extern "C" fn chreode_snapshots_with_clones(
         clear("result", result)?;
         let chreode_snapshots(given) = borrow("snapshots", snapshots)?;
         let clones = slice("clones", clones, clones_count)?;
-        if let Some(cell) = clones.iter().position(|clone| *clone < -1) {
-            let name = format!("the clone of cell {}", cell + 1);
-            return Err(
-                Error::argument(&name, clones[cell], "0 or larger, or -1 where it is not known").into()
-            );
-        }
-        // Numbers of any size, counted as they come.
-        let mut numbers = HashMap::new();
-        let mut number = |clone: &i64| {
-            let next = numbers.len() as u32;
-            (*clone >= 0).then(|| *numbers.entry(*clone).or_insert(next))
+        // Numbers as they are, for some of the cells to have those that they have among all.
+        let number = |(cell, &clone): (usize, &i64)| match u32::try_from(clone) {
+            Ok(number) if number < u32::MAX => Ok(Some(number)),
+            _ if clone == -1 => Ok(None),
+            _ => {
+                let allowed = "0 to 4294967294, or -1 where it is not known";
+                Err(Error::argument(&format!("the clone of cell {}", cell + 1), clone, allowed))
+            }
         };
-        let made = given.clone().with_clones(&clones.iter().map(&mut number).collect::<Vec<_>>())?;
+        let numbers = clones.iter().enumerate().map(number).collect::<Result<Vec<_>, _>>()?;
+        let made = given.clone().with_clones(&numbers)?;
         give("result", result, chreode_snapshots(made))
     })
 }

@@ -17,7 +17,7 @@ use crate::matching::{InterpolantOptions, Metric, PathOptions, Trained};
 use crate::model::{Dynamics, ModelInfo};
 use crate::scales::Scales;
 use crate::snapshots::Snapshots;
-use crate::transport::coupling::Coupling;
+use crate::transport::coupling::{Carry, Coupling};
 use crate::transport::minibatch::SolvedBlock;
 use crate::transport::sinkhorn;
 use crate::units::Scaling;
@@ -77,6 +77,57 @@ pub struct Couplings {
     pub couplings: Vec<Coupling>,
     /// What was chosen, and how the static problems went; nothing is trained.
     pub report: FitReport,
+    /// The times of the snapshots.
+    pub times: Vec<f64>,
+    /// How many cells each of them has.
+    pub counts: Vec<usize>,
+}
+
+/// What became of a distribution over cells that was carried to another snapshot.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Carried {
+    /// The mass on each cell of the other snapshot.
+    pub masses: Vec<f64>,
+    /// Of each interval on the way, in the order in which it was crossed, the mass that stood on cells without a partner, as it was
+    /// before that interval.
+    pub lost: Vec<f64>,
+}
+
+impl Couplings {
+    /// Carries a distribution over the cells of snapshot `from` to those of snapshot `to`, onwards or back, through the couplings of
+    /// all intervals in between, one after another: what they make of it is their product.
+    ///
+    /// Carried as [shares](Carry::Share), what arrives and what was lost add up to what there was; nothing is normalised.
+    ///
+    /// # Errors
+    /// [`Error::InvalidArgument`] for snapshots that there are not, and unless there is one mass a cell, finite and not negative.
+    pub fn carry(&self, from: usize, to: usize, masses: &[f64], carry: Carry) -> Result<Carried> {
+        let count = self.counts.len();
+        for (name, k) in [("from", from), ("to", to)] {
+            if k >= count {
+                return Err(Error::argument(name, k, &format!("below {count}, the number of times")));
+            }
+        }
+        if masses.len() != self.counts[from] {
+            let allowed = format!("{} values, one a cell at time {}", self.counts[from], self.times[from]);
+            return Err(Error::argument("masses", masses.len(), &allowed));
+        }
+        if let Some(cell) = masses.iter().position(|mass| !(*mass >= 0.0 && mass.is_finite())) {
+            let name = format!("the mass on cell {}", cell + 1);
+            return Err(Error::argument(&name, masses[cell], "finite and not negative"));
+        }
+        let mut carried = Carried { masses: masses.to_vec(), lost: vec![] };
+        let mut cross = |k: usize, onwards: bool| {
+            let (coupling, there) = (&self.couplings[k], if onwards { k + 1 } else { k });
+            let step = if onwards { Coupling::push } else { Coupling::pull };
+            let (masses, lost) = step(coupling, &carried.masses, self.counts[there], carry);
+            carried.masses = masses;
+            carried.lost.push(lost);
+        };
+        (from..to).for_each(|k| cross(k, true));
+        (to..from).rev().for_each(|k| cross(k, false));
+        Ok(carried)
+    }
 }
 
 /// Couples the cells of consecutive snapshots as [`fit`] does by the same options, and trains nothing: what the fields are learned
@@ -129,7 +180,8 @@ pub fn couple(
     report.warnings.extend(warnings::of_couplings(snapshots, &report));
     report.coupling_seconds = started.elapsed().as_secs_f64();
     report.cpu_seconds = cpu_seconds(&threads).zip(cpu_before).map(|(after, before)| after - before);
-    Ok(Couplings { couplings, report })
+    let counts = (0..snapshots.len()).map(|k| snapshots.count(k)).collect();
+    Ok(Couplings { couplings, report, times: snapshots.times().to_vec(), counts })
 }
 
 /// Opens the device of a fit, to be kept while it couples, and tells the processor seconds that its threads had run before.

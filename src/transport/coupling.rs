@@ -1,6 +1,7 @@
 //! Couplings: which cells of one snapshot become which cells of the next, with how much mass at either end.
 
 use super::SparsePlan;
+use crate::named::named;
 
 /// A matched pair of a semi-coupling: source cell i sends `sent`, target cell j receives `received`.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -16,6 +17,21 @@ pub struct Pair {
     /// γ_ij, the mass that the plan itself couples.
     pub coupled: f64,
 }
+
+/// What is carried along couplings.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub enum Carry {
+    /// Shares of what there is, without growth: where a random unit of the mass goes or came from. What arrives and what has no
+    /// partner add up to what there was (moscot's `push` and `pull`, Klein et al., Nature 2025, of row-stochastic couplings).
+    #[default]
+    Share,
+    /// Mass with its growth: how much comes of it, or how much it has come of (Waddington-OT's descendants and ancestors before they
+    /// are normalised, Schiebinger et al., Cell 2019).
+    Mass,
+}
+
+named!(Carry, "carry", Share = "share", Mass = "mass");
 
 /// A semi-coupling (Chizat et al., FoCM 2018): pairs, and the cells that have no partner.
 ///
@@ -95,6 +111,49 @@ impl Coupling {
         let mut received = vec![0.0; cells];
         self.pairs.iter().for_each(|pair| received[pair.target as usize] += pair.received);
         received
+    }
+
+    /// Carries a mass on each source cell to the target cells, and tells how much of it stood on cells without a partner.
+    ///
+    /// A cell's mass parts in the proportions in which the cell sends. Of a unit of it, what comes to a partner is `sent` over all that
+    /// there is of the cell: as a share, so that what arrives and what does not add up to what there was. By
+    /// [`Carry::Mass`] it is `received` over that: what the share has become.
+    pub fn push(&self, masses: &[f64], targets: usize, carry: Carry) -> (Vec<f64>, f64) {
+        let of_pair = |pair: &Pair| (pair.source, pair.target, pair.sent, pair.received);
+        self.carried(masses, targets, &self.dying, carry, of_pair)
+    }
+
+    /// Carries a mass on each target cell back to the source cells that it came from, as [`push`](Self::push) does onwards.
+    pub fn pull(&self, masses: &[f64], sources: usize, carry: Carry) -> (Vec<f64>, f64) {
+        let of_pair = |pair: &Pair| (pair.target, pair.source, pair.received, pair.sent);
+        self.carried(masses, sources, &self.born, carry, of_pair)
+    }
+
+    /// From the one end of each pair to the other: (from, to, how much at the one, how much at the other).
+    fn carried(
+        &self,
+        masses: &[f64],
+        others: usize,
+        alone: &[(u32, f64)],
+        carry: Carry,
+        of_pair: impl Fn(&Pair) -> (u32, u32, f64, f64),
+    ) -> (Vec<f64>, f64) {
+        // All that there is of each cell, and of it what has partners.
+        let (mut all, mut going) = (vec![0.0; masses.len()], vec![0.0; masses.len()]);
+        for (from, _, here, _) in self.pairs.iter().map(&of_pair) {
+            going[from as usize] += here;
+        }
+        all.copy_from_slice(&going);
+        alone.iter().for_each(|&(cell, mass)| all[cell as usize] += mass);
+        let mut arriving = vec![0.0; others];
+        for (from, to, here, there) in self.pairs.iter().map(&of_pair) {
+            let share = masses[from as usize] / all[from as usize];
+            arriving[to as usize] += share * if carry == Carry::Share { here } else { there };
+        }
+        // A cell of which there is nothing has no partner either.
+        let stays = |cell: usize| if all[cell] > 0.0 { 1.0 - going[cell] / all[cell] } else { 1.0 };
+        let lost = masses.iter().enumerate().fold(0.0, |lost, (cell, mass)| lost + mass * stays(cell));
+        (arriving, lost)
     }
 
     /// The total weight of the cells without a partner, (dying, born).

@@ -39,6 +39,8 @@ const CHREODE_FATE_ALIVE = Int32(0)
 const CHREODE_FATE_DIVIDED = Int32(1)
 const CHREODE_FATE_DIED = Int32(2)
 
+struct chreode_couplings end
+
 struct chreode_evaluation end
 
 struct chreode_fates end
@@ -346,6 +348,36 @@ function chreode_snapshots_with_masses(snapshots, masses, masses_count, result)
     end
 end
 
+function chreode_snapshots_with_growth_prior(snapshots, rates, rates_count, result)
+    address = symbol(:chreode_snapshots_with_growth_prior)
+    return shielded() do
+        ccall(
+            address,
+            chreode_status,
+            (Ptr{chreode_snapshots}, Ptr{Cdouble}, Csize_t, Ptr{Ptr{chreode_snapshots}}),
+            snapshots,
+            rates,
+            rates_count,
+            result,
+        )
+    end
+end
+
+function chreode_snapshots_with_clones(snapshots, clones, clones_count, result)
+    address = symbol(:chreode_snapshots_with_clones)
+    return shielded() do
+        ccall(
+            address,
+            chreode_status,
+            (Ptr{chreode_snapshots}, Ptr{Int64}, Csize_t, Ptr{Ptr{chreode_snapshots}}),
+            snapshots,
+            clones,
+            clones_count,
+            result,
+        )
+    end
+end
+
 function chreode_snapshots_without(snapshots, times, times_count, result)
     address = symbol(:chreode_snapshots_without)
     return shielded() do
@@ -499,6 +531,152 @@ function chreode_fit(snapshots, options, progress, user_data, model)
             progress,
             user_data,
             model,
+        )
+    end
+end
+
+function chreode_couple(snapshots, options, progress, user_data, couplings)
+    address = symbol(:chreode_couple)
+    return shielded() do
+        ccall(
+            address,
+            chreode_status,
+            (
+                Ptr{chreode_snapshots},
+                Ptr{chreode_options},
+                Ptr{Cvoid},
+                Ptr{Cvoid},
+                Ptr{Ptr{chreode_couplings}},
+            ),
+            snapshots,
+            options,
+            progress,
+            user_data,
+            couplings,
+        )
+    end
+end
+
+function chreode_couplings_free(couplings)
+    address = symbol(:chreode_couplings_free)
+    return shielded() do
+        ccall(address, Cvoid, (Ptr{chreode_couplings},), couplings)
+    end
+end
+
+function chreode_couplings_size(couplings, k, rows, cols, pairs)
+    address = symbol(:chreode_couplings_size)
+    return shielded() do
+        ccall(
+            address,
+            chreode_status,
+            (Ptr{chreode_couplings}, Csize_t, Ptr{Csize_t}, Ptr{Csize_t}, Ptr{Csize_t}),
+            couplings,
+            k,
+            rows,
+            cols,
+            pairs,
+        )
+    end
+end
+
+function chreode_couplings_pairs(couplings, k, sources, targets, sent, received, count)
+    address = symbol(:chreode_couplings_pairs)
+    return shielded() do
+        ccall(
+            address,
+            chreode_status,
+            (
+                Ptr{chreode_couplings},
+                Csize_t,
+                Ptr{UInt64},
+                Ptr{UInt64},
+                Ptr{Cdouble},
+                Ptr{Cdouble},
+                Csize_t,
+            ),
+            couplings,
+            k,
+            sources,
+            targets,
+            sent,
+            received,
+            count,
+        )
+    end
+end
+
+function chreode_couplings_unmatched(couplings, k, dying, dying_count, born, born_count)
+    address = symbol(:chreode_couplings_unmatched)
+    return shielded() do
+        ccall(
+            address,
+            chreode_status,
+            (Ptr{chreode_couplings}, Csize_t, Ptr{Cdouble}, Csize_t, Ptr{Cdouble}, Csize_t),
+            couplings,
+            k,
+            dying,
+            dying_count,
+            born,
+            born_count,
+        )
+    end
+end
+
+function chreode_couplings_carry(
+    couplings,
+    from,
+    to,
+    carry,
+    masses,
+    masses_count,
+    result,
+    result_count,
+    lost,
+    lost_count,
+)
+    address = symbol(:chreode_couplings_carry)
+    return shielded() do
+        ccall(
+            address,
+            chreode_status,
+            (
+                Ptr{chreode_couplings},
+                Csize_t,
+                Csize_t,
+                Cstring,
+                Ptr{Cdouble},
+                Csize_t,
+                Ptr{Cdouble},
+                Csize_t,
+                Ptr{Cdouble},
+                Csize_t,
+            ),
+            couplings,
+            from,
+            to,
+            carry,
+            masses,
+            masses_count,
+            result,
+            result_count,
+            lost,
+            lost_count,
+        )
+    end
+end
+
+function chreode_couplings_report(couplings, buffer, capacity, size)
+    address = symbol(:chreode_couplings_report)
+    return shielded() do
+        ccall(
+            address,
+            chreode_status,
+            (Ptr{chreode_couplings}, Ptr{Cchar}, Csize_t, Ptr{Csize_t}),
+            couplings,
+            buffer,
+            capacity,
+            size,
         )
     end
 end

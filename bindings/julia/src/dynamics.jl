@@ -140,11 +140,11 @@ function on_this_thread(work)
 end
 
 """
-    fit_dynamics(x, time; progress = nothing, workers, weights, masses, cells = :columns, options...)
+    fit_dynamics(x, time; progress = nothing, workers, weights, masses, growth_prior, clones, cells = :columns, options...)
     fit_dynamics(snapshots; progress = nothing, workers, options...)
     fit_dynamics(snapshots; options...) do stage, done, total, loss … end
 
-Learn the dynamics of a population. `x`, `time`, `weights`, `masses` and `cells` are those of [`Snapshots`](@ref), the options
+Learn the dynamics of a population. `x`, `time`, `weights`, `masses`, `growth_prior`, `clones` and `cells` are those of [`Snapshots`](@ref), the options
 those of `Chreode.options("fit")`; one that is not given, or `nothing`, is what it is by default there. `Chreode.fit` is the same
 function; it is not exported, since packages of statistics export theirs.
 
@@ -200,10 +200,13 @@ function fit_dynamics(
     time;
     weights = nothing,
     masses = nothing,
+    growth_prior = nothing,
+    clones = nothing,
     cells::Symbol = :columns,
     options...,
 )
-    return fit_dynamics(Snapshots(x, time; weights, masses, cells); options...)
+    snapshots = Snapshots(x, time; weights, masses, growth_prior, clones, cells)
+    return fit_dynamics(snapshots; options...)
 end
 
 function fit_dynamics(progress::Function, data...; options...)

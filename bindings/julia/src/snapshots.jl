@@ -1,12 +1,25 @@
 # Cells at increasing times.
 
 """
-    Snapshots(x, time; weights = nothing, masses = nothing, cells = :columns)
+    Snapshots(
+        x,
+        time;
+        weights = nothing,
+        masses = nothing,
+        growth_prior = nothing,
+        clones = nothing,
+        cells = :columns,
+    )
 
 Cells at increasing times: what a fit learns from and an evaluation compares with. `x` has one column a cell, or one row with
 `cells = :rows`; `time` the time of each cell, in any order, or its label (see [`Chreode.times_of`](@ref)); `weights` the weight
 of each, 1 if there are none; `masses` the total mass of each time, where it is not the number of cells: `Dict(time => mass, …)`,
 or one number a time in increasing order of the times.
+
+`growth_prior` is the growth rate that is expected of each cell, per unit of time, births less deaths that are known from elsewhere: it enters
+the couplings of a fit, by the options `source_penalty` and `target_penalty`. `clones` is the clone of each, as from lineage barcodes: any
+labels, `missing`, `nothing` or `""` where none is known. Cells of different clones are not joined, or at the price of the option
+`clone_penalty`.
 
     Snapshots(blocks, times; weights = nothing, masses = nothing, cells = :columns)
 
@@ -57,6 +70,8 @@ function Snapshots(
     time;
     weights = nothing,
     masses = nothing,
+    growth_prior = nothing,
+    clones = nothing,
     cells::Symbol = :columns,
 )
     data = points_of("x", x, cells)
@@ -85,7 +100,10 @@ function Snapshots(
             )
         end
     end
-    return massed(snapshots, masses)
+    # The library takes what else is known in the order of time, cells of one time as they were given.
+    by_time = sortperm(times)
+    snapshots = expecting(snapshots, growth_prior, by_time)
+    return massed(barcoded(snapshots, clones, by_time), masses)
 end
 
 function Snapshots(
@@ -123,6 +141,45 @@ function Snapshots(x, time; options...)
     return throw(ArgumentError(
         "x must be a matrix of numbers, or a vector of one matrix a time, got $(typeof(x)); Matrix(…) makes one of a table",
     ))
+end
+
+expecting(snapshots::Snapshots, ::Nothing, by_time) = snapshots
+
+function expecting(snapshots::Snapshots, growth_prior, by_time)
+    rates = doubles("the growth prior", "cell", growth_prior)
+    refuse_other_count("growth_prior", rates, by_time)
+    rates = rates[by_time]
+    return use(snapshots.handle) do handle
+        snapshots_by() do made
+            C.chreode_snapshots_with_growth_prior(handle, rates, length(rates), made)
+        end
+    end
+end
+
+barcoded(snapshots::Snapshots, ::Nothing, by_time) = snapshots
+
+function barcoded(snapshots::Snapshots, clones, by_time)
+    labels = collect(Any, clones)
+    refuse_other_count("clones", labels, by_time)
+    # A number for each clone, counted as they come.
+    known = Dict{Any, Int64}()
+    number(label) = label === missing || label === nothing || label == "" ?
+        Int64(-1) :
+        get!(known, label, length(known))
+    numbers = Int64[number(label) for label in labels[by_time]]
+    return use(snapshots.handle) do handle
+        snapshots_by() do made
+            C.chreode_snapshots_with_clones(handle, numbers, length(numbers), made)
+        end
+    end
+end
+
+function refuse_other_count(name, values, by_time)
+    length(values) == length(by_time) ||
+        throw(DimensionMismatch(
+            "$name must have one element for each of $(length(by_time)) cells, got $(length(values))",
+        ))
+    return nothing
 end
 
 massed(snapshots::Snapshots, ::Nothing) = snapshots

@@ -187,6 +187,34 @@ end
     @test deepcopy(model).velocity(x, 0.5) == model.velocity(x, 0.5)
 end
 
+@testset "what is known of cells goes with them, and decides what is learned" begin
+    x, time = sin.((1:60)' .* [0.7, 1.3]), repeat([1.0, 0.0], 30)
+    rates, clones = cos.(1:60), Any[["AC", "TG", missing, ""][i % 4 + 1] for i in 1:60]
+    learned(x, time; known...) = fit_dynamics(
+        Snapshots(x, time; known...);
+        SMALL...,
+        sigma = 0.2,
+        epochs = 5,
+    ).losses
+    losses(; known...) = learned(x, time; known...)
+    both = losses(growth_prior = rates, clones = clones)
+    by_time = sortperm(time)
+    @test learned(
+        x[:, by_time],
+        time[by_time];
+        growth_prior = rates[by_time],
+        clones = clones[by_time],
+    ) ==
+        both
+    numbers = [coalesce(clone, "") == "" ? missing : Int(first(clone)) for clone in clones]
+    @test losses(growth_prior = rates, clones = numbers) == both
+    @test losses(growth_prior = rates) != both
+    @test losses(clones = clones) != both
+    @test_throws DimensionMismatch Snapshots(x, time; growth_prior = [0.1])
+    @test_throws DimensionMismatch Snapshots(x, time; clones = [1])
+    @test_throws ArgumentError Snapshots(x, time; growth_prior = fill(missing, 60))
+end
+
 @testset "masses by the names of the times" begin
     masses = with_masses(snapshots, [3, 1, 4, 1, 5])
     @test Chreode.weights(again(masses), 5) == Chreode.weights(masses, 5)

@@ -142,7 +142,7 @@ def function(name, result, names, types):
     arguments = ["address", result, tuple_, *names]
     call = f"        ccall({', '.join(arguments)})"
     if len(call) > 92:
-        if len(tuple_) > 76:
+        if len(tuple_) > 79:  # with 12 spaces before it and a comma after
             arguments[2] = "(\n" + "".join(f"                {each},\n" for each in types) + "            )"
         call = "        ccall(\n" + "".join(f"            {each},\n" for each in arguments) + "        )"
     body = [f"    address = symbol(:{name})", "    return shielded() do", *call.splitlines(), "    end"]

@@ -121,20 +121,41 @@ as_seed <- function(seed) {
 # A handle of snapshots: free it with C_r_free.
 new_snapshots <- function(data) {
     made <- native(.Call(C_r_snapshots_new, data$x, data$time, data$weights))
-    if (is.null(data$masses)) return(made)
-    on.exit(native(.Call(C_r_free, made)))
-    native(.Call(C_r_snapshots_with_masses, made, data$masses))
+    # The library takes what else is known in the order of time, cells of one time as they were given.
+    by_time <- order(data$time)
+    with <- function(snapshots, routine, values) {
+        if (is.null(values)) return(snapshots)
+        on.exit(native(.Call(C_r_free, snapshots)))
+        native(.Call(routine, snapshots, values))
+    }
+    made <- with(made, C_r_snapshots_with_growth_prior, data$growth_prior[by_time])
+    made <- with(made, C_r_snapshots_with_clones, data$clones[by_time])
+    with(made, C_r_snapshots_with_masses, data$masses)
+}
+
+# A number for each clone, counted from 0 as they come, and -1 where none is known; or NULL.
+as_clones <- function(x, cells) {
+    if (is.null(x)) return(NULL)
+    x <- one_a_cell(decoded(x), "clones", cells)
+    labels <- as.character(x)
+    labels[!nzchar(labels)] <- NA
+    numbers <- match(labels, unique(labels[!is.na(labels)])) - 1
+    numbers[is.na(numbers)] <- -1
+    numbers
 }
 
 # Cells with their times, for every function that takes data: a list of x, time, weights and masses (in the order of time),
 # and the memory of how they were given (memory.R). `memory` is that of the model that the data is for.
-cells_of <- function(x, time, weights = NULL, masses = NULL, dimred = NULL, memory = NULL, name = "x") {
+cells_of <- function(x, time, weights = NULL, masses = NULL, dimred = NULL, memory = NULL, name = "x", growth_prior = NULL,
+                     clones = NULL) {
     used <- list(labels = memory$labels, unit = memory$unit)
     if (is_experiment(x)) {
         if (is_name(time)) used$time <- time
         if (is_name(weights)) used$weights <- weights
         time <- column_of(x, time, "time")
         weights <- column_of(x, weights, "weights")
+        growth_prior <- column_of(x, growth_prior, "growth_prior")
+        clones <- column_of(x, clones, "clones")
         used$dimred <- chosen_dimred(x, dimred, memory)
         x <- coordinates_of(x, used$dimred)
     } else if (!is.null(dimred)) {
@@ -154,6 +175,8 @@ cells_of <- function(x, time, weights = NULL, masses = NULL, dimred = NULL, memo
         time = read$time,
         weights = as_weights(weights, "weights", x),
         masses = if (is.null(given)) remembered_masses(memory, times) else given,
+        growth_prior = as_weights(growth_prior, "growth_prior", x),
+        clones = as_clones(clones, x),
         memory = used
     )
 }

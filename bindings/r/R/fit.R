@@ -16,6 +16,12 @@
 #' @param masses The size of the population at each time, where the number of cells is not: a vector, list or table whose
 #'   names are the times (or their labels), a data frame with columns `time` and `mass`, or values without names in the
 #'   order of time.
+#' @param growth_prior The growth rate that is expected of each cell, per unit of time: births less deaths that are known from
+#'   elsewhere, as from scores of gene sets. It enters the couplings, by the options `source_penalty` and `target_penalty`. By name, where
+#'   it and the cells have names. For a `SingleCellExperiment` it may be the name of a column of `colData`.
+#' @param clones The clone of each cell, as from lineage barcodes: a factor, text or numbers, `NA` or `""` where none is known. Cells of
+#'   different clones are not joined, or at the price of the option `clone_penalty`. For a `SingleCellExperiment` it may be the name of a
+#'   column of `colData`.
 #' @param dimred For a `SingleCellExperiment`: the name of the `reducedDim` with the coordinates, by default the first.
 #' @param ... Options of the library by their names: see below. An unknown one is answered with the nearest.
 #' @param seed Seed of all random numbers, from 0 to 2^53 - 1. `NULL` draws one with R's own generator, so that [set.seed()]
@@ -87,12 +93,14 @@
 #' )
 #' @export
 fit_dynamics <- function(x, time, method = NULL, weights = NULL, masses = NULL, ..., dimred = NULL, seed = NULL,
-                         threads = 2L, progress = interactive(), keep_data = TRUE, BPPARAM = NULL) {
+                         threads = 2L, progress = interactive(), keep_data = TRUE, BPPARAM = NULL, growth_prior = NULL,
+                         clones = NULL) {
     if (missing(time)) invalid("time must be given: one time a cell, or a column of colData")
     BPPARAM <- as_workers(BPPARAM)
     threads <- as_threads(threads)
     options <- new_options("fit", c(list(method = method), list(...), list(seed = as_seed(seed), threads = threads)))
-    fit_cells(cells_of(x, time, weights, masses, dimred), options, threads, progress, keep_data, BPPARAM)
+    cells <- cells_of(x, time, weights, masses, dimred, growth_prior = growth_prior, clones = clones)
+    fit_cells(cells, options, threads, progress, keep_data, BPPARAM)
 }
 
 fit_cells <- function(data, options, threads, progress, keep_data, BPPARAM = NULL) {

@@ -85,7 +85,10 @@ sorted_cells <- function(data, snapshots) {
 }
 
 rows_of <- function(cells, rows) {
-    list(x = unname(cells$x[rows, , drop = FALSE]), time = cells$time[rows], weights = cells$weights[rows])
+    list(
+        x = unname(cells$x[rows, , drop = FALSE]), time = cells$time[rows], weights = cells$weights[rows],
+        growth_prior = cells$growth_prior[rows], clones = cells$clones[rows]
+    )
 }
 
 # In how many pieces tasks are handed out.

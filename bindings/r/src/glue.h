@@ -84,6 +84,8 @@ SEXP r_options_describe(SEXP options);
 SEXP r_snapshots_new(SEXP points, SEXP times, SEXP weights);
 SEXP r_snapshots_generate(SEXP options);
 SEXP r_snapshots_with_masses(SEXP snapshots, SEXP masses);
+SEXP r_snapshots_with_growth_prior(SEXP snapshots, SEXP rates);
+SEXP r_snapshots_with_clones(SEXP snapshots, SEXP clones);
 SEXP r_snapshots_read(SEXP snapshots);
 
 SEXP r_fit(SEXP snapshots, SEXP options, SEXP progress);

@@ -17,6 +17,8 @@ static const R_CallMethodDef ROUTINES[] = {
     ROUTINE(r_snapshots_new, 3),
     ROUTINE(r_snapshots_generate, 1),
     ROUTINE(r_snapshots_with_masses, 2),
+    ROUTINE(r_snapshots_with_growth_prior, 2),
+    ROUTINE(r_snapshots_with_clones, 2),
     ROUTINE(r_snapshots_read, 1),
     ROUTINE(r_fit, 3),
     ROUTINE(r_model_info, 1),

@@ -35,6 +35,29 @@ SEXP r_snapshots_with_masses(SEXP snapshots, SEXP masses) {
     return result;
 }
 
+SEXP r_snapshots_with_growth_prior(SEXP snapshots, SEXP rates) {
+    SEXP pointer = PROTECT(new_handle(SNAPSHOTS));
+    chreode_snapshots *made = NULL;
+    chreode_status status =
+        chreode_snapshots_with_growth_prior(handle_of(snapshots, SNAPSHOTS), reals(rates), length_of(rates), &made);
+    SEXP result = given(pointer, made, status);
+    UNPROTECT(1);
+    return result;
+}
+
+/* Numbers of clones, whole ones, as doubles. */
+SEXP r_snapshots_with_clones(SEXP snapshots, SEXP clones) {
+    SEXP pointer = PROTECT(new_handle(SNAPSHOTS));
+    chreode_snapshots *made = NULL;
+    size_t count = length_of(clones);
+    int64_t *numbers = (int64_t *)R_alloc(count, sizeof(int64_t));
+    for (size_t i = 0; i < count; i++) numbers[i] = (int64_t)REAL(clones)[i];
+    chreode_status status = chreode_snapshots_with_clones(handle_of(snapshots, SNAPSHOTS), numbers, count, &made);
+    SEXP result = given(pointer, made, status);
+    UNPROTECT(1);
+    return result;
+}
+
 /* times, masses, points (a matrix a time) and weights (a vector a time). */
 SEXP r_snapshots_read(SEXP snapshots) {
     const chreode_snapshots *handle = handle_of(snapshots, SNAPSHOTS);

@@ -164,6 +164,12 @@ impl DataArgs {
         Ok(self.read_as(&[], |_, _| Ok(()))?.0)
     }
 
+    /// The cells, and the time of each row of the file.
+    pub fn read_with_times(&self) -> Result<(Data, Vec<f64>)> {
+        let (data, table) = self.read_as(&[], |_, _| Ok(()))?;
+        Ok((data, table.times))
+    }
+
     /// The cells, and what other columns tell of them: the true growth rate, the part of the data that each is in.
     pub fn read_annotated(
         &self,

@@ -87,6 +87,12 @@ impl FromArgMatches for FitArgs {
     }
 }
 
+impl FitArgs {
+    pub fn options(&self) -> &FitOptions {
+        &self.options
+    }
+}
+
 impl Fit {
     pub fn run(self) -> Result<()> {
         let Self { subject, resume, product } = self;

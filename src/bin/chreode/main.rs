@@ -8,6 +8,7 @@ mod arguments;
 mod benchmark;
 mod cells;
 mod columns;
+mod couple;
 mod demo;
 mod doctor;
 mod evaluate;
@@ -91,6 +92,8 @@ enum Command {
     Demo(demo::Demo),
     /// Learn the dynamics of a population from time-stamped cells
     Fit(Box<fit::Fit>),
+    /// Couple the cells of consecutive times, as a fit does before it learns: which cells become which
+    Couple(Box<couple::Couple>),
     /// Cut a fit into tasks, for workers in any number of processes and machines
     Plan(Box<work::Plan>),
     /// Do tasks of a plan that have not been done yet
@@ -153,6 +156,7 @@ fn run(Cli { common, command }: Cli) -> Result<()> {
     Threads::new(common.threads)?.run(|| match command {
         Command::Demo(command) => command.run(),
         Command::Fit(command) => command.run(),
+        Command::Couple(command) => command.run(),
         Command::Plan(command) => command.run(),
         Command::Work(command) => command.run(),
         Command::Finish(command) => command.run(),

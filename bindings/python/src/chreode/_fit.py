@@ -29,6 +29,8 @@ def fit(
     obsm: Optional[str] = None,
     weights: Any = None,
     masses: Any = None,
+    growth_prior: Any = None,
+    clones: Any = None,
     progress: _progress.Progress = None,
     annotate: bool = True,
     key_added: str = "chreode",
@@ -51,6 +53,11 @@ def fit(
         Series of times and weights are aligned with an AnnData or a DataFrame by their index.
     masses : total mass of each time, where it is not the number of cells
         A mapping or a Series from time to mass, or an array in increasing order of time.
+    growth_prior : the growth rate that is expected of each cell, per unit of time; for an AnnData also the name of a column of ``obs``
+        Births less deaths that are known from elsewhere. It enters the couplings, by the options ``source_penalty`` and
+        ``target_penalty``.
+    clones : the clone of each cell, None, NaN or "" where none is known; for an AnnData also the name of a column of ``obs``
+        Cells of different clones are not joined, or at the price of the option ``clone_penalty``.
     progress : True for a bar (tqdm's, if it is installed), or a function
         It is called as ``progress(stage, done, total, loss)`` at most twenty times a second, on the calling thread, and ends
         the fit by returning something true. What it raises comes back from ``fit``.
@@ -72,7 +79,7 @@ def fit(
     annotate = annotate and _anndata.is_anndata(x)
     if annotate:
         _anndata.refuse_unwritable(x, written(key_added), overwrite)
-    snapshots = _snapshots.of(x, time, obsm, weights, masses)
+    snapshots = _snapshots.of(x, time, obsm, weights, masses, growth_prior=growth_prior, clones=clones)
     if _anndata.is_anndata(x):
         snapshots.remember(key_added if annotate else None, {"method": method, **options})
     _log.info("fit to %r", snapshots)

@@ -14,6 +14,7 @@ from . import _anndata, _html, _masses, _names, _times
 from . import _arrays as arrays
 from ._errors import InvalidArgumentError
 from ._ffi import ffi
+from ._known import Known
 from ._library import Handle, check, lib, number
 from ._options import make
 from ._source import Source
@@ -36,11 +37,16 @@ class Snapshots:
     weights : the weight of each row; 1 if there are none
     masses : total mass of each time: a mapping or a Series from time to mass, or an array in increasing order of time
         Experiments subsample, so the number of cells is not always the size of the population.
+    growth_prior : the growth rate that is expected of each row, per unit of time
+        Births less deaths that are known from elsewhere, as from scores of gene sets. It enters the couplings of a fit, by the
+        options ``source_penalty`` and ``target_penalty``.
+    clones : the clone of each row, as from lineage barcodes: any labels, None, NaN or "" where none is known
+        Couplings do not join cells of known, different clones, or at the price of the option ``clone_penalty``.
     copy : False uses ``x`` where it is, a ``numpy.memmap`` for instance, and raises if that cannot be
         ``x`` is then float32 in C order (an array, or what has ``__dlpack__`` on the CPU), is kept for as long as these
         snapshots, and must not be changed. Its rows may stand in any order of time. The results are the same to the bit.
 
-    Series of times and weights are aligned with the rows of a DataFrame by their index.
+    Series of times, weights, growth rates and clones are aligned with the rows of a DataFrame by their index.
     """
 
     _handle: Handle
@@ -49,19 +55,49 @@ class Snapshots:
     _order: Optional[npt.NDArray[np.intp]] = None
     #: The array that the library reads without a copy, if it does.
     _shared: Optional[npt.NDArray[np.float32]] = None
+    #: What is known of the cells beside, in the order in which it holds them.
+    _known: Known = Known()
 
-    def __init__(self, x: Any, time: Any, *, weights: Any = None, masses: Any = None, copy: bool = True) -> None:
-        self._read(x, time, weights, masses, _names.rows(x), Source(), copy)
+    def __init__(
+        self,
+        x: Any,
+        time: Any,
+        *,
+        weights: Any = None,
+        masses: Any = None,
+        growth_prior: Any = None,
+        clones: Any = None,
+        copy: bool = True,
+    ) -> None:
+        self._read(x, time, weights, masses, _names.rows(x), Source(), copy, growth_prior, clones)
 
     @classmethod
     def from_anndata(
-        cls, data: Any, time: Any, *, obsm: str = "X_pca", weights: Any = None, masses: Any = None
+        cls,
+        data: Any,
+        time: Any,
+        *,
+        obsm: str = "X_pca",
+        weights: Any = None,
+        masses: Any = None,
+        growth_prior: Any = None,
+        clones: Any = None,
     ) -> Snapshots:
-        """Snapshots of the cells of an AnnData: coordinates ``obsm``, times and weights columns of ``obs`` or one a cell."""
-        return of(data, time, obsm, weights, masses)
+        """Snapshots of the cells of an AnnData: coordinates ``obsm``; times, weights, growth rates that are expected and clones are
+        columns of ``obs`` or one a cell."""
+        return of(data, time, obsm, weights, masses, growth_prior=growth_prior, clones=clones)
 
     def _read(
-        self, x: Any, time: Any, weights: Any, masses: Any, cells: Any, source: Source, copy: bool = True
+        self,
+        x: Any,
+        time: Any,
+        weights: Any,
+        masses: Any,
+        cells: Any,
+        source: Source,
+        copy: bool = True,
+        growth_prior: Any = None,
+        clones: Any = None,
     ) -> None:
         if isinstance(time, str):
             raise TypeError(f"time must be the time of each cell, got {time!r}; names of columns are for an AnnData")
@@ -86,16 +122,28 @@ class Snapshots:
                 made,
             )
         )
-        known = source.coordinates if names is None else tuple(names)
+        coordinates = source.coordinates if names is None else tuple(names)
         self._order = np.argsort(times, kind="stable")
         self._shared = None if copy else points
-        self._take(made[0], replace(source, coordinates=known, clock=clock, weighted=given is not None), masses)
+        source = replace(source, coordinates=coordinates, clock=clock, weighted=given is not None)
+        try:
+            known = Known.of(growth_prior, clones, _names.rows(time) if cells is None else cells, self._order)
+        except BaseException:
+            lib.chreode_snapshots_free(made[0])
+            raise
+        self._take(made[0], source, masses, known)
 
     @classmethod
     def from_blocks(
         cls, blocks: Sequence[Any], times: Any, *, weights: Optional[Sequence[Any]] = None, masses: Any = None
     ) -> Snapshots:
         """Snapshots of one matrix a time; ``weights`` has, for each block, one weight a row or None."""
+        return cls._of_blocks(blocks, times, weights, masses, Known())
+
+    @classmethod
+    def _of_blocks(
+        cls, blocks: Sequence[Any], times: Any, weights: Optional[Sequence[Any]], masses: Any, known: Known
+    ) -> Snapshots:
         names = _names.columns(blocks[0]) if len(blocks) else None
         points = [
             arrays.matrix(f"blocks[{k}]", _names.by_columns(f"blocks[{k}]", block, names))
@@ -117,17 +165,26 @@ class Snapshots:
         check(lib.chreode_snapshots_from_blocks(views, arrays.pointer("double", labels), pointers, len(points), made))
         coordinates = None if names is None else tuple(names)
         weighted = any(block is not None for block in each)
-        return cls._own(made[0], Source(coordinates=coordinates, clock=clock, weighted=weighted), masses)
+        source = Source(coordinates=coordinates, clock=clock, weighted=weighted)
+        return cls._own(made[0], source, masses, known=known)
 
     @classmethod
-    def _own(cls, pointer: Any, source: Source, masses: Any = None, shared: Any = None) -> Snapshots:
+    def _own(
+        cls, pointer: Any, source: Source, masses: Any = None, shared: Any = None, known: Known = Known()
+    ) -> Snapshots:
         snapshots = cls.__new__(cls)
         snapshots._shared = shared
-        snapshots._take(pointer, source, masses)
+        snapshots._take(pointer, source, masses, known)
         return snapshots
 
-    def _take(self, pointer: Any, source: Source, masses: Any) -> None:
-        self._keep(pointer)
+    def _knowing(self, known: Known) -> Snapshots:
+        """The same, which know this already where the library holds them."""
+        self._known = known
+        return self
+
+    def _take(self, pointer: Any, source: Source, masses: Any, known: Known = Known()) -> None:
+        self._known = known
+        self._keep(known.told(pointer))
         self._source = source
         if masses is not None:
             pointer, self._source = self._reweighed(masses)
@@ -216,7 +273,7 @@ class Snapshots:
 
     def with_masses(self, masses: Any) -> Snapshots:
         """The same snapshots with other total masses: a mapping from time to mass, or one positive number a time."""
-        reweighed = Snapshots._own(*self._reweighed(masses), shared=self._shared)
+        reweighed = Snapshots._own(*self._reweighed(masses), shared=self._shared)._knowing(self._known)
         reweighed._order = self._order
         return reweighed
 
@@ -228,7 +285,8 @@ class Snapshots:
             check(lib.chreode_snapshots_without(snapshots, arrays.pointer("double", left_out), len(left_out), made))
         masses = self._source.masses
         kept = None if masses is None else tuple(pair for pair in masses if pair[0] not in left_out)
-        return Snapshots._own(made[0], replace(self._source, masses=kept), shared=self._shared)
+        some = Snapshots._own(made[0], replace(self._source, masses=kept), shared=self._shared)
+        return some._knowing(self._known.part(np.repeat(np.isin(self.times, some.times), self.counts)))
 
     def remember(self, key_added: Optional[str], options: dict[str, Any]) -> None:
         """Keeps what a fit to an AnnData was asked for, for its model; nothing depends on the number of threads."""
@@ -242,7 +300,8 @@ class Snapshots:
 
     def __reduce__(self) -> tuple[Any, ...]:
         blocks = [self.points(k) for k in range(len(self))]
-        return _restore, (blocks, self.times, [self.weights(k) for k in range(len(self))], self._source)
+        weights = [self.weights(k) for k in range(len(self))]
+        return _restore, (blocks, self.times, weights, self._source, self._known)
 
     def __copy__(self) -> Snapshots:
         return self  # they never change
@@ -260,13 +319,25 @@ def _plain(value: Any) -> Any:
     return ",".join(map(str, value)) if hasattr(value, "__iter__") else str(value)
 
 
-def _restore(blocks: Sequence[Any], times: Any, weights: Sequence[Any], source: Source) -> Snapshots:
-    snapshots = Snapshots.from_blocks(blocks, times, weights=weights)
+def _restore(
+    blocks: Sequence[Any], times: Any, weights: Sequence[Any], source: Source, known: Known = Known()
+) -> Snapshots:
+    snapshots = Snapshots._of_blocks(blocks, times, weights, None, known)
     snapshots._source = source
     return snapshots
 
 
-def of(x: Any, time: Any, obsm: Optional[str], weights: Any, masses: Any, fitted: Optional[Source] = None) -> Snapshots:
+def of(
+    x: Any,
+    time: Any,
+    obsm: Optional[str],
+    weights: Any,
+    masses: Any,
+    fitted: Optional[Source] = None,
+    *,
+    growth_prior: Any = None,
+    clones: Any = None,
+) -> Snapshots:
     """Snapshots of whatever a caller has: snapshots, an AnnData, or a matrix and its times.
 
     What is not given is as it was in a fit, if there was one; ``False`` for weights or masses says that there are none.
@@ -274,6 +345,8 @@ def of(x: Any, time: Any, obsm: Optional[str], weights: Any, masses: Any, fitted
     if isinstance(x, Snapshots):
         if time is not None or weights is not None or obsm is not None:
             raise TypeError("snapshots have their times and weights: give neither `time`, `weights` nor `obsm`")
+        if growth_prior is not None or clones is not None:
+            raise TypeError("snapshots have their growth prior and clones: give them to Snapshots(…)")
         _refuse_other_coordinates(x, fitted)
         return x if masses is None or masses is False else x.with_masses(masses)
     source = Source() if fitted is None else fitted
@@ -293,11 +366,13 @@ def of(x: Any, time: Any, obsm: Optional[str], weights: Any, masses: Any, fitted
         )
         cells = _anndata.names(x)
         time, weights = _anndata.column(x, "time", time), _anndata.column(x, "weights", weights)
+        growth_prior = _anndata.column(x, "growth_prior", growth_prior)
+        clones = _anndata.column(x, "clones", clones)
         x = _anndata.coordinates(x, obsm)
     elif obsm is not None:
         raise TypeError("`obsm` is for an AnnData")
     snapshots = Snapshots.__new__(Snapshots)
-    snapshots._read(x, time, weights, None, cells, known)
+    snapshots._read(x, time, weights, None, cells, known, True, growth_prior, clones)
     if masses is None and source.masses is not None:
         masses = _masses.remembered(source.masses, snapshots.times)
     return snapshots if masses is None or masses is False else snapshots.with_masses(masses)

@@ -96,7 +96,8 @@ class Work:
         needed = [k for k in range(len(data)) if at[k].any()]
         within = {k: rows[at[k]] - data.counts[:k].sum() for k in needed}
         blocks = [data.points(k)[within[k]] for k in needed]
-        return Snapshots.from_blocks(blocks, data.times[needed], weights=[data.weights(k)[within[k]] for k in needed])
+        weights = [data.weights(k)[within[k]] for k in needed]
+        return Snapshots._of_blocks(blocks, data.times[needed], weights, None, data._known.part(rows))
 
     def run(
         self,

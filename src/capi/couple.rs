@@ -1,0 +1,184 @@
+//! Couplings of consecutive snapshots, and what is carried along them.
+
+use std::ffi::{c_char, c_void};
+
+use super::options::{build, chreode_options};
+use super::pointers::{borrow, clear, fill, fill_text, free, give, put, slice, text};
+use super::progress::{Listener, chreode_progress_fn};
+use super::snapshots::chreode_snapshots;
+use super::status::{Failure, chreode_status, guard, guard_free};
+use super::workers::resolved;
+use crate::error::Error;
+use crate::exec::progress::Progress;
+use crate::method::{Couplings, FitOptions, couple};
+use crate::transport::coupling::{Carry, Coupling};
+
+/// The couplings of consecutive snapshots, one an interval, and the report of their making.
+pub struct chreode_couplings(Couplings);
+
+/// Couples the cells of consecutive snapshots as `chreode_fit` does by the same options (NULL: all defaults), and trains nothing: what
+/// the fields of a model are learned from. The method is one that couples, and `ensemble` is 1. `progress` may be NULL; `user_data` is
+/// handed to it and not looked at.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn chreode_couple(
+    snapshots: *const chreode_snapshots,
+    options: *const chreode_options,
+    progress: chreode_progress_fn,
+    user_data: *mut c_void,
+    couplings: *mut *mut chreode_couplings,
+) -> chreode_status {
+    // SAFETY: the conventions of the header.
+    guard(|| unsafe {
+        clear("couplings", couplings)?;
+        let chreode_snapshots(snapshots) = borrow("snapshots", snapshots)?;
+        let mut options = build::<FitOptions>(options)?;
+        options.threads = resolved(options.threads);
+        let listener = Listener::new(progress, user_data);
+        let mut report = |now: &Progress| listener.tell(now);
+        give("couplings", couplings, chreode_couplings(couple(snapshots, &options, &mut report)?))
+    })
+}
+
+/// Frees couplings. NULL is allowed.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn chreode_couplings_free(couplings: *mut chreode_couplings) {
+    // SAFETY: the conventions of the header.
+    guard_free(|| unsafe { free(couplings) });
+}
+
+/// Tells of the coupling between the times number `k` and `k` + 1, counted from 0, the number of cells at either, and of the pairs of
+/// cells that are coupled.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn chreode_couplings_size(
+    couplings: *const chreode_couplings,
+    k: usize,
+    rows: *mut usize,
+    cols: *mut usize,
+    pairs: *mut usize,
+) -> chreode_status {
+    // SAFETY: the conventions of the header.
+    guard(|| unsafe {
+        let (all, coupling) = of_interval(couplings, k)?;
+        put("rows", rows, all.counts[k])?;
+        put("cols", cols, all.counts[k + 1])?;
+        put("pairs", pairs, coupling.pairs.len())
+    })
+}
+
+/// Gets the pairs of the coupling between the times number `k` and `k` + 1: of each its cell before and its cell after, both counted
+/// from 0 among those of their time, the mass that the one sends, and the mass that the other receives. A cell sends its weight, but for
+/// what of it dies; a cell receives its weight, but for what of it is born: see `chreode_couplings_unmatched`. Each array has `count`
+/// elements, the number of pairs, or is NULL if it is not wanted.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn chreode_couplings_pairs(
+    couplings: *const chreode_couplings,
+    k: usize,
+    sources: *mut u64,
+    targets: *mut u64,
+    sent: *mut f64,
+    received: *mut f64,
+    count: usize,
+) -> chreode_status {
+    // SAFETY: the conventions of the header.
+    guard(|| unsafe {
+        let pairs = &of_interval(couplings, k)?.1.pairs;
+        if count != pairs.len() {
+            return Err(Error::argument("count", count, &pairs.len().to_string()).into());
+        }
+        if !sources.is_null() {
+            fill("sources", sources, count, pairs.iter().map(|pair| pair.source.into()))?;
+        }
+        if !targets.is_null() {
+            fill("targets", targets, count, pairs.iter().map(|pair| pair.target.into()))?;
+        }
+        if !sent.is_null() {
+            fill("sent", sent, count, pairs.iter().map(|pair| pair.sent))?;
+        }
+        if !received.is_null() {
+            fill("received", received, count, pairs.iter().map(|pair| pair.received))?;
+        }
+        Ok(())
+    })
+}
+
+/// Gets, between the times number `k` and `k` + 1, the mass of each cell before that has no partner, and of each cell after: 0 where all
+/// has.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn chreode_couplings_unmatched(
+    couplings: *const chreode_couplings,
+    k: usize,
+    dying: *mut f64,
+    dying_count: usize,
+    born: *mut f64,
+    born_count: usize,
+) -> chreode_status {
+    // SAFETY: the conventions of the header.
+    guard(|| unsafe {
+        let (all, coupling) = of_interval(couplings, k)?;
+        let of_cells = |alone: &[(u32, f64)], cells: usize| {
+            let mut masses = vec![0.0; cells];
+            alone.iter().for_each(|&(cell, mass)| masses[cell as usize] += mass);
+            masses
+        };
+        fill("dying", dying, dying_count, of_cells(&coupling.dying, all.counts[k]).into_iter())?;
+        fill("born", born, born_count, of_cells(&coupling.born, all.counts[k + 1]).into_iter())
+    })
+}
+
+/// Carries a mass on each cell of the time number `from` to those of the time number `to`, onwards (descendants) or back (ancestors),
+/// through the couplings of all intervals in between: `result` has one element a cell of `to`. `lost` has one an interval on the way, in
+/// the order in which they are crossed: the mass that stood on cells without a partner. `carry` is "share", by which nothing grows
+/// and what arrives and what was lost add up to what there was, or "mass", by which mass grows on the way.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn chreode_couplings_carry(
+    couplings: *const chreode_couplings,
+    from: usize,
+    to: usize,
+    carry: *const c_char,
+    masses: *const f64,
+    masses_count: usize,
+    result: *mut f64,
+    result_count: usize,
+    lost: *mut f64,
+    lost_count: usize,
+) -> chreode_status {
+    // SAFETY: the conventions of the header.
+    guard(|| unsafe {
+        let chreode_couplings(all) = borrow("couplings", couplings)?;
+        let carry: Carry = text("carry", carry)?.parse()?;
+        let carried = all.carry(from, to, slice("masses", masses, masses_count)?, carry)?;
+        fill("result", result, result_count, carried.masses.into_iter())?;
+        fill("lost", lost, lost_count, carried.lost.into_iter())
+    })
+}
+
+/// Gets the report of their making as a JSON object (size, then fill), as that of a fit.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn chreode_couplings_report(
+    couplings: *const chreode_couplings,
+    buffer: *mut c_char,
+    capacity: usize,
+    size: *mut usize,
+) -> chreode_status {
+    // SAFETY: the conventions of the header.
+    guard(|| unsafe {
+        let report = borrow("couplings", couplings)?.0.report.to_json().to_string();
+        fill_text(&report, buffer, capacity, size)
+    })
+}
+
+/// The coupling of an interval, after a look at its number.
+///
+/// # Safety
+/// `couplings` is NULL or points to couplings.
+unsafe fn of_interval<'a>(
+    couplings: *const chreode_couplings,
+    k: usize,
+) -> Result<(&'a Couplings, &'a Coupling), Failure> {
+    // SAFETY: the same contract.
+    let chreode_couplings(all) = unsafe { borrow("couplings", couplings) }?;
+    let coupling = all.couplings.get(k).ok_or_else(|| {
+        Error::argument("k", k, &format!("below {}, the number of intervals", all.couplings.len()))
+    })?;
+    Ok((all, coupling))
+}
