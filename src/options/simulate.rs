@@ -290,7 +290,7 @@ mod tests {
         };
         assert_eq!(
             told(&[("turnover", "1")]),
-            "turnover must be left out with mode ode and solver dormand-prince: it is an option of branching, got 1"
+            "turnover must be left out with mode ode and solver dormand-prince: it is an option of branching, branching with offspring reference, got 1"
         );
         assert_eq!(
             told(&[("mode", "sde"), ("solver", "rk4")]),

@@ -162,7 +162,6 @@ impl<'a> CostRows<'a> {
 
     /// C_ij for one pair.
     pub(crate) fn entry(&self, i: usize, j: usize) -> f64 {
-        let of_clones = self.clones.as_ref().map_or(0.0, |clones| clones.entry(i, j));
         let of_distance = simd::vectorised(
             #[inline(always)]
             || {
@@ -174,7 +173,10 @@ impl<'a> CostRows<'a> {
                 if r2 < self.small_below { self.small(i, j) } else { self.cost.of_squared_distance(r2) }
             },
         );
-        of_distance + of_clones
+        match &self.clones {
+            None => of_distance,
+            Some(clones) => of_distance + clones.entry(i, j),
+        }
     }
 
     /// C_ij where the square of the distance underflows.
