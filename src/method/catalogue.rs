@@ -61,8 +61,8 @@ catalogue! {
     },
     /// UOT-FM: unbalanced optimal transport, straight lines, pairs in proportion to the plan (Eyring et al., ICLR 2024). It learns a
     /// velocity and no growth: who has no place in the plan is left out of the regression, and the population keeps its mass. So it
-    /// has no mass error of its own; comparison tables that print one have given it a growth rate, as public code of theirs does
-    /// (CytoBridge regresses one on the plan's masses for its `uot_fm`), where the authors' own code has a velocity alone.
+    /// has no mass error of its own. Comparison tables print one all the same; they may have given it a growth rate, as CytoBridge's
+    /// public code does (which regresses one on the plan's masses for its `uot_fm`), where the authors' own code has a velocity alone.
     UotFm = Recipe {
         name: "uot-fm",
         source: "Eyring et al., ICLR 2024",

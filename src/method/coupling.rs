@@ -355,7 +355,7 @@ mod tests {
     fn the_entropic_semi_relaxed_plan_meets_its_optimality_conditions_and_its_limit() {
         let (a, b) = (gaussian(60, 1.0), gaussian(80, 1.5).scaled(2.0));
         let (penalty, epsilon): (f64, f64) = (0.7, 0.2);
-        let numbers = CouplingNumbers { delta: f64::NAN, penalty, diffused: epsilon };
+        let numbers = CouplingNumbers { delta: f64::NAN, penalty, diffused: epsilon, penalties: [None; 2] };
         let kind = CouplingKind::EntropicSemiRelaxedOt;
         let solve = |numbers: &CouplingNumbers, kind: CouplingKind| {
             kind.facts().solve(&a, &b, numbers, Device::Cpu, &Stop::default()).unwrap()
