@@ -16,7 +16,17 @@ Switch = Optional[bool]
 
 class FitOptions(TypedDict, total=False):
     preset: Optional[Literal["recommended", "published"]]
-    coupling: Optional[Literal["exact-ot", "entropic-ot", "unbalanced-ot", "semi-relaxed-ot", "wfr", "entropic-wfr"]]
+    coupling: Optional[
+        Literal[
+            "exact-ot",
+            "entropic-ot",
+            "unbalanced-ot",
+            "semi-relaxed-ot",
+            "entropic-semi-relaxed-ot",
+            "wfr",
+            "entropic-wfr",
+        ]
+    ]
     bridge: Optional[
         Literal[
             "straight",
@@ -25,6 +35,8 @@ class FitOptions(TypedDict, total=False):
             "travelling-dirac",
             "poisson-brownian",
             "hermite",
+            "spline",
+            "geodesic",
         ]
     ]
     delta: Real
@@ -33,8 +45,15 @@ class FitOptions(TypedDict, total=False):
     sigma_rule: Optional[Literal["spacing", "spread"]]
     branching_rate: Real
     penalty: Real
+    source_penalty: Real
+    target_penalty: Real
+    clone_penalty: Real
     tension: Real
     growth_tension: Real
+    bandwidth: Real
+    interpolant_epochs: Integer
+    metric_width: Real
+    metric_ridge: Real
     chunk_size: Integer
     epochs: Integer
     batch_size: Integer
@@ -49,11 +68,19 @@ class FitOptions(TypedDict, total=False):
     ema: Real
     clip: Real
     interval_weighting: Optional[Literal["uniform", "mass"]]
+    pair_weighting: Optional[Literal["mass", "plan"]]
     guard: Switch
+    finetune_steps: Integer
+    finetune_learning_rate: Real
+    finetune_batch_size: Integer
     scheme: Optional[Literal["euler", "rk4"]]
     rollout_steps: Integer
     mass_weight: Real
     local_mass_weight: Real
+    density_weight: Real
+    density_hinge: Real
+    local_epochs: Integer
+    post_local_epochs: Integer
     energy_weight: Real
     residual_weight: Real
     initial_density_weight: Real
@@ -76,6 +103,8 @@ class SimulateOptions(TypedDict, total=False):
     absolute_tolerance: Real
     max_steps: Integer
     turnover: Real
+    offspring: Optional[Literal["one-hot", "reference"]]
+    branching_rate: Real
     motion: Optional[Literal["diffusion", "flow"]]
     max_population: Integer
     device: Optional[str]
@@ -93,6 +122,8 @@ class EvaluateOptions(TypedDict, total=False):
     absolute_tolerance: Real
     max_steps: Integer
     turnover: Real
+    offspring: Optional[Literal["one-hot", "reference"]]
+    branching_rate: Real
     motion: Optional[Literal["diffusion", "flow"]]
     max_population: Integer
     device: Optional[str]
@@ -101,6 +132,17 @@ class EvaluateOptions(TypedDict, total=False):
     runs: Integer
     delta: Real
     exact_cells: Integer
+
+
+class FatesOptions(TypedDict, total=False):
+    descendants: Integer
+    neighbours: Integer
+    step: Real
+    turnover: Real
+    motion: Optional[Literal["diffusion", "flow"]]
+    max_population: Integer
+    error_bars: Switch
+    threads: Integer
 
 
 class TransportOptions(TypedDict, total=False):
