@@ -158,11 +158,12 @@ fn what_cannot_be_validated_is_told_in_one_line() {
         assert!(complaint.contains(told), "{arguments}: {complaint}");
     }
     // A recipe that fails stands beside those that do not; one alone is a failure.
-    let failing = format!("validate cells.csv --method uot-fm {SHORT} --learning-rate 1e30,1e-3");
+    let failing = format!("validate cells.csv --method uot-growth {SHORT} --learning-rate 1e30,1e-3");
     let told = run(&folder, &failing);
     let text = &told.succeeded().stdout;
-    assert!(text.contains("uot-fm learning_rate=1e30: failed: ") && text.contains("best"), "{text}");
-    run(&folder, &format!("validate cells.csv --method uot-fm {SHORT} --learning-rate 1e30")).complaint(1);
+    assert!(text.contains("uot-growth learning_rate=1e30: failed: ") && text.contains("best"), "{text}");
+    run(&folder, &format!("validate cells.csv --method uot-growth {SHORT} --learning-rate 1e30"))
+        .complaint(1);
     let help = chreode(&folder, &["validate", "--help"]);
     let help = &help.succeeded().stdout;
     assert!(help.contains("--half-column") && help.contains("make a grid of recipes"), "{help}");

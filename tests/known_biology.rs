@@ -191,7 +191,10 @@ fn a_growth_prior_is_refused_where_nothing_could_come_of_it() {
     ] {
         let told = fit(&snapshots, &FitOptions::new(method), &mut silent).unwrap_err().to_string();
         assert!(told.contains("growth prior") && told.contains(why), "{told}");
-        assert!(told.contains("unbalanced-ot, semi-relaxed-ot, wfr, entropic-wfr"), "{told}");
+        assert!(
+            told.contains("unbalanced-ot, semi-relaxed-ot, entropic-semi-relaxed-ot, wfr, entropic-wfr"),
+            "{told}"
+        );
     }
     let beyond = expecting(&line(100.0, &[(0.0, 1.0)], &[(0.0, 1.0)]), &[0.6]);
     let told = fit(&beyond, &FitOptions::new(Method::WfrFm), &mut silent).unwrap_err().to_string();

@@ -126,7 +126,7 @@ const SEMI_RELAXED_OT: CouplingFacts = CouplingFacts {
 };
 
 const ENTROPIC_SEMI_RELAXED_OT: CouplingFacts = CouplingFacts {
-    options: &["penalty", "delta", "sigma", "device"],
+    options: &["penalty", "delta", "source_penalty", "sigma", "device"],
     noise: Some(0.03),
     advice: "a larger sigma, which sets its regularisation, another penalty (or delta, which sets it), or smaller chunks \
              (chunk_size)",
