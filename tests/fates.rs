@@ -184,6 +184,21 @@ fn weights_and_families_agree() {
     }
 }
 
+/// Where nothing dies, no family is extinct, and no probability is a little below 0.
+#[test]
+fn cells_that_only_divide_always_have_descendants() {
+    let fields = line(0.3, |_, x| -x, |t, x| 0.3 + 0.1 * (3.0 * x + t as f32).sin());
+    let cells = two_kinds(&[-0.7, -0.1, 0.4, 1.3], 2.0, [-1.0, 1.0]);
+    for process in [Process::Ode, Process::Sde, Process::Branching] {
+        let found = run(&fields, &cells, &options(process, 50)).unwrap();
+        assert!(
+            found.none.mean.iter().all(|none| (0.0..1e-12).contains(none)),
+            "{process}: {:?}",
+            found.none
+        );
+    }
+}
+
 /// A cell that divides at first and dies later: Kendall's formula for rates that change, exact by the flow, where a family
 /// stays together.
 #[test]

@@ -269,7 +269,9 @@ impl<'a> Group<'a> {
             }
             // Kendall, Ann. Math. Stat. 1948: somebody lives with the probability 1/(e^{−G} + ∫ b e^{−G} dt).
             _ => {
-                self.extinct.extend(self.survival.iter().map(|[decay, births]| 1.0 - 1.0 / (decay + births)))
+                // Of cells that only divide it is 0, but for rounding.
+                let extinct = |[decay, births]: &[f64; 2]| (1.0 - 1.0 / (decay + births)).max(0.0);
+                self.extinct.extend(self.survival.iter().map(extinct))
             }
         }
         Ok(())
