@@ -367,7 +367,6 @@ mod tests {
             source.write_ends(interval, &pair, 0.5, &mut curves.points);
             let [value, _] = curves.record(&networks[0], 0.0, 0..1);
             let height = 0.25 * curves.tape.value(value)[1] * source.scaling.length as f32;
-            println!("energy {first} to {last}, height {height}");
             // The straight line has the height 0, the half circle 1.
             assert!(last < 0.7 * first && height > 0.5, "energy {first} to {last}, height {height}");
         });

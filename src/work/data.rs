@@ -14,6 +14,12 @@ use crate::snapshots::Snapshots;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Fingerprint(pub(super) u128);
 
+/// What tells data apart, in 32 hexadecimal digits: XXH3 of the times, the coordinates and the weights of all cells, with what is known
+/// beforehand of their growth and their clones.
+pub fn fingerprint(snapshots: &Snapshots) -> String {
+    Fingerprint::of_snapshots(snapshots).to_string()
+}
+
 impl Fingerprint {
     pub(super) fn of_bytes(bytes: &[u8]) -> Self {
         Self(xxhash_rust::xxh3::xxh3_128(bytes))

@@ -41,6 +41,7 @@ mod simulate;
 mod validate;
 mod worker;
 
+pub use data::fingerprint;
 pub use part::Part;
 pub use plan::{Inputs, Plan, Task};
 

@@ -10,9 +10,9 @@ use std::path::{Path, PathBuf};
 
 use chreode::exec::files::write_atomically;
 use chreode::snapshots::Snapshots;
+use chreode::work::fingerprint;
 use clap::Args;
 use serde_json::{Value, json};
-use xxhash_rust::xxh3::Xxh3;
 
 use crate::cells::DataArgs;
 use crate::failure::{Failure, Result};
@@ -248,7 +248,7 @@ fn source(table: &Table) -> String {
     if table.source.is_empty() { String::new() } else { format!("Published figures: {}.", table.source) }
 }
 
-/// The means of an earlier benchmark by row and measure.
+/// The rows of an earlier benchmark by their names.
 type Earlier = BTreeMap<String, Measured>;
 
 fn read_earlier(folder: &Path) -> Result<Earlier> {
@@ -352,15 +352,4 @@ fn text(table: &Table, all: &[Measured], before: Option<&Earlier>) -> String {
         text += &format!("\n{source}\n");
     }
     text
-}
-
-/// What tells data apart: XXH3 of their times, coordinates and weights.
-fn fingerprint(snapshots: &Snapshots) -> String {
-    let mut hash = Xxh3::new();
-    for (k, time) in snapshots.times().iter().enumerate() {
-        hash.update(&time.to_le_bytes());
-        snapshots.points(k).iter().for_each(|x| hash.update(&x.to_le_bytes()));
-        snapshots.weights(k).iter().for_each(|w| hash.update(&w.to_le_bytes()));
-    }
-    format!("{:016x}", hash.digest())
 }

@@ -55,10 +55,8 @@ impl Fates {
             return Err(Failure::Usage(told));
         }
         let model = Dynamics::load(&self.model)?;
-        let Labelled { data, labels, names, cells, rows } =
-            self.data.read_labelled_for(&self.model, &model, &self.label_column)?;
-        let data = data.with_masses_of(&model, &self.data)?;
-        let labelled = Labelled { data, labels, names, cells, rows };
+        let mut labelled = self.data.read_labelled_for(&self.model, &model, &self.label_column)?;
+        labelled.data = labelled.data.with_masses_of(&model, &self.data)?;
         outputs().try_for_each(|path| check_writable(path))?;
         let snapshots = &labelled.data.snapshots;
         let found = fates_of_model(&model, snapshots, &labelled.labels, &self.options.0, &Stop::default())?;

@@ -96,11 +96,6 @@ const FOLDS: RangeInclusive<usize> = 2..=20;
 const HUNDREDTHS: usize = 100;
 
 impl ValidationOptions {
-    /// So many splits into halves, from a seed; with inner times left out in turn, too, or not.
-    pub fn halves(splits: usize, seed: u64, hold_out_times: bool) -> Self {
-        Self { splits: Some(splits), seed, hold_out_times, ..Self::default() }
-    }
-
     fn check(&self, snapshots: &Snapshots, parts: Option<&Parts>) -> Result<()> {
         if snapshots.len() < 2 {
             return Err(Error::InvalidData(format!(

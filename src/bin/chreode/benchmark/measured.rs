@@ -43,7 +43,9 @@ pub fn measure(
     if honest.splits == 0 {
         return Ok(measured);
     }
-    let validation = ValidationOptions::halves(honest.splits, options.seed, honest.hold_one_out);
+    let mut validation = ValidationOptions::default();
+    (validation.splits, validation.seed) = (Some(honest.splits), options.seed);
+    validation.hold_out_times = honest.hold_one_out;
     let recipe = NamedRecipe { name: what.into(), options: options.clone() };
     let mut bar = Bar::new(&format!("{what}, held out"));
     let found =

@@ -32,18 +32,20 @@ pub fn write_benchmark(
         card("Recipes", &format!("{}{told}", table(&header, rows)))
     );
     body += "<div class=\"cards\">\n";
+    let ratio = ("ratio", "W1 to unseen cells, over the floor");
     let figures = [
         against(
             all,
-            ("mean_w1", "W1 to the cells that were fitted"),
-            ("ratio", "W1 to unseen cells, over the floor"),
-            true,
+            [("mean_w1", "W1 to the cells that were fitted"), ratio],
+            "What is remembered, and what is predicted",
+            "Left: near the cells that were fitted. Low: near cells of the same population that were not. A recipe that is only far left \
+             remembers.",
         ),
         against(
             all,
-            ("cpu_seconds", "processor seconds of a fit"),
-            ("ratio", "W1 to unseen cells, over the floor"),
-            false,
+            [("cpu_seconds", "processor seconds of a fit"), ratio],
+            "What a prediction costs",
+            "Both axes are logarithmic; the lower left is better.",
         ),
     ];
     body.extend(figures.into_iter().flatten().map(|found| figure(&found.title, &found)));
@@ -51,8 +53,8 @@ pub fn write_benchmark(
     Ok(write_atomically(path, document(title, &body).as_bytes())?)
 }
 
-/// A dot a recipe: one measure beside another, on logarithmic axes.
-fn against(all: &[Measured], x: (&str, &str), y: (&str, &str), remembers: bool) -> Option<Figure> {
+/// A dot a recipe: one measure beside another, each with the label of its logarithmic axis.
+fn against(all: &[Measured], [x, y]: [(&str, &str); 2], title: &str, caption: &str) -> Option<Figure> {
     let point = |row: &Measured| {
         let place = (row.statistic(x.0)?.0, row.statistic(y.0)?.0);
         (place.0 > 0.0 && place.1 > 0.0).then_some((row.row.clone(), place))
@@ -62,21 +64,15 @@ fn against(all: &[Measured], x: (&str, &str), y: (&str, &str), remembers: bool) 
         return None;
     }
     let places = || points.iter().map(|(_, place)| *place);
-    let axis = |label: &str, values: &mut dyn Iterator<Item = f64>| Axis::logarithmic(label, values);
-    let mut plot =
-        Plot::new(axis(x.1, &mut places().map(|p| p.0)), axis(y.1, &mut places().map(|p| p.1)), 0.7);
+    let mut plot = Plot::new(
+        Axis::logarithmic(x.1, places().map(|place| place.0)),
+        Axis::logarithmic(y.1, places().map(|place| place.1)),
+        0.7,
+    );
     let colour = |i: usize| colours::of_time(i, points.len());
     for (i, (_, place)) in points.iter().enumerate() {
         plot.dots(std::iter::once(*place), 11.0, &colour(i), 1.0);
     }
-    let title =
-        if remembers { "What is remembered, and what is predicted" } else { "What a prediction costs" };
-    let caption = if remembers {
-        "Left: near the cells that were fitted. Low: near cells of the same population that were not. A recipe that is only far left \
-         remembers."
-    } else {
-        "Both axes are logarithmic; the lower left is better."
-    };
     let legend = points.iter().enumerate().map(|(i, (name, _))| (colour(i), Mark::Dot, escape(name)));
     Some(Figure {
         title: title.into(),
