@@ -21,7 +21,7 @@
 #'   which divide or die at the rate |g|, if all of a family went the way of one particle: exact for ode, rather too large for sde); and the standard error of each, `se_p_L` and so on. Of a model that is an
 #'   ensemble also their standard deviations over its members, `sd_p_L` and so on. With attributes `transitions`, a data frame of which label's cells at each
 #'   time (`time`, `from`) became which (`to`) with the `mass`, its standard error `se_mass`, and its share in what the one became
-#'   (`went`) and in what the other came from (`came`); `labels`, `to`, `neighbours`, `unlabelled` (cells of the later time that were left out) and
+#'   (`went`) and in what the other came from (`came`), and of an ensemble `sd_mass`; `labels`, `to`, `neighbours`, `unlabelled` (cells of the later time that were left out) and
 #'   `outside`, the largest share of the descendants' time outside of the box of the fitted cells.
 #'
 #' @section Options:
@@ -106,13 +106,13 @@ new_fates <- function(found, object, cells, labels, order) {
     warn_reported(report)
     structure(
         result, class = c("chreode_fates", "data.frame"), labels = names,
-        transitions = transitions_of(found, labels, names), to = report$to,
+        transitions = transitions_of(found, labels, names, object), to = report$to,
         neighbours = report$neighbours, unlabelled = report$unlabelled, outside = report$outside
     )
 }
 
-transitions_of <- function(found, labels, names) {
-    measures <- c("mass", "se_mass", "went", "came")
+transitions_of <- function(found, labels, names, object) {
+    measures <- c("mass", "se_mass", "went", "came", if (isTRUE(object$members > 1)) "sd_mass")
     tables <- native(.Call(C_r_fates_transitions, found, measures, length(names)))
     rows <- lapply(tables, function(table) {
         sources <- table[[2]]
@@ -124,7 +124,10 @@ transitions_of <- function(found, labels, names) {
             to = rep(names, length(from)), setNames(values, measures)
         )
     })
-    do.call(rbind, rows)
+    result <- do.call(rbind, rows)
+    # Without the option `error_bars` there are none.
+    if (all(is.nan(result$sd_mass))) result$sd_mass <- NULL
+    result
 }
 
 #' @export
