@@ -54,7 +54,7 @@ pub fn stream(seed: u64, purpose: Purpose, index: u64, sub_index: u64) -> ChaCha
 /// The next number of `rng`, uniform on the open interval (0, 1): one 64-bit word, of which 52 bits are used,
 /// so that neither 0 nor 1 can come out.
 pub fn uniform(rng: &mut ChaCha8Rng) -> f64 {
-    ((rng.next_u64() >> 12) as f64 + 0.5) * libm::exp2(-52.0)
+    ((rng.next_u64() >> 12) as f64 + 0.5) / (1u64 << 52) as f64
 }
 
 /// Fills `out` with independent standard normal numbers by the transform of Box and Muller (Ann. Math. Stat.
@@ -65,7 +65,7 @@ pub fn uniform(rng: &mut ChaCha8Rng) -> f64 {
 /// itself. (An odd last number uses up both words of its pair.) Thirty-two bits reach 6.6 standard
 /// deviations.
 pub fn normals(rng: &mut ChaCha8Rng, out: &mut [f64]) {
-    let unit = |word: u32| (f64::from(word) + 0.5) * libm::exp2(-32.0);
+    let unit = |word: u32| (f64::from(word) + 0.5) / (1u64 << 32) as f64;
     for pair in out.chunks_mut(2) {
         let radius = libm::sqrt(-2.0 * libm::log(unit(rng.next_u32())));
         let (sine, cosine) = libm::sincos(TAU * unit(rng.next_u32()));

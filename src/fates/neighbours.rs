@@ -10,9 +10,12 @@
 
 use crate::exec::simd::vectorised;
 
-/// Points of a leaf, of which the distances are taken together: eight vectors of single precision. Half as many take longer.
-const LEAF: usize = 8 * LANES;
+/// Numbers of a vector of single precision.
 const LANES: usize = 8;
+/// Points whose distances are taken together: of two vectors, so that the sums of one need not wait for those of the other.
+const TOGETHER: usize = 2 * LANES;
+/// Points of a leaf. Half or twice as many take longer.
+const LEAF: usize = 8 * TOGETHER;
 
 /// Bounds are compared with distances that were rounded otherwise.
 const ROUNDING: f32 = 1.0 - 1e-5;
@@ -27,10 +30,10 @@ pub(super) struct Neighbours {
     count: usize,
     /// The root first.
     nodes: Vec<Node>,
-    /// Of each node, the lowest coordinates of its points and the highest.
-    boxes: Vec<f32>,
-    /// Of each leaf, the points, [`LANES`] together: one row a coordinate. Where there are fewer, infinity.
-    leaves: Vec<[f32; LANES]>,
+    /// Of each node, the lowest coordinates of its points and the highest; up to a whole vector, all that there are.
+    boxes: Vec<[f32; LANES]>,
+    /// Of each leaf, the points, [`TOGETHER`] after [`TOGETHER`]: one row a coordinate. Where there are fewer, infinity.
+    leaves: Vec<[f32; TOGETHER]>,
     /// In the places of the leaves, [`LEAF`] a leaf.
     points: Vec<Point>,
 }
@@ -74,10 +77,14 @@ impl Found {
 /// Buffers of a search.
 #[derive(Debug, Default)]
 pub(super) struct Search {
+    /// The point, with zeros up to a whole vector.
+    point: Vec<f32>,
     /// The nearest so far, in order.
     found: Vec<Found>,
     /// Nodes to be looked at, the next one last, with the squared distance of their boxes.
     pending: Vec<(f32, u32)>,
+    /// Nodes whose points have the label of all that were found.
+    aside: Vec<(f32, u32)>,
 }
 
 impl Neighbours {
@@ -117,20 +124,22 @@ impl Neighbours {
         let is_first = |row: &u32| labels[*row as usize].column == first;
         let column = rows.iter().all(is_first).then_some(first);
         self.nodes.push(Node { kind: Kind::Leaf { number: 0 }, column });
-        let sides = self.boxes.len();
-        self.boxes.resize(sides + dims, f32::INFINITY);
-        self.boxes.resize(sides + 2 * dims, f32::NEG_INFINITY);
+        let vectors = dims.div_ceil(LANES);
+        let (mut low, mut high) = (vec![f32::INFINITY; dims], vec![f32::NEG_INFINITY; dims]);
         for &row in &*rows {
             for axis in 0..dims {
-                let x = coordinate(row, axis);
-                let (low, high) = (sides + axis, sides + dims + axis);
-                self.boxes[low] = self.boxes[low].min(x);
-                self.boxes[high] = self.boxes[high].max(x);
+                low[axis] = low[axis].min(coordinate(row, axis));
+                high[axis] = high[axis].max(coordinate(row, axis));
             }
         }
+        let width = |axis: &usize| high[*axis] - low[*axis];
+        let widest = (0..dims).max_by(|a, b| width(a).total_cmp(&width(b))).unwrap_or(0);
+        low.resize(vectors * LANES, f32::NEG_INFINITY);
+        high.resize(vectors * LANES, f32::INFINITY);
+        self.boxes.extend([low, high].iter().flat_map(|side| side.as_chunks::<LANES>().0));
         if rows.len() <= LEAF {
             self.nodes[number].kind = Kind::Leaf { number: (self.points.len() / LEAF) as u32 };
-            for lanes in (0..LEAF).step_by(LANES) {
+            for lanes in (0..LEAF).step_by(TOGETHER) {
                 let of_lane =
                     |lane: usize, axis| rows.get(lane).map_or(f32::INFINITY, |&row| coordinate(row, axis));
                 let row = |axis| std::array::from_fn(|lane| of_lane(lanes + lane, axis));
@@ -141,8 +150,6 @@ impl Neighbours {
             self.points.resize(self.points.len() + LEAF - rows.len(), nobody);
             return number as u32;
         }
-        let width = |axis: &usize| self.boxes[sides + dims + axis] - self.boxes[sides + axis];
-        let widest = (0..dims).max_by(|a, b| width(a).total_cmp(&width(b))).unwrap_or(0);
         // So that all leaves but one are full.
         let middle = (rows.len() / 2).next_multiple_of(LEAF);
         let key = |row: &u32| (coordinate(*row, widest), *row);
@@ -160,7 +167,7 @@ impl Neighbours {
     /// Writes the share of each column in the weight of the points nearest to `point`.
     pub(super) fn shares(&self, point: &[f32], search: &mut Search, shares: &mut [f64]) {
         shares.fill(0.0);
-        if let Some(column) = self.only_label(point, search) {
+        if let Some(column) = self.look(point, search, true) {
             shares[column as usize] = 1.0;
             return;
         }
@@ -173,134 +180,124 @@ impl Neighbours {
         shares.iter_mut().for_each(|share| *share /= total);
     }
 
-    /// The label of all points nearest to `point`, if they have one; else those points are found.
-    fn only_label(&self, point: &[f32], search: &mut Search) -> Option<u32> {
-        search.found.clear();
-        if let Some(column) = self.look(point, search, f32::INFINITY, true) {
-            return Some(column);
-        }
-        // If there were enough, the nearest are no further.
-        let limit = self.furthest(&search.found, f32::INFINITY);
-        search.found.clear();
-        self.look(point, search, limit, false);
-        None
-    }
-
-    /// Finds the points nearest to `point`, which are no further than the square `limit`. With `labels_only`, ends with the label that
-    /// all of them have, or with none as soon as two were found: then those found are near, but others may be nearer.
-    fn look(&self, point: &[f32], search: &mut Search, limit: f32, labels_only: bool) -> Option<u32> {
-        let Search { found, pending } = search;
+    /// Finds the points nearest to `point`. With `labels_only` gives the label of all of them, if they have one: then those
+    /// found have it, but others that have it may be nearer.
+    fn look(&self, point: &[f32], search: &mut Search, labels_only: bool) -> Option<u32> {
+        let Search { point: padded, found, pending, aside } = search;
+        padded.clear();
+        padded.extend_from_slice(point);
+        padded.resize(self.dims.next_multiple_of(LANES), 0.0);
+        found.clear();
+        aside.clear();
         pending.clear();
         pending.push((0.0, 0));
-        let mut only = None;
-        while let Some((bound, node)) = pending.pop() {
-            let Node { kind, column } = self.nodes[node as usize];
-            let brings_the_same = found.len() == self.count && only.is_some() && column == only;
-            if bound * ROUNDING > self.furthest(found, limit) || brings_the_same {
-                continue;
-            }
-            match kind {
-                Kind::Inner { left, right } => {
-                    let (a, b) = (self.bound(left, point), self.bound(right, point));
-                    // The nearer one is next.
-                    pending.extend(if a < b { [(b, right), (a, left)] } else { [(a, left), (b, right)] });
-                }
-                Kind::Leaf { number } => {
-                    self.scan(number as usize, point, found, limit);
-                    if labels_only {
-                        only = Some(found[0].column);
-                        if found.iter().any(|found| Some(found.column) != only) {
-                            return None;
-                        }
-                    }
-                }
-            }
-        }
-        only
-    }
-
-    /// The square within which the nearest points are.
-    fn furthest(&self, found: &[Found], limit: f32) -> f32 {
-        if found.len() == self.count { found[self.count - 1].distance } else { limit }
-    }
-
-    /// The squared distance from `point` to the box of a node.
-    fn bound(&self, node: u32, point: &[f32]) -> f32 {
-        let sides = &self.boxes[2 * self.dims * node as usize..][..2 * self.dims];
-        let (low, high) = sides.split_at(self.dims);
-        let outside = |x: f32, low: f32, high: f32| {
-            let below = if low > x { low - x } else { 0.0 };
-            below + if x > high { x - high } else { 0.0 }
-        };
         vectorised(
             #[inline(always)]
             || {
-                let (points, point) = point.as_chunks::<LANES>();
-                let (lows, low) = low.as_chunks::<LANES>();
-                let (highs, high) = high.as_chunks::<LANES>();
-                let mut sums = [0.0; LANES];
-                for ((x, low), high) in points.iter().zip(lows).zip(highs) {
-                    for lane in 0..LANES {
-                        sums[lane] += outside(x[lane], low[lane], high[lane]).powi(2);
+                // The label of all that were found, as long as they have one.
+                let mut only = None;
+                let mut mixed = !labels_only;
+                while let Some((bound, node)) = pending.pop() {
+                    if bound * ROUNDING > self.furthest(found) {
+                        continue;
+                    }
+                    let Node { kind, column } = self.nodes[node as usize];
+                    if !mixed && found.len() == self.count && column.is_some() && column == only {
+                        aside.push((bound, node));
+                        continue;
+                    }
+                    match kind {
+                        Kind::Inner { left, right } => {
+                            let (a, b) = (self.bound(left, padded), self.bound(right, padded));
+                            // The nearer one is next.
+                            pending.extend(if a < b {
+                                [(b, right), (a, left)]
+                            } else {
+                                [(a, left), (b, right)]
+                            });
+                        }
+                        Kind::Leaf { number } => {
+                            self.scan(number as usize, point, found);
+                            if !mixed {
+                                only = Some(found[0].column);
+                                mixed = found.iter().any(|found| Some(found.column) != only);
+                                if mixed {
+                                    pending.append(aside);
+                                }
+                            }
+                        }
                     }
                 }
-                for (lane, ((&x, &low), &high)) in point.iter().zip(low).zip(high).enumerate() {
-                    sums[lane] += outside(x, low, high).powi(2);
-                }
-                sums.iter().sum()
+                only.filter(|_| !mixed)
             },
         )
     }
 
-    /// The squared distances from `point` to those of a leaf. Not by fused products, so that they are the same bits on every machine.
-    fn squares(&self, leaf: usize, point: &[f32]) -> [f32; LEAF] {
-        let coordinates = &self.leaves[leaf * LEAF / LANES * self.dims..][..LEAF / LANES * self.dims];
-        let mut squares = [0.0; LEAF];
-        vectorised(
-            #[inline(always)]
-            || {
-                let lanes = squares.as_chunks_mut::<LANES>().0.iter_mut();
-                for (squares, rows) in lanes.zip(coordinates.chunks_exact(self.dims)) {
-                    let mut sums = [0.0; LANES];
-                    for (x, row) in point.iter().zip(rows) {
-                        for lane in 0..LANES {
-                            let difference = row[lane] - x;
-                            sums[lane] += difference * difference;
-                        }
-                    }
-                    *squares = sums;
-                }
-            },
-        );
-        squares
+    /// The square within which the nearest points are.
+    #[inline(always)]
+    fn furthest(&self, found: &[Found]) -> f32 {
+        if found.len() == self.count { found[self.count - 1].distance } else { f32::INFINITY }
     }
 
-    /// Looks at the points of a leaf.
-    fn scan(&self, leaf: usize, point: &[f32], found: &mut Vec<Found>, limit: f32) {
-        for (at, &square) in self.squares(leaf, point).iter().enumerate() {
-            // However far it is, somebody may be there.
-            let distance = square.min(f32::MAX);
-            if distance > self.furthest(found, limit) {
-                continue;
+    /// The squared distance from `point`, of whole vectors, to the box of a node.
+    #[inline(always)]
+    fn bound(&self, node: u32, point: &[f32]) -> f32 {
+        let points = point.as_chunks::<LANES>().0;
+        let sides = &self.boxes[2 * points.len() * node as usize..][..2 * points.len()];
+        let (lows, highs) = sides.split_at(points.len());
+        let mut sums = [0.0; LANES];
+        for ((x, low), high) in points.iter().zip(lows).zip(highs) {
+            for lane in 0..LANES {
+                let below = if low[lane] > x[lane] { low[lane] - x[lane] } else { 0.0 };
+                let outside = below + if x[lane] > high[lane] { x[lane] - high[lane] } else { 0.0 };
+                sums[lane] += outside * outside;
             }
-            let place = (leaf * LEAF + at) as u32;
-            let Point { row, column, .. } = self.points[place as usize];
-            if row == NOBODY {
-                continue;
-            }
-            let candidate = Found { distance, row, column, place };
-            if found.len() == self.count {
-                if !candidate.is_before(found[self.count - 1]) {
-                    continue;
+        }
+        sums.iter().sum()
+    }
+
+    /// Looks at the points of a leaf, some of them together.
+    #[inline(always)]
+    fn scan(&self, leaf: usize, point: &[f32], found: &mut Vec<Found>) {
+        let parts = LEAF / TOGETHER;
+        let coordinates = &self.leaves[leaf * parts * self.dims..][..parts * self.dims];
+        for (part, rows) in coordinates.chunks_exact(self.dims).enumerate() {
+            // Not by fused products, so that they are the same bits on every machine.
+            let mut squares = [0.0; TOGETHER];
+            for (x, row) in point.iter().zip(rows) {
+                for lane in 0..TOGETHER {
+                    let difference = row[lane] - x;
+                    squares[lane] += difference * difference;
                 }
-                found.pop();
             }
-            let mut to = found.len();
-            found.push(candidate);
-            while to > 0 && candidate.is_before(found[to - 1]) {
-                found.swap(to, to - 1);
-                to -= 1;
+            // However far it is, somebody may be there.
+            let distances = squares.map(|square| if square > f32::MAX { f32::MAX } else { square });
+            let furthest = self.furthest(found);
+            // Mostly nobody is near.
+            if distances.iter().map(|&distance| u32::from(distance <= furthest)).sum::<u32>() > 0 {
+                for (lane, distance) in distances.into_iter().enumerate() {
+                    self.meet((leaf * LEAF + part * TOGETHER + lane) as u32, distance, found);
+                }
             }
+        }
+    }
+
+    /// Puts the point at a place among those found, if it belongs there.
+    fn meet(&self, place: u32, distance: f32, found: &mut Vec<Found>) {
+        let Point { row, column, .. } = self.points[place as usize];
+        let candidate = Found { distance, row, column, place };
+        let is_full = found.len() == self.count;
+        if row == NOBODY || is_full && !candidate.is_before(found[self.count - 1]) {
+            return;
+        }
+        if is_full {
+            found.pop();
+        }
+        let mut to = found.len();
+        found.push(candidate);
+        while to > 0 && candidate.is_before(found[to - 1]) {
+            found.swap(to, to - 1);
+            to -= 1;
         }
     }
 }
@@ -325,8 +322,7 @@ mod tests {
     }
 
     fn nearest(index: &Neighbours, query: &[f32], search: &mut Search) -> Vec<u32> {
-        search.found.clear();
-        index.look(query, search, f32::INFINITY, false);
+        index.look(query, search, false);
         search.found.iter().map(|found| found.row).collect()
     }
 
