@@ -27,7 +27,7 @@ use chreode::exec::stop::Stop;
 use chreode::exec::threads::with_threads;
 use chreode::method::{FitOptions, FitReport, fit};
 use chreode::model::Dynamics;
-use chreode::simulate::simulation::{Outcome, Process, Simulation};
+use chreode::simulate::simulation::{Piece, Process, Simulation};
 use chreode::simulate::{Particles, ode};
 use chreode::snapshots::Snapshots;
 use faer::linalg::matmul::matmul;
@@ -200,8 +200,8 @@ fn simulate_in_pieces(model: &Dynamics, snapshots: &Snapshots) {
     };
     let (mass, Took { clock, processor, memory }) = measured(|| {
         let mut mass = 0.0;
-        let mut take = |_: Range<usize>, outcome: Outcome| {
-            mass += outcome.trajectory.frames.last().map_or(0.0, Particles::mass);
+        let mut take = |piece: Piece| {
+            mass += piece.frames.last().map_or(0.0, Particles::mass);
             Ok(())
         };
         let times = &snapshots.times()[1..];

@@ -1242,8 +1242,8 @@ chreode_status chreode_work_plan_validate(const chreode_snapshots *snapshots,
 
 /**
  * Plans a simulation of the cells of the first time of `snapshots`, with their weights, to each of `times`, by options of the list "simulate"
- * (NULL: all defaults), as `chreode_simulate` would do it. Of a flow, and of a diffusion without resampling, there is a task for about so many
- * `founders` each, at least 1; else there is one task, since all particles depend on each other.
+ * (NULL: all defaults), as `chreode_simulate` would do it. There is a task for about so many `founders` each, at least 1, and of a branching
+ * population for their families; with resampling, where all particles depend on each other, and on a device there is one task.
  */
 chreode_status chreode_work_plan_simulate(const chreode_model *model,
                                           const chreode_snapshots *snapshots,

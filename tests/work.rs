@@ -111,14 +111,8 @@ fn an_ensemble_in_tasks_is_the_ensemble_at_once() {
 /// Weights, of which some are 0, and masses that differ between times.
 fn weighted() -> Snapshots {
     let all = snapshots();
-    let (mut points, mut labels, mut weights) = (vec![], vec![], vec![]);
-    for k in 0..all.len() {
-        points.extend_from_slice(&all.points(k));
-        labels.extend(std::iter::repeat_n(all.times()[k], all.count(k)));
-        weights.extend((0..all.count(k)).map(|i| ((i * 7 + k) % 5) as f64 / 3.0));
-    }
-    let view = MatrixView::from_f32(&points, labels.len(), all.dims()).unwrap();
-    Snapshots::new(view, &labels, Some(&weights)).unwrap()
+    let of_time = |k: usize| (0..all.count(k)).map(move |i| ((i * 7 + k) % 5) as f64 / 3.0);
+    reweighted(&all, &(0..all.len()).flat_map(of_time).collect::<Vec<_>>())
 }
 
 #[test]
@@ -431,36 +425,82 @@ fn a_simulation_in_shards_is_the_simulation_at_once() {
     // More founders than three blocks of particles.
     let snapshots = GeneNetwork { cells_per_state: 500, seed: 4 }.generate().unwrap();
     let model = model(&snapshots, &[]);
-    let (start, times) = (Particles::of_snapshot(&snapshots, 0), [0.0, 0.7, 2.0]);
-    let shards = start.len().div_ceil(512);
-    assert!(shards >= 2);
-    for (options, tasks) in [
-        (&[][..], shards),
-        (&[("solver", "rk4"), ("step", "0.1")], shards),
-        (&[("mode", "sde"), ("step", "0.1"), ("seed", "9")], shards),
-        (&[("mode", "sde"), ("step", "0.1"), ("resample_below", "0.9")], 1),
-        (&[("mode", "branching"), ("step", "0.1"), ("turnover", "1")], 1),
+    let times = [0.0, 0.7, 2.0];
+    let count = snapshots.count(0);
+    // In thirds, none and heavy ones among them.
+    let thirds: Vec<f64> = (0..snapshots.cells()).map(|cell| (cell * 7 % 5) as f64 / 3.0).collect();
+    let weighted = reweighted(&snapshots, &thirds);
+    let turnover = [("mode", "branching"), ("step", "0.1"), ("turnover", "1"), ("seed", "3")];
+    let of_reference =
+        [("mode", "branching"), ("step", "0.1"), ("offspring", "reference"), ("branching_rate", "2")];
+    for (snapshots, options, founders) in [
+        (&snapshots, &[][..], Some(300)),
+        (&snapshots, &[("solver", "rk4"), ("step", "0.1")], Some(300)),
+        (&snapshots, &[("mode", "sde"), ("step", "0.1"), ("seed", "9")], Some(300)),
+        (&snapshots, &[("mode", "sde"), ("step", "0.1"), ("resample_below", "0.9")], None),
+        (&snapshots, &turnover, Some(1)),
+        (&snapshots, &turnover, Some(300)),
+        (&snapshots, &turnover, Some(100_000)),
+        (&snapshots, &of_reference, Some(300)),
+        (&weighted, &turnover, Some(1)),
+        (&weighted, &turnover, Some(300)),
     ] {
         let settings = list::<Simulation>(options);
+        let start = Particles::of_snapshot(snapshots, 0);
         let at_once = settings.build().unwrap().run(&model, &start, &times, &Stop::default()).unwrap();
-        let plan = Plan::simulate(&model, &snapshots, &times, &settings, 300).unwrap();
+        let plan = Plan::simulate(&model, snapshots, &times, &settings, founders.unwrap_or(300)).unwrap();
+        // Whole blocks of 256.
+        let tasks = founders.map_or(1, |founders| count.div_ceil(founders.div_ceil(256) * 256));
         assert_eq!(plan.tasks().len(), tasks, "{options:?}");
-        let parts = parts_with(&plan, &model, &snapshots);
-        let together = sent(&plan).finish_simulate(&model, &snapshots, named(&parts)).unwrap();
-        assert_eq!(together, at_once, "{options:?}");
+        let parts = parts_with(&plan, &model, snapshots);
+        let together = sent(&plan).finish_simulate(&model, snapshots, named(&parts)).unwrap();
+        assert!(together == at_once, "{options:?} in {tasks} tasks");
+        if let Some(lineage) = &at_once.lineage {
+            assert!(lineage.nodes().len() > 2 * count, "{options:?}: there were births");
+        }
         let Some(rows) = plan.rows(tasks - 1).unwrap() else { continue };
-        let own = only_first(&snapshots, &rows);
+        let own = only_first(snapshots, &rows);
         let of_own = plan.run(Inputs { snapshots: &own, model: Some(&model) }, tasks - 1, 1, &mut silent);
-        assert_eq!(of_own.as_ref(), Ok(&parts[0]), "{options:?}");
+        assert!(of_own.as_ref() == Ok(&parts[0]), "{options:?}");
     }
+}
+
+#[test]
+fn a_population_that_is_too_large_in_all_shards_together_is_refused_as_at_once() {
+    let snapshots = GeneNetwork { cells_per_state: 500, seed: 4 }.generate().unwrap();
+    let (model, times) = (model(&snapshots, &[]), [0.5, 2.0]);
+    let count = snapshots.count(0);
+    let limit = (count + count / 50).to_string();
+    let options = [("mode", "branching"), ("step", "0.1"), ("turnover", "3"), ("max_population", &*limit)];
+    let settings = list::<Simulation>(&options);
+    let start = Particles::of_snapshot(&snapshots, 0);
+    let at_once = settings.build().unwrap().run(&model, &start, &times, &Stop::default());
+    assert!(matches!(at_once, Err(Error::PopulationLimit { .. })), "{at_once:?}");
+    let plan = Plan::simulate(&model, &snapshots, &times, &settings, 256).unwrap();
+    // None of the shards is too large by itself.
+    let parts = parts_with(&plan, &model, &snapshots);
+    assert_eq!(plan.finish_simulate(&model, &snapshots, named(&parts)), at_once);
+}
+
+/// The same cells with other weights.
+fn reweighted(snapshots: &Snapshots, weights: &[f64]) -> Snapshots {
+    let (mut points, mut labels) = (vec![], vec![]);
+    for k in 0..snapshots.len() {
+        points.extend_from_slice(&snapshots.points(k));
+        labels.extend(std::iter::repeat_n(snapshots.times()[k], snapshots.count(k)));
+    }
+    let view = MatrixView::from_f32(&points, labels.len(), snapshots.dims()).unwrap();
+    Snapshots::new(view, &labels, Some(weights)).unwrap()
 }
 
 /// Snapshots of some cells of the first alone.
 fn only_first(snapshots: &Snapshots, rows: &[usize]) -> Snapshots {
     let dims = snapshots.dims();
     let points: Vec<f32> = rows.iter().flat_map(|&row| snapshots.point(0, row)).copied().collect();
+    let weights: Vec<f64> = rows.iter().map(|&row| snapshots.weights(0)[row]).collect();
     let labels = vec![snapshots.times()[0]; rows.len()];
-    Snapshots::new(MatrixView::from_f32(&points, rows.len(), dims).unwrap(), &labels, None).unwrap()
+    let view = MatrixView::from_f32(&points, rows.len(), dims).unwrap();
+    Snapshots::new(view, &labels, Some(&weights)).unwrap()
 }
 
 #[test]

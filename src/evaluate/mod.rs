@@ -17,7 +17,7 @@ use crate::error::{Error, Result};
 use crate::exec::stop::Stop;
 use crate::fields::Fields;
 use crate::simulate::{
-    Particles, Trajectory, backend, branching, extrapolation, ode, resampling, sde, straying,
+    Particles, Trajectory, backend, branching, extrapolation, ode, resampling, sde, spread, straying,
 };
 use crate::snapshots::{MatrixView, Snapshots};
 use crate::statistics::Estimate;
@@ -333,18 +333,19 @@ fn predict(
     stop: &Stop,
 ) -> Result<Trajectory> {
     let open = |adaptive| backend::open(options.device, fields, start.len(), adaptive);
-    match options.mode {
+    let predicted = match options.mode {
         Mode::Ode(solver) => {
             let adaptive = matches!(solver, ode::Solver::DormandPrince(_));
-            open(adaptive)?.flow(start, times, &solver, stop)
+            open(adaptive)?.flow(start, times, &solver, spread(start), stop)?
         }
-        Mode::Sde { step } => open(false)?.diffusion(start, times, &sde::Options::new(step, seed), stop),
+        Mode::Sde { step } => open(false)?.diffusion(start, times, &sde::Options::new(step, seed), stop)?,
         Mode::Branching { step, motion, turnover, branching_rate, max_population } => {
             let options = branching::Options { step, seed, motion, turnover, branching_rate, max_population };
             let start = resampling::equal(start, seed)?;
-            Ok(open(false)?.branching(&start, times, &options, stop)?.trajectory)
+            open(false)?.branching(&start, 0, times, &options, stop)?
         }
-    }
+    };
+    Ok(predicted.trajectory(fields))
 }
 
 /// A predicted snapshot beside its cells; a population that died out has no distances.

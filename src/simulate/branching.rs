@@ -3,10 +3,11 @@
 
 use rayon::prelude::*;
 
+use super::forest::{self, Forest};
 use super::lineage::Lineage;
 use super::{
-    BLOCK, OutputInterval, Particles, Residence, TimeStep, Trajectory, check_finite, fill_state,
-    for_each_block, lanes, ode, report, runs_backward, sde, share_outside,
+    BLOCK, Lane, OutputInterval, Particles, Residence, Shard, TimeStep, Trajectory, all_finite, blown_up,
+    fill_state, lanes, ode, report, runs_backward, sde,
 };
 use crate::error::{Error, Result};
 use crate::exec::rng::{ChaCha8Rng, Purpose, stream, uniform};
@@ -102,10 +103,10 @@ pub struct BranchingTrajectory {
 /// reconstructed tree (lines that die out within the step they arose in are not recorded): see
 /// [`BirthDeath`]. Daughters start where their mother's motion ended the step.
 ///
-/// A division ends a cell and starts two. Cells are numbered in the order of the living particles when their
-/// families are looked at one after another, at the end of each step, so the numbers do not depend on
-/// threads. All randomness of a cell is a pure function of (seed, its number, step): motion as in [`sde`], so
-/// that without growth the two give the same paths.
+/// A division ends a cell and starts two. Cells are numbered family by family, as [`Lineage`] says. All randomness of a cell is a pure
+/// function of (seed, its founder, its place in the founder's family, step): motion as in [`sde`], so that without growth the two give
+/// the same paths. So a family does not depend on the others, unless there are more particles than there may be: founders can be
+/// simulated some at a time, in whole blocks of [`BLOCK`] since the fields are evaluated for those of a block together.
 ///
 /// # Errors
 /// [`Error::PopulationLimit`] when more than [`Options::max_population`] particles live;
@@ -119,31 +120,42 @@ pub fn simulate(
     options: &Options,
     stop: &Stop,
 ) -> Result<BranchingTrajectory> {
+    let mut all = simulate_some(fields, start, 0, times, options, stop)?;
+    let lineage = all.lineage.take().expect("a branching population has a lineage");
+    Ok(BranchingTrajectory { trajectory: all.trajectory(fields), lineage })
+}
+
+/// The same for some of the particles of a start, whole blocks of them, of which the first is number `first` among all.
+pub(super) fn simulate_some(
+    fields: &dyn Fields,
+    start: &Particles,
+    first: u64,
+    times: &[f64],
+    options: &Options,
+    stop: &Stop,
+) -> Result<Shard> {
     check(fields.dims(), start, times, options)?;
-    let mut living = Living::new(start);
-    let mut lineage = Lineage::new(start.len(), start.time);
+    let mut forest = Forest::new(first, start.len(), start.time)?;
+    let mut living = Living::new(start, &forest);
     let residence = Residence::new(start.time, times);
     let mut lanes = lanes(|| Mover::new(fields, options, residence));
-    let mut frames = Vec::with_capacity(times.len());
+    let (mut frames, mut counts) = (Vec::with_capacity(times.len()), vec![]);
     for interval in OutputInterval::all(start.time, times, options.step, fields.knots())? {
         for step in (0..interval.count).map(|j| interval.step(j)) {
-            let ids = &living.ids;
-            for_each_block(&mut lanes, &mut living.state, living.width, |mover, row, state| {
-                stop.check()?;
-                mover.step(step, &ids[row..row + state.len() / living.width], state)
-            })?;
+            living.step(&mut lanes, step, stop)?;
             stop.check()?;
-            living.branch(step, options, &mut lineage)?;
+            living.branch(step, options, &mut forest)?;
+            counts.push(living.ids.len() as u64);
         }
         let log_weights = vec![start.log_weights.first().copied().unwrap_or(0.0); living.ids.len()];
-        let origins = &living.origins;
-        frames.push(report(interval.to, start.dims, &living.state, &living.ids, &log_weights, origins)?);
+        let (who, origins) = ((&living.ids[..], forest::name as _), &living.origins);
+        frames.push(report(interval.to, start.dims, &living.state, who, &log_weights, origins)?);
         living.origins = (0..living.ids.len()).collect();
     }
-    lineage.survive(&living.ids, times[times.len() - 1]);
+    forest.survive(&living.ids, times[times.len() - 1]);
     let residence = lanes.iter().fold(residence, |sum, lane| sum.merge(lane.scratch.residence()));
-    let outside = share_outside(fields, residence);
-    Ok(BranchingTrajectory { trajectory: Trajectory { frames, outside }, lineage })
+    let lineage = Some(forest.end(&mut frames));
+    Ok(Shard { lineage, living: counts, ..Shard::of(frames, residence) })
 }
 
 /// Refuses what a branching population cannot start from.
@@ -157,14 +169,19 @@ pub(super) fn check(dims: usize, start: &Particles, times: &[f64], options: &Opt
         }
     }
     if let Some(row) = start.log_weights.iter().position(|l| *l != start.log_weights[0]) {
-        let value = format!("{} and {}", libm::exp(start.log_weights[0]), libm::exp(start.log_weights[row]));
-        return Err(Error::argument("the particles' weights", value, "equal (resample them first)"));
+        return Err(unequal(start.log_weights[0], start.log_weights[row]));
     }
     let limit = options.max_population;
     if start.len() > limit {
         return Err(Error::PopulationLimit { limit, time: start.time });
     }
     Ok(())
+}
+
+/// That there are particles of these ln w.
+pub(super) fn unequal(one: f64, other: f64) -> Error {
+    let value = format!("{} and {}", libm::exp(one), libm::exp(other));
+    Error::argument("the particles' weights", value, "equal (resample them first)")
 }
 
 /// A block's way to move, with its buffers.
@@ -197,9 +214,14 @@ impl<'a> Mover<'a> {
             Self::Flow(scratch) => {
                 scratch.fields.reside(step.stretch.inside(step.time), step.length, state);
                 ode::runge_kutta_step(scratch, step, state);
-                check_finite(step.time + step.length, state, ids)
             }
         }
+        if all_finite(state) {
+            return Ok(());
+        }
+        let mut rows = state.chunks_exact(state.len() / ids.len());
+        let row = rows.position(|row| !all_finite(row)).unwrap_or(0);
+        Err(blown_up(&forest::name(ids[row]), step.time + step.length))
     }
 }
 
@@ -207,7 +229,11 @@ impl<'a> Mover<'a> {
 struct Living {
     width: usize,
     state: Vec<f64>,
+    /// The names of the [forest](Forest), founder after founder.
     ids: Vec<u64>,
+    /// How many rows each block has: those of [`BLOCK`] founders fill one block after another, and what is left is one of its own.
+    /// Who is in a block does not depend on other founders.
+    blocks: Vec<usize>,
     /// The row of the last reported frame that each descends from.
     origins: Vec<usize>,
     /// How many descendants each particle leaves in this step.
@@ -219,20 +245,58 @@ struct Living {
 }
 
 impl Living {
-    fn new(start: &Particles) -> Self {
+    fn new(start: &Particles, forest: &Forest) -> Self {
         let mut state = Vec::new();
         fill_state(&mut state, &start.points, start.dims);
-        Self {
+        let mut living = Self {
             width: start.dims + 1,
             state,
-            ids: (0..start.len() as u64).collect(),
+            ids: forest.founders().collect(),
+            blocks: Vec::new(),
             origins: (0..start.len()).collect(),
             offspring: Vec::new(),
             depths: Vec::new(),
             next_state: Vec::new(),
             next_ids: Vec::new(),
             next_origins: Vec::new(),
+        };
+        living.cut();
+        living
+    }
+
+    /// Cuts the rows into blocks.
+    fn cut(&mut self) {
+        self.blocks.clear();
+        let group = |id: &u64| forest::founder_of(*id) / BLOCK as u64;
+        for some in self.ids.chunk_by(|a, b| group(a) == group(b)) {
+            self.blocks.extend(some.chunks(BLOCK).map(<[u64]>::len));
         }
+    }
+
+    /// Moves all particles by a step. Each of the `lanes` takes a run of consecutive blocks; which lane works on a block cannot
+    /// change its result. Of several errors, that of the first block is returned.
+    fn step(&mut self, lanes: &mut [Lane<Mover<'_>>], step: TimeStep, stop: &Stop) -> Result<()> {
+        let blocks_per_lane = self.blocks.len().div_ceil(lanes.len()).max(1);
+        let (width, mut state, mut ids) = (self.width, &mut self.state[..], &self.ids[..]);
+        rayon::scope(|scope| {
+            for (lane, blocks) in lanes.iter_mut().zip(self.blocks.chunks(blocks_per_lane)) {
+                let rows: usize = blocks.iter().sum();
+                let (run, later) = std::mem::take(&mut state).split_at_mut(rows * width);
+                let (of_run, ids_later) = ids.split_at(rows);
+                (state, ids) = (later, ids_later);
+                scope.spawn(move |_| {
+                    let mut from = 0;
+                    lane.outcome = blocks.iter().try_for_each(|&rows| {
+                        let of_block = from..from + rows;
+                        from = of_block.end;
+                        stop.check()?;
+                        let state = &mut run[of_block.start * width..of_block.end * width];
+                        lane.scratch.step(step, &of_run[of_block], state)
+                    });
+                });
+            }
+        });
+        lanes.iter_mut().try_for_each(|lane| std::mem::replace(&mut lane.outcome, Ok(())))
     }
 
     /// Replaces every particle by its descendants after a step that left its growth over the step in its
@@ -240,7 +304,7 @@ impl Living {
     ///
     /// Numbers of offspring are drawn in parallel. Few particles leave other than one, so the trees of those
     /// few are drawn (again, from the same streams) in a scan that also numbers the newborn.
-    fn branch(&mut self, step: TimeStep, options: &Options, lineage: &mut Lineage) -> Result<()> {
+    fn branch(&mut self, step: TimeStep, options: &Options, forest: &mut Forest) -> Result<()> {
         let end = step.time + step.length;
         self.draw_offspring(step, options);
         let total = self.offspring.iter().fold(0usize, |sum, &n| sum.saturating_add(n));
@@ -257,11 +321,11 @@ impl Living {
             } else {
                 let (law, mut rng) = self.law_and_stream(row, step, options);
                 if let Some(time) = law.extinction_time(step.length, &mut rng) {
-                    lineage.die(id, step.time + time);
+                    forest.die(id, step.time + time);
                 } else {
                     self.depths.clear();
                     self.depths.extend(law.split_depths(step.length, &mut rng));
-                    lineage.divide(id, end, &self.depths, |leaf| self.next_ids.push(leaf));
+                    forest.divide(id, end, &self.depths, |leaf| self.next_ids.push(leaf))?;
                 }
             }
             let state = &mut self.state[row * self.width..(row + 1) * self.width];
@@ -274,6 +338,7 @@ impl Living {
         std::mem::swap(&mut self.state, &mut self.next_state);
         std::mem::swap(&mut self.ids, &mut self.next_ids);
         std::mem::swap(&mut self.origins, &mut self.next_origins);
+        self.cut();
         Ok(())
     }
 

@@ -29,18 +29,14 @@ pub struct Node {
 }
 
 /// A forest of cells: a cell's id is its index, parents come before their daughters, and sisters are
-/// neighbours.
+/// neighbours. The founders come first, then the descendants of the first founder in the order of their birth, those of the second,
+/// and so on.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Lineage {
     nodes: Vec<Node>,
 }
 
 impl Lineage {
-    /// `founders` living cells at `time`.
-    pub(super) fn new(founders: usize, time: f64) -> Self {
-        Self { nodes: vec![Node { parent: None, birth: time, end: time, fate: Fate::Alive }; founders] }
-    }
-
     /// A forest that was told of by its cells, mothers before their daughters.
     pub(crate) fn of_nodes(nodes: Vec<Node>) -> Self {
         Self { nodes }
@@ -139,36 +135,52 @@ impl Lineage {
         }
     }
 
-    /// The cell dies at `time`.
-    pub(super) fn die(&mut self, id: u64, time: f64) {
-        let node = &mut self.nodes[id as usize];
-        (node.end, node.fate) = (time, Fate::Died);
+    /// The forest of the families of all `parts`, one part after another, and which numbers the cells of each have there.
+    pub(super) fn join(parts: &[Self]) -> (Self, Vec<Renumbering>) {
+        let founders: usize = parts.iter().map(Self::founders).sum();
+        let mut next = Renumbering::first(founders);
+        let numbers: Vec<Renumbering> = parts.iter().map(|part| next.take(part)).collect();
+        let mut nodes = Vec::with_capacity(parts.iter().map(|part| part.nodes.len()).sum());
+        for founders in [true, false] {
+            for (part, number) in parts.iter().zip(&numbers) {
+                let some = part.nodes.iter().filter(|node| node.parent.is_none() == founders);
+                nodes.extend(some.map(|node| Node { parent: node.parent.map(|id| number.of(id)), ..*node }));
+            }
+        }
+        (Self { nodes }, numbers)
+    }
+}
+
+/// Which numbers the cells of a part of a forest have in the whole.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) struct Renumbering {
+    /// How many founders the part has.
+    founders: u64,
+    /// The number of its first founder, and of the first descendant.
+    first_founder: u64,
+    first_descendant: u64,
+}
+
+impl Renumbering {
+    /// Before the first part of a forest of so many `founders`.
+    pub(super) fn first(founders: usize) -> Self {
+        Self { founders: 0, first_founder: 0, first_descendant: founders as u64 }
     }
 
-    /// The living cells `ids` are seen for the last time at `time`.
-    pub(super) fn survive(&mut self, ids: &[u64], time: f64) {
-        ids.iter().for_each(|&id| self.nodes[id as usize].end = time);
+    /// Those of the next part; from then on, of the one after it.
+    pub(super) fn take(&mut self, part: &Lineage) -> Self {
+        let founders = part.founders() as u64;
+        let next = Self { founders, ..*self };
+        self.first_founder += founders;
+        self.first_descendant += part.nodes.len() as u64 - founders;
+        next
     }
 
-    /// Replaces a cell by the tree of its descendants at `end` and hands those to `leaf`, left to right.
-    ///
-    /// `depths[j]` is how long before `end` the lines of leaves j and j + 1 parted.
-    pub(super) fn divide(&mut self, id: u64, end: f64, depths: &[f64], mut leaf: impl FnMut(u64)) {
-        // (cell, its first leaf, its last leaf), the leftmost on top.
-        let mut pending = vec![(id, 0, depths.len())];
-        while let Some((id, first, last)) = pending.pop() {
-            // The deepest parting among its leaves is where the cell divides.
-            let Some(cut) = (first..last).max_by(|&a, &b| depths[a].total_cmp(&depths[b])) else {
-                leaf(id);
-                continue;
-            };
-            let time = end - depths[cut];
-            let mother = &mut self.nodes[id as usize];
-            (mother.end, mother.fate) = (time, Fate::Divided);
-            let first_daughter = self.nodes.len() as u64;
-            self.nodes.extend([Node { parent: Some(id), birth: time, end: time, fate: Fate::Alive }; 2]);
-            pending.push((first_daughter + 1, cut + 1, last));
-            pending.push((first_daughter, first, cut));
+    /// The number of the part's cell `id`.
+    pub(super) fn of(&self, id: u64) -> u64 {
+        match id.checked_sub(self.founders) {
+            None => self.first_founder + id,
+            Some(descendant) => self.first_descendant + descendant,
         }
     }
 }

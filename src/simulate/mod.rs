@@ -13,16 +13,19 @@
 pub(crate) mod backend;
 pub mod branching;
 pub(crate) mod families;
+mod forest;
 pub mod lineage;
 pub mod ode;
 pub mod resampling;
 mod residence;
 pub mod sde;
+mod shard;
 pub mod simulation;
 
 pub(crate) use ode::{spread, spread_of};
 use rayon::prelude::*;
 use residence::Residence;
+pub(crate) use shard::Shard;
 
 use crate::error::{Error, Result, positive};
 use crate::fields::{FieldValues, Fields, Scratch};
@@ -419,6 +422,14 @@ impl<'a> BlockFields<'a> {
     }
 }
 
+/// What errors call the particle of an id.
+type Naming = fn(u64) -> String;
+
+/// A particle that is one from the start on.
+fn particle(id: u64) -> String {
+    format!("particle {id}")
+}
+
 /// The error that a state is not finite, naming the first particle at fault; `ids` are those of the state's
 /// rows.
 fn check_finite(time: f64, state: &[f64], ids: &[u64]) -> Result<()> {
@@ -427,12 +438,12 @@ fn check_finite(time: f64, state: &[f64], ids: &[u64]) -> Result<()> {
     }
     let mut rows = state.chunks_exact(state.len() / ids.len());
     let row = rows.position(|row| !all_finite(row)).expect("some row is not finite");
-    Err(blown_up(ids[row], time))
+    Err(blown_up(&particle(ids[row]), time))
 }
 
-fn blown_up(id: u64, time: f64) -> Error {
+fn blown_up(who: &str, time: f64) -> Error {
     Error::NonFinite(format!(
-        "particle {id}: its state at time {time} is not finite; the fields blow up, or the step is too long"
+        "{who}: its state at time {time} is not finite; the fields blow up, or the step is too long"
     ))
 }
 
@@ -486,7 +497,7 @@ pub(crate) fn stray(outside: Option<f64>) -> Option<String> {
 fn record(
     time: f64,
     state: &[f64],
-    ids: &[u64],
+    (ids, naming): (&[u64], Naming),
     start_log_weights: &[f64],
     points: &mut [f32],
     log_weights: &mut [f64],
@@ -497,17 +508,18 @@ fn record(
             *p = x as f32;
             if !p.is_finite() {
                 return Err(Error::NonFinite(format!(
-                    "particle {}: its position at time {time} is {x}, beyond single precision",
-                    ids[i]
+                    "{}: its position at time {time} is {x}, beyond single precision",
+                    naming(ids[i])
                 )));
             }
         }
         log_weights[i] = start_log_weights[i] + row[dims];
         if libm::exp(log_weights[i]).is_infinite() {
             return Err(Error::NonFinite(format!(
-                "particle {}: its weight at time {time} is e^{:.6}, beyond double precision; the learned growth does not hold \
+                "{}: its weight at time {time} is e^{:.6}, beyond double precision; the learned growth does not hold \
                  for so long a time",
-                ids[i], log_weights[i]
+                naming(ids[i]),
+                log_weights[i]
             )));
         }
     }
@@ -519,7 +531,7 @@ fn report(
     time: f64,
     dims: usize,
     state: &[f64],
-    ids: &[u64],
+    (ids, naming): (&[u64], Naming),
     start_log_weights: &[f64],
     ancestors: &[usize],
 ) -> Result<Particles> {
@@ -532,7 +544,8 @@ fn report(
         .map(|(b, (points, log_weights))| {
             let of_block = b * BLOCK..b * BLOCK + log_weights.len();
             let state = &state[of_block.start * width..of_block.end * width];
-            record(time, state, &ids[of_block.clone()], &start_log_weights[of_block], points, log_weights)
+            let who = (&ids[of_block.clone()], naming);
+            record(time, state, who, &start_log_weights[of_block], points, log_weights)
         })
         .collect();
     outcomes.into_iter().collect::<Result<()>>()?;

@@ -4,7 +4,7 @@ use rayon::prelude::*;
 
 use super::{
     BLOCK, BlockFields, OutputInterval, Particles, Residence, Stretch, TimeStep, Trajectory, check_finite,
-    fill_state, record, runs_backward, share_outside,
+    fill_state, particle, record, runs_backward, share_outside,
 };
 use crate::error::{Error, Result, positive};
 use crate::exec::simd::vectorised;
@@ -241,7 +241,14 @@ fn integrate_block(
     let ids = &start.ids[first..first + rows];
     let mut emit = |k: usize, state: &[f64]| {
         let (points, log_weights) = &mut output[k];
-        record(plan.times[k], state, ids, &start.log_weights[first..first + rows], points, log_weights)
+        record(
+            plan.times[k],
+            state,
+            (ids, particle),
+            &start.log_weights[first..first + rows],
+            points,
+            log_weights,
+        )
     };
     let mut state = std::mem::take(&mut scratch.state);
     fill_state(&mut state, &start.points[first * start.dims..(first + rows) * start.dims], start.dims);

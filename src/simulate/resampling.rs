@@ -70,11 +70,24 @@ pub fn resample(particles: &Particles, seed: u64) -> Result<Particles> {
 /// # Errors
 /// [`Error::InvalidData`] if there is no mass.
 pub fn equal(particles: &Particles, seed: u64) -> Result<Cow<'_, Particles>> {
-    if particles.log_weights.windows(2).all(|pair| pair[0] == pair[1]) {
+    if are_equal(&particles.log_weights) {
         Ok(Cow::Borrowed(particles))
     } else {
         resample(particles, seed).map(Cow::Owned)
     }
+}
+
+/// The common ln w of the particles that [`equal`] would start from in place of some of these ln w, and the row that each is drawn from,
+/// in increasing order; none where the given ones are equal.
+///
+/// # Errors
+/// [`Error::InvalidData`] if there is no mass.
+pub fn equal_rows(log_weights: &[f64], seed: u64) -> Result<Option<(f64, Vec<usize>)>> {
+    if are_equal(log_weights) { Ok(None) } else { equalise(log_weights, seed, (0, 0)).map(Some) }
+}
+
+fn are_equal(log_weights: &[f64]) -> bool {
+    log_weights.windows(2).all(|pair| pair[0] == pair[1])
 }
 
 /// As [`equalise`], where the effective sample size is under `fraction` of the particles.

@@ -2,7 +2,7 @@
 
 use super::{
     BlockFields, OutputInterval, Particles, Residence, TimeStep, Trajectory, check_finite, fill_state,
-    for_each_block, lanes, report, resampling, runs_backward, share_outside,
+    for_each_block, lanes, particle, report, resampling, runs_backward, share_outside,
 };
 use crate::error::{Error, Result};
 use crate::exec::rng::{Purpose, normals, stream};
@@ -96,7 +96,9 @@ pub(super) fn simulate_some(
                 let ids = &start.ids[row..row + state.len() / (start.dims + 1)];
                 (first..first + stride).try_for_each(|j| {
                     stop.check()?;
-                    diffusion_step(scratch, noise, interval.step(j), ids, state)
+                    let step = interval.step(j);
+                    diffusion_step(scratch, noise, step, ids, state);
+                    check_finite(step.time + step.length, state, ids)
                 })
             })?;
             if options.resamples() {
@@ -107,7 +109,7 @@ pub(super) fn simulate_some(
             interval.to,
             start.dims,
             &cloud.state,
-            &start.ids,
+            (&start.ids, particle),
             &cloud.log_weights,
             &cloud.ancestors,
         )?);
@@ -137,14 +139,14 @@ impl<'a> Scratch<'a> {
     }
 }
 
-/// One step of a block of particles with these `ids`.
+/// One step of a block of particles with these `ids`, after which their states may not be finite.
 pub(super) fn diffusion_step(
     scratch: &mut Scratch<'_>,
     noise: Noise,
     step: TimeStep,
     ids: &[u64],
     state: &mut [f64],
-) -> Result<()> {
+) {
     let time = step.stretch.inside(step.time);
     let (dims, sigma) = (scratch.fields.model.dims(), scratch.fields.model.sigma(time));
     // Without diffusion the score drift (σ²/2) ∇ log p is zero.
@@ -171,7 +173,6 @@ pub(super) fn diffusion_step(
         }
         row[dims] += h * f64::from(scratch.fields.growth[i]);
     }
-    check_finite(step.time + h, state, ids)
 }
 
 /// All particles between two steps.

@@ -2,11 +2,13 @@
 
 use std::ops::Range;
 
-use super::lineage::Lineage;
+use super::backend::{self, Backend};
+use super::lineage::{Lineage, Renumbering};
 use super::residence::share_of;
+use super::shard::Shard;
 use super::{
-    BLOCK, Particles, Trajectory, backend, branching, extrapolation, ode, resampling, sde, spread_of,
-    straying,
+    BLOCK, OutputInterval, Particles, Trajectory, branching, extrapolation, ode, resampling, sde, spread,
+    spread_of, stray,
 };
 use crate::device::Device;
 use crate::error::{Error, Result};
@@ -116,35 +118,61 @@ pub struct Outcome {
     pub warnings: Vec<String>,
 }
 
-/// What became of some of the particles of a start.
+/// What became of some of the founders of a simulation in pieces.
 #[derive(Debug, Clone, PartialEq)]
-pub(crate) struct Shard {
-    pub(crate) frames: Vec<Particles>,
-    /// The ticks of their time in all, and outside of the box of the cells.
-    pub(crate) residence: [u128; 2],
+#[non_exhaustive]
+pub struct Piece {
+    /// Which of the founders.
+    pub founders: Range<usize>,
+    /// The particles at each output time. Those of a branching population are called by the cells of the piece's lineage.
+    pub frames: Vec<Particles>,
+    /// The cells of their families, of a branching population.
+    pub lineage: Option<Lineage>,
+    numbers: Option<Renumbering>,
 }
 
-impl Shard {
-    /// The particles of all shards, in their order.
-    pub(crate) fn join(shards: Vec<Self>, fields: &dyn Fields) -> Trajectory {
-        let mut shards = shards.into_iter();
-        let Some(Self { mut frames, mut residence }) = shards.next() else {
-            return Trajectory { frames: vec![], outside: None };
-        };
-        for shard in shards {
-            for (frame, more) in frames.iter_mut().zip(shard.frames) {
-                let before = frame.len();
-                frame.points.extend(more.points);
-                frame.log_weights.extend(more.log_weights);
-                frame.ids.extend(more.ids);
-                frame.ancestors.extend(more.ancestors.into_iter().map(|row| row.saturating_add(before)));
+impl Piece {
+    /// The number that the particle `id` of the piece has among those of all pieces.
+    pub fn number(&self, id: u64) -> u64 {
+        self.numbers.map_or(id, |numbers| numbers.of(id))
+    }
+}
+
+/// What is to be said of all pieces of a simulation.
+#[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
+pub struct Summary {
+    /// See [`Trajectory::outside`].
+    pub outside: Option<f64>,
+    /// See [`Outcome::warnings`].
+    pub warnings: Vec<String>,
+}
+
+/// A simulation of given fields to given times, where its particles are stepped.
+struct Runner<'a> {
+    simulation: &'a Simulation,
+    fields: &'a dyn Fields,
+    backend: Box<dyn Backend + 'a>,
+    step: f64,
+    times: &'a [f64],
+}
+
+impl Runner<'_> {
+    /// Simulates some of the particles of a start that is `spread` so far as a whole, of which those that branch are numbered from `first`
+    /// on, and the others by their ids.
+    fn run(&self, start: &Particles, first: u64, spread: f64, stop: &Stop) -> Result<Shard> {
+        let Self { simulation, fields, backend, step, times } = self;
+        match simulation.process {
+            Process::Ode => backend.flow(start, times, &simulation.solver(*step), spread, stop),
+            Process::Sde => {
+                let (seed, resample_below) = (simulation.seed, simulation.resample_below);
+                let options = sde::Options { step: *step, seed, resample_below };
+                backend.diffusion(start, times, &options, stop)
             }
-            let [all, outside] = &mut residence;
-            (*all, *outside) =
-                (all.saturating_add(shard.residence[0]), outside.saturating_add(shard.residence[1]));
+            Process::Branching => {
+                backend.branching(start, first, times, &simulation.branching(*fields, *step)?, stop)
+            }
         }
-        let outside = fields.guard().map(|_| share_of(residence));
-        Trajectory { frames, outside }
     }
 }
 
@@ -159,34 +187,29 @@ impl Simulation {
     /// [`Error::InvalidArgument`] for what it cannot do: fields that are not made of networks,
     /// and the adaptive rule.
     pub fn run(&self, fields: &dyn Fields, start: &Particles, times: &[f64], stop: &Stop) -> Result<Outcome> {
-        let step = self.step_from(start.time, times);
-        let open = |adaptive| backend::open(self.device, fields, start.len(), adaptive);
-        let (trajectory, lineage) = match self.process {
-            Process::Ode => {
-                let adaptive = self.rule == Rule::DormandPrince;
-                let trajectory = open(adaptive)?.flow(start, times, &self.solver(step), stop)?;
-                (trajectory, None)
-            }
-            Process::Sde => {
-                let options = sde::Options { step, seed: self.seed, resample_below: self.resample_below };
-                let trajectory = open(false)?.diffusion(start, times, &options, stop)?;
-                (trajectory, None)
-            }
-            Process::Branching => {
-                let options = branching::Options {
-                    step,
-                    seed: self.seed,
-                    motion: self.motion_of(fields),
-                    turnover: self.turnover,
-                    branching_rate: self.branching_rate_of(fields)?,
-                    max_population: self.max_population,
-                };
-                let start = resampling::equal(start, self.seed)?;
-                let population = open(false)?.branching(&start, times, &options, stop)?;
-                (population.trajectory, Some(population.lineage))
-            }
+        let equal;
+        let start = if self.process == Process::Branching {
+            equal = resampling::equal(start, self.seed)?;
+            &*equal
+        } else {
+            start
         };
-        Ok(self.conclude(fields, start.time, trajectory, lineage))
+        let runner = self.runner(fields, start.len(), start.time, times)?;
+        let shard = runner.run(start, 0, spread(start), stop)?;
+        self.join(fields, start.time, times, vec![shard])
+    }
+
+    /// Ready to simulate about so many particles of a start.
+    fn runner<'a>(
+        &'a self,
+        fields: &'a dyn Fields,
+        particles: usize,
+        start: f64,
+        times: &'a [f64],
+    ) -> Result<Runner<'a>> {
+        let adaptive = self.process == Process::Ode && self.rule == Rule::DormandPrince;
+        let backend = backend::open(self.device, fields, particles, adaptive)?;
+        Ok(Runner { simulation: self, fields, backend, step: self.step_from(start, times), times })
     }
 
     /// What a simulation from `start` on gave, and what is to be said of it.
@@ -199,30 +222,46 @@ impl Simulation {
     ) -> Outcome {
         let times = trajectory.frames.iter().map(|frame| frame.time);
         let far = extrapolation(fields, times.chain([start]));
-        let warnings = far.into_iter().chain(straying(&trajectory)).collect();
+        let warnings = far.into_iter().chain(stray(trajectory.outside)).collect();
         Outcome { trajectory, lineage, warnings }
+    }
+
+    /// How a branching population of these fields is simulated, in steps of at most `step`.
+    fn branching(&self, fields: &dyn Fields, step: f64) -> Result<branching::Options> {
+        Ok(branching::Options {
+            step,
+            seed: self.seed,
+            motion: self.motion_of(fields),
+            turnover: self.turnover,
+            branching_rate: self.branching_rate_of(fields)?,
+            max_population: self.max_population,
+        })
     }
 
     /// Whether the particles do not know of each other, so that some of them can be simulated without the others.
     pub(crate) fn has_shards(&self) -> bool {
-        let alone = match self.process {
-            Process::Ode => true,
-            Process::Sde => self.resample_below == 0.0,
-            Process::Branching => false,
-        };
-        alone && self.device == Device::Cpu
+        !self.resamples() && self.device == Device::Cpu
     }
 
-    /// Refuses times that a simulation from `start` cannot be reported at.
+    fn resamples(&self) -> bool {
+        self.process == Process::Sde && self.resample_below > 0.0
+    }
+
+    /// Refuses what a simulation cannot start from, and times that it cannot be reported at.
     ///
     /// # Errors
     /// As [`run`](Self::run).
     pub(crate) fn check(&self, fields: &dyn Fields, start: &Particles, times: &[f64]) -> Result<()> {
+        if self.process == Process::Branching {
+            let options = self.branching(fields, self.step_from(start.time, times))?;
+            let start = resampling::equal(start, self.seed)?;
+            return branching::check(fields.dims(), &start, times, &options);
+        }
         super::runs_backward(fields.dims(), start, times).map(drop)
     }
 
     /// Simulates some of the particles of a start that is `spread` so far as a whole: whole blocks of them, with the numbers that they
-    /// have among all.
+    /// have among all as their ids. Those that branch are of equal weight.
     ///
     /// # Errors
     /// As [`run`](Self::run).
@@ -234,25 +273,51 @@ impl Simulation {
         spread: f64,
         stop: &Stop,
     ) -> Result<Shard> {
-        let step = self.step_from(start.time, times);
-        let (frames, residence) = match self.process {
-            Process::Sde => {
-                let options = sde::Options { step, seed: self.seed, resample_below: self.resample_below };
-                sde::simulate_some(fields, start, times, &options, stop)?
-            }
-            _ => ode::integrate_some(fields, start, times, &self.solver(step), spread, stop)?,
-        };
-        Ok(Shard { frames, residence: residence.ticks() })
+        let runner = self.runner(fields, start.len(), start.time, times)?;
+        runner.run(start, start.ids.first().copied().unwrap_or(0), spread, stop)
+    }
+
+    /// What all shards of a start came to, in their order.
+    ///
+    /// # Errors
+    /// [`Error::PopulationLimit`] if those of all shards were too many together.
+    pub(crate) fn join(
+        &self,
+        fields: &dyn Fields,
+        start: f64,
+        times: &[f64],
+        shards: Vec<Shard>,
+    ) -> Result<Outcome> {
+        let mut shard = Shard::join(shards);
+        self.check_living(fields, start, times, &shard.living)?;
+        let lineage = shard.lineage.take();
+        Ok(self.conclude(fields, start, shard.trajectory(fields), lineage))
+    }
+
+    /// Refuses more living particles after any step than there may be.
+    fn check_living(&self, fields: &dyn Fields, start: f64, times: &[f64], living: &[u64]) -> Result<()> {
+        let limit = self.max_population;
+        let Some(step) = living.iter().position(|&living| living > limit as u64) else { return Ok(()) };
+        let ends = self.step_ends(fields, start, times)?;
+        Err(Error::PopulationLimit { limit, time: ends.get(step).copied().unwrap_or(start) })
+    }
+
+    /// When each step ends.
+    fn step_ends(&self, fields: &dyn Fields, start: f64, times: &[f64]) -> Result<Vec<f64>> {
+        let step = self.step_from(start, times);
+        let intervals = OutputInterval::all(start, times, step, fields.knots())?;
+        let steps = intervals.iter().flat_map(|interval| (0..interval.count).map(|j| interval.step(j)));
+        Ok(steps.map(|step| step.time + step.length).collect())
     }
 
     /// Simulates `count` founders as [`run`](Self::run) would, some at a time, so that memory is that of one piece: `founders` gives
     /// those of a range of rows, and `take` is handed what became of them, piece after piece. The results are the same bits as those of
-    /// one run, whose particles have the rows as their ids. The adaptive rule measures its errors against how far all founders are spread, and asks for
-    /// them two or three times.
+    /// one run, whose particles have the rows as their ids. The adaptive rule measures its errors against how far all founders are
+    /// spread, and asks for them two or three times. Where particles are resampled, and so need each other, all are one piece.
     ///
     /// # Errors
-    /// [`Error::InvalidArgument`] for a population whose particles need each other: one that branches, or is resampled; those of
-    /// [`run`](Self::run), of `founders` and of `take`.
+    /// Those of [`run`](Self::run), of `founders` and of `take`; [`Error::InvalidArgument`] for founders of different weights that
+    /// branch: see [`resampling::equal_rows`].
     pub fn run_in_pieces(
         &self,
         fields: &dyn Fields,
@@ -260,19 +325,12 @@ impl Simulation {
         founders: &mut dyn FnMut(Range<usize>) -> Result<Particles>,
         times: &[f64],
         stop: &Stop,
-        take: &mut dyn FnMut(Range<usize>, Outcome) -> Result<()>,
-    ) -> Result<()> {
-        if self.process == Process::Branching {
-            let allowed =
-                "ode or sde where founders are simulated in pieces: a branching population has one lineage";
-            return Err(Error::argument("mode", self.process, allowed));
-        }
-        if self.process == Process::Sde && self.resample_below > 0.0 {
-            let allowed = "0 where founders are simulated in pieces: resampling needs all particles";
-            return Err(Error::argument("resample_below", self.resample_below, allowed));
-        }
-        let pieces = || (0..count).step_by(PIECE).map(|from| from..count.min(from + PIECE));
-        // On a GPU it is refused, by `run`.
+        take: &mut dyn FnMut(Piece) -> Result<()>,
+    ) -> Result<Summary> {
+        let branches = self.process == Process::Branching;
+        let piece = if self.resamples() { count.max(1) } else { PIECE };
+        let pieces = || (0..count).step_by(piece).map(|from| from..count.min(from + piece));
+        // On a GPU it is refused, by the backend.
         let on_cpu = matches!(self.device, Device::Cpu | Device::Auto);
         let is_adaptive = on_cpu && self.process == Process::Ode && self.rule == Rule::DormandPrince;
         let mut visit = |each: &mut dyn FnMut(&[f32])| {
@@ -281,20 +339,39 @@ impl Simulation {
                 stop.check()
             })
         };
-        let spread = is_adaptive.then(|| spread_of(count, fields.dims(), &mut visit)).transpose()?;
+        let spread = if is_adaptive { spread_of(count, fields.dims(), &mut visit)? } else { 0.0 };
+        let (mut begin, mut runner) = (None, None);
+        let (mut residence, mut living, mut next) = ([0; 2], vec![], Renumbering::first(count));
         for rows in pieces() {
             let mut start = founders(rows.clone())?;
             start.ids = rows.clone().map(|row| row as u64).collect();
-            let outcome = match spread {
-                Some(spread) => {
-                    let shard = self.run_shard(fields, &start, times, spread, stop)?;
-                    self.conclude(fields, start.time, Shard::join(vec![shard], fields), None)
-                }
-                None => self.run(fields, &start, times, stop)?,
-            };
-            take(rows, outcome)?;
+            let log_weight = start.log_weights.first().copied().unwrap_or(0.0);
+            let (time, of_first) = *begin.get_or_insert((start.time, log_weight));
+            if branches && count > self.max_population {
+                return Err(Error::PopulationLimit { limit: self.max_population, time });
+            }
+            if branches && log_weight != of_first {
+                return Err(branching::unequal(of_first, log_weight));
+            }
+            if runner.is_none() {
+                runner = Some(self.runner(fields, count, time, times)?);
+            }
+            let Some(runner) = &runner else { continue };
+            let shard = runner.run(&start, rows.start as u64, spread, stop)?;
+            for (sum, ticks) in residence.iter_mut().zip(shard.residence) {
+                *sum += ticks;
+            }
+            living.resize(shard.living.len(), 0);
+            for (sum, living) in living.iter_mut().zip(&shard.living) {
+                *sum += living;
+            }
+            self.check_living(fields, time, times, &living)?;
+            let numbers = shard.lineage.as_ref().map(|lineage| next.take(lineage));
+            take(Piece { founders: rows, frames: shard.frames, lineage: shard.lineage, numbers })?;
         }
-        Ok(())
+        let outside = fields.guard().map(|_| share_of(residence));
+        let far = extrapolation(fields, times.iter().copied().chain(begin.map(|(time, _)| time)));
+        Ok(Summary { outside, warnings: far.into_iter().chain(stray(outside)).collect() })
     }
 
     /// λ of the births and deaths, 0 where they are no more than growth asks for.
@@ -433,42 +510,75 @@ mod tests {
         let points = |rows: Range<usize>| rows.map(|i| (i as f32 * 0.37).sin()).collect::<Vec<f32>>();
         let particles = |rows| Particles::new(0.0, 1, points(rows), None);
         let stop = Stop::default();
-        for process in [Process::Ode, Process::Sde] {
-            let simulation = Simulation { process, step: Some(0.25), seed: 3, ..Simulation::default() };
-            let whole = simulation.run(&fields, &particles(0..count).unwrap(), &[0.5, 1.0], &stop).unwrap();
-            let (mut places, mut weights, mut rows_so_far) = (vec![], vec![], 0);
-            let mut take = |rows: Range<usize>, outcome: Outcome| {
-                assert_eq!(rows.start, rows_so_far);
-                rows_so_far = rows.end;
-                places.extend(outcome.trajectory.frames[1].points.clone());
-                weights.extend(outcome.trajectory.frames[1].log_weights.clone());
+        let fields = &fields;
+        for (process, resample_below) in
+            [(Process::Ode, 0.0), (Process::Sde, 0.0), (Process::Sde, 0.9), (Process::Branching, 0.0)]
+        {
+            let options =
+                Simulation { process, resample_below, step: Some(0.25), seed: 3, ..Default::default() };
+            let simulation = Simulation { turnover: 0.5, ..options };
+            let times = [0.5, 1.0];
+            let whole = simulation.run(fields, &particles(0..count).unwrap(), &times, &stop).unwrap();
+            let mut frames: Vec<Particles> = whole
+                .trajectory
+                .frames
+                .iter()
+                .map(|frame| Particles { points: vec![], ..frame.clone() })
+                .collect();
+            frames.iter_mut().for_each(|frame| {
+                frame.log_weights.clear();
+                frame.ids.clear();
+            });
+            let (mut mothers, mut reached) = (vec![], 0);
+            let mut take = |piece: Piece| {
+                assert_eq!(piece.founders.start, reached);
+                reached = piece.founders.end;
+                for (all, some) in frames.iter_mut().zip(&piece.frames) {
+                    all.points.extend(&some.points);
+                    all.log_weights.extend(&some.log_weights);
+                    all.ids.extend(some.ids.iter().map(|&id| piece.number(id)));
+                }
+                for (id, node) in piece.lineage.iter().flat_map(|lineage| lineage.nodes().iter().enumerate())
+                {
+                    let mother = node.parent.map(|mother| piece.number(mother));
+                    mothers.push((piece.number(id as u64), mother, node.end));
+                }
                 Ok(())
             };
-            simulation
-                .run_in_pieces(&fields, count, &mut |rows| particles(rows), &[0.5, 1.0], &stop, &mut take)
+            let summary = simulation
+                .run_in_pieces(fields, count, &mut |rows| particles(rows), &times, &stop, &mut take)
                 .unwrap();
-            assert!(places == whole.trajectory.frames[1].points, "{process}");
-            assert!(weights == whole.trajectory.frames[1].log_weights, "{process}");
+            assert_eq!((&summary.warnings, summary.outside), (&whole.warnings, whole.trajectory.outside));
+            assert_eq!(reached, count);
+            assert!(frames == whole.trajectory.frames, "{process}, {resample_below}");
+            mothers.sort_unstable_by_key(|(id, ..)| *id);
+            let nodes = whole.lineage.iter().flat_map(|lineage| lineage.nodes().iter().enumerate());
+            let expected: Vec<_> = nodes.map(|(id, node)| (id as u64, node.parent, node.end)).collect();
+            assert!(mothers == expected, "{process}: the lineage");
+            assert!(process != Process::Branching || expected.len() > 2 * count, "there were births");
         }
     }
 
     #[test]
-    fn populations_whose_particles_need_each_other_are_not_simulated_in_pieces() {
-        let told = |simulation: Simulation| {
-            let mut none = |_: Range<usize>| panic!("nothing is asked for");
-            let refused = simulation.run_in_pieces(
-                &growing(0.0),
-                10,
-                &mut none,
-                &[1.0],
-                &Stop::default(),
-                &mut |_, _| Ok(()),
-            );
-            refused.unwrap_err().to_string()
+    fn pieces_of_a_population_that_is_too_large_together_or_of_unequal_weights_are_refused() {
+        let count = PIECE + 1;
+        let of_weights = |weight: fn(usize) -> f64| {
+            move |rows: Range<usize>| {
+                let weights: Vec<f64> = rows.clone().map(weight).collect();
+                Particles::new(0.0, 1, vec![0.0; rows.len()], Some(&weights))
+            }
         };
-        let simulation = Simulation { process: Process::Branching, ..Simulation::default() };
-        assert!(told(simulation).starts_with("mode must be ode or sde"));
-        let simulation = Simulation { process: Process::Sde, resample_below: 0.5, ..Simulation::default() };
-        assert!(told(simulation).starts_with("resample_below must be 0"));
+        let told = |max_population: usize, founders: &mut dyn FnMut(Range<usize>) -> Result<Particles>| {
+            let simulation = Simulation { process: Process::Branching, max_population, ..Default::default() };
+            let simulation = Simulation { step: Some(0.25), ..simulation };
+            let (fields, stop) = (growing(1.0), Stop::default());
+            simulation.run_in_pieces(&fields, count, founders, &[1.0], &stop, &mut |_| Ok(())).unwrap_err()
+        };
+        let mut equal = of_weights(|_| 2.0);
+        assert_eq!(told(PIECE, &mut equal), Error::PopulationLimit { limit: PIECE, time: 0.0 });
+        // A quarter more than the founders live after a quarter of a unit of time.
+        assert_eq!(told(count + 100, &mut equal), Error::PopulationLimit { limit: count + 100, time: 0.25 });
+        let told = told(1_000_000, &mut of_weights(|row| if row < PIECE { 1.0 } else { 3.0 })).to_string();
+        assert!(told.starts_with("the particles' weights must be equal"), "{told}");
     }
 }

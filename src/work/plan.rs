@@ -175,9 +175,9 @@ impl Plan {
         Ok(Self::of(Job::Validate(ValidateJob::new(snapshots, annotations, request, threads)?)))
     }
 
-    /// The plan of a simulation of the cells of the first snapshot to `times`. A flow and a diffusion without resampling have a task for
-    /// about so many `founders` each; where all particles depend on each other (a branching population, whose cells are numbered as they are
-    /// born; resampling; a device), there is one task.
+    /// The plan of a simulation of the cells of the first snapshot to `times`. There is a task for about so many `founders` each, of a
+    /// branching population with the lineage of their families; where all particles depend on each other (resampling), or a device
+    /// steps them, there is one task.
     ///
     /// # Errors
     /// [`Error::InvalidArgument`] for options and times that cannot be, and for the device `auto`.

@@ -1,5 +1,7 @@
-//! Simulations: a task for each shard of founders, of the probability flow and of a diffusion, whose particles do not know of each
-//! other; one for all of them where they do.
+//! Simulations: a task for each shard of founders, which do not know of each other: of particles that branch, with the lineage of their
+//! families; one for all of them where they do, or where a device steps them.
+
+use std::ops::Range;
 
 use serde_json::{Map, Value, json};
 
@@ -14,8 +16,8 @@ use crate::exec::progress::{Reporter, Stage};
 use crate::model::Dynamics;
 use crate::options::Settings;
 use crate::simulate::lineage::{Fate, Lineage, Node};
-use crate::simulate::simulation::{Outcome, Shard, Simulation};
-use crate::simulate::{BLOCK, Particles, Trajectory, spread};
+use crate::simulate::simulation::{Outcome, Process, Simulation};
+use crate::simulate::{BLOCK, Particles, Shard, Trajectory, resampling, spread};
 use crate::snapshots::Snapshots;
 
 /// A simulation as a plan has it.
@@ -29,9 +31,20 @@ pub(super) struct SimulateJob {
     founders: Option<usize>,
     /// How far all founders are spread, which an adaptive step's error is relative to.
     spread: f64,
+    /// Which cells particles start from that branch, where the cells weigh differently.
+    drawn: Option<Drawn>,
     /// Of each shard, the fingerprint of its founders.
     cells: Vec<Fingerprint>,
     shape: Shape,
+}
+
+/// Founders of equal weight that were drawn from cells.
+#[derive(Debug, PartialEq)]
+struct Drawn {
+    /// The row of each, in increasing order.
+    rows: Vec<usize>,
+    /// ln of the weight of each.
+    log_weight: f64,
 }
 
 /// What came of a task.
@@ -64,14 +77,19 @@ impl SimulateJob {
             times: times.to_vec(),
             founders,
             spread: spread(&start),
+            drawn: None,
             cells: vec![],
             shape: Shape::of(snapshots),
         };
-        let shards = job.shards();
-        if job.founders.is_some() {
-            let of_shard = |rows: &std::ops::Range<usize>| fingerprint_of(snapshots, rows.clone());
-            job.cells = shards.iter().map(of_shard).collect();
+        if job.founders.is_none() {
+            return Ok(job);
         }
+        if simulation.process == Process::Branching {
+            let drawn = resampling::equal_rows(&start.log_weights, simulation.seed)?;
+            job.drawn = drawn.map(|(log_weight, rows)| Drawn { rows, log_weight });
+        }
+        job.cells =
+            job.shards().into_iter().map(|shard| fingerprint_of(snapshots, &job.cells_of(shard))).collect();
         Ok(job)
     }
 
@@ -80,47 +98,68 @@ impl SimulateJob {
     }
 
     /// The founders of each task.
-    fn shards(&self) -> Vec<std::ops::Range<usize>> {
+    fn shards(&self) -> Vec<Range<usize>> {
         let all = self.shape.counts[0];
         let size = self.founders.unwrap_or(all).max(1);
         (0..all.div_ceil(size)).map(|shard| shard * size..((shard + 1) * size).min(all)).collect()
     }
 
+    /// The row of the cell that each of some founders starts from.
+    fn rows_of_founders(&self, founders: Range<usize>) -> Vec<usize> {
+        match &self.drawn {
+            None => founders.collect(),
+            Some(drawn) => drawn.rows[founders].to_vec(),
+        }
+    }
+
+    /// The rows of the cells that some founders need, each once.
+    fn cells_of(&self, founders: Range<usize>) -> Vec<usize> {
+        let mut rows = self.rows_of_founders(founders);
+        rows.dedup();
+        rows
+    }
+
     /// The founders of a task, with the numbers that they have among all, from all cells or from those alone.
     fn start(&self, snapshots: &Snapshots, task: usize) -> Result<Particles> {
-        let rows = self.shards()[task].clone();
         if self.founders.is_none() {
             self.shape.check(snapshots)?;
             return Ok(Particles::of_snapshot(snapshots, 0));
         }
+        let founders = self.shards()[task].clone();
+        let cells = self.cells_of(founders.clone());
         let is_shard = snapshots.len() == 1
             && (snapshots.dims(), snapshots.times()[0], snapshots.count(0))
-                == (self.shape.dims, self.shape.times[0], rows.len());
-        let within = if self.shape.is_that_of(snapshots) {
-            rows.clone()
-        } else if is_shard {
-            0..rows.len()
-        } else {
+                == (self.shape.dims, self.shape.times[0], cells.len());
+        let has_all = self.shape.is_that_of(snapshots);
+        if !has_all && !is_shard {
             return Err(Error::InvalidData(format!(
                 "task {task} is given other cells than all of the plan, {:?} at {:?}, or its own, {} at {}",
                 self.shape.counts,
                 self.shape.times,
-                rows.len(),
+                cells.len(),
                 self.shape.times[0]
             )));
-        };
-        if Some(&fingerprint_of(snapshots, within.clone())) != self.cells.get(task) {
+        }
+        let here: Vec<usize> = if has_all { cells.clone() } else { (0..cells.len()).collect() };
+        if Some(&fingerprint_of(snapshots, &here)) != self.cells.get(task) {
             return Err(Error::InvalidData(format!(
                 "the cells of task {task} are not those that the plan was made for: other coordinates, weights, or another order"
             )));
         }
-        let all = Particles::of_snapshot(snapshots, 0);
+        let weights = snapshots.weights(0);
+        let place = |row| here[cells.partition_point(|&cell| cell < row)];
+        let rows: Vec<usize> = self.rows_of_founders(founders.clone()).into_iter().map(place).collect();
+        let log_weight = |&row: &usize| match &self.drawn {
+            Some(drawn) => drawn.log_weight,
+            None => libm::log(weights[row]),
+        };
         Ok(Particles {
-            points: all.points[within.start * all.dims..within.end * all.dims].to_vec(),
-            log_weights: all.log_weights[within.clone()].to_vec(),
-            ids: rows.clone().map(|row| row as u64).collect(),
-            ancestors: rows.collect(),
-            ..all
+            time: snapshots.times()[0],
+            dims: snapshots.dims(),
+            points: rows.iter().flat_map(|&row| snapshots.point(0, row)).copied().collect(),
+            log_weights: rows.iter().map(log_weight).collect(),
+            ids: founders.clone().map(|row| row as u64).collect(),
+            ancestors: founders.collect(),
         })
     }
 
@@ -133,11 +172,16 @@ impl SimulateJob {
             let ticks = |name: &str| {
                 fields.text(name)?.parse::<u128>().map_err(|_| unusable(format!("the field `{name}`")))
             };
-            return Ok(Piece::Shard(Shard { frames, residence: [ticks("all")?, ticks("outside")?] }));
+            let residence = [ticks("all")?, ticks("outside")?];
+            if self.simulation.process != Process::Branching {
+                return Ok(Piece::Shard(Shard { frames, residence, lineage: None, living: vec![] }));
+            }
+            let (lineage, living) = (read_lineage(&read, &frames)?, read.integers("living")?);
+            return Ok(Piece::Shard(Shard { frames, residence, lineage: Some(lineage), living }));
         }
         let outside = fields.optional_real("outside")?;
         let lineage = match fields.get("has_lineage")?.as_bool() {
-            Some(true) => Some(read_lineage(&read)?),
+            Some(true) => Some(read_lineage(&read, &frames)?),
             _ => None,
         };
         Ok(Piece::Population(Trajectory { frames, outside }, lineage))
@@ -174,14 +218,16 @@ impl SimulateJob {
                 }
             }
         }
-        let of_shard = |(shard, rows): (&Shard, std::ops::Range<usize>)| {
-            shard.frames.iter().all(|frame| frame.len() == rows.len())
+        let branches = self.simulation.process == Process::Branching;
+        let of_shard = |(shard, rows): (&Shard, Range<usize>)| {
+            let keeps_all = shard.frames.iter().all(|frame| frame.len() == rows.len());
+            let has_as_many_steps = shard.living.len() == shards[0].living.len();
+            shard.founders() == rows.len() && (branches || keeps_all) && has_as_many_steps
         };
         if !shards.iter().zip(self.shards()).all(of_shard) {
             return Err(unusable("a part has other particles than its founders"));
         }
-        let trajectory = Shard::join(shards, model);
-        Ok(self.simulation.conclude(model, self.shape.times[0], trajectory, None))
+        self.simulation.join(model, self.shape.times[0], &self.times, shards)
     }
 
     pub(super) fn of_json(fields: &Fields<'_>, tasks: &[Fields<'_>]) -> Result<Self> {
@@ -203,6 +249,7 @@ impl SimulateJob {
             times: fields.reals("times")?,
             founders,
             spread: fields.real("spread")?,
+            drawn: None,
             cells: vec![],
             shape: Shape::of_json(&fields.fields("data")?)?,
         };
@@ -212,6 +259,15 @@ impl SimulateJob {
         }
         if job.founders.is_some() {
             job.cells = tasks.iter().map(|task| task.fingerprint("cells")).collect::<Result<_>>()?;
+        }
+        if let Some(log_weight) = fields.optional_real("log_weight")? {
+            let of_tasks = tasks.iter().map(|task| task.counts("drawn")).collect::<Result<Vec<_>>>()?;
+            let as_many = of_tasks.iter().zip(job.shards()).all(|(rows, shard)| rows.len() == shard.len());
+            let rows = of_tasks.concat();
+            if !as_many || !rows.is_sorted() || rows.last().is_some_and(|&row| row >= count) {
+                return Err(unusable("its founders are not drawn from its cells"));
+            }
+            job.drawn = Some(Drawn { rows, log_weight });
         }
         Ok(job)
     }
@@ -231,13 +287,17 @@ impl Work for SimulateJob {
     }
 
     fn tasks(&self) -> Vec<Task> {
-        let task = |(shard, rows): (usize, std::ops::Range<usize>)| {
+        let task = |(shard, rows): (usize, Range<usize>)| {
             let cost = rows.len() as f64 * SECONDS_OF_FOUNDER;
             match self.founders {
                 None => Task::new("population", json!({}), cost),
                 Some(_) => {
                     let cells = self.cells.get(shard).map(Fingerprint::to_string);
-                    Task::new("shard", json!({ "founders": [rows.start, rows.end], "cells": cells }), cost)
+                    let mut about = json!({ "founders": [rows.start, rows.end], "cells": cells });
+                    if self.drawn.is_some() {
+                        about["drawn"] = json!(self.rows_of_founders(rows));
+                    }
+                    Task::new("shard", about, cost)
                 }
             }
         };
@@ -245,7 +305,7 @@ impl Work for SimulateJob {
     }
 
     fn rows_of(&self, task: usize) -> Result<Option<Vec<usize>>> {
-        Ok(self.founders.map(|_| self.shards()[task].clone().collect()))
+        Ok(self.founders.map(|_| self.cells_of(self.shards()[task].clone())))
     }
 
     fn run(
@@ -264,6 +324,10 @@ impl Work for SimulateJob {
                 let shard = self.simulation.run_shard(model, &start, &self.times, self.spread, stop)?;
                 let [all, outside] = shard.residence.map(|ticks| ticks.to_string());
                 write_frames(&mut arrays, &shard.frames);
+                if let Some(lineage) = &shard.lineage {
+                    write_lineage(&mut arrays, lineage);
+                    arrays.integers("living", shard.living.iter().copied());
+                }
                 return Ok(arrays.to_bytes(&json!({ "all": all, "outside": outside })));
             }
             let Outcome { trajectory, lineage, .. } =
@@ -288,6 +352,7 @@ impl Work for SimulateJob {
         json.insert("times".into(), json!(self.times));
         json.insert("founders".into(), json!(self.founders));
         json.insert("spread".into(), json!(self.spread));
+        json.insert("log_weight".into(), json!(self.drawn.as_ref().map(|drawn| drawn.log_weight)));
         json.insert("data".into(), self.shape.to_json());
         json
     }
@@ -296,8 +361,8 @@ impl Work for SimulateJob {
 /// What a founder takes: very roughly, on one core.
 const SECONDS_OF_FOUNDER: f64 = 5e-4;
 
-fn fingerprint_of(snapshots: &Snapshots, rows: std::ops::Range<usize>) -> Fingerprint {
-    let founders = Side::of(snapshots, 0, &rows.collect::<Vec<_>>(), snapshots.weights(0));
+fn fingerprint_of(snapshots: &Snapshots, rows: &[usize]) -> Fingerprint {
+    let founders = Side::of(snapshots, 0, rows, snapshots.weights(0));
     Fingerprint::of_cells(&[founders, Side::default()])
 }
 
@@ -322,7 +387,8 @@ fn write_lineage(arrays: &mut Arrays, lineage: &Lineage) {
     arrays.cells("fates", nodes.iter().map(fate));
 }
 
-fn read_lineage(read: &Read<'_>) -> Result<Lineage> {
+/// The lineage that the particles of these frames are of.
+fn read_lineage(read: &Read<'_>, frames: &[Particles]) -> Result<Lineage> {
     let (mothers, lives, fates) = (read.integers("mothers")?, read.rows::<2>("lives")?, read.cells("fates")?);
     let wrong = || unusable("its lineage does not go together");
     if [lives.len(), fates.len()] != [mothers.len(); 2] {
@@ -337,6 +403,12 @@ fn read_lineage(read: &Read<'_>) -> Result<Lineage> {
         let fate = *FATES.get(fate as usize).ok_or_else(wrong)?;
         Ok(Node { parent, birth, end, fate })
     };
-    let nodes = mothers.into_iter().zip(lives).zip(fates).enumerate().map(node).collect::<Result<_>>()?;
+    let nodes =
+        mothers.into_iter().zip(lives).zip(fates).enumerate().map(node).collect::<Result<Vec<_>>>()?;
+    let founders_first = nodes.is_sorted_by_key(|node| node.parent.is_some());
+    let mut ids = frames.iter().flat_map(|frame| &frame.ids);
+    if !founders_first || ids.any(|&id| id >= nodes.len() as u64) {
+        return Err(wrong());
+    }
     Ok(Lineage::of_nodes(nodes))
 }

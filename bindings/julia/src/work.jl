@@ -85,8 +85,8 @@ end
     Chreode.plan_simulate(model, snapshots, times = model.info["times"]; founders = 4096, options...)
 
 Plan a simulation of the cells at the first time of `snapshots`, with their weights, as [`simulate`](@ref) would do it. There is a task
-for about so many `founders` each by the modes `"ode"` and, without resampling, `"sde"`; else there is one, since all particles depend
-on each other.
+for about so many `founders` each, of a branching population with the lineage of their families; with resampling there is one, since all
+particles depend on each other, and on a device.
 """
 function plan_simulate(
     model::Dynamics,

@@ -274,8 +274,6 @@ def test_an_anndata_is_annotated(cells, pool):
 @pytest.mark.parametrize("options", [{"mode": "ode"}, {"mode": "sde", "seed": 3}, {"mode": "branching", "seed": 3}])
 def test_simulations_and_evaluations_are_the_same(snapshots, at_once, pool, client, options):
     x, weights = np.tile(snapshots.points(0), (10, 1)), 1.0 + np.arange(10 * snapshots.counts[0]) % 2
-    if options["mode"] == "branching":
-        x, weights = x[:50], None
     for name, workers in [("ensemble", pool), ("blocks", client)]:
         model = at_once[name]
         expected = model.simulate(x, [0.0, 1.0, 2.5], weights=weights, **options)

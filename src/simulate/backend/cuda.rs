@@ -12,12 +12,12 @@ use crate::error::{Error, Result};
 use crate::exec::rng::{Purpose, stream};
 use crate::exec::stop::Stop;
 use crate::fields::{Compiled, Fields};
-use crate::simulate::branching::{self, BranchingTrajectory, Motion};
-use crate::simulate::lineage::Lineage;
+use crate::simulate::branching::{self, Motion};
+use crate::simulate::forest::{self, Forest};
 use crate::simulate::ode::Solver;
 use crate::simulate::{
-    OutputInterval, Particles, Residence, TimeStep, Trajectory, blown_up, fill_state, report, resampling,
-    runs_backward, sde,
+    Naming, OutputInterval, Particles, Residence, Shard, TimeStep, blown_up, fill_state, particle, report,
+    resampling, runs_backward, sde,
 };
 
 /// Fields that are made of networks, and the device that steps their particles.
@@ -49,7 +49,7 @@ impl<'a> Cuda<'a> {
         step: f64,
         walk: Walk<'a>,
         stop: &Stop,
-    ) -> Result<Trajectory> {
+    ) -> Result<Shard> {
         let intervals = OutputInterval::all(start.time, times, step, self.knots())?;
         let mut residence = Residence::new(start.time, times);
         let mut stepper = self.stepper(start.len())?;
@@ -74,30 +74,34 @@ impl<'a> Cuda<'a> {
                 walk.take(&mut stepper, interval, 0..interval.count, &mut residence, stop)?;
                 let ancestors: Vec<usize> = rows.clone().collect();
                 let state = stepper.state()?;
-                let reported = report(interval.to, start.dims, &state, ids, log_weights, &ancestors)?;
+                let reported =
+                    report(interval.to, start.dims, &state, (ids, particle), log_weights, &ancestors)?;
                 frame.points.extend(reported.points);
                 frame.log_weights.extend(reported.log_weights);
             }
         }
         frames.iter_mut().for_each(|frame| frame.ancestors = (0..start.len()).collect());
-        Ok(Trajectory { frames, outside: self.outside(residence) })
+        Ok(Shard::of(frames, residence))
     }
 
     fn knots(&self) -> &'a [f64] {
         self.fields.knots()
     }
 
-    fn outside(&self, residence: Residence) -> Option<f64> {
-        self.fields.guard.as_ref().map(|_| residence.share_outside())
-    }
-
     fn walk(&self, rule: Rule, seed: u64, backward: bool) -> Walk<'a> {
-        Walk { rule, fields: self.fields, seed, backward }
+        Walk { rule, fields: self.fields, seed, backward, naming: particle }
     }
 }
 
 impl Backend for Cuda<'_> {
-    fn flow(&self, start: &Particles, times: &[f64], solver: &Solver, stop: &Stop) -> Result<Trajectory> {
+    fn flow(
+        &self,
+        start: &Particles,
+        times: &[f64],
+        solver: &Solver,
+        _spread: f64,
+        stop: &Stop,
+    ) -> Result<Shard> {
         runs_backward(self.fields.dims(), start, times)?;
         let (rule, step) = match *solver {
             Solver::Euler { step } => (Rule::Euler, step),
@@ -116,7 +120,7 @@ impl Backend for Cuda<'_> {
         times: &[f64],
         options: &sde::Options,
         stop: &Stop,
-    ) -> Result<Trajectory> {
+    ) -> Result<Shard> {
         let backward = runs_backward(self.fields.dims(), start, times)?;
         options.check()?;
         let walk = self.walk(Rule::EulerMaruyama, options.seed, backward);
@@ -141,42 +145,45 @@ impl Backend for Cuda<'_> {
                     log_weights.fill(log_weight);
                 }
             }
-            frames.push(frame(&mut stepper, interval.to, start, &start.ids, &log_weights)?);
+            frames.push(frame(&mut stepper, interval.to, start, (&start.ids, particle), &log_weights)?);
         }
-        Ok(Trajectory { frames, outside: self.outside(residence) })
+        Ok(Shard::of(frames, residence))
     }
 
     fn branching(
         &self,
         start: &Particles,
+        first: u64,
         times: &[f64],
         options: &branching::Options,
         stop: &Stop,
-    ) -> Result<BranchingTrajectory> {
+    ) -> Result<Shard> {
         branching::check(self.fields.dims(), start, times, options)?;
         let rule = match options.motion {
             Motion::Diffusion => Rule::EulerMaruyama,
             Motion::Flow => Rule::RungeKutta4,
         };
-        let walk = self.walk(rule, options.seed, false);
+        let walk = Walk { naming: forest::name, ..self.walk(rule, options.seed, false) };
         let mut stepper = self.stepper(start.len())?;
         stepper.require(start.len())?;
-        load(&mut stepper, &start.points, start.dims, &(0..start.len() as u64).collect::<Vec<_>>())?;
-        let mut lineage = Lineage::new(start.len(), start.time);
+        let mut forest = Forest::new(first, start.len(), start.time)?;
+        load(&mut stepper, &start.points, start.dims, &forest.founders().collect::<Vec<_>>())?;
         let log_weight = start.log_weights.first().copied().unwrap_or(0.0);
         let mut residence = Residence::new(start.time, times);
-        let mut frames = Vec::with_capacity(times.len());
+        let (mut frames, mut living) = (Vec::with_capacity(times.len()), vec![]);
         for interval in OutputInterval::all(start.time, times, options.step, self.knots())? {
             for j in 0..interval.count {
                 walk.take(&mut stepper, &interval, j..j + 1, &mut residence, stop)?;
-                multiply(&mut stepper, interval.step(j), options, &mut lineage)?;
+                multiply(&mut stepper, interval.step(j), options, &mut forest)?;
+                living.push(stepper.count() as u64);
             }
             let ids = stepper.ids()?;
-            frames.push(frame(&mut stepper, interval.to, start, &ids, &vec![log_weight; ids.len()])?);
+            let log_weights = vec![log_weight; ids.len()];
+            frames.push(frame(&mut stepper, interval.to, start, (&ids, forest::name), &log_weights)?);
         }
-        lineage.survive(&stepper.ids()?, times[times.len() - 1]);
-        let trajectory = Trajectory { frames, outside: self.outside(residence) };
-        Ok(BranchingTrajectory { trajectory, lineage })
+        forest.survive(&stepper.ids()?, times[times.len() - 1]);
+        let lineage = forest.end(&mut frames);
+        Ok(Shard { lineage: Some(lineage), living, ..Shard::of(frames, residence) })
     }
 }
 
@@ -185,7 +192,7 @@ fn multiply(
     stepper: &mut Stepper,
     step: TimeStep,
     options: &branching::Options,
-    lineage: &mut Lineage,
+    forest: &mut Forest,
 ) -> Result<()> {
     let end = step.time + step.length;
     let law = cuda::Branching {
@@ -208,13 +215,13 @@ fn multiply(
         let extinction = law.extinction_time(step.length, &mut rng);
         if event.count == 0 {
             // A device's rounding may find a death that is none here: then it happens at the end of the step.
-            lineage.die(event.id, step.time + extinction.unwrap_or(step.length));
+            forest.die(event.id, step.time + extinction.unwrap_or(step.length));
         } else {
             let mut depths: Vec<f64> =
                 law.split_depths(step.length, &mut rng).take(event.count - 1).collect();
             // Likewise a division that is none here happens at the beginning of the step.
             depths.resize(event.count - 1, step.length);
-            lineage.divide(event.id, end, &depths, |leaf| new_ids.push(leaf));
+            forest.divide(event.id, end, &depths, |leaf| new_ids.push(leaf))?;
         }
     }
     stepper.settle(drawn, &new_ids)
@@ -227,6 +234,7 @@ struct Walk<'a> {
     fields: &'a Compiled,
     seed: u64,
     backward: bool,
+    naming: Naming,
 }
 
 impl Walk<'_> {
@@ -271,7 +279,7 @@ impl Walk<'_> {
             seed: self.seed,
         };
         if let Some(Fault { step, row }) = stepper.advance(&walked, stop)? {
-            return Err(blown_up(stepper.ids()?[row], times[step] + steps[step].length));
+            return Err(blown_up(&(self.naming)(stepper.ids()?[row]), times[step] + steps[step].length));
         }
         residence.add(first.length, stepper.count() * steps.len(), stepper.take_outside() as usize);
         Ok(())
@@ -292,11 +300,11 @@ fn frame(
     stepper: &mut Stepper,
     time: f64,
     start: &Particles,
-    ids: &[u64],
+    who: (&[u64], Naming),
     log_weights: &[f64],
 ) -> Result<Particles> {
     let origins: Vec<usize> = stepper.origins()?.into_par_iter().map(|row| row as usize).collect();
-    let frame = report(time, start.dims, &stepper.state()?, ids, log_weights, &origins)?;
+    let frame = report(time, start.dims, &stepper.state()?, who, log_weights, &origins)?;
     stepper.reset_origins()?;
     Ok(frame)
 }

@@ -7,9 +7,9 @@ mod cpu;
 #[cfg(feature = "cuda")]
 mod cuda;
 
-use super::branching::{self, BranchingTrajectory};
+use super::branching;
 use super::ode::Solver;
-use super::{Particles, Trajectory, sde};
+use super::{Particles, Shard, sde};
 use crate::device::{Device, Opened};
 use crate::error::Result;
 use crate::exec::stop::Stop;
@@ -17,8 +17,16 @@ use crate::fields::Fields;
 
 /// The three simulations of some fields. Each ends with [`Error::Cancelled`](crate::Error::Cancelled) once `stop` is requested.
 pub(crate) trait Backend {
-    /// [`ode::integrate`](super::ode::integrate).
-    fn flow(&self, start: &Particles, times: &[f64], solver: &Solver, stop: &Stop) -> Result<Trajectory>;
+    /// [`ode::integrate`](super::ode::integrate) of particles that are `spread` so far with all others, which adaptive steps are
+    /// relative to.
+    fn flow(
+        &self,
+        start: &Particles,
+        times: &[f64],
+        solver: &Solver,
+        spread: f64,
+        stop: &Stop,
+    ) -> Result<Shard>;
 
     /// [`sde::simulate`].
     fn diffusion(
@@ -27,16 +35,17 @@ pub(crate) trait Backend {
         times: &[f64],
         options: &sde::Options,
         stop: &Stop,
-    ) -> Result<Trajectory>;
+    ) -> Result<Shard>;
 
-    /// [`branching::simulate`].
+    /// [`branching::simulate`] of particles that are numbered from `first` on, a multiple of [`BLOCK`](super::BLOCK).
     fn branching(
         &self,
         start: &Particles,
+        first: u64,
         times: &[f64],
         options: &branching::Options,
         stop: &Stop,
-    ) -> Result<BranchingTrajectory>;
+    ) -> Result<Shard>;
 }
 
 /// Particles from which on a device gains.

@@ -320,8 +320,8 @@ def plan_simulate(
 ) -> Work:
     """Plans a simulation of the cells of the first time of ``data``, as :meth:`chreode.Dynamics.simulate` does it.
 
-    Of a flow, and of a diffusion without resampling, there is a task for about so many ``founders`` each; else there is one,
-    since all particles depend on each other.
+    There is a task for about so many ``founders`` each, of a branching population with the lineage of their families; with
+    resampling there is one, since all particles depend on each other, and on a device.
     """
     until = arrays.vector("times", model.info["times"] if times is None else times)
     made = ffi.new("chreode_work **")

@@ -159,8 +159,8 @@ def simulate(
 ) -> Trajectory:
     """Simulates a population, as :meth:`chreode.Dynamics.simulate` does and to its bits, by the workers of ``client``.
 
-    Of a flow, and of a diffusion without resampling, there is a task for about so many ``founders`` each; else there is one,
-    since all particles depend on each other. An ensemble's error bars are simulated in this process, unless
+    There is a task for about so many ``founders`` each, of a branching population with the lineage of their families; with
+    resampling there is one, since all particles depend on each other, and on a device. An ensemble's error bars are simulated in this process, unless
     ``error_bars=False``.
 
     ``points`` may be the path of a ``.npy`` or ``.h5ad`` file; it, ``client``, ``task_threads`` and ``progress`` are as in
