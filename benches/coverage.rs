@@ -25,6 +25,7 @@ fn main() {
         // Eight steps a unit of time, in each of which a cell divides with probability 0.065 of the shape.
         let truth = |_, point: &[f32]| 8.0 * (0.065 * GeneNetwork::growth_shape(point)).ln_1p();
         measure(&format!("gene network, seed {seed}"), &snapshots, threads, truth);
+        measure(&format!("gene network, drawn, seed {seed}"), &drawn(seed), threads, truth);
     }
     for (name, tree) in [
         ("branching, default", BranchingTree::default()),
@@ -36,6 +37,18 @@ fn main() {
         let truth = |time, point: &[f32]| tree.growth_rate(time, point).unwrap();
         measure(name, &tree.generate().unwrap(), threads, truth);
     }
+}
+
+/// As many cells at each time as a gene network of the default size has in the mean, but each time others, drawn from a population of
+/// twenty times as many. In the network itself cells are followed, and half of them start in each state to the cell: shares of states
+/// do not differ by chance as they do between samples of a tissue.
+fn drawn(seed: u64) -> Snapshots {
+    const TIMES: usize = 20;
+    let all = GeneNetwork { cells_per_state: 200 * TIMES, seed }.generate().unwrap();
+    let mut rng = chreode::exec::rng::stream(seed, chreode::exec::rng::Purpose::Dataset, 0, 1);
+    let of_snapshot =
+        |k: usize| rand::seq::index::sample(&mut rng, all.count(k), all.count(k) / TIMES).into_vec();
+    all.subset(&(0..all.len()).map(of_snapshot).collect::<Vec<_>>()).unwrap()
 }
 
 fn measure(name: &str, snapshots: &Snapshots, threads: usize, truth: impl Fn(f64, &[f32]) -> f64) {

@@ -6,6 +6,8 @@ use std::f64::consts::TAU;
 pub use rand::rngs::ChaCha8Rng;
 use rand::{Rng, SeedableRng};
 
+use super::simd::{ln, sincos_of_turns, vectorised};
+
 /// What a stream of random numbers is for; two purposes never share numbers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u64)]
@@ -65,7 +67,6 @@ pub fn uniform(rng: &mut ChaCha8Rng) -> f64 {
 /// itself. (An odd last number uses up both words of its pair.) Thirty-two bits reach 6.6 standard
 /// deviations.
 pub fn normals(rng: &mut ChaCha8Rng, out: &mut [f64]) {
-    let unit = |word: u32| (f64::from(word) + 0.5) / (1u64 << 32) as f64;
     for pair in out.chunks_mut(2) {
         let radius = libm::sqrt(-2.0 * libm::log(unit(rng.next_u32())));
         let (sine, cosine) = libm::sincos(TAU * unit(rng.next_u32()));
@@ -73,6 +74,49 @@ pub fn normals(rng: &mut ChaCha8Rng, out: &mut [f64]) {
         if let Some(second) = pair.get_mut(1) {
             *second = radius * sine;
         }
+    }
+}
+
+/// A number of the open interval (0, 1).
+#[inline(always)]
+fn unit(word: u32) -> f64 {
+    (f64::from(word) + 0.5) / (1u64 << 32) as f64
+}
+
+/// The [`normals`] of many streams, of each as many pairs, but for their last bits, which depend on the machine: all are transformed
+/// together, in vectors.
+#[derive(Debug, Default)]
+pub struct NormalPairs {
+    first: Vec<f64>,
+    second: Vec<f64>,
+}
+
+impl NormalPairs {
+    /// Draws `pairs` pairs from each of `streams`, and gives them stream after stream.
+    pub fn draw(
+        &mut self,
+        streams: impl Iterator<Item = ChaCha8Rng>,
+        pairs: usize,
+    ) -> impl ExactSizeIterator<Item = [f64; 2]> {
+        self.first.clear();
+        self.second.clear();
+        for mut rng in streams {
+            for _ in 0..pairs {
+                self.first.push(unit(rng.next_u32()));
+                self.second.push(unit(rng.next_u32()));
+            }
+        }
+        vectorised(
+            #[inline(always)]
+            || {
+                for (first, second) in self.first.iter_mut().zip(&mut self.second) {
+                    let radius = (-2.0 * ln(*first)).sqrt();
+                    let (sine, cosine) = sincos_of_turns(*second);
+                    (*first, *second) = (radius * cosine, radius * sine);
+                }
+            },
+        );
+        self.first.iter().zip(&self.second).map(|(&first, &second)| [first, second])
     }
 }
 
@@ -109,6 +153,21 @@ mod tests {
         }
         let products = long.chunks(2).map(|p| p[0] * p[1]).sum::<f64>() / 5e4;
         assert!(products.abs() < 0.023, "the two numbers of a pair have correlation {products}");
+    }
+
+    #[test]
+    fn normals_of_many_streams_are_those_of_each() {
+        let stream_of = |i| stream(5, Purpose::Fate, i, 3);
+        let mut together = NormalPairs::default();
+        let drawn: Vec<f64> = together.draw((0..100).map(stream_of), 7).flatten().collect();
+        let mut alone = [0.0; 14];
+        for (i, drawn) in drawn.chunks_exact(14).enumerate() {
+            normals(&mut stream_of(i as u64), &mut alone);
+            for (x, y) in drawn.iter().zip(alone) {
+                // Of numbers up to 6.6.
+                assert!((x - y).abs() < 1e-14, "{x}, {y}");
+            }
+        }
     }
 
     #[test]

@@ -84,6 +84,30 @@ pub fn ln(x: f64) -> f64 {
     if x < f64::MIN_POSITIVE { f64::NEG_INFINITY } else { value }
 }
 
+/// The sine and the cosine of 2πu for 0 ≤ u ≤ 1, to 2⁻⁵².
+#[inline(always)]
+pub fn sincos_of_turns(u: f64) -> (f64, f64) {
+    // The nearest quarter, and what is left of it, at most an eighth of a turn.
+    let shifted = u.mul_add(4.0, ROUND);
+    let quarter = shifted.to_bits();
+    let r = std::f64::consts::TAU * (shifted - ROUND).mul_add(-0.25, u);
+    let z = r * r;
+    // Taylor to degrees 15 and 16: |r| ≤ π/4, so the remainders are below 5e-17.
+    let sine = polynomial!(
+        z;
+        -1.0 / 1_307_674_368_000.0, 1.0 / 6_227_020_800.0, -1.0 / 39_916_800.0, 1.0 / 362_880.0, -1.0 / 5_040.0,
+        1.0 / 120.0, -1.0 / 6.0,
+    );
+    let sine = (r * z).mul_add(sine, r);
+    let cosine = polynomial!(
+        z;
+        1.0 / 20_922_789_888_000.0, -1.0 / 87_178_291_200.0, 1.0 / 479_001_600.0, -1.0 / 3_628_800.0,
+        1.0 / 40_320.0, -1.0 / 720.0, 1.0 / 24.0, -0.5, 1.0,
+    );
+    let (a, b) = if quarter & 1 == 0 { (sine, cosine) } else { (cosine, -sine) };
+    if quarter & 2 == 0 { (a, b) } else { (-a, -b) }
+}
+
 /// Σ x in eight interleaved partial sums, the order that vectorises.
 #[inline(always)]
 pub fn sum(values: &[f64]) -> f64 {
@@ -167,6 +191,18 @@ mod tests {
         assert!(exp(f64::NAN).is_nan());
         assert_eq!(ln(0.0), f64::NEG_INFINITY);
         assert_eq!(ln(1.0), 0.0);
+    }
+
+    #[test]
+    fn sines_and_cosines_of_turns_agree_with_libm() {
+        for i in 0..=100_000 {
+            let u = f64::from(i) / 100_000.0;
+            let (got, want) = (sincos_of_turns(u), libm::sincos(std::f64::consts::TAU * u));
+            // Libm's angle was rounded, by half of its last bit.
+            let error = (got.0 - want.0).abs().max((got.1 - want.1).abs());
+            assert!(error <= 8e-16, "sincos of {u} turns is {got:?}, libm {want:?}");
+        }
+        assert_eq!(sincos_of_turns(0.25), (1.0, 0.0));
     }
 
     #[test]

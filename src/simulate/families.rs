@@ -13,7 +13,7 @@ use super::branching::{BirthDeath, Motion};
 use super::simulation::Process;
 use super::{BLOCK, BlockFields, OutputInterval, Residence, TimeStep, all_finite, ode};
 use crate::error::{Error, Result};
-use crate::exec::rng::{Purpose, normals, stream};
+use crate::exec::rng::{NormalPairs, Purpose, stream};
 use crate::exec::stop::Stop;
 use crate::fields::Fields;
 
@@ -336,7 +336,8 @@ impl<'a> Mover<'a> {
 struct Heun<'a> {
     fields: BlockFields<'a>,
     seed: u64,
-    normals: Vec<f64>,
+    dims: usize,
+    normals: NormalPairs,
     /// Rows of the state: its rates of change at the beginning, what the noise adds, and where Euler's step leads.
     rates: Vec<f64>,
     noise: Vec<f64>,
@@ -349,7 +350,8 @@ impl<'a> Heun<'a> {
         Self {
             fields: BlockFields::new(fields, residence),
             seed,
-            normals: vec![0.0; fields.dims()],
+            dims: fields.dims(),
+            normals: NormalPairs::default(),
             rates: state(),
             noise: state(),
             ahead: state(),
@@ -357,7 +359,7 @@ impl<'a> Heun<'a> {
     }
 
     fn step(&mut self, step: TimeStep, members: &[Member], state: &mut [f64]) {
-        let (h, width) = (step.length, self.normals.len() + 1);
+        let (h, width) = (step.length, self.dims + 1);
         let inside = |part: f64| step.stretch.inside(step.time + part * h);
         let sigma = self.fields.model.sigma(inside(0.5));
         let rows = state.len();
@@ -365,10 +367,13 @@ impl<'a> Heun<'a> {
         self.fields.drift(inside(0.0), state, sigma > 0.0, &mut self.rates[..rows]);
         if sigma > 0.0 {
             let amplitude = sigma * h.sqrt();
-            for (noise, member) in self.noise.chunks_exact_mut(width).zip(members) {
-                let mut rng = stream(self.seed, Purpose::Fate, member.family, member.stream_of(step));
-                normals(&mut rng, &mut self.normals);
-                noise.iter_mut().zip(&self.normals).for_each(|(noise, normal)| *noise = amplitude * normal);
+            let stream_of =
+                |member: &Member| stream(self.seed, Purpose::Fate, member.family, member.stream_of(step));
+            let mut pairs = self.normals.draw(members.iter().map(stream_of), self.dims.div_ceil(2));
+            for noise in self.noise[..rows].chunks_exact_mut(width) {
+                for (noise, pair) in noise[..self.dims].chunks_mut(2).zip(&mut pairs) {
+                    noise.iter_mut().zip(pair).for_each(|(noise, normal)| *noise = amplitude * normal);
+                }
             }
         } else {
             self.noise.fill(0.0);
