@@ -1,9 +1,20 @@
 # What the pictures share: frames, colours, and keys above the frame, where no data is.
 
 INK <- "grey25"
+# Colours in the order in which they are taken, those of every language: any two are told apart with any colour vision.
+PALETTE <- c("#0072b2", "#d55e00", "#66ccee", "#dfc27d", "#882255", "#000000", "#332288", "#cc79a7")
+# Beyond them the same colours come again, with other symbols, or lines across where there are areas.
+SYMBOLS <- c(16, 17, 15, 18, 4, 3)
+# Of what was observed, and of what there is nothing to say about.
+GREY <- "#8c8c8c"
+PALE <- "#d9d9d9"
+# Of differences below, about and above a middle, which is seen on white as well.
+DIVERGING <- c(PALETTE[1], "#dcdcdc", PALETTE[2])
+# Half the width of a 90 % interval, in standard deviations.
+HALF_WIDTH <- 1.6448536269514722
 
-# plot() with defaults that the caller's own parameters replace.
-frame_plot <- function(xy, defaults, ...) {
+# plot() with defaults that the caller's own parameters replace, and a key of `labels` and `colours` above the frame.
+frame_plot <- function(xy, defaults, ..., key = NULL) {
     given <- list(...)
     settings <- c(given, defaults[setdiff(names(defaults), names(given))])
     settings <- c(list(x = xy[[1]], y = xy[[2]]), settings, list(las = 1, bty = "l"))
@@ -12,12 +23,48 @@ frame_plot <- function(xy, defaults, ...) {
     title <- settings$main
     settings$main <- ""
     do.call(graphics::plot, settings)
-    graphics::title(main = title, line = 2.2, cex.main = 1.1)
+    rows <- if (is.null(key)) 1 else do.call(key_rows, key)
+    graphics::title(main = title, line = 1.4 + 0.8 * rows, cex.main = if (all(graphics::par("mfrow") == 1)) 1.1 else 1)
+}
+
+# Panels of one picture: as many as fit beside each other, but where the user has parted the device already.
+with_panels <- function(count, draw) {
+    if (count > 1 && all(graphics::par("mfrow") == 1)) {
+        # In as many columns as make the smaller side of a panel largest.
+        size <- graphics::par("din")
+        choices <- seq_len(min(count, 4))
+        columns <- choices[which.max(pmin(size[1] / choices, size[2] / ceiling(count / choices)))]
+        before <- graphics::par(
+            mfrow = c(ceiling(count / columns), columns), mar = c(3.4, 3.6, 4.1, 0.6), mgp = c(2.1, 0.6, 0)
+        )
+        on.exit(graphics::par(before))
+    }
+    draw()
+}
+
+# How large markers of so many cells are, so that neither few are lost nor many are a blot, and in proportion to weights.
+size_for <- function(cells) {
+    sqrt(min(max(4000 / max(length(cells), 1), 3), 24)) / 9 * 1.25
+}
+
+sizes <- function(weights) {
+    total <- sum(weights)
+    size_for(weights) * if (total > 0) sqrt(length(weights) * weights / total) else rep(1, length(weights))
+}
+
+# The colour, symbol and density of lines across of so many labels.
+looks_of <- function(count, palette = NULL) {
+    index <- seq_len(count) - 1
+    if (!is.null(palette)) return(list(colour = colours_of(palette, count), pch = rep(16, count), density = rep(NA, count)))
+    lap <- index %/% length(PALETTE)
+    list(
+        colour = PALETTE[index %% length(PALETTE) + 1], pch = SYMBOLS[lap %% length(SYMBOLS) + 1], density = ifelse(lap > 0, 12 + 4 * lap, NA)
+    )
 }
 
 # Points in an order that has nothing to do with their time, so that no snapshot covers another; always the same order.
 scatter <- function(xy, colours, border = NULL, ..., cex = 0.7) {
-    order <- order((seq_along(xy[[1]]) * (sqrt(5) - 1) / 2) %% 1)
+    order <- scattered(length(xy[[1]]))
     xy <- lapply(xy[c(1, 2)], `[`, order)
     colours <- rep_len(colours, length(order))[order]
     if (is.null(border)) {
@@ -25,6 +72,10 @@ scatter <- function(xy, colours, border = NULL, ..., cex = 0.7) {
     } else {
         points(xy[[1]], xy[[2]], pch = 21, cex = cex, lwd = 0.3, col = border, bg = colours)
     }
+}
+
+scattered <- function(count) {
+    order((seq_len(count) * (sqrt(5) - 1) / 2) %% 1)
 }
 
 # `count` colours of a palette: a name, colours to go through, or a function.
@@ -82,20 +133,75 @@ time_key <- function(times, colours, memory) {
 
 # A row of symbols right above the frame: points, or lines where `line` is TRUE. FALSE if there is no room for it.
 key_row <- function(labels, colours, pch = 16, line = FALSE, title = NULL) {
+    if (length(key_places(labels, title, 1, line)) < length(labels)) return(FALSE)
+    key_rows(labels, colours, if (any(line)) ifelse(line, NA, pch) else pch, line, title, most = 1)
+    TRUE
+}
+
+# Rows of symbols above the frame, points or lines or both, at most so many; what has no room is counted. Tells how many there are.
+key_rows <- function(labels, colours, pch = 16, line = FALSE, title = NULL, lty = 1, most = 3) {
+    count <- length(labels)
+    line <- rep_len(line, count)
+    places <- key_places(labels, title, most, line)
+    shown <- length(places)
+    while (shown > 0 && shown < count) {
+        # The last place says how many there are beyond it.
+        text <- c(labels[seq_len(shown - 1)], sprintf("... and %d more", count - shown + 1))
+        places <- key_places(text, title, most, line)
+        if (length(places) == length(text)) break
+        shown <- length(places)
+    }
+    if (shown < count && shown > 0) labels <- c(labels[seq_len(shown - 1)], sprintf("... and %d more", count - shown + 1))
+    at <- vapply(places[seq_len(shown)], `[[`, 0, 1)
+    row <- vapply(places[seq_len(shown)], `[[`, 0, 2)
+    rows <- max(1, row)
+    usr <- graphics::par("usr")
+    up <- graphics::par("cxy")[2]
+    letter <- graphics::strwidth("M", cex = 0.8)
+    # The first row on top.
+    y <- usr[4] + (0.6 + 0.8 * (rows - row)) * up
+    if (!is.null(title)) graphics::text(usr[1], usr[4] + (0.6 + 0.8 * (rows - 1)) * up, title, cex = 0.8, adj = c(0, 0.5), xpd = NA)
+    within <- seq_len(shown)
+    each <- function(values) rep_len(values, count)[within]
+    pch <- each(pch)
+    lty <- each(lty)
+    colours <- each(colours)
+    line <- line[within]
+    if (shown < count) {
+        pch[shown] <- NA
+        line[shown] <- FALSE
+    }
+    # Lines are as long as their kind needs to be seen.
+    segments(at[line], y[line], at[line] + 2.2 * letter, y[line], lwd = 2, lty = lty[line], col = colours[line], xpd = NA)
+    at[line] <- at[line] + 1.6 * letter
+    dot <- !is.na(pch)
+    points(at[dot] - ifelse(line[dot], 0.5, 0) * letter, y[dot], pch = pch[dot], col = colours[dot], cex = 0.9, xpd = NA)
+    graphics::text(at + letter, y, labels[within], cex = 0.8, adj = c(0, 0.5), xpd = NA)
+    rows
+}
+
+# Where each entry of a key begins, and in which row; of those that have room.
+key_places <- function(labels, title, most, line = FALSE) {
     usr <- graphics::par("usr")
     letter <- graphics::strwidth("M", cex = 0.8)
-    widths <- graphics::strwidth(labels, cex = 0.8) + 2.2 * letter
-    start <- usr[1] + if (is.null(title)) letter else graphics::strwidth(title, cex = 0.8) + 1.5 * letter
-    at <- start + cumsum(c(0, widths))[seq_along(labels)]
-    if (at[length(at)] + widths[length(widths)] > usr[2]) return(FALSE)
-    y <- usr[4] + 0.6 * graphics::par("cxy")[2]
-    if (!is.null(title)) graphics::text(usr[1], y[1], title, cex = 0.8, adj = c(0, 0.5), xpd = NA)
-    line <- rep_len(line, length(labels))
-    y <- rep(y, length(labels))
-    points(at[!line], y[!line], pch = pch, col = colours[!line], xpd = NA)
-    segments(at[line] - 0.6 * letter, y[line], at[line] + 0.6 * letter, y[line], lwd = 2, col = colours[line], xpd = NA)
-    graphics::text(at + letter, y, labels, cex = 0.8, adj = c(0, 0.5), xpd = NA)
-    TRUE
+    begin <- usr[1] + if (is.null(title)) letter else graphics::strwidth(title, cex = 0.8) + 1.5 * letter
+    widths <- graphics::strwidth(labels, cex = 0.8) + (2.2 + 1.6 * rep_len(line, length(labels))) * letter
+    # To the border of the figure, not of the frame alone.
+    end <- usr[2] + graphics::par("mai")[4] * diff(usr[1:2]) / graphics::par("pin")[1]
+    at <- begin
+    row <- 1
+    places <- list()
+    for (width in widths) {
+        if (at + width - letter > end && at > begin) {
+            row <- row + 1
+            at <- begin
+        }
+        if (row > most) break
+        if (at + width - letter > end && row == 1 && most == 1) break
+        places[[length(places) + 1]] <- c(at, row)
+        at <- at + width
+    }
+    places
 }
 
 # A bar of colours right above the frame; an end beyond which there are values says so.
