@@ -120,7 +120,7 @@ transitions_of <- function(found, labels, names, object) {
     tables <- native(.Call(C_r_fates_transitions, found, measures, length(names)))
     rows <- lapply(tables, function(table) {
         sources <- table[[2]]
-        from <- levels(labels)[ifelse(sources < 0, NA, sources + 1L)]
+        from <- levels(labels)[ifelse(sources < 0, NA_integer_, sources + 1L)]
         # One row of the table after another.
         values <- lapply(table[-(1:3)], function(values) as.vector(t(values)))
         data.frame(
