@@ -132,7 +132,7 @@ gene_association <- function(x, quantity, assay = NULL) {
 #' @export
 print.chreode_association <- function(x, n = 10, digits = 3, ...) {
     cat(nrow(x), " genes, ", attr(x, "cells"), " cells, the strongest associations first\n", sep = "")
-    print(utils::head(as.data.frame(unclass(x)[names(x)]), n), digits = digits, row.names = FALSE)
+    print(as.data.frame(unclass(x)[names(x)])[seq_len(min(n, nrow(x))), ], digits = digits, row.names = FALSE)
     if (nrow(x) > n) cat("...\n")
     invisible(x)
 }

@@ -193,7 +193,7 @@ w1 <- function(one, other) {
 #' @export
 plot.chreode_trends <- function(x, genes = NULL, legend = TRUE, ...) {
     chosen <- genes_in(genes, x$loadings)
-    if (is.null(genes)) chosen <- utils::head(chosen, 6)
+    if (is.null(genes)) chosen <- chosen[seq_len(min(6, length(chosen)))]
     limits <- quantile(x, c(0.05, 0.95), genes = chosen)
     names <- if (is.null(rownames(x$loadings))) paste("gene", chosen) else rownames(x$loadings)[chosen]
     with_panels(length(chosen), function() {

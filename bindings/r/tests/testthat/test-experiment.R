@@ -135,3 +135,15 @@ test_that("a simulated population is an experiment", {
     expect_identical(as_experiment(flow)$founder, rep(colnames(start), 5))
     expect_refused(as_experiment(1), "chreode_invalid_argument", "x must be a simulation")
 })
+
+test_that("weights of a transport are columns", {
+    skip_if_not_installed("SingleCellExperiment")
+    sce <- experiment()
+    sce$w <- seq_len(ncol(sce))
+    first <- sce[, sce$day == 0]
+    second <- sce[, sce$day == 1]
+    cost <- function(...) transport(first, second, ..., dimred = "genes", delta = 2)$report$primal
+    expect_identical(cost("w", "w"), cost(first$w, second$w))
+    expect_false(isTRUE(all.equal(cost("w", "w"), cost())))
+    expect_refused(cost("v"), "chreode_invalid_argument", "source_weights must be a column of colData")
+})
