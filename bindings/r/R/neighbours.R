@@ -45,8 +45,8 @@ closeness <- function(distance) {
 
 # The mean of the neighbours' rows, by shares.
 mean_of <- function(values, cell, share) {
-    vapply(seq_len(ncol(values)), function(j) rowSums(share * matrix(values[cell, j], nrow(cell))), numeric(nrow(cell))) |>
-        matrix(nrow(cell))
+    columns <- lapply(seq_len(ncol(values)), function(j) rowSums(share * matrix(values[cell, j], nrow(cell))))
+    do.call(cbind, columns)
 }
 
 # The chance that a cell's next is each of its neighbours: a softmax of the cosines of the way there and the velocity (Bergen et al.,

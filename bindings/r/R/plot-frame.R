@@ -133,75 +133,60 @@ time_key <- function(times, colours, memory) {
 
 # A row of symbols right above the frame: points, or lines where `line` is TRUE. FALSE if there is no room for it.
 key_row <- function(labels, colours, pch = 16, line = FALSE, title = NULL) {
-    if (length(key_places(labels, title, 1, line)) < length(labels)) return(FALSE)
-    key_rows(labels, colours, if (any(line)) ifelse(line, NA, pch) else pch, line, title, most = 1)
+    entries <- data.frame(label = labels, colour = colours, pch = ifelse(line, NA, pch), line = line, lty = 1)
+    placed <- placed_entries(entries, title)
+    if (any(placed$row > 1)) return(FALSE)
+    draw_key(placed, title)
     TRUE
 }
 
-# Rows of symbols above the frame, points or lines or both, at most so many; what has no room is counted. Tells how many there are.
+# Rows of symbols above the frame, points or lines or both, at most so many; what has no room is counted. Tells how many rows there are.
 key_rows <- function(labels, colours, pch = 16, line = FALSE, title = NULL, lty = 1, most = 3) {
-    count <- length(labels)
-    line <- rep_len(line, count)
-    places <- key_places(labels, title, most, line)
-    shown <- length(places)
-    while (shown > 0 && shown < count) {
-        # The last place says how many there are beyond it.
-        text <- c(labels[seq_len(shown - 1)], sprintf("... and %d more", count - shown + 1))
-        places <- key_places(text, title, most, line)
-        if (length(places) == length(text)) break
-        shown <- length(places)
+    entries <- data.frame(label = labels, colour = colours, pch = pch, line = line, lty = lty)
+    placed <- placed_entries(entries, title)
+    shown <- nrow(entries)
+    while (any(placed$row > most) && shown > 0) {
+        shown <- shown - 1
+        rest <- data.frame(label = sprintf("... and %d more", nrow(entries) - shown), colour = INK, pch = NA, line = FALSE, lty = 1)
+        placed <- placed_entries(rbind(entries[seq_len(shown), ], rest), title)
     }
-    if (shown < count && shown > 0) labels <- c(labels[seq_len(shown - 1)], sprintf("... and %d more", count - shown + 1))
-    at <- vapply(places[seq_len(shown)], `[[`, 0, 1)
-    row <- vapply(places[seq_len(shown)], `[[`, 0, 2)
-    rows <- max(1, row)
-    usr <- graphics::par("usr")
-    up <- graphics::par("cxy")[2]
-    letter <- graphics::strwidth("M", cex = 0.8)
-    # The first row on top.
-    y <- usr[4] + (0.6 + 0.8 * (rows - row)) * up
-    if (!is.null(title)) graphics::text(usr[1], usr[4] + (0.6 + 0.8 * (rows - 1)) * up, title, cex = 0.8, adj = c(0, 0.5), xpd = NA)
-    within <- seq_len(shown)
-    each <- function(values) rep_len(values, count)[within]
-    pch <- each(pch)
-    lty <- each(lty)
-    colours <- each(colours)
-    line <- line[within]
-    if (shown < count) {
-        pch[shown] <- NA
-        line[shown] <- FALSE
-    }
-    # Lines are as long as their kind needs to be seen.
-    segments(at[line], y[line], at[line] + 2.2 * letter, y[line], lwd = 2, lty = lty[line], col = colours[line], xpd = NA)
-    at[line] <- at[line] + 1.6 * letter
-    dot <- !is.na(pch)
-    points(at[dot] - ifelse(line[dot], 0.5, 0) * letter, y[dot], pch = pch[dot], col = colours[dot], cex = 0.9, xpd = NA)
-    graphics::text(at + letter, y, labels[within], cex = 0.8, adj = c(0, 0.5), xpd = NA)
-    rows
+    draw_key(placed, title)
 }
 
-# Where each entry of a key begins, and in which row; of those that have room.
-key_places <- function(labels, title, most, line = FALSE) {
+# The entries of a key with where each begins, and in which row.
+placed_entries <- function(entries, title) {
     usr <- graphics::par("usr")
     letter <- graphics::strwidth("M", cex = 0.8)
     begin <- usr[1] + if (is.null(title)) letter else graphics::strwidth(title, cex = 0.8) + 1.5 * letter
-    widths <- graphics::strwidth(labels, cex = 0.8) + (2.2 + 1.6 * rep_len(line, length(labels))) * letter
+    widths <- graphics::strwidth(entries$label, cex = 0.8) + ifelse(entries$line, 3.8, 2.2) * letter
     # To the border of the figure, not of the frame alone.
     end <- usr[2] + graphics::par("mai")[4] * diff(usr[1:2]) / graphics::par("pin")[1]
     at <- begin
     row <- 1
-    places <- list()
-    for (width in widths) {
-        if (at + width - letter > end && at > begin) {
+    for (k in seq_len(nrow(entries))) {
+        if (at > begin && at + widths[k] - letter > end) {
             row <- row + 1
             at <- begin
         }
-        if (row > most) break
-        if (at + width - letter > end && row == 1 && most == 1) break
-        places[[length(places) + 1]] <- c(at, row)
-        at <- at + width
+        entries[k, c("at", "row")] <- c(at, row)
+        at <- at + widths[k]
     }
-    places
+    entries
+}
+
+# Draws them, the first row on top, and tells how many rows there are.
+draw_key <- function(placed, title) {
+    letter <- graphics::strwidth("M", cex = 0.8)
+    rows <- max(placed$row)
+    y <- graphics::par("usr")[4] + (0.6 + 0.8 * (rows - placed$row)) * graphics::par("cxy")[2]
+    if (!is.null(title)) graphics::text(graphics::par("usr")[1], y[1], title, cex = 0.8, adj = c(0, 0.5), xpd = NA)
+    lined <- placed$line
+    from <- placed$at[lined]
+    segments(from, y[lined], from + 2.2 * letter, y[lined], lwd = 2, lty = placed$lty[lined], col = placed$colour[lined], xpd = NA)
+    # In the middle of its line, where it has one.
+    points(placed$at + ifelse(lined, 1.1, 0) * letter, y, pch = placed$pch, col = placed$colour, cex = 0.9, xpd = NA)
+    graphics::text(placed$at + ifelse(lined, 2.6, 1) * letter, y, placed$label, cex = 0.8, adj = c(0, 0.5), xpd = NA)
+    rows
 }
 
 # A bar of colours right above the frame; an end beyond which there are values says so.
