@@ -110,8 +110,7 @@ gene_association <- function(x, quantity, assay = NULL) {
     count <- if (experiment) nrow(x) else ncol(expression)
     ranks <- standard(cbind(rank(values[known])))
     correlation <- rep(NA_real_, count)
-    for (first in seq(1, length.out = ceiling(count / GENES_AT_ONCE), by = GENES_AT_ONCE)) {
-        some <- first:min(first + GENES_AT_ONCE - 1, count)
+    for (some in some_at_once(count)) {
         dense <- if (experiment) t(as.matrix(expression[some, known, drop = FALSE])) else as.matrix(expression[known, some, drop = FALSE])
         refuse_missing_expression(dense, some, genes)
         correlation[some] <- crossprod(standard(apply(dense, 2, rank)), ranks)
@@ -135,6 +134,11 @@ print.chreode_association <- function(x, n = 10, digits = 3, ...) {
     print(as.data.frame(unclass(x)[names(x)])[seq_len(min(n, nrow(x))), ], digits = digits, row.names = FALSE)
     if (nrow(x) > n) cat("...\n")
     invisible(x)
+}
+
+# The numbers of genes, so many at a time.
+some_at_once <- function(count) {
+    split(seq_len(count), (seq_len(count) - 1) %/% GENES_AT_ONCE)
 }
 
 # The matrix of expression of an experiment, genes by cells.
@@ -433,7 +437,8 @@ center_of <- function(object, x, loadings, given, dimred, assay) {
     points <- as_cells(coordinates_of(x, dimred), "x", object$coordinates)
     expression <- assay_of(x, assay)[genes_of(loadings$matrix, x), , drop = FALSE]
     # The mean of a PCA's coordinates is 0. Of a part of its cells this is the same origin, but for what the rotation leaves out.
-    origin <- rowMeans(as.matrix(expression)) - as.vector(loadings$matrix %*% colMeans(points))
+    mean <- unlist(lapply(some_at_once(count), function(some) rowMeans(as.matrix(expression[some, , drop = FALSE]))))
+    origin <- mean - as.vector(loadings$matrix %*% colMeans(points))
     some <- seq_len(min(CELLS_CHECKED, ncol(x)))
     projected <- crossprod(as.matrix(expression[, some, drop = FALSE]) - origin, loadings$matrix)
     off <- max(abs(projected - points[some, , drop = FALSE]))
