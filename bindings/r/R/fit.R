@@ -20,8 +20,8 @@
 #'   elsewhere, as from scores of gene sets. It enters the couplings, by the options `source_penalty` and `target_penalty`. By name, where
 #'   it and the cells have names. For a `SingleCellExperiment` it may be the name of a column of `colData`.
 #' @param clones The clone of each cell, as from lineage barcodes: a factor, text or numbers, `NA` or `""` where none is known. Cells of
-#'   different clones are not joined, or at the price of the option `clone_penalty`. For a `SingleCellExperiment` it may be the name of a
-#'   column of `colData`.
+#'   different clones are not joined, or at the price of the option `clone_penalty`; cells of unknown clones with all, so where barcodes
+#'   are not lost, give cells without one a clone of their own. For a `SingleCellExperiment` it may be the name of a column of `colData`.
 #' @param dimred For a `SingleCellExperiment`: the name of the `reducedDim` with the coordinates, by default the first.
 #' @param ... Options of the library by their names: see below. An unknown one is answered with the nearest.
 #' @param seed Seed of all random numbers, from 0 to 2^53 - 1. `NULL` draws one with R's own generator, so that [set.seed()]
