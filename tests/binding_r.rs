@@ -117,10 +117,35 @@ fn the_package_installs_passes_its_tests_and_computes_the_same_numbers() {
     assert_eq!(normal(&printed), normal(&expected()), "{printed}");
     assert!(fs::read(&picture).unwrap().starts_with(b"\x89PNG"), "{} is no picture", picture.display());
 
+    the_vignettes_run(&library);
     #[cfg(feature = "cli")]
     fates_are_those_of_the_command(&library);
     the_help_pages_are_what_the_library_and_the_comments_give(&library);
     fs::remove_dir_all(&library).unwrap();
+}
+
+/// Every piece of their code, without an error; what makes pages of it is not needed.
+fn the_vignettes_run(library: &Path) {
+    if !["knitr", "HSMMSingleCell", "SingleCellExperiment"]
+        .iter()
+        .all(|package| has_package(package, library))
+    {
+        return;
+    }
+    let folder = library.join("vignettes");
+    fs::create_dir_all(&folder).unwrap();
+    for vignette in ["gene_network", "myoblasts"] {
+        let source = root().join("bindings/r/vignettes").join(format!("{vignette}.Rmd"));
+        let run = format!(
+            "knitr::opts_chunk$set(error = FALSE); knitr::knit('{}', '{vignette}.md', quiet = TRUE)",
+            source.display()
+        );
+        succeed(r("Rscript", library).current_dir(&folder).args(["--vanilla", "-e", &run]));
+        let told = fs::read_to_string(folder.join(format!("{vignette}.md"))).unwrap();
+        assert!(!told.contains("Skipped"), "{told}");
+    }
+    let pictures = fs::read_dir(folder.join("figure")).unwrap().count();
+    assert!(pictures >= 12, "{pictures} pictures");
 }
 
 /// The same labels, seed and model give the command's numbers, to the bit and under the same names.

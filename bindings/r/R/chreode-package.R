@@ -8,7 +8,10 @@
 #' * [fit_dynamics()] learns from a matrix with one row a cell, or from a `SingleCellExperiment`.
 #' * [predict()][predict.chreode_dynamics] tells velocity and growth at any point and time,
 #'   [simulate()][simulate.chreode_dynamics] lets a population run, [evaluate()] holds it against data.
-#' * [add_dynamics()] writes velocity and growth back into a `SingleCellExperiment`.
+#' * [fates()] tells what cells become, [gene_velocity()], [gene_association()] and [gene_trends()] which genes go with it.
+#' * [add_dynamics()], [add_fates()], [add_gene_velocity()] and [add_gene_association()] write results back into a
+#'   `SingleCellExperiment`, by the names of its cells, with how they were made in its metadata.
+#' * [plot()][plot.chreode_dynamics], [plot_cells()], [plot_populations()], [plot_streamlines()] and [plot_label_mass()] draw.
 #' * [transport()] solves a static problem between two clouds of points.
 #' * [chreode_options()] lists every option with its default, range and meaning.
 #'

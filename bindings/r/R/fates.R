@@ -50,7 +50,8 @@ fates.chreode_dynamics <- function(object, labels, x = NULL, time = NULL, weight
     given <- list(...)
     # Without noise nothing is drawn, R's generator neither.
     noise <- is.null(given$mode) || !identical(as.character(given$mode), "ode")
-    options <- new_options("fates", c(given, list(seed = if (noise || !is.null(seed)) as_seed(seed))))
+    if (noise || !is.null(seed)) seed <- as_seed(seed)
+    options <- new_options("fates", c(given, list(seed = seed)))
     if (is_experiment(x)) labels <- column_of(x, labels, "labels")
     data <- data_or_fitted(object, x, time, weights, masses, dimred, measured = TRUE)
     labels <- as_labels(labels, data$x)
@@ -65,7 +66,10 @@ fates.chreode_dynamics <- function(object, labels, x = NULL, time = NULL, weight
     if (asked$interrupted) interrupt_call()
     found <- native(result)
     on.exit(native(.Call(C_r_free, found)), add = TRUE)
-    new_fates(found, object, data$x, labels, order)
+    result <- new_fates(found, object, data$x, labels, order)
+    dimred <- if (is.null(dimred)) object$memory$dimred else dimred
+    attr(result, "made") <- c(record_of(object, dimred), list(fates = remembered_options(given), fates_seed = seed))
+    result
 }
 
 # A factor of labels in their order: of numbers where all are, else of the alphabet in no language.
@@ -116,7 +120,7 @@ transitions_of <- function(found, labels, names, object) {
     tables <- native(.Call(C_r_fates_transitions, found, measures, length(names)))
     rows <- lapply(tables, function(table) {
         sources <- table[[2]]
-        from <- levels(labels)[ifelse(sources < 0, NA, sources + 1L)]
+        from <- levels(labels)[ifelse(sources < 0, NA_integer_, sources + 1L)]
         # One row of the table after another.
         values <- lapply(table[-(1:3)], function(values) as.vector(t(values)))
         data.frame(

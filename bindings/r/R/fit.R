@@ -20,8 +20,8 @@
 #'   elsewhere, as from scores of gene sets. It enters the couplings, by the options `source_penalty` and `target_penalty`. By name, where
 #'   it and the cells have names. For a `SingleCellExperiment` it may be the name of a column of `colData`.
 #' @param clones The clone of each cell, as from lineage barcodes: a factor, text or numbers, `NA` or `""` where none is known. Cells of
-#'   different clones are not joined, or at the price of the option `clone_penalty`. For a `SingleCellExperiment` it may be the name of a
-#'   column of `colData`.
+#'   different clones are not joined, or at the price of the option `clone_penalty`; cells of unknown clones with all, so where barcodes
+#'   are not lost, give cells without one a clone of their own. For a `SingleCellExperiment` it may be the name of a column of `colData`.
 #' @param dimred For a `SingleCellExperiment`: the name of the `reducedDim` with the coordinates, by default the first.
 #' @param ... Options of the library by their names: see below. An unknown one is answered with the nearest.
 #' @param seed Seed of all random numbers, from 0 to 2^53 - 1. `NULL` draws one with R's own generator, so that [set.seed()]
@@ -45,7 +45,7 @@
 #'     \item{`losses`}{the loss of every training step}
 #'     \item{`complete`}{`FALSE` if the fit stopped early}
 #'     \item{`memory`}{how the data was given: columns of `colData`, `reducedDim`, names of the coordinates, masses, labels of
-#'       the times. Other data for this model is read in the same way}
+#'       the times, options. Other data for this model is read in the same way}
 #'     \item{`bytes`}{the model as a raw vector}
 #'   }
 #'   Models can be saved with [saveRDS()] and used in forked processes.
@@ -98,8 +98,10 @@ fit_dynamics <- function(x, time, method = NULL, weights = NULL, masses = NULL, 
     if (missing(time)) invalid("time must be given: one time a cell, or a column of colData")
     BPPARAM <- as_workers(BPPARAM)
     threads <- as_threads(threads)
-    options <- new_options("fit", c(list(method = method), list(...), list(seed = as_seed(seed), threads = threads)))
+    given <- c(list(method = method), list(...))
+    options <- new_options("fit", c(given, list(seed = as_seed(seed), threads = threads)))
     cells <- cells_of(x, time, weights, masses, dimred, growth_prior = growth_prior, clones = clones)
+    cells$memory$options <- remembered_options(given)
     fit_cells(cells, options, threads, progress, keep_data, BPPARAM)
 }
 

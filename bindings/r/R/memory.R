@@ -1,6 +1,7 @@
 # What a model remembers of the data it was fitted to, so that other data is read in the same way: `time`, `weights` (columns
 # of colData) and `dimred` of an experiment; `weighted`, whether there were weights; `masses`, a data frame of time and mass,
-# where they were given; `labels` and `unit` of the times; `coordinates`, the names of the columns. What there was not is NULL.
+# where they were given; `labels` and `unit` of the times; `coordinates`, the names of the columns; `options`, those that the fit
+# was given. What there was not is NULL.
 
 memory_of <- function(object) {
     c(object$memory, list(times = object$times))
@@ -18,6 +19,14 @@ remembered_masses <- function(memory, times) {
         )
     }
     known$mass[at]
+}
+
+# Options by name, as text or numbers; NULL if none were given.
+remembered_options <- function(given) {
+    given <- lapply(given[!vapply(given, is.null, NA)], function(value) {
+        if (is.numeric(value)) as.double(value) else as.character(value)
+    })
+    if (length(given)) given
 }
 
 # Text for the model's file, and back.

@@ -62,6 +62,25 @@ model_handle <- function(object, threads = object$threads) {
     handle$pointer
 }
 
+#' The members of an ensemble
+#'
+#' @param object A model of [fit_dynamics()], with the option `ensemble`.
+#' @return A list of its members, each a model of its own, in their order; of a model that is no ensemble itself alone.
+#' @examples
+#' data <- dataset("gene-network", cells_per_state = 30)
+#' fit <- fit_dynamics(data$x, data$time, hidden = "16x2", epochs = 30, ensemble = 2, seed = 1, progress = FALSE)
+#' sapply(ensemble_members(fit), function(member) mean(predict(member, data$x, 1, field = "growth")))
+#' @export
+ensemble_members <- function(object) {
+    handle <- model_handle(object)
+    if (!isTRUE(object$members > 1)) return(list(object))
+    lapply(seq_len(object$members), function(k) {
+        member <- new_dynamics(native(.Call(C_r_model_member, handle, k - 1)), object$threads, object$memory)
+        member$data <- object$data
+        member
+    })
+}
+
 check_dynamics <- function(object) {
     if (!inherits(object, "chreode_dynamics")) {
         invalid("object must be a model of fit_dynamics(), got ", in_words(object))

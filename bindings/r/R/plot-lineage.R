@@ -1,34 +1,47 @@
 # Family trees, and what is drawn of those that are too large.
 
-plot_lineage <- function(x, palette, legend, most, ...) {
+plot_lineage <- function(x, palette, legend, most, founders, ...) {
     if (is.null(x$lineage)) invalid("only a branching population has a lineage, this is a simulation by ", x$mode)
-    if (nrow(x$lineage) > most) plot_clones(x, palette, legend, ...) else plot_trees(x, palette, ...)
+    founders <- as_number(founders, "founders")
+    if (!isTRUE(founders >= 1)) invalid("founders must be at least 1, got ", founders)
+    cells <- trees_of(x$lineage, founders)
+    if (nrow(cells) > most) plot_clones(x, palette, legend, ...) else plot_trees(x, cells, palette, legend, ...)
 }
 
-plot_trees <- function(x, palette, ...) {
-    cells <- x$lineage
+# The trees of so many founders, evenly chosen among all.
+trees_of <- function(lineage, founders) {
+    founder <- founder_of(lineage$parent)
+    count <- max(founder, 0)
+    chosen <- which(founder %in% unique(round(seq(1, count, length.out = min(founders, count)))))
+    cells <- lineage[chosen, ]
+    cells$parent <- match(cells$parent, chosen)
+    cells
+}
+
+plot_trees <- function(x, cells, palette, legend, ...) {
     height <- lineage_heights(cells$parent)
+    ended <- lapply(c(died = "died", alive = "alive"), function(fate) which(cells$fate == fate))
+    colours <- colours_of(palette, 2, PALETTE[1:2])
     frame_plot(
         list(range(cells$birth, cells$end), range(0, height + 0.5)),
         list(
-            xlab = time_name(x$memory), ylab = "", yaxt = "n", type = "n",
-            main = sprintf("Lineage of %d founders, %d cells", sum(is.na(cells$parent)), nrow(cells))
-        ), ...
+            xlab = time_name(x$memory), ylab = "", yaxt = "n", bty = "n", type = "n",
+            main = sprintf("%d of %d founders, %d cells", sum(is.na(cells$parent)), sum(is.na(x$lineage$parent)), nrow(cells))
+        ), ...,
+        key = if (legend) list(
+            labels = sprintf("%s (%d)", names(ended), lengths(ended)), colours = rev(colours), pch = c(4, 16)
+        )
     )
-    founder <- founder_of(cells$parent)
-    colours <- colours_of(palette, max(founder), "Dark 3")[founder]
-    segments(cells$birth, height, cells$end, height, col = colours, lwd = 1.2)
+    segments(cells$birth, height, cells$end, height, col = colours[1], lwd = 0.9)
     daughters <- which(!is.na(cells$parent))
-    segments(
-        cells$birth[daughters], height[cells$parent[daughters]], cells$birth[daughters], height[daughters],
-        col = colours[daughters], lwd = 1.2
-    )
-    died <- cells$fate == "died"
-    points(cells$end[died], height[died], pch = 4, cex = 0.6, col = INK)
+    mother <- cells$parent[daughters]
+    segments(cells$birth[daughters], height[mother], cells$birth[daughters], height[daughters], col = colours[1], lwd = 0.9)
+    points(cells$end[ended$died], height[ended$died], pch = 4, cex = 0.6, col = colours[2])
+    points(cells$end[ended$alive], height[ended$alive], pch = 16, cex = 0.45, col = colours[1])
 }
 
 # The living cells of each clone over time, one upon the other: the largest by their colours, all others together in grey.
-plot_clones <- function(x, palette, legend, ..., shown = 12) {
+plot_clones <- function(x, palette, legend, ..., shown = length(PALETTE)) {
     cells <- x$lineage
     founder <- founder_of(cells$parent)
     grid <- seq(min(cells$birth), max(cells$end), length.out = 200)
@@ -43,7 +56,7 @@ plot_clones <- function(x, palette, legend, ..., shown = 12) {
     }, numeric(length(grid)))
     # The others below.
     living <- living[, rev(seq_len(ncol(living))), drop = FALSE]
-    colours <- c("grey85", rev(colours_of(palette, length(largest), "Dark 3")))
+    colours <- c(PALE, rev(looks_of(length(largest), palette)$colour))
     tops <- t(apply(living, 1, cumsum))
     frame_plot(
         list(range(grid), range(0, tops)),
@@ -59,7 +72,7 @@ plot_clones <- function(x, palette, legend, ..., shown = 12) {
     }
     if (legend) {
         key_row(
-            c(sprintf("the %d largest clones", length(largest)), "the other clones"), c(colours[length(colours)], "grey85"), pch = 15
+            c(sprintf("the %d largest clones", length(largest)), "the other clones"), c(colours[length(colours)], PALE), pch = 15
         )
     }
 }

@@ -51,12 +51,14 @@ plot.chreode_dynamics <- function(x, type = c("trajectories", "growth", "errors"
 #'
 #' @param x A simulation of [simulate()][simulate.chreode_dynamics], or several.
 #' @param type `"trajectories"`: every cell from frame to frame. `"mass"`: the size of the population over time, of every run.
-#'   `"lineage"`: the family tree of a branching population, one tree a founder; deaths are crosses. A lineage of more than
-#'   `most` cells is drawn as the number of living cells of its largest clones over time.
+#'   `"lineage"`: the family trees of a branching population: time runs to the right, a cell is a line, a division a fork, a cross a
+#'   death, a dot a cell that is alive in the end. Trees of more than `most` cells are drawn as the number of living cells of the
+#'   largest clones over time.
 #' @param dims Which two coordinates to draw. Data of one coordinate is drawn over time.
 #' @param palette Colours: a name of [grDevices::hcl.pals()], a vector of colours, or a function of a number.
 #' @param legend Whether to explain the colours, above the frame.
 #' @param most The most cells of a lineage that are drawn one by one.
+#' @param founders So many trees are drawn, evenly chosen among all.
 #' @param ... Graphical parameters of the frame: `main`, `xlab`, `ylab`, `xlim`, `ylim`, `cex`.
 #' @return `x`, invisibly.
 #' @examples
@@ -67,13 +69,13 @@ plot.chreode_dynamics <- function(x, type = c("trajectories", "growth", "errors"
 #' plot(simulate(fit, nsim = 5, seed = 1, mode = "branching"))
 #' @export
 plot.chreode_simulation <- function(x, type = c("trajectories", "mass", "lineage"), dims = c(1, 2), palette = NULL,
-                                    legend = TRUE, most = 1000, ...) {
+                                    legend = TRUE, most = 1000, founders = 10, ...) {
     if (missing(type) && !is.null(x$lineage)) type <- "lineage"
     type <- match.arg(type)
     switch(type,
         trajectories = plot_frames(x, dims, palette, legend, ...),
         mass = plot_masses(list(x), palette, ...),
-        lineage = plot_lineage(x, palette, legend, most, ...)
+        lineage = plot_lineage(x, palette, legend, most, founders, ...)
     )
     invisible(x)
 }
@@ -88,7 +90,7 @@ plot.chreode_simulations <- function(x, palette = NULL, ...) {
 plot_paths <- function(object, cells, space, dims, paths, palette, legend, ...) {
     times <- sort(unique(cells$time))
     xy <- chosen_coordinates(space, cells$time, dims)
-    colours <- colours_of(palette, length(times), "viridis")
+    colours <- colours_of(palette, length(times), "Cividis")
     first <- which(cells$time == times[1])
     first <- first[native(.Call(C_r_draw, cells$x[first, , drop = FALSE], NULL, min(paths, length(first)), 0))]
     grid <- seq(times[1], times[length(times)], length.out = 40)
@@ -133,7 +135,7 @@ plot_growth <- function(object, cells, space, dims, palette, legend, ...) {
     # Zero is in the middle of the scale: what is left of it dies, what is right of it divides.
     most <- max(abs(ends))
     if (most == 0) most <- max(abs(growth), 1e-3)
-    colours <- colours_of(palette, 101, "Blue-Red 3")
+    colours <- colours_of(palette, 101, DIVERGING)
     place <- 1 + round(50 * (pmin(pmax(growth / most, -1), 1) + 1))
     frame_plot(xy, list(xlab = xy$names[1], ylab = xy$names[2], main = "Growth rate", type = "n"), ...)
     scatter(xy, colours[place], border = "grey50", ...)
@@ -153,9 +155,9 @@ plot_mass <- function(object, cells, palette, legend, ...) {
         # The simulation starts from the weights of the cells; the mass of the snapshot may be another.
         unit <- read$masses[1] / sum(read$weights[[1]])
         mass <- summary(run)$mass * unit
-        if (!is.null(run$mass_sd)) errors <- stats::qnorm(0.95) * run$mass_sd * unit
+        if (!is.null(run$mass_sd)) errors <- HALF_WIDTH * run$mass_sd * unit
     }
-    colour <- colours_of(palette, 3, "viridis")[2]
+    colour <- colours_of(palette, 1, PALETTE)
     frame_plot(
         list(read$times, read$masses),
         list(
@@ -180,14 +182,14 @@ band <- function(x, low, high, colour) {
 # Growth rates in order, with the interval of each.
 plot_errors <- function(object, cells, palette, legend, ...) {
     growth <- predict(object, cells$x, cells$time, field = "growth")
-    errors <- stats::qnorm(0.95) * predict(object, cells$x, cells$time, field = "growth", sd = TRUE)
+    errors <- HALF_WIDTH * predict(object, cells$x, cells$time, field = "growth", sd = TRUE)
     # Of cells of like growth the mean, and the root of their mean variance: single ones would make a ragged edge.
     place <- rank(growth, ties.method = "first") / length(growth)
     group <- ceiling(80 * place)
     place <- 100 * as.vector(tapply(place, group, mean))
     errors <- sqrt(as.vector(tapply(errors^2, group, mean)))
     growth <- as.vector(tapply(growth, group, mean))
-    colour <- colours_of(palette, 3, "viridis")[2]
+    colour <- colours_of(palette, 1, PALETTE)
     frame_plot(
         list(place, growth),
         list(
@@ -218,8 +220,8 @@ plot_masses <- function(runs, palette, ...) {
         list(rep(told[[1]]$time, length(told)), every),
         list(xlab = time_name(runs[[1]]$memory), ylab = "mass", main = main, type = "n", ylim = range(0, every)), ...
     )
-    for (one in told) lines(one$time, one$mass, col = if (length(told) > 1) "grey65" else INK)
-    points(told[[1]]$time, mean, type = "b", pch = 19, lwd = 2, col = if (length(told) > 1) colours_of(palette, 3, "viridis")[2] else INK)
+    for (one in told) lines(one$time, one$mass, col = if (length(told) > 1) GREY else INK)
+    points(told[[1]]$time, mean, type = "b", pch = 19, lwd = 2, col = if (length(told) > 1) colours_of(palette, 1, PALETTE) else INK)
 }
 
 plot_frames <- function(x, dims, palette, legend, ...) {
@@ -228,7 +230,7 @@ plot_frames <- function(x, dims, palette, legend, ...) {
     at <- lapply(frames, function(frame) {
         chosen_coordinates(list(points = frame$points, names = names), rep(frame$time, nrow(frame$points)), dims)
     })
-    colours <- colours_of(palette, length(frames), "viridis")
+    colours <- colours_of(palette, length(frames), "Cividis")
     all <- list(unlist(lapply(at, `[[`, 1)), unlist(lapply(at, `[[`, 2)))
     frame_plot(
         all, list(xlab = at[[1]]$names[1], ylab = at[[1]]$names[2], main = paste("Simulation by", x$mode), type = "n"), ...

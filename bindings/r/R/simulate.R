@@ -13,8 +13,9 @@
 #' @param start_time When the cells start: by default the first of the fit's times.
 #' @param mode `"ode"`: weighted cells that follow the flow. `"sde"`: with noise. `"branching"`: cells that divide and die. By
 #'   default the library's choice, `"ode"`.
-#' @param weights One weight a cell, or `NULL` for those of the fit's cells, and 1 for cells that are given. Branching
-#'   populations start from equal cells: unequal weights are resampled first.
+#' @param weights One weight a cell, or `NULL` for those of the fit's cells, and 1 for cells that are given; for a
+#'   `SingleCellExperiment` one a cell of it, whatever its time, or the name of a column of `colData`. Branching populations start
+#'   from equal cells: unequal weights are resampled first.
 #' @param dimred For a `SingleCellExperiment`: the name of the `reducedDim` with the coordinates, by default that of the fit.
 #' @param ... Further options of the library by their names: see below. An unknown one is answered with the nearest.
 #' @param threads Threads to compute with, 0 for all cores. The results are the same bits at any number.
@@ -25,7 +26,8 @@
 #'   `time`, `points`, `weights`, `ids` (the row of the starting cells that a cell started from; in a branching population its
 #'   row of the lineage) and `ancestors` (the row of the frame before that it comes from); for a model that is an ensemble `mass_sd`,
 #'   the standard deviation of the error of each frame's mass; `outside`, the share of the particles' time outside of the box of the
-#'   fitted cells, where fields are what they are at its border (not there for a model without a guard); and for a branching population
+#'   fitted cells, where fields are what they are at its border (not there for a model without a guard); `cells`, the names of the
+#'   starting cells, if they had any; and for a branching population
 #'   `lineage`, a data frame with `parent` (`NA` for a founder), `birth`, `end` and `fate` of each cell that ever lived, and
 #'   `newick`, the same as one tree a founder (cells are named c and their row of `lineage`; a founder that never divided is
 #'   a tree of one leaf). For `nsim` above 1 a list of them, of class `chreode_simulations`. Use both with `print()`,
@@ -70,6 +72,9 @@ simulate.chreode_dynamics <- function(object, nsim = 1, seed = NULL, points = NU
         warn_reported(report)
         result <- new_simulation(trajectory, object, mode, one, start_time, colnames(start$x))
         result$outside <- report$outside
+        # A branching population starts from cells that unequal weights drew.
+        unequal <- length(unique(start$weights)) > 1
+        if (!(mode == "branching" && unequal)) result$cells <- rownames(start$x)
         result
     })
     if (nsim == 1) simulations[[1]] else structure(class = "chreode_simulations", simulations)
@@ -120,7 +125,11 @@ starting_cells <- function(object, points, weights, start_time, dimred, seed) {
         if (!is.null(points)) first <- drawn(first, points, seed)
     } else {
         first <- list(x = points_of(object, points, dimred, "points"), weights = NULL)
-        if (is_experiment(points)) first <- at_time(object, points, first, start_time)
+        if (is_experiment(points)) {
+            there <- cells_at(object, points, start_time)
+            if (!is.null(weights)) weights <- one_a_cell(column_of(points, weights, "weights"), "weights", first$x)[there]
+            first$x <- first$x[there, , drop = FALSE]
+        }
     }
     if (!is.null(weights)) first$weights <- as_weights(weights, "weights", first$x)
     first
@@ -149,14 +158,14 @@ drawn <- function(cells, count, seed) {
 }
 
 # Of an experiment of several times, those cells start that are there at the start.
-at_time <- function(object, x, cells, start_time) {
+cells_at <- function(object, x, start_time) {
     times <- experiment_times(object, x)
-    if (is.null(times) || all(times == start_time)) return(cells)
+    if (is.null(times) || all(times == start_time)) return(seq_len(ncol(x)))
     chosen <- which(times == start_time)
     if (!length(chosen)) {
         invalid("points has no cell at start_time ", format_each(start_time), ", but at ", in_list(format_each(sort(unique(times)))))
     }
-    list(x = cells$x[chosen, , drop = FALSE], weights = NULL)
+    chosen
 }
 
 new_simulation <- function(trajectory, object, mode, seed, start_time, names) {

@@ -6,7 +6,7 @@
 #' @param source,target The points: matrices or data frames with one row a point, or `SingleCellExperiment` objects. Where
 #'   both have names of coordinates, those of `target` are brought into the order of `source`.
 #' @param source_weights,target_weights One weight a point, or `NULL` if every point weighs 1; by name, where they and the
-#'   points have names.
+#'   points have names. For a `SingleCellExperiment` they may be names of columns of `colData`.
 #' @param dimred For a `SingleCellExperiment`: the name of the `reducedDim` with the coordinates, by default the first.
 #' @param ... Options of the library by their names: see below. An unknown one is answered with the nearest.
 #' @param threads Threads to compute with, 0 for all cores. The results are the same bits at any number.
@@ -31,8 +31,14 @@
 #' exact$report$transport_cost
 #' @export
 transport <- function(source, target, source_weights = NULL, target_weights = NULL, ..., dimred = NULL, threads = 2L) {
-    if (is_experiment(source)) source <- coordinates_of(source, dimred <- chosen_dimred(source, dimred, NULL))
-    if (is_experiment(target)) target <- coordinates_of(target, chosen_dimred(target, dimred, NULL))
+    if (is_experiment(source)) {
+        source_weights <- column_of(source, source_weights, "source_weights")
+        source <- coordinates_of(source, dimred <- chosen_dimred(source, dimred, NULL))
+    }
+    if (is_experiment(target)) {
+        target_weights <- column_of(target, target_weights, "target_weights")
+        target <- coordinates_of(target, chosen_dimred(target, dimred, NULL))
+    }
     source <- as_cells(source, "source")
     target <- as_cells(target, "target", colnames(source))
     source_weights <- as_weights(source_weights, "source_weights", source)

@@ -49,6 +49,16 @@ SEXP r_model_from_bytes(SEXP bytes) {
     return result;
 }
 
+/* One member of an ensemble, counted from 0, as a model of its own. */
+SEXP r_model_member(SEXP model, SEXP index) {
+    SEXP pointer = PROTECT(new_handle(MODEL));
+    chreode_model *member = NULL;
+    chreode_status status = chreode_model_member(handle_of(model, MODEL), (size_t)number_in(index), &member);
+    SEXP result = given(pointer, member, status);
+    UNPROTECT(1);
+    return result;
+}
+
 /* What R remembers beside the model is one text of the model's. */
 static const char MEMORY[] = "r.memory";
 

@@ -40,6 +40,10 @@ test_that("cells without a label tell nothing, and their mass is counted", {
     moved <- attr(found, "transitions")
     expect_identical(unique(moved$from), c(NA, "9", "10"))
     expect_equal(as.vector(tapply(moved$went, paste(moved$time, moved$from), sum)), rep(1, 12))
+    # Where only the later cells have a label, all others come from one row.
+    late <- quiet_fates(fit, replace(kind, data$time < 4, NA), mode = "ode")
+    expect_identical(nrow(attr(late, "transitions")), 4L * 2L)
+    expect_equal(as.vector(tapply(attr(late, "transitions")$went, attr(late, "transitions")$time, sum)), rep(1, 4))
     blank <- as.character(kind)
     blank[is.na(blank)] <- ""
     expect_equal(quiet_fates(fit, blank, mode = "ode"), found)

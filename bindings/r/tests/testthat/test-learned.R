@@ -28,7 +28,7 @@ test_that("growth and score are errors where they were not learned", {
 
 test_that("the picture of masses has no prediction where growth was not learned", {
     path <- tempfile(fileext = ".pdf")
-    colour <- hcl.colors(3, "viridis")[2]
+    colour <- PALETTE[1]
     drawn <- function(method) {
         grDevices::pdf(path, compress = FALSE)
         plot(fit_by(method), "mass")
