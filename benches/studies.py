@@ -1,0 +1,187 @@
+"""The studies of the papers beside their tables, by the command alone.
+
+    python benches/studies.py CHREODE DATA-FOLDER [STUDY…]
+
+actions   the static reference of the Wasserstein–Fisher–Rao action, Σ 2δ²·primal/(h n₀), beside that of a learned flow
+events    divisions and deaths of 2000 branching cells in a hundred bins of time, beside those that the true rate expects (gene network)
+branches  shares of the two branches of dyngen's last snapshot, beside those of a simulated population
+delta     USB on the gene network by δ;   sigma    USB on dyngen by σ;   blocks   USB on the gene network by cells a block
+cells     seconds and peak memory by the number of cells, in 50 dimensions
+mixture   the Gaussian mixture in 1000 dimensions
+
+All of them without words. Python's own library is enough. Fits are by published settings with seed 11; each takes half a minute to two
+minutes of two cores.
+"""
+
+import csv
+import json
+import math
+import pathlib
+import subprocess
+import sys
+import tempfile
+
+CHREODE, DATA = sys.argv[1], pathlib.Path(sys.argv[2])
+WORK = pathlib.Path(tempfile.mkdtemp())
+PUBLISHED = ["--preset", "published", "--seed", "11"]
+GENE = ["--delta", "1.5", "--batch-size", "400"]
+OTHER = ["--delta", "2", "--batch-size", "256"]
+
+
+def chreode(*words):
+    """What the command prints as JSON; nothing for those that print none."""
+    done = subprocess.run([CHREODE, *map(str, words)], capture_output=True, text=True)
+    if done.returncode:
+        sys.exit(f"chreode {' '.join(map(str, words))}: {done.stderr}")
+    return json.loads(done.stdout) if "--json" in words else None
+
+
+def fit(data, name, *options):
+    model = WORK / f"{name}.safetensors"
+    return model, chreode("fit", data, *PUBLISHED, *options, "-o", model, "--json")
+
+
+def evaluation(model, data, *options):
+    return chreode("evaluate", model, data, *options, "--json")
+
+
+def w1_and_rme(evaluated):
+    points = evaluated["time_points"]
+    mean = lambda value: value["mean"] if isinstance(value, dict) else value
+    return [mean(point["w1"]) for point in points], sum(mean(point["rme"]) for point in points) / len(points)
+
+
+def cells_by_time(path, times="samples"):
+    by_time = {}
+    with open(path, newline="") as file:
+        for row in csv.DictReader(file):
+            by_time.setdefault(float(row[times]), []).append([float(v) for k, v in row.items() if k != times])
+    return dict(sorted(by_time.items()))
+
+
+def actions():
+    print("| data | δ | static reference | learned by the flow | published: static, learned |\n| --- | --- | --- | --- | --- |")
+    for data, options, published in [
+        ("simulation_gene", GENE, "1.333, 1.305"),
+        ("dyngen", OTHER, "9.569, —"),
+        ("emt", OTHER, ".955, —"),
+    ]:
+        delta = float(options[1])
+        snapshots = cells_by_time(DATA / f"{data}.csv")
+        files = []
+        for time, cells in snapshots.items():
+            files.append(WORK / f"{data}-{time}.csv")
+            with open(files[-1], "w", newline="") as file:
+                writer = csv.writer(file)
+                writer.writerow([f"x{i}" for i in range(len(cells[0]))])
+                writer.writerows(cells)
+        times, first = list(snapshots), len(next(iter(snapshots.values())))
+        static = 0.0
+        for k in range(len(times) - 1):
+            solved = chreode("transport", files[k], files[k + 1], "--cost", "wfr", "--delta", delta, "--penalty", 1, "--json")
+            static += 2 * delta**2 * solved["primal"] / ((times[k + 1] - times[k]) * first)
+        model, _ = fit(DATA / f"{data}.csv", f"action-{data}", "--method", "wfr-fm", *options)
+        learned = evaluation(model, DATA / f"{data}.csv")["action"]
+        print(f"| {data} | {delta:g} | {static:.4f} | {learned:.4f} | {published} |", flush=True)
+
+
+def events():
+    """Counts by bin: what the lineages have, and the sum over all living cells of the true rate in the bin."""
+    data, bins = DATA / "simulation_gene.csv", 100
+    model, _ = fit(data, "events", "--method", "usb", *GENE, "--sigma", "0.02")
+    end, out, tree = 4.0, WORK / "population.csv", WORK / "lineages.nwk"
+    times = ",".join(f"{end * (i + 1) / bins:.10g}" for i in range(bins))
+    simulate = ["--mode", "branching", "--founders", 2000, "--step", end / 400, "--times", times, "--seed", 1]
+    chreode("simulate", model, data, *simulate, "-o", out, "--newick", tree)
+    living = cells_by_time(out)
+    expected, counted, before = [], [], 2000
+    for cells in living.values():
+        rate = lambda x: 8 * math.log1p(0.065 * x * x / (1 + x * x))
+        expected.append(sum(rate(cell[-1]) for cell in cells) * end / bins)
+        # Cells only divide in truth; a death is an event against one.
+        counted.append(len(cells) - before)
+        before = len(cells)
+    print("| births less deaths of 2000 founders | simulated | expected by the true rate | correlation of bins | relative error of bins, in all |\n| --- | --- | --- | --- | --- |")
+    cumulated = lambda counts: [sum(counts[: i + 1]) for i in range(bins)]
+    relative = sum(abs(a - b) for a, b in zip(counted, expected)) / sum(expected)
+    print(
+        f"| 400 steps, {bins} bins | {sum(counted)} | {sum(expected):.0f} | {correlation(counted, expected):.3f} (sums so far {correlation(cumulated(counted), cumulated(expected)):.4f}) | "
+        f"{100 * relative:.1f} %, {100 * abs(sum(counted) / sum(expected) - 1):.1f} % (published: .995, 10.7 %) |",
+        flush=True,
+    )
+
+
+def correlation(x, y):
+    a, b = sum(x) / len(x), sum(y) / len(y)
+    covariance = sum((u - a) * (v - b) for u, v in zip(x, y))
+    return covariance / math.sqrt(sum((u - a) ** 2 for u in x) * sum((v - b) ** 2 for v in y))
+
+
+def branches():
+    """Branches are the two groups of the last snapshot (2-means from its two farthest cells); simulated cells belong to the nearest centre."""
+    data = DATA / "dyngen.csv"
+    last = list(cells_by_time(data).values())[-1]
+    centres = list(max(((a, b) for a in last for b in last), key=lambda pair: math.dist(*pair)))
+    nearest = lambda cell: min((0, 1), key=lambda k: math.dist(cell, centres[k]))
+    for _ in range(50):
+        groups = [[cell for cell in last if nearest(cell) == k] for k in (0, 1)]
+        centres = [[sum(axis) / len(group) for axis in zip(*group)] for group in groups]
+    share = lambda cells: sum(nearest(cell) == 0 for cell in cells) / len(cells)
+    larger = max(share(last), 1 - share(last))
+    print("| dyngen, last snapshot | larger branch : smaller |\n| --- | --- |")
+    print(f"| data | {larger:.3f} : {1 - larger:.3f} (published .708 : .292) |")
+    model, _ = fit(data, "branches", "--method", "usb", *OTHER)
+    out = WORK / "branches.csv"
+    chreode("simulate", model, data, "--mode", "branching", "--founders", 2000, "--times", 4, "--seed", 1, "-o", out)
+    simulated = share(list(cells_by_time(out).values())[-1])
+    simulated = simulated if share(last) >= 0.5 else 1 - simulated
+    print(f"| USB, 2000 founders | {simulated:.3f} : {1 - simulated:.3f} (published .650 : .350) |", flush=True)
+
+
+def sensitivity(name, data, values, options):
+    print(f"| {name} | W1 at each time | mean | RME |\n| --- | --- | --- | --- |")
+    for value in values:
+        model, _ = fit(data, f"{name}-{value}", "--method", "usb", *options, f"--{name}", value)
+        w1, rme = w1_and_rme(evaluation(model, data))
+        print(f"| {value} | {' '.join(f'{x:.4f}' for x in w1)} | {sum(w1) / len(w1):.4f} | {rme:.4f} |", flush=True)
+
+
+def delta():
+    options = ["--batch-size", "400", "--sigma", "0.02"]
+    sensitivity("delta", DATA / "simulation_gene.csv", [0.5, 1, 1.25, 1.5, 1.75, 2, 3], options)
+
+
+def sigma():
+    sensitivity("sigma", DATA / "dyngen.csv", [0.01, 0.05, 0.1, 0.2, 0.5], OTHER)
+
+
+def blocks():
+    sensitivity("chunk-size", DATA / "simulation_gene.csv", [64, 128, 256, 512], [*GENE, "--sigma", "0.02"])
+
+
+def cells():
+    print("| cells | coupling | training | processor | peak memory |\n| --- | --- | --- | --- | --- |")
+    for count in (10_000, 20_000, 30_000, 40_000, 49_302):
+        data = WORK / f"cells-{count}.npy"
+        chreode("generate", "branching", "--cells", count, "--dims", 50, "--time-points", 3, "-o", data)
+        _, told = fit(data, f"cells-{count}", "--method", "usb", "--batch-size", 512)
+        megabytes = told["peak_memory_bytes"] / 1e6
+        print(f"| {count} | {told['coupling_seconds']:.1f} s | {told['training_seconds']:.1f} s | {told['cpu_seconds']:.0f} s | {megabytes:.0f} MB |", flush=True)
+
+
+def mixture():
+    data = WORK / "mixture.csv"
+    chreode("generate", "gaussian-mixture", "--dims", 1000, "-o", data)
+    print("| method | W1 | RME | published | processor | peak memory |\n| --- | --- | --- | --- | --- | --- |")
+    for method, published in (("usb", "2.136, .004"), ("wfr-fm", "2.233, .044")):
+        model, told = fit(data, f"mixture-{method}", "--method", method)
+        w1, rme = w1_and_rme(evaluation(model, data))
+        print(f"| {method} | {w1[0]:.3f} | {rme:.4f} | {published} | {told['cpu_seconds']:.0f} s | {told['peak_memory_bytes'] / 1e6:.0f} MB |", flush=True)
+
+
+STUDIES = [actions, events, branches, delta, sigma, blocks, cells, mixture]
+asked = sys.argv[3:] or [study.__name__ for study in STUDIES]
+for study in STUDIES:
+    if study.__name__ in asked:
+        print(f"\n### {study.__name__}\n", flush=True)
+        study()
