@@ -112,6 +112,24 @@ pub struct Labelled {
     pub rows: Vec<usize>,
 }
 
+/// Where cells are drawn in an embedding of two coordinates.
+#[derive(Debug)]
+pub struct Embedding {
+    /// What the two are called.
+    pub names: [String; 2],
+    /// In the order of the cells.
+    pub places: Vec<(f64, f64)>,
+}
+
+/// Cells with labels or an embedding, or both.
+#[derive(Debug)]
+pub struct Described {
+    pub data: Data,
+    /// The label of each cell, in the order of the cells, and what the labels are called, by their numbers.
+    pub labels: Option<(fates::Labels, Vec<String>)>,
+    pub embedding: Option<Embedding>,
+}
+
 /// What columns of times are called, in lower case and without what is neither letter nor digit.
 const TIMES: [&str; 27] = [
     "samples",
@@ -195,14 +213,49 @@ impl DataArgs {
         let arrange = |file: &TableFile, table: &mut Table| self.arrange_for(path, model, file, table);
         let (data, table) = self.read_as(&[(column, Role::Label)], arrange)?;
         let rows = time_order(&table.times);
+        let (labels, names) = self.labels(column, table.labels.unwrap_or_default(), &rows)?;
+        Ok(Labelled { data, labels, names, cells: table.cells, rows })
+    }
+
+    /// The cells with the coordinates of a model, with the labels of a column, and with the places in an embedding of two others.
+    pub fn read_described_for(
+        &self,
+        path: &Path,
+        model: &Dynamics,
+        label: Option<&str>,
+        embedding: Option<[&str; 2]>,
+    ) -> Result<Described> {
+        let arrange = |file: &TableFile, table: &mut Table| self.arrange_for(path, model, file, table);
+        let places = embedding.iter().flatten().enumerate();
+        let columns: Vec<(&str, Role)> = places
+            .map(|(axis, name)| (*name, Role::Embedding(axis)))
+            .chain(label.map(|name| (name, Role::Label)))
+            .collect();
+        let (data, table) = self.read_as(&columns, arrange)?;
+        let rows = time_order(&table.times);
         let texts = table.labels.unwrap_or_default();
+        let labels = label.map(|column| self.labels(column, texts, &rows)).transpose()?;
+        let Some(names) = embedding else { return Ok(Described { data, labels, embedding: None }) };
+        let [across, up] = table.embedding.unwrap_or_default();
+        let places = rows.iter().map(|&row| (across[row], up[row])).collect();
+        let embedding = Some(Embedding { names: names.map(String::from), places });
+        Ok(Described { data, labels, embedding })
+    }
+
+    /// The labels of the cells in their order, out of those of the `rows` of a column, and what they are called.
+    fn labels(
+        &self,
+        column: &str,
+        texts: Vec<String>,
+        rows: &[usize],
+    ) -> Result<(fates::Labels, Vec<String>)> {
         let names = in_order(texts.iter().filter(|label| !label.is_empty()));
         let place =
             |row: &usize| names.iter().position(|name| *name == texts[*row]).map(|place| place as u32);
         let labels = fates::Labels::new(rows.iter().map(place).collect()).map_err(|error| {
             Failure::Failed(format!("{}, column `{column}`: {error}", source::name(&self.data)))
         })?;
-        Ok(Labelled { data, labels, names, cells: table.cells, rows })
+        Ok((labels, names))
     }
 
     fn arrange_for(&self, path: &Path, model: &Dynamics, file: &TableFile, table: &mut Table) -> Result<()> {
@@ -381,12 +434,19 @@ impl DataArgs {
             }
         }
         for &(name, role) in columns {
-            roles[file.column(name)?] = role;
+            let index = file.column(name)?;
+            if !matches!(roles[index], Role::Coordinate | Role::Ignored | Role::Name) {
+                return Err(two_roles(name));
+            }
+            roles[index] = role;
         }
         let time = match &self.time_column {
             Some(name) => TimeColumn { index: file.column(name)?, found: Found::Given },
             None => guess(file, &roles, has_matrix)?,
         };
+        if columns.iter().any(|(name, _)| *name == file.header[time.index]) {
+            return Err(two_roles(&file.header[time.index]));
+        }
         roles[time.index] = Role::Time;
         if has_matrix {
             let free = roles.iter_mut().filter(|role| **role == Role::Coordinate);
@@ -396,6 +456,11 @@ impl DataArgs {
         }
         Ok((roles, time))
     }
+}
+
+/// The refusal of a column that was named twice.
+fn two_roles(column: &str) -> Failure {
+    Failure::Usage(format!("the column `{column}` was named for two things, but can be one only"))
 }
 
 impl Data {

@@ -171,7 +171,7 @@ impl Product {
 
     fn write_report(&self, path: &Path, subject: &Subject, data: &Data, fitted: &method::Fit) -> Result<()> {
         let options = subject.options();
-        let section = ModelSection::new(&data.snapshots, options, fitted, &subject.hold_out)?;
+        let section = ModelSection::of_fit(&data.into(), options, fitted, &subject.hold_out)?;
         let page = Page {
             title: format!("{} on {}", options.recipe.name, subject.data.name()),
             notes: vec![],

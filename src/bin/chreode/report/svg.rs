@@ -176,6 +176,21 @@ impl Plot {
         ((self.x.from, self.x.to), (self.y.from, self.y.to))
     }
 
+    /// What the axes enclose, as shares of the whole picture in per cent: from the left, from the top, its width, its height.
+    pub fn inner(&self) -> [f64; 4] {
+        [
+            100.0 * self.left / WIDTH,
+            100.0 * TOP / self.height,
+            100.0 * self.inner_width() / WIDTH,
+            100.0 * (self.height - TOP - BOTTOM) / self.height,
+        ]
+    }
+
+    /// The width of what the axes enclose, in the units of the picture.
+    pub fn inner_width(&self) -> f64 {
+        WIDTH - self.left - RIGHT
+    }
+
     fn at(&self, x: f64, y: f64) -> (f64, f64) {
         let across = self.left + self.x.place(x) * (WIDTH - self.left - RIGHT);
         let down = self.height - BOTTOM - self.y.place(y) * (self.height - TOP - BOTTOM);
