@@ -6,7 +6,7 @@ mod browser_support;
 mod cli_support;
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use browser_support::Browser;
 use cli_support::{TINY, folder, run};
@@ -55,6 +55,64 @@ fn the_page_needs_nothing_else_and_is_the_same_at_any_number_of_threads() {
     // The call stands on the page, so the two differ by the number of threads.
     let [one, two] = pages.map(|page| page.replace("--threads 1", "").replace("--threads 2", ""));
     assert!(one == two);
+}
+
+#[test]
+fn the_page_shows_labels_fates_and_how_it_was_made() {
+    let folder = with_described("report_panels", 300);
+    run(&folder, &format!("report model cells.csv {DESCRIBED} -o page.html")).succeeded();
+    let page = fs::read_to_string(folder.join("page.html")).unwrap();
+    for title in [
+        "The population through time",
+        "Predicted and observed populations",
+        "Labels",
+        "What becomes what",
+        "Mass of each label",
+        "Fates",
+        "Snapshots and trajectories",
+        "Streamlines",
+        "Growth rate",
+        "Lineages",
+        "Mass over time",
+        "Distance to the observed cells",
+        "Measures",
+        "How it was made",
+    ] {
+        assert_eq!(page.matches(&format!("<h3>{title}</h3>")).count(), 1, "{title}");
+    }
+    let told = [
+        "chreode report model cells.csv --embedding-columns u1,u2 --label-column kind -o page.html",
+        "epochs 3, ",
+        "nothing moves",
+        "two halves of the cells",
+        ">u1</text>",
+        "nearest to it are in the mean",
+    ];
+    for text in told {
+        assert!(page.contains(text), "{text}");
+    }
+    // All cells are counted.
+    let text = fs::read_to_string(folder.join("cells.csv")).unwrap();
+    for (label, shown) in [("NA", "without a label"), ("<low>", "&lt;low&gt;"), ("high", "high")] {
+        let count = text.lines().filter(|line| line.ends_with(&format!(",{label}"))).count();
+        assert!(page.contains(&format!("{shown} ({count})")), "{shown} ({count})");
+    }
+    // What flows is what `chreode fates` finds.
+    let fates =
+        "fates model cells.csv --ignore-column u1 --ignore-column u2 --label-column kind --descendants 50";
+    run(&folder, &format!("{fates} -o fates.csv --transitions moved.csv")).succeeded();
+    let moved = fs::read_to_string(folder.join("moved.csv")).unwrap();
+    let moved: Vec<Vec<&str>> = moved.lines().skip(1).map(|line| line.split(',').collect()).collect();
+    for (label, shown) in [("<low>", "&lt;low&gt;"), ("high", "high")] {
+        let masses = moved.iter().filter(|row| row[0] == "0" && row[2] == label);
+        let mass: f64 = masses.map(|row| row[3].parse::<f64>().unwrap()).sum();
+        let drawn = |at: &str| -> f64 {
+            let number = at.strip_prefix(&format!("{shown} ")).and_then(|rest| rest.split('<').next());
+            number.and_then(|number| number.parse().ok()).unwrap_or(f64::NAN)
+        };
+        let found = page.split("</title>").any(|at| (drawn(at) / mass - 1.0).abs() < 1e-3);
+        assert!(mass > 0.0 && found, "{label} {mass}");
+    }
 }
 
 #[test]

@@ -41,9 +41,14 @@ pub fn of_height(relative: f64) -> String {
     interpolate(&HEIGHTS, relative)
 }
 
-/// The colour of a label by its number; beyond the palette the same colours come again.
+/// The colour of a label by its number; beyond the palette the same colours come again, as squares and dashes.
 pub fn of_label(number: usize) -> &'static str {
     PALETTE[number % PALETTE.len()]
+}
+
+/// Whether a label has its colour as the first.
+pub fn is_first(number: usize) -> bool {
+    number < PALETTE.len()
 }
 
 /// A bar of a continuous scale with what its ends and its middle mean.

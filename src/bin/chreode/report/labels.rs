@@ -3,12 +3,17 @@
 use chreode::exec::stop::Stop;
 use chreode::fates::{self, FateOptions, Fates, fates_of_model};
 use chreode::model::Dynamics;
+use chreode::simulate::{Particles, ode};
 use chreode::snapshots::Snapshots;
+use chreode::statistics::Estimate;
 
 use super::nearest::{self, Near, mean};
+use super::section::fine_times;
 
 /// Families of each cell whose fates are drawn.
 const DESCENDANTS: usize = 50;
+/// Times of masses, about.
+const TIMES: usize = 24;
 
 /// Labelled cells.
 #[derive(Debug)]
@@ -25,8 +30,15 @@ pub struct LabelledCells {
     /// Those of them that have labels, of all snapshots, and their labels.
     known: nearest::Cells,
     labels: Vec<u32>,
+    /// The mass of the observed cells of each label, by snapshot.
+    pub observed: Vec<Vec<f64>>,
+    /// The mass of the weighted particles around the cells of each label, at some times; none where there is no flow. Of an ensemble,
+    /// with how much its members differ.
+    pub mass: Option<Vec<(f64, Vec<Estimate>)>>,
     /// What the cells that are drawn become; or why nobody knows.
     pub fates: Result<Fates, String>,
+    /// The simulated descendants of each of them.
+    pub descendants: usize,
 }
 
 impl LabelledCells {
@@ -39,12 +51,17 @@ impl LabelledCells {
         seed: u64,
     ) -> Option<Self> {
         let mut counts = vec![0; names.len()];
+        let mut observed = vec![vec![0.0; names.len()]; all.len()];
         let mut of: Vec<Vec<Option<u32>>> = vec![];
         let mut first = 0;
         for (k, rows) in rows.iter().enumerate() {
             (first..first + all.count(k))
-                .filter_map(|cell| labels.get(cell))
-                .for_each(|label| counts[label as usize] += 1);
+                .zip(all.weights(k))
+                .filter_map(|(cell, weight)| Some((labels.get(cell)? as usize, weight)))
+                .for_each(|(label, weight)| {
+                    counts[label] += 1;
+                    observed[k][label] += weight;
+                });
             of.push(rows.iter().map(|&row| labels.get(first + row)).collect());
             first += all.count(k);
         }
@@ -63,7 +80,10 @@ impl LabelledCells {
         let fates = fates::Labels::new(of.iter().flatten().copied().collect())
             .and_then(|labels| fates_of_model(model, shown, &labels, &options, &Stop::default()))
             .map_err(|error| error.to_string());
-        Some(Self {
+        let mut labelled = Self {
+            observed,
+            mass: None,
+            descendants: DESCENDANTS,
             names: names.clone(),
             without: all.cells() - counts.iter().sum::<usize>(),
             counts,
@@ -72,7 +92,41 @@ impl LabelledCells {
             known,
             labels: of_known,
             fates,
-        })
+        };
+        labelled.mass = labelled.masses(model, shown);
+        Some(labelled)
+    }
+
+    /// The mass of each label over time, by the flow from the first snapshot.
+    fn masses(&self, model: &Dynamics, shown: &Snapshots) -> Option<Vec<(f64, Vec<Estimate>)>> {
+        let times = fine_times(shown.times(), TIMES);
+        let start = Particles::of_snapshot(shown, 0);
+        let run = |fields: &Dynamics| {
+            let flow =
+                ode::integrate(fields, &start, &times, &ode::Solver::default(), &Stop::default()).ok()?;
+            Some(flow.frames.iter().map(|frame| self.masses_of(frame)).collect::<Vec<Vec<f64>>>())
+        };
+        let mean = run(model)?;
+        let members: Vec<_> = match model.members() {
+            1 => vec![],
+            members => (0..members).map(|k| run(&model.member(k).ok()?)).collect::<Option<_>>()?,
+        };
+        let estimate = |k: usize, label: usize| {
+            let of_members: Vec<f64> = members.iter().map(|masses| masses[k][label]).collect();
+            let sd = if of_members.is_empty() { 0.0 } else { Estimate::of(&of_members).sd };
+            Estimate { mean: mean[k][label], sd }
+        };
+        let at = |(k, &time)| (time, (0..self.names.len()).map(|label| estimate(k, label)).collect());
+        Some(times.iter().enumerate().map(at).collect())
+    }
+
+    fn masses_of(&self, frame: &Particles) -> Vec<f64> {
+        let mut masses = vec![0.0; self.names.len()];
+        let shares = self.shares(&frame.points);
+        for (shares, weight) in shares.chunks_exact(masses.len()).zip(frame.weights()) {
+            masses.iter_mut().zip(shares).for_each(|(mass, share)| *mass += weight * share);
+        }
+        masses
     }
 
     /// The share of each label in the labelled cells around each of `points`, row-major.

@@ -4,6 +4,7 @@ use chreode::fields::Scratch;
 
 use super::colours;
 use super::contours::Grid;
+use super::mesh::Mesh;
 use super::pictures::{Figure, Mark, cells, chosen, dot, plane, time_legend};
 use super::section::ModelSection;
 use super::svg::{Axis, Plot, Stroke, nice_step};
@@ -29,7 +30,7 @@ pub fn figure(section: &ModelSection<'_>) -> Option<Figure> {
     if !section.model.has_landscape() {
         return None;
     }
-    if section.shown.dims() == 1 { curves(section) } else { panels(section) }
+    if section.shown.dims() == 1 && section.view.is_linear() { curves(section) } else { panels(section) }
 }
 
 /// One coordinate: the landscape as curves, with the cells on them.
@@ -89,7 +90,9 @@ fn panels(section: &ModelSection<'_>) -> Option<Figure> {
         (colours::of_time(k, snapshots.len()), Mark::Dot, format!("cells at time {time}"))
     }));
     let mut caption = MEANING.to_string();
-    if snapshots.dims() > 2 {
+    if !section.view.is_linear() {
+        caption += " In the embedding, it is the mean of the cells' own heights, where there are cells.";
+    } else if snapshots.dims() > 2 {
         caption += " Off the plane of the picture, it is taken at the mean of the cells of that time.";
     }
     if times.len() < snapshots.len() {
@@ -127,6 +130,9 @@ struct Sheet {
 
 impl Sheet {
     fn new(section: &ModelSection<'_>, k: usize) -> Option<Self> {
+        if !section.view.is_linear() {
+            return Self::among_cells(section, k);
+        }
         let snapshots = &section.shown;
         let ((left, right), (bottom, top)) = plane(section).ranges();
         let nodes = |length: f64| {
@@ -150,12 +156,25 @@ impl Sheet {
         Some(Self { grid: Grid { columns, heights }, first, spacing })
     }
 
+    /// In an embedding: the mean of the cells' heights, where there are cells.
+    fn among_cells(section: &ModelSection<'_>, k: usize) -> Option<Self> {
+        let snapshots = &section.shown;
+        let mesh = Mesh::over(&plane(section));
+        let heights = heights(section, snapshots.times()[k], &snapshots.points(k))?;
+        let heights: Vec<[f64; 1]> = heights.into_iter().map(|height| [height]).collect();
+        let means = mesh.means(&section.places[k], &heights);
+        let lowest = means.iter().flatten().fold(f64::INFINITY, |lowest, [height]| lowest.min(*height));
+        let above = |mean: Option<[f64; 1]>| mean.map_or(f64::NAN, |[height]| height - lowest);
+        let grid = Grid { columns: mesh.columns, heights: means.into_iter().map(above).collect() };
+        Some(Self { grid, first: mesh.first, spacing: mesh.spacing })
+    }
+
     /// The height of a band of colour: a round number, so that the last band begins near the 98 % quantile. A few steep
     /// corners, where no cells are, must not take the colours of all the rest.
     fn step(&self) -> f64 {
-        let mut sorted = self.grid.heights.clone();
+        let mut sorted: Vec<f64> = self.grid.heights.iter().copied().filter(|h| h.is_finite()).collect();
         sorted.sort_by(f64::total_cmp);
-        let high = sorted[(sorted.len() - 1) * 98 / 100];
+        let high = sorted.get(sorted.len().saturating_sub(1) * 98 / 100).copied().unwrap_or(0.0);
         // A plain has one band.
         if high > 0.0 && high.is_finite() { nice_step(high / (BANDS - 1) as f64) } else { 1.0 }
     }

@@ -3,12 +3,17 @@
 mod benchmark;
 mod colours;
 mod contours;
+mod distance;
 mod film;
+mod labelled;
 mod labels;
 mod landscape;
+mod made;
+mod mesh;
 mod nearest;
 mod pictures;
 mod section;
+mod streamlines;
 mod svg;
 mod validation;
 mod view;
@@ -20,6 +25,7 @@ use chreode::exec::files::write_atomically;
 use chreode::method::{Choice, FitReport};
 
 pub use benchmark::write_benchmark;
+pub use made::OPTIONS;
 pub use section::{ModelSection, Observed};
 pub use validation::write_validation;
 
@@ -108,18 +114,32 @@ fn model(section: &ModelSection<'_>, headed: bool, bytes: usize) -> String {
     if let Some(populations) = pictures::populations(section) {
         text += &format!("<div class=\"wide\">{}</div>\n", figure(populations));
     }
+    if let Some(labels) = &section.labels {
+        text += &format!("<div class=\"cards\">\n{}", figure(labelled::cells(section, labels)));
+        text.extend(labelled::flow(labels).into_iter().chain(labelled::mass(section, labels)).map(figure));
+        if let Err(why) = &labels.fates {
+            text += &card(&titled("Fates"), &format!("<p>There are none: {}.</p>", escape(why)));
+        }
+        text += "</div>\n";
+        if let Some(fates) = labelled::fates(section, labels) {
+            text += &format!("<div class=\"wide\">{}</div>\n", figure(fates));
+        }
+    }
     text += "<div class=\"cards\">\n";
     let mut figures = vec![pictures::trajectories(section)];
+    figures.extend(streamlines::figure(section));
     figures.extend(pictures::growth(section));
     figures.extend(pictures::growth_errors(section));
     figures.extend(pictures::lineages(section));
+    figures.push(pictures::mass(section));
+    figures.extend(distance::figure(section));
     text.extend(figures.into_iter().map(figure));
     text += &card(&titled("Measures"), &measures(section));
-    text += &figure(pictures::mass(section));
     if let Some(fitted) = section.fitted {
         text += &figure(pictures::loss(fitted));
         text += &card(&titled("What was chosen"), &chosen(section, fitted.report));
     }
+    text += &card(&titled("How it was made"), &made::table_of(section));
     text += "</div>\n";
     if let Some(landscape) = landscape::figure(section) {
         text += &format!("<div class=\"wide\">{}</div>\n", figure(landscape));
@@ -163,6 +183,7 @@ fn figure(title: &str, figure: &Figure) -> String {
     let entries = figure.legend.iter().map(|(colour, mark, meaning)| {
         let class = match mark {
             Mark::Dot => "dot",
+            Mark::Square => "square",
             Mark::Line => "line",
             Mark::Dashes => "dashes",
             Mark::Cross => "cross",

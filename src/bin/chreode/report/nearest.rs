@@ -3,7 +3,7 @@
 use rayon::prelude::*;
 
 /// A particle is among so many cells.
-pub const AMONG: usize = 15;
+const AMONG: usize = 15;
 /// Points that are looked at together.
 const BLOCK: usize = 64;
 
@@ -12,6 +12,7 @@ const BLOCK: usize = 64;
 pub struct Cells {
     dims: usize,
     count: usize,
+    among: usize,
     columns: Vec<f32>,
 }
 
@@ -32,10 +33,15 @@ impl Cells {
     pub fn new<'a>(dims: usize, cells: impl Iterator<Item = &'a [f32]>) -> Self {
         let rows: Vec<&[f32]> = cells.collect();
         let columns = (0..dims).flat_map(|axis| rows.iter().map(move |row| row[axis])).collect();
-        Self { dims, count: rows.len(), columns }
+        Self { dims, count: rows.len(), among: AMONG, columns }
     }
 
-    /// The cells near each of `points` (row-major), [`AMONG`] of them or all: by a Gaussian of the distance that is as wide as the
+    /// With so many neighbours of each point.
+    pub fn with_neighbours(self, among: usize) -> Self {
+        Self { among, ..self }
+    }
+
+    /// The cells near each of `points` (row-major), [`found`](Self::found) of them: by a Gaussian of the distance that is as wide as the
     /// farthest of them is away, as all of chreode's plots do it.
     pub fn near(&self, points: &[f32]) -> Vec<Near> {
         let found = self.found();
@@ -53,7 +59,7 @@ impl Cells {
 
     /// How many cells are near a point.
     pub fn found(&self) -> usize {
-        AMONG.min(self.count)
+        self.among.min(self.count)
     }
 
     fn squares(&self, point: &[f32], squares: &mut [f32]) {

@@ -26,6 +26,7 @@ pub struct Figure {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Mark {
     Dot,
+    Square,
     Line,
     Dashes,
     Cross,
@@ -246,7 +247,7 @@ pub fn growth_errors(section: &ModelSection<'_>) -> Option<Figure> {
 }
 
 /// The ring between the quantiles of estimates at places in order.
-fn interval(estimates: &[(f64, Estimate)]) -> Curve {
+pub fn interval(estimates: &[(f64, Estimate)]) -> Curve {
     let at = |level: f64| {
         let quantile = move |(x, of): &(f64, Estimate)| Some((*x, of.quantile(level).ok()?));
         estimates.iter().filter_map(quantile)
@@ -312,7 +313,7 @@ pub fn mass(section: &ModelSection<'_>) -> Figure {
 }
 
 /// Points (x, y) in the order of x.
-type Curve = Vec<(f64, f64)>;
+pub type Curve = Vec<(f64, f64)>;
 
 /// The ring around curves at the same times, and their mean.
 fn range_and_mean(curves: &[Curve]) -> (Curve, Curve) {

@@ -84,6 +84,7 @@ impl Channels {
         self.names.push("label".into());
         self.modes.push(json!({
             "name": "label", "channel": channel, "column": 0, "names": labels.names, "colours": of_names, "none": colours::PALE,
+            "dots": colours::PALETTE.len(),
         }));
     }
 

@@ -40,11 +40,13 @@ pub fn frames(population: &Population, places: &[Vec<(f64, f64)>], shown: [Range
         None => [(); 2].map(|()| vec![0; frames.iter().map(Particles::len).sum()]).into(),
     };
     let span = (frames[0].time, frames[frames.len() - 1].time);
+    // Never before they happened.
+    let moment = |time: f64| (65535.0 * ((time - span.0) / (span.1 - span.0)).clamp(0.0, 1.0)).ceil() as u16;
     let moments = |fate: Fate| {
         let mut times: Vec<f64> =
             population.lineage.iter().flat_map(|lineage| lineage.times_of(fate)).collect();
         times.sort_by(f64::total_cmp);
-        base64(&words(times.into_iter().map(|time| rounded(time, span))))
+        base64(&words(times.into_iter().map(moment)))
     };
     json!({
         "times": frames.iter().map(|frame| frame.time).collect::<Vec<_>>(),
@@ -64,7 +66,7 @@ pub fn frames(population: &Population, places: &[Vec<(f64, f64)>], shown: [Range
 /// When rows were born, and when their families died out.
 fn lives(frames: &[Particles], lineage: &Lineage) -> (Vec<u8>, Vec<u8>) {
     let nodes = lineage.nodes();
-    let moment = |time: f64, from: f64, to: f64| 1 + (LAST * ((time - from) / (to - from))) as u8;
+    let moment = |time: f64, from: f64, to: f64| 1 + (LAST * ((time - from) / (to - from))).ceil() as u8;
     let mut births = vec![0; frames[0].len()];
     for pair in frames.windows(2) {
         let (from, to) = (pair[0].time, pair[1].time);

@@ -128,8 +128,12 @@
         counts.set(number, (counts.get(number) || 0) + 1);
         if (!groups.has(number)) groups.set(number, new Path2D());
         const path = groups.get(number), [px, py] = [across(cell.x), down(cell.y)];
-        path.moveTo(px + size, py);
-        path.arc(px, py, size, 0, 2 * Math.PI);
+        if (of?.names && number >= of.dots && number < of.names.length) {
+          path.rect(px - size, py - size, 2 * size, 2 * size);
+        } else {
+          path.moveTo(px + size, py);
+          path.arc(px, py, size, 0, 2 * Math.PI);
+        }
       }
       context.globalAlpha = 0.85;
       for (const [number, path] of groups) {
@@ -153,8 +157,9 @@
         context.strokeStyle = colour;
         context.stroke(path);
       }
-      const told = [`time ${now.toFixed(film.digits)}`, `${alive.length} cells`];
-      if (film.branches) told.push(`${before(film.divisions)} divisions`, `${before(film.deaths)} deaths`);
+      const count = (number, what) => `${number} ${what}${number === 1 ? "" : "s"}`;
+      const told = [`time ${now.toFixed(film.digits)}`, count(alive.length, "cell")];
+      if (film.branches) told.push(count(before(film.divisions), "division"), count(before(film.deaths), "death"));
       clock.textContent = told.join(" · ");
       if (of && of.names) {
         key.querySelectorAll("span").forEach((span, i) => { span.textContent = ` (${counts.get(i) || 0})`; });
@@ -242,7 +247,7 @@
         const list = add("ul", "", key);
         of.names.forEach((name, i) => {
           const item = add("li", "", list);
-          Object.assign(add("i", "", item), { className: "dot" }).style.color = of.colours[i];
+          Object.assign(add("i", "", item), { className: i < of.dots ? "dot" : "square" }).style.color = of.colours[i];
           item.append(name);
           add("span", "", item);
         });
