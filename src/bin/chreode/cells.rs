@@ -121,6 +121,15 @@ pub struct Embedding {
     pub places: Vec<(f64, f64)>,
 }
 
+/// Where the places of an embedding stand.
+#[derive(Debug, Clone, Copy)]
+pub enum Places<'a> {
+    /// In two columns.
+    Columns([&'a str; 2]),
+    /// In the first two columns of a matrix of an AnnData, by its key in obsm.
+    Matrix(&'a str),
+}
+
 /// Cells with labels or an embedding, or both.
 #[derive(Debug)]
 pub struct Described {
@@ -217,29 +226,52 @@ impl DataArgs {
         Ok(Labelled { data, labels, names, cells: table.cells, rows })
     }
 
-    /// The cells with the coordinates of a model, with the labels of a column, and with the places in an embedding of two others.
+    /// The cells with the coordinates of a model, with the labels of a column, and with their places in an embedding.
     pub fn read_described_for(
         &self,
         path: &Path,
         model: &Dynamics,
         label: Option<&str>,
-        embedding: Option<[&str; 2]>,
+        places: Option<Places<'_>>,
     ) -> Result<Described> {
         let arrange = |file: &TableFile, table: &mut Table| self.arrange_for(path, model, file, table);
-        let places = embedding.iter().flatten().enumerate();
-        let columns: Vec<(&str, Role)> = places
-            .map(|(axis, name)| (*name, Role::Embedding(axis)))
-            .chain(label.map(|name| (name, Role::Label)))
-            .collect();
+        let mut columns: Vec<(&str, Role)> = label.map(|name| (name, Role::Label)).into_iter().collect();
+        if let Some(Places::Columns(names)) = places {
+            columns.extend(names.into_iter().enumerate().map(|(axis, name)| (name, Role::Embedding(axis))));
+        }
         let (data, table) = self.read_as(&columns, arrange)?;
         let rows = time_order(&table.times);
         let texts = table.labels.unwrap_or_default();
         let labels = label.map(|column| self.labels(column, texts, &rows)).transpose()?;
-        let Some(names) = embedding else { return Ok(Described { data, labels, embedding: None }) };
-        let [across, up] = table.embedding.unwrap_or_default();
-        let places = rows.iter().map(|&row| (across[row], up[row])).collect();
-        let embedding = Some(Embedding { names: names.map(String::from), places });
+        let embedding = match places {
+            None => None,
+            Some(Places::Columns(names)) => {
+                let [across, up] = table.embedding.unwrap_or_default();
+                let places = rows.iter().map(|&row| (across[row], up[row])).collect();
+                Some(Embedding { names: names.map(String::from), places })
+            }
+            Some(Places::Matrix(key)) => Some(self.embedding_of(key, &rows)?),
+        };
         Ok(Described { data, labels, embedding })
+    }
+
+    /// The places of the `rows` of an AnnData, by a key of obsm.
+    #[cfg(feature = "h5ad")]
+    fn embedding_of(&self, key: &str, rows: &[usize]) -> Result<Embedding> {
+        let failed = |why: String| Failure::Failed(format!("{}: {why}", source::name(&self.data)));
+        let matrix =
+            crate::h5ad::H5ad::open(&self.data).and_then(|file| file.matrix(Some(key))).map_err(failed)?;
+        let [across, up, ..] = &matrix.names[..] else {
+            return Err(failed(format!("obsm `{key}` has one column; an embedding has two")));
+        };
+        let points = matrix.points.view(matrix.rows, matrix.names.len())?;
+        let places = rows.iter().map(|&row| (points.get(row, 0), points.get(row, 1))).collect();
+        Ok(Embedding { names: [across.clone(), up.clone()], places })
+    }
+
+    #[cfg(not(feature = "h5ad"))]
+    fn embedding_of(&self, _: &str, _: &[usize]) -> Result<Embedding> {
+        Err(crate::written::without(&self.data, "h5ad"))
     }
 
     /// The labels of the cells in their order, out of those of the `rows` of a column, and what they are called.

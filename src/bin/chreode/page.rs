@@ -5,10 +5,11 @@ use std::path::PathBuf;
 use chreode::model::Dynamics;
 use clap::Args;
 
-use crate::cells::{DataArgs, Described};
+use crate::cells::{DataArgs, Described, Places};
 use crate::failure::{Failure, Result};
 use crate::output::{check_writable, print};
 use crate::report::{self, ModelSection, Observed, Page};
+use crate::written::extension;
 
 #[derive(Debug, Args)]
 pub struct Report {
@@ -16,7 +17,7 @@ pub struct Report {
     model: PathBuf,
     #[command(flatten)]
     data: DataArgs,
-    /// The two columns of an embedding that cells are drawn in, as in umap_1,umap_2
+    /// The two columns of an embedding that cells are drawn in, as in umap_1,umap_2; or of an AnnData one key of obsm, as X_umap
     ///
     /// Whatever is simulated stands there where the cells of the data nearest to it are in the mean.
     ///
@@ -55,10 +56,11 @@ impl Report {
         print(&format!("page: {}", self.output.display()))
     }
 
-    fn embedding(&self) -> Result<Option<[&str; 2]>> {
+    fn embedding(&self) -> Result<Option<Places<'_>>> {
         match self.embedding_columns.as_deref() {
             None => Ok(None),
-            Some([across, up]) => Ok(Some([across, up])),
+            Some([across, up]) => Ok(Some(Places::Columns([across, up]))),
+            Some([key]) if extension(&self.data.data) == "h5ad" => Ok(Some(Places::Matrix(key))),
             Some(names) => Err(Failure::Usage(format!(
                 "--embedding-columns: two columns are needed, separated by a comma, got {}",
                 names.len()

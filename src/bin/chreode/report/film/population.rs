@@ -66,8 +66,8 @@ impl Population {
         };
         let branched = branching::simulate(section.model, &founders, times, &options, &Stop::default())?;
         let told = format!(
-            "A simulation of the model by cells that divide and die, from {count} cells of the first snapshot. A ring is a division, a \
-             cross a death."
+            "A simulation of the model by cells that divide and die, from {count} cells of the first snapshot. As it plays, a ring is \
+             a division, a cross a death."
         );
         Ok(Self { frames: branched.trajectory.frames, lineage: Some(branched.lineage), told })
     }
