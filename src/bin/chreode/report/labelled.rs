@@ -1,4 +1,4 @@
-//! Pictures of labels: where the cells of each are, their mass over time, what they become, and what flows from which to which.
+//! Pictures of labels: where the cells of each are, their mass over time, and what they become.
 
 use std::fmt::Write;
 
@@ -6,8 +6,7 @@ use super::colours::{self, GREY, PALE};
 use super::labels::LabelledCells;
 use super::pictures::{Curve, Figure, Mark, dot, interval, plane, shaded};
 use super::section::ModelSection;
-use super::svg::{Axis, Plot, Stroke, WIDTH, bare, escape};
-use crate::output::short;
+use super::svg::{Axis, Plot, Stroke, escape};
 
 /// Labels whose fates have a panel, at most.
 const PANELS: usize = 9;
@@ -130,108 +129,4 @@ pub fn fates(section: &ModelSection<'_>, labels: &LabelledCells) -> Option<Figur
         legend: vec![],
         caption,
     })
-}
-
-/// Room for names beside the bars of the flow, the bars' width, and the gap between two.
-const ROOM: f64 = 134.0;
-const BAR: f64 = 14.0;
-const GAP: f64 = 14.0;
-/// The height of all masses together.
-const HEIGHT: f64 = 240.0;
-/// Letters of a name that there is room for.
-const LETTERS: usize = 10;
-/// Streams of less than this share of all are not drawn.
-const LEAST: f64 = 0.005;
-
-/// What flows from the labels of the first cells to those of the last ones: widths are masses.
-pub fn flow(labels: &LabelledCells) -> Option<Figure> {
-    let found = labels.fates.as_ref().ok()?;
-    let table = found.transitions.first()?;
-    let (rows, columns) = (table.sources.len(), found.labels.len());
-    let mass = |row: usize, column: usize| table.mass.mean[row * columns + column];
-    let total: f64 = table.mass.mean.iter().sum();
-    if !(total > 0.0 && total.is_finite()) {
-        return None;
-    }
-    let look = |label: Option<u32>| label.map_or(GREY, |label| colours::of_label(label as usize));
-    let name = |label: Option<u32>| label.map_or("no label", |label| labels.names[label as usize].as_str());
-    let sent: Vec<f64> = (0..rows).map(|row| (0..columns).map(|column| mass(row, column)).sum()).collect();
-    let came: Vec<f64> = (0..columns).map(|column| (0..rows).map(|row| mass(row, column)).sum()).collect();
-    let high = |mass: f64| HEIGHT * mass / total;
-    let floors = |sums: &[f64]| {
-        let mut next = 10.0;
-        let mut floor = |sum: &f64| {
-            let at = next;
-            next += high(*sum) + GAP;
-            at
-        };
-        sums.iter().map(&mut floor).collect::<Vec<f64>>()
-    };
-    let (mut left, mut right) = (floors(&sent), floors(&came));
-    let (from, to) = (ROOM + BAR, WIDTH - ROOM - BAR);
-    let (mut bars, mut streams) = (String::new(), String::new());
-    let mut bar = |x: f64, text: (f64, &str), floor: f64, mass: f64, label: Option<u32>| {
-        let (height, middle) = (high(mass), floor + high(mass) / 2.0 + 4.0);
-        let _ = writeln!(
-            bars,
-            "<rect x=\"{x}\" y=\"{floor:.1}\" width=\"{BAR}\" height=\"{height:.1}\" fill=\"{}\"/>\
-             <text x=\"{:.0}\" y=\"{middle:.1}\" text-anchor=\"{}\" class=\"label\"><title>{}</title>{} {}</text>",
-            look(label),
-            text.0,
-            text.1,
-            escape(name(label)),
-            escape(&shortened(name(label))),
-            short(mass),
-        );
-    };
-    for row in (0..rows).filter(|&row| sent[row] > 0.0) {
-        bar(ROOM, (ROOM - 6.0, "end"), left[row], sent[row], table.sources[row]);
-    }
-    for column in (0..columns).filter(|&column| came[column] > 0.0) {
-        bar(to, (to + BAR + 6.0, "start"), right[column], came[column], Some(found.labels[column]));
-    }
-    let middle = (from + to) / 2.0;
-    for row in 0..rows {
-        for column in 0..columns {
-            let width = high(mass(row, column));
-            let (a, b) = (left[row], right[column]);
-            left[row] += width;
-            right[column] += width;
-            if mass(row, column) >= LEAST * total {
-                let (c, d) = (b + width, a + width);
-                let _ = writeln!(
-                    streams,
-                    "<path d=\"M{from} {a:.1}C{middle} {a:.1} {middle} {b:.1} {to} {b:.1}V{c:.1}C{middle} {c:.1} {middle} {d:.1} {from} \
-                     {d:.1}z\" fill=\"{}\" fill-opacity=\".45\"/>",
-                    look(table.sources[row])
-                );
-            }
-        }
-    }
-    let bottom = left.iter().chain(&right).fold(0.0f64, |most, floor| most.max(*floor));
-    let _ = writeln!(
-        bars,
-        "<text x=\"{from}\" y=\"{y:.0}\" text-anchor=\"end\">time {}</text><text x=\"{to}\" y=\"{y:.0}\">time {}</text>",
-        table.from,
-        found.to,
-        y = bottom + 22.0
-    );
-    Some(Figure {
-        title: "What becomes what".into(),
-        svg: bare(bottom + 30.0, &(streams + &bars), "What flows from labels to labels"),
-        bar: None,
-        legend: vec![],
-        caption: format!(
-            "Of the cells at time {}, the mass that the descendants of each label have at time {}, by the labels there: widths are \
-             masses. Streams of less than half a per cent are left out.",
-            table.from, found.to
-        ),
-    })
-}
-
-fn shortened(name: &str) -> String {
-    if name.chars().count() <= LETTERS {
-        return name.into();
-    }
-    name.chars().take(LETTERS - 1).chain(['…']).collect()
 }

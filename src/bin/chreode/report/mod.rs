@@ -5,6 +5,7 @@ mod colours;
 mod contours;
 mod distance;
 mod film;
+mod flow;
 mod labelled;
 mod labels;
 mod landscape;
@@ -116,7 +117,7 @@ fn model(section: &ModelSection<'_>, headed: bool, bytes: usize) -> String {
     }
     if let Some(labels) = &section.labels {
         text += &format!("<div class=\"cards\">\n{}", figure(labelled::cells(section, labels)));
-        text.extend(labelled::flow(labels).into_iter().chain(labelled::mass(section, labels)).map(figure));
+        text.extend(flow::figure(labels).into_iter().chain(labelled::mass(section, labels)).map(figure));
         if let Err(why) = &labels.fates {
             text += &card(&titled("Fates"), &format!("<p>There are none: {}.</p>", escape(why)));
         }
