@@ -136,6 +136,11 @@ fn a_wrong_call_is_one_line_that_says_what_is_wrong() {
     );
     assert!(told("--embedding-columns u1,u2 --label-column u2", 2).contains("`u2` was named for two things"));
     assert!(told("--embedding-columns u1,u2", 1).contains("`kind`"));
+    let text = fs::read_to_string(folder.join("cells.csv")).unwrap();
+    fs::write(folder.join("bare.csv"), text.replace(",high\n", ",NA\n").replace(",<low>\n", ",NA\n"))
+        .unwrap();
+    let bare = run(&folder, &format!("report model bare.csv {DESCRIBED} -o no.html"));
+    assert_eq!(bare.complaint(1), "chreode: bare.csv, column `kind`: no cell has a label");
     assert!(told("--embedding-columns u1,kind --ignore-column u2", 1).contains("column `kind`: "));
 }
 

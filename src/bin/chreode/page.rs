@@ -44,13 +44,26 @@ impl Report {
         let label = self.label_column.as_deref();
         let described = self.data.read_described_for(&self.model, &model, label, embedding)?;
         let described = Described { data: described.data.with_masses_of(&model, &self.data)?, ..described };
+        if let (Some(column), Some((_, names))) = (label, &described.labels)
+            && names.is_empty()
+        {
+            let told = format!("{}, column `{column}`: no cell has a label", self.data.name());
+            return Err(Failure::Failed(told));
+        }
         check_writable(&self.output)?;
+        let section = ModelSection::new(&Observed::from(&described), &model, self.seed)?;
+        let notes = match label {
+            Some(column) if section.labels.is_none() => {
+                vec![format!("Of the cells that are drawn, none has a label in the column {column}.")]
+            }
+            _ => vec![],
+        };
         let page = Page {
             title: format!("{} on {}", model.info().method, self.data.name()),
-            notes: vec![],
+            notes,
             comparison: None,
             data: &described.data,
-            models: vec![ModelSection::new(&Observed::from(&described), &model, self.seed)?],
+            models: vec![section],
         };
         report::write(&self.output, &page)?;
         print(&format!("page: {}", self.output.display()))
