@@ -136,9 +136,13 @@
         }
       }
       context.globalAlpha = 0.85;
+      // An edge, by which pale cells are seen among those of the data.
+      context.strokeStyle = "rgb(31 41 51 / 45%)";
+      context.lineWidth = 0.5 * scale;
       for (const [number, path] of groups) {
         context.fillStyle = of ? paints[number] : film.colour;
         context.fill(path);
+        context.stroke(path);
       }
       context.globalAlpha = 1;
       context.lineWidth = 1.5 * scale;

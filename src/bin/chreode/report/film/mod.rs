@@ -43,7 +43,7 @@ fn film(section: &ModelSection<'_>, title: &str, population: &Population) -> Str
         frames.iter().map(|frame| section.view.places(&frame.points, dims)).collect();
     let mut stage = plane(section);
     for k in 0..section.shown.len() {
-        stage.dots(cells(section, k), dot(section), colours::PALE, 0.7);
+        stage.dots(cells(section, k), dot(section), colours::PALE, 0.5);
     }
     let (across, up) = stage.ranges();
     let ([left, top, width, height], wide) = (stage.inner(), stage.inner_width());
