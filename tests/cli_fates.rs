@@ -121,6 +121,41 @@ fn without_names_cells_are_their_rows_and_labels_that_are_numbers_are_in_their_o
     assert!(lines.next().unwrap().starts_with(&format!("{}\t1\t", before + 1)));
 }
 
+#[cfg(feature = "parquet")]
+#[test]
+fn tables_of_fates_are_the_same_in_parquet() {
+    use parquet::file::reader::{FileReader, SerializedFileReader};
+    use parquet::record::Field;
+    let folder = with_labelled("fates_parquet");
+    let call = "fates model cells.csv --label-column kind --descendants 3 --seed 4";
+    for kind in ["csv", "parquet"] {
+        run(&folder, &format!("{call} -o out.{kind} --transitions moved.{kind}")).succeeded();
+    }
+    for name in ["out", "moved"] {
+        let (header, rows) = table(&folder.join(format!("{name}.csv")));
+        let file = fs::File::open(folder.join(format!("{name}.parquet"))).unwrap();
+        let reader = SerializedFileReader::new(file).unwrap();
+        let mut count = 0;
+        for (row, want) in reader.get_row_iter(None).unwrap().zip(&rows) {
+            let row = row.unwrap();
+            let columns: Vec<(&String, &Field)> = row.get_column_iter().collect();
+            assert_eq!(
+                columns.iter().map(|(name, _)| *name).collect::<Vec<_>>(),
+                header.iter().collect::<Vec<_>>()
+            );
+            for ((_, field), want) in columns.iter().zip(want) {
+                match field {
+                    Field::Str(text) => assert_eq!(text, want),
+                    Field::Double(x) => assert_eq!(&x.to_string(), want),
+                    other => panic!("{other}"),
+                }
+            }
+            count += 1;
+        }
+        assert!(count > 10 && count == rows.len(), "{name}: {count} of {}", rows.len());
+    }
+}
+
 #[test]
 fn a_wrong_call_is_one_line_that_says_what_is_wrong() {
     let folder = with_labelled("fates_wrong");
@@ -147,7 +182,7 @@ fn a_wrong_call_is_one_line_that_says_what_is_wrong() {
     fs::write(folder.join("none.csv"), text.replace("\"low\"", "NA").replace("\"high, or so\"", "nan"))
         .unwrap();
     assert!(told("none.csv --label-column kind", 1).contains("has a label and a weight"));
-    let wrong = run(&folder, "fates model cells.csv --label-column kind -o out.parquet");
-    assert!(wrong.complaint(2).contains("fates are tables of text"));
+    let wrong = run(&folder, "fates model cells.csv --label-column kind -o out.npy");
+    assert!(wrong.complaint(2).contains("fates are tables (.csv, "));
     assert!(!folder.join("no.csv").exists());
 }

@@ -175,6 +175,22 @@ fn columns_beside_the_coordinates_are_found_wherever_they_are() {
 }
 
 #[test]
+fn a_page_draws_cells_in_an_embedding_of_an_anndata() {
+    let Some((_, folder)) = made("embedding") else { return };
+    model(&folder, "x.npy --times-file day.npy");
+    let report = |key: &str| {
+        let call = format!(
+            "report model csr.h5ad --obsm X_pca --obs day --label-column category --embedding-columns {key}"
+        );
+        run(&folder, &format!("{call} -o page.html"))
+    };
+    assert!(report("frame").notes().is_empty());
+    let page = fs::read_to_string(folder.join("page.html")).unwrap();
+    assert!(page.contains("nearest to it are in the mean") && page.contains("What becomes what"));
+    assert!(report("X_tsne").complaint(1).contains("X_tsne"));
+}
+
+#[test]
 fn a_copy_of_an_array_is_told_and_a_mapped_one_is_not() {
     let Some((_, folder)) = made("copies") else { return };
     let notes = |data: &str| {

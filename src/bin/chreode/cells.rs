@@ -112,6 +112,33 @@ pub struct Labelled {
     pub rows: Vec<usize>,
 }
 
+/// Where cells are drawn in an embedding of two coordinates.
+#[derive(Debug)]
+pub struct Embedding {
+    /// What the two are called.
+    pub names: [String; 2],
+    /// In the order of the cells.
+    pub places: Vec<(f64, f64)>,
+}
+
+/// Where the places of an embedding stand.
+#[derive(Debug, Clone, Copy)]
+pub enum Places<'a> {
+    /// In two columns.
+    Columns([&'a str; 2]),
+    /// In the first two columns of a matrix of an AnnData, by its key in obsm.
+    Matrix(&'a str),
+}
+
+/// Cells with labels or an embedding, or both.
+#[derive(Debug)]
+pub struct Described {
+    pub data: Data,
+    /// The label of each cell, in the order of the cells, and what the labels are called, by their numbers.
+    pub labels: Option<(fates::Labels, Vec<String>)>,
+    pub embedding: Option<Embedding>,
+}
+
 /// What columns of times are called, in lower case and without what is neither letter nor digit.
 const TIMES: [&str; 27] = [
     "samples",
@@ -195,14 +222,72 @@ impl DataArgs {
         let arrange = |file: &TableFile, table: &mut Table| self.arrange_for(path, model, file, table);
         let (data, table) = self.read_as(&[(column, Role::Label)], arrange)?;
         let rows = time_order(&table.times);
+        let (labels, names) = self.labels(column, table.labels.unwrap_or_default(), &rows)?;
+        Ok(Labelled { data, labels, names, cells: table.cells, rows })
+    }
+
+    /// The cells with the coordinates of a model, with the labels of a column, and with their places in an embedding.
+    pub fn read_described_for(
+        &self,
+        path: &Path,
+        model: &Dynamics,
+        label: Option<&str>,
+        places: Option<Places<'_>>,
+    ) -> Result<Described> {
+        let arrange = |file: &TableFile, table: &mut Table| self.arrange_for(path, model, file, table);
+        let mut columns: Vec<(&str, Role)> = label.map(|name| (name, Role::Label)).into_iter().collect();
+        if let Some(Places::Columns(names)) = places {
+            columns.extend(names.into_iter().enumerate().map(|(axis, name)| (name, Role::Embedding(axis))));
+        }
+        let (data, table) = self.read_as(&columns, arrange)?;
+        let rows = time_order(&table.times);
         let texts = table.labels.unwrap_or_default();
+        let labels = label.map(|column| self.labels(column, texts, &rows)).transpose()?;
+        let embedding = match places {
+            None => None,
+            Some(Places::Columns(names)) => {
+                let [across, up] = table.embedding.unwrap_or_default();
+                let places = rows.iter().map(|&row| (across[row], up[row])).collect();
+                Some(Embedding { names: names.map(String::from), places })
+            }
+            Some(Places::Matrix(key)) => Some(self.embedding_of(key, &rows)?),
+        };
+        Ok(Described { data, labels, embedding })
+    }
+
+    /// The places of the `rows` of an AnnData, by a key of obsm.
+    #[cfg(feature = "h5ad")]
+    fn embedding_of(&self, key: &str, rows: &[usize]) -> Result<Embedding> {
+        let failed = |why: String| Failure::Failed(format!("{}: {why}", source::name(&self.data)));
+        let matrix =
+            crate::h5ad::H5ad::open(&self.data).and_then(|file| file.matrix(Some(key))).map_err(failed)?;
+        let [across, up, ..] = &matrix.names[..] else {
+            return Err(failed(format!("obsm `{key}` has one column; an embedding has two")));
+        };
+        let points = matrix.points.view(matrix.rows, matrix.names.len())?;
+        let places = rows.iter().map(|&row| (points.get(row, 0), points.get(row, 1))).collect();
+        Ok(Embedding { names: [across.clone(), up.clone()], places })
+    }
+
+    #[cfg(not(feature = "h5ad"))]
+    fn embedding_of(&self, _: &str, _: &[usize]) -> Result<Embedding> {
+        Err(crate::written::without(&self.data, "h5ad"))
+    }
+
+    /// The labels of the cells in their order, out of those of the `rows` of a column, and what they are called.
+    fn labels(
+        &self,
+        column: &str,
+        texts: Vec<String>,
+        rows: &[usize],
+    ) -> Result<(fates::Labels, Vec<String>)> {
         let names = in_order(texts.iter().filter(|label| !label.is_empty()));
         let place =
             |row: &usize| names.iter().position(|name| *name == texts[*row]).map(|place| place as u32);
         let labels = fates::Labels::new(rows.iter().map(place).collect()).map_err(|error| {
             Failure::Failed(format!("{}, column `{column}`: {error}", source::name(&self.data)))
         })?;
-        Ok(Labelled { data, labels, names, cells: table.cells, rows })
+        Ok((labels, names))
     }
 
     fn arrange_for(&self, path: &Path, model: &Dynamics, file: &TableFile, table: &mut Table) -> Result<()> {
@@ -381,12 +466,19 @@ impl DataArgs {
             }
         }
         for &(name, role) in columns {
-            roles[file.column(name)?] = role;
+            let index = file.column(name)?;
+            if !matches!(roles[index], Role::Coordinate | Role::Ignored | Role::Name) {
+                return Err(two_roles(name));
+            }
+            roles[index] = role;
         }
         let time = match &self.time_column {
             Some(name) => TimeColumn { index: file.column(name)?, found: Found::Given },
             None => guess(file, &roles, has_matrix)?,
         };
+        if columns.iter().any(|(name, _)| *name == file.header[time.index]) {
+            return Err(two_roles(&file.header[time.index]));
+        }
         roles[time.index] = Role::Time;
         if has_matrix {
             let free = roles.iter_mut().filter(|role| **role == Role::Coordinate);
@@ -396,6 +488,11 @@ impl DataArgs {
         }
         Ok((roles, time))
     }
+}
+
+/// The refusal of a column that was named twice.
+fn two_roles(column: &str) -> Failure {
+    Failure::Usage(format!("the column `{column}` was named for two things, but can be one only"))
 }
 
 impl Data {

@@ -78,7 +78,7 @@ impl Demo {
         let mut models = vec![];
         for (i, (name, options, fitted)) in runs.iter().enumerate() {
             rows.push(self.row(name, PUBLISHED.get(i), &data.snapshots, fitted)?);
-            models.push(ModelSection::new(&data.snapshots, options, fitted, &[])?);
+            models.push(ModelSection::of_fit(&(&data).into(), options, fitted, &[])?);
         }
         let header =
             vec!["method", "W1", "published", "RME", "published", "growth correlation", "action", "fit"];
@@ -101,7 +101,7 @@ impl Demo {
         };
         report::write(&page_path, &page)?;
         if let Some(section) = page.models.last() {
-            report::write_picture(&self.out.join("gene-network.svg"), &data, section)?;
+            report::write_picture(&self.out.join("gene-network.svg"), section)?;
         }
         print(&format!(
             "\nreport: {}\nmodels, cells and a picture: {}\ndone in {}",

@@ -12,7 +12,7 @@ use crate::arguments::Flags;
 use crate::cells::{DataArgs, Labelled};
 use crate::failure::{Failure, Result};
 use crate::output::{check_writable, columns, print, print_json, short, warn};
-use crate::written::{extension, write_csv};
+use crate::written::{Cells, Values, extension, write_cells};
 
 #[derive(Debug, Args)]
 pub struct Fates {
@@ -32,7 +32,7 @@ pub struct Fates {
     /// a random descendant has it, and n_L, the expected number of descendants with it; p_none, the probability to have none; and se_ of each, the
     /// standard error
     ///
-    /// p_none of the mode branching is the share of families that died out; else that of cells which divide or die at the rate |g|, if all of a
+    /// A table of the kind that the name says: .csv, .tsv, either with .gz, or .parquet. p_none of the mode branching is the share of families that died out; else that of cells which divide or die at the rate |g|, if all of a
     /// family went the way of one particle: exact for ode, rather too large for sde. Of an ensemble also sd_ of each, the standard deviation over its members. A cell without descendants has the probabilities NaN.
     #[arg(short, long, value_name = "OUT.csv")]
     output: PathBuf,
@@ -48,10 +48,9 @@ pub struct Fates {
 impl Fates {
     pub fn run(self) -> Result<()> {
         let outputs = || std::iter::once(&self.output).chain(&self.transitions);
-        if let Some(path) =
-            outputs().find(|path| ["npy", "parquet", "pq"].contains(&extension(path).as_str()))
-        {
-            let told = format!("{}: fates are tables of text (.csv, .tsv, either with .gz)", path.display());
+        if let Some(path) = outputs().find(|path| extension(path) == "npy") {
+            let told =
+                format!("{}: fates are tables (.csv, .tsv, either with .gz, or .parquet)", path.display());
             return Err(Failure::Usage(told));
         }
         let model = Dynamics::load(&self.model)?;
@@ -82,23 +81,27 @@ impl Fates {
     }
 
     fn write(&self, labelled: &Labelled, found: &chreode::fates::Fates, names: &[&str]) -> Result<()> {
-        let blocks = blocks(found, names);
-        let mut header: Vec<String> = ["cell", "time", "label"].map(String::from).to_vec();
-        header.extend(blocks.iter().flat_map(|(names, _)| names.clone()));
         // As they stand in the data.
         let mut order: Vec<usize> = (0..found.cells.len()).collect();
         order.sort_by_key(|&row| labelled.rows[found.cells[row]]);
-        let rows = order.into_iter().map(|row| {
+        let name = |&row: &usize| {
             let at = labelled.rows[found.cells[row]];
-            let cell =
-                labelled.cells.as_ref().map_or_else(|| (at + 1).to_string(), |names| names[at].clone());
-            let label = labelled.label(found.cells[row]).unwrap_or_default();
-            let numbers = blocks.iter().flat_map(move |(names, values)| {
-                values[row * names.len()..(row + 1) * names.len()].iter().map(f64::to_string)
-            });
-            [cell, found.times[row].to_string(), label.into()].into_iter().chain(numbers)
-        });
-        write_csv(&self.output, &header, rows)
+            labelled.cells.as_ref().map_or_else(|| (at + 1).to_string(), |names| names[at].clone())
+        };
+        let label = |&row: &usize| labelled.label(found.cells[row]).unwrap_or_default().to_string();
+        let mut columns = vec![
+            ("cell".to_string(), Values::Text(order.iter().map(name).collect())),
+            ("time".into(), Values::Real(order.iter().map(|&row| found.times[row]).collect())),
+            ("label".into(), Values::Text(order.iter().map(label).collect())),
+        ];
+        for (names, values) in blocks(found, names) {
+            let width = names.len();
+            for (column, name) in names.into_iter().enumerate() {
+                let of_rows = order.iter().map(|&row| values[row * width + column]).collect();
+                columns.push((name, Values::Real(of_rows)));
+            }
+        }
+        write_table(&self.output, columns, order.len())
     }
 
     fn as_json(&self, labelled: &Labelled, found: &chreode::fates::Fates, names: &[&str]) -> Value {
@@ -169,20 +172,30 @@ fn write_transitions(
     names: &[&str],
 ) -> Result<()> {
     let has_sd = found.transitions.iter().any(|table| table.mass.sd.is_some());
-    let mut header = vec!["time", "from", "to", "mass", "se_mass", "went", "came"];
-    header.extend(has_sd.then_some("sd_mass"));
-    let header: Vec<String> = header.into_iter().map(String::from).collect();
-    let rows = found.transitions.iter().flat_map(|table| {
+    let mut texts = ["from", "to"].map(|name| (name, vec![]));
+    let mut numbers = ["time", "mass", "se_mass", "went", "came", "sd_mass"].map(|name| (name, vec![]));
+    for table in &found.transitions {
         let (went, came) = (table.went(), table.came());
-        (0..went.len()).map(move |i| {
+        for i in 0..went.len() {
             let source = labelled.name(table.sources[i / names.len()]).unwrap_or_default();
-            let numbers = [table.mass.mean[i], table.mass.se[i], went[i], came[i]];
-            let sd = table.mass.sd.as_ref().map(|sd| sd[i]);
-            let texts = [table.from.to_string(), source.into(), names[i % names.len()].into()];
-            texts.into_iter().chain(numbers.into_iter().chain(sd).map(|x| x.to_string()))
-        })
-    });
-    write_csv(path, &header, rows)
+            texts[0].1.push(source.to_string());
+            texts[1].1.push(names[i % names.len()].to_string());
+            let sd = table.mass.sd.as_ref().map_or(f64::NAN, |sd| sd[i]);
+            let of_row = [table.from, table.mass.mean[i], table.mass.se[i], went[i], came[i], sd];
+            numbers.iter_mut().zip(of_row).for_each(|((_, all), x)| all.push(x));
+        }
+    }
+    let rows = texts[0].1.len();
+    let [time, rest @ ..] = numbers.map(|(name, all)| (name.to_string(), Values::Real(all)));
+    let mut columns = vec![time];
+    columns.extend(texts.map(|(name, all)| (name.to_string(), Values::Text(all))));
+    columns.extend(rest.into_iter().filter(|(name, _)| has_sd || name != "sd_mass"));
+    write_table(path, columns, rows)
+}
+
+/// Writes columns without coordinates.
+fn write_table(path: &std::path::Path, columns: Vec<(String, Values)>, rows: usize) -> Result<()> {
+    write_cells(path, &Cells { columns, names: vec![], points: vec![&[]; rows] }).map(drop)
 }
 
 /// What the cells of each label became, in words.

@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use chreode::Error;
 use chreode::method::{self, EnsembleReport, FitOptions, FitReport};
-use chreode::options::Settings;
+use chreode::options::{Entry, Settings, Target};
 use chreode::snapshots::Snapshots;
 use clap::{ArgMatches, Args, FromArgMatches};
 use serde_json::json;
@@ -47,7 +47,7 @@ pub struct Product {
     /// Where to write the model
     #[arg(short, long, value_name = "MODEL")]
     output: PathBuf,
-    /// Also write a page of pictures and figures
+    /// Also write a page of pictures and figures, on which the population moves; with labels, or in an embedding: chreode report
     #[arg(long, value_name = "FILE.html")]
     report: Option<PathBuf>,
     /// Print JSON
@@ -123,6 +123,15 @@ impl Subject {
         &self.options.options
     }
 
+    /// The options that were set, in words.
+    fn given(&self) -> String {
+        let given = |entry: &Entry<FitOptions>| {
+            let text = self.settings().get(entry.name).ok()??;
+            Some(format!("{} {text}", entry.name.replace('_', "-")))
+        };
+        FitOptions::ENTRIES.iter().filter_map(given).collect::<Vec<_>>().join(", ")
+    }
+
     /// The options that were set.
     pub fn settings(&self) -> &Settings<FitOptions> {
         &self.options.settings
@@ -150,6 +159,7 @@ impl Product {
                 of_times.filter(|(time, _)| times.contains(time)).map(|(_, &mass)| mass).collect();
             fitted.dynamics.set_masses(fitted_to)?;
         }
+        fitted.dynamics.set_attribute(report::OPTIONS, &subject.given())?;
         fitted.dynamics.save(&self.output)?;
         output::warn(&fitted.report.warnings);
         let total = started.elapsed().as_secs_f64();
@@ -171,7 +181,7 @@ impl Product {
 
     fn write_report(&self, path: &Path, subject: &Subject, data: &Data, fitted: &method::Fit) -> Result<()> {
         let options = subject.options();
-        let section = ModelSection::new(&data.snapshots, options, fitted, &subject.hold_out)?;
+        let section = ModelSection::of_fit(&data.into(), options, fitted, &subject.hold_out)?;
         let page = Page {
             title: format!("{} on {}", options.recipe.name, subject.data.name()),
             notes: vec![],

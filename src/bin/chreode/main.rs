@@ -24,6 +24,7 @@ mod methods;
 mod npy;
 mod options;
 mod output;
+mod page;
 #[cfg(feature = "parquet")]
 mod parquet_file;
 mod progress;
@@ -110,6 +111,8 @@ enum Command {
     Simulate(simulate::Simulate),
     /// Tell what cells become, by labels of later cells
     Fates(fates::Fates),
+    /// Draw a page about a model and its cells, on which the population moves
+    Report(Box<page::Report>),
     /// Solve one static transport problem between two clouds of points
     Transport(transport::Transport),
     /// Write one of the built-in data sets
@@ -165,6 +168,7 @@ fn run(Cli { common, command }: Cli) -> Result<()> {
         Command::Benchmark(command) => command.run(),
         Command::Simulate(command) => command.run(),
         Command::Fates(command) => command.run(),
+        Command::Report(command) => command.run(),
         Command::Transport(command) => command.run(),
         Command::Generate(command) => command.run(),
         Command::Methods(command) => command.run(),

@@ -32,6 +32,8 @@ pub enum Role {
     Clone,
     /// The label of the cell, which may be missing.
     Label,
+    /// One of the two places of the cell in an embedding: across, 0, or up, 1.
+    Embedding(usize),
     /// The name of the cell.
     Name,
     /// Nothing of interest; not read.
@@ -77,6 +79,8 @@ pub struct Table {
     pub clones: Option<Vec<Option<u32>>>,
     /// One a cell, empty where it is missing, if there is such a column.
     pub labels: Option<Vec<String>>,
+    /// Both places of each cell in an embedding, if there are such columns.
+    pub embedding: Option<[Vec<f64>; 2]>,
     /// One a cell, if there is such a column.
     pub cells: Option<Vec<String>>,
     /// The number of cells, at least 1.
@@ -157,6 +161,7 @@ impl TableFile {
             growth_prior: roles.contains(&Role::GrowthPrior).then(Vec::new),
             clones: None,
             labels: roles.contains(&Role::Label).then(Vec::new),
+            embedding: None,
             cells: None,
             rows: 0,
         };
@@ -234,6 +239,10 @@ impl TableFile {
                     Role::Label => {
                         table.labels.get_or_insert_default().push(label(&String::from_utf8_lossy(field)));
                     }
+                    Role::Embedding(axis) => {
+                        let place = number(field).map_err(at_fault)?;
+                        table.embedding.get_or_insert_default()[axis].push(place);
+                    }
                     Role::Name => {
                         table.cells.get_or_insert_default().push(String::from_utf8_lossy(field).into());
                     }
@@ -308,6 +317,10 @@ impl TableFile {
                 }
                 Role::Label => {
                     table.labels = Some((0..column.len()).map(|row| label(&column.text(row))).collect());
+                }
+                Role::Embedding(axis) => {
+                    table.embedding.get_or_insert_default()[axis] =
+                        (0..column.len()).map(number).collect::<Result<_>>()?;
                 }
                 Role::Name => {
                     table.cells = Some((0..column.len()).map(|row| column.text(row).into()).collect());

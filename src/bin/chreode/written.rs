@@ -24,6 +24,7 @@ pub enum Values {
     Real(Vec<f64>),
     /// Numbers that count, or none.
     Whole(Vec<Option<u64>>),
+    Text(Vec<String>),
 }
 
 impl Values {
@@ -31,6 +32,7 @@ impl Values {
         match self {
             Values::Real(all) => all[row].to_string(),
             Values::Whole(all) => all[row].map_or(String::new(), |x| x.to_string()),
+            Values::Text(all) => all[row].clone(),
         }
     }
 }

@@ -77,6 +77,7 @@ fn against(all: &[Measured], [x, y]: [(&str, &str); 2], title: &str, caption: &s
     Some(Figure {
         title: title.into(),
         svg: plot.finish(title),
+        bar: None,
         legend: legend.collect(),
         caption: caption.into(),
     })

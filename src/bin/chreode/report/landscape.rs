@@ -4,10 +4,10 @@ use chreode::fields::Scratch;
 
 use super::colours;
 use super::contours::Grid;
-use super::pictures::{Figure, Mark, cells, dot, plane, time_legend};
+use super::mesh::Mesh;
+use super::pictures::{Figure, Mark, cells, chosen, dot, plane, time_legend};
 use super::section::ModelSection;
 use super::svg::{Axis, Plot, Stroke, nice_step};
-use super::view::View;
 use crate::output::short;
 
 const TITLE: &str = "Waddington's landscape";
@@ -26,19 +26,19 @@ const BANDS: usize = 9;
 const CELLS: usize = 400;
 
 /// The landscape at the times of the snapshots; nothing for a model that has none.
-pub fn figure(section: &ModelSection<'_>, view: &View) -> Option<Figure> {
+pub fn figure(section: &ModelSection<'_>) -> Option<Figure> {
     if !section.model.has_landscape() {
         return None;
     }
-    if section.shown.dims() == 1 { curves(section, view) } else { panels(section, view) }
+    if section.shown.dims() == 1 && section.view.is_linear() { curves(section) } else { panels(section) }
 }
 
 /// One coordinate: the landscape as curves, with the cells on them.
-fn curves(section: &ModelSection<'_>, view: &View) -> Option<Figure> {
+fn curves(section: &ModelSection<'_>) -> Option<Figure> {
     let snapshots = &section.shown;
     let (count, times) = (snapshots.len(), snapshots.times());
     let all: Vec<f64> = snapshots.all_cells().flatten().map(|&x| f64::from(x)).collect();
-    let axis = Axis::around(&view.labels[0], all.iter().copied());
+    let axis = Axis::around(&section.view.labels[0], all.iter().copied());
     let place = |i: usize| axis.from + (axis.to - axis.from) * i as f64 / (CURVE - 1) as f64;
     let grid: Vec<f32> = (0..CURVE).map(|i| place(i) as f32).collect();
     let mut of_times = vec![];
@@ -65,20 +65,21 @@ fn curves(section: &ModelSection<'_>, view: &View) -> Option<Figure> {
             "<div class=\"panels\">{}</div>",
             plot.finish("The learned landscape as a curve for each time, with the cells on it")
         ),
+        bar: None,
         legend: time_legend(section),
         caption: format!("{MEANING} Every curve is the landscape at one time, with the cells of that time."),
     })
 }
 
 /// Two coordinates or more: a panel a time, in the plane of the other pictures.
-fn panels(section: &ModelSection<'_>, view: &View) -> Option<Figure> {
+fn panels(section: &ModelSection<'_>) -> Option<Figure> {
     let snapshots = &section.shown;
-    let times = chosen_times(snapshots.len());
-    let sheets: Vec<Sheet> = times.iter().map(|&k| Sheet::new(section, view, k)).collect::<Option<_>>()?;
+    let times = chosen(snapshots.len(), PANELS);
+    let sheets: Vec<Sheet> = times.iter().map(|&k| Sheet::new(section, k)).collect::<Option<_>>()?;
     let mut svg = String::new();
     for (&k, sheet) in times.iter().zip(&sheets) {
         let (time, step) = (snapshots.times()[k], sheet.step());
-        let panel = sheet.draw(section, view, k, step);
+        let panel = sheet.draw(section, k, step);
         svg += &format!("<div><h4>time {time}, in steps of {}</h4>{panel}</div>\n", short(step));
     }
     let mut legend: Vec<_> = [(0, "the lowest step"), (4, "the fifth"), (BANDS - 1, "the ninth, and above")]
@@ -89,19 +90,21 @@ fn panels(section: &ModelSection<'_>, view: &View) -> Option<Figure> {
         (colours::of_time(k, snapshots.len()), Mark::Dot, format!("cells at time {time}"))
     }));
     let mut caption = MEANING.to_string();
-    if snapshots.dims() > 2 {
+    if !section.view.is_linear() {
+        caption += " In the embedding, it is the mean of the cells' own heights, where there are cells.";
+    } else if snapshots.dims() > 2 {
         caption += " Off the plane of the picture, it is taken at the mean of the cells of that time.";
     }
     if times.len() < snapshots.len() {
         caption += &format!(" Of {} times, {} are shown.", snapshots.len(), times.len());
     }
-    Some(Figure { title: TITLE.into(), svg: format!("<div class=\"panels\">\n{svg}</div>"), legend, caption })
-}
-
-/// All times, or so many of them, evenly, with the first and the last.
-fn chosen_times(count: usize) -> Vec<usize> {
-    let panels = count.min(PANELS);
-    (0..panels).map(|i| i * (count - 1) / (panels - 1).max(1)).collect()
+    Some(Figure {
+        title: TITLE.into(),
+        svg: format!("<div class=\"panels\">\n{svg}</div>"),
+        bar: None,
+        legend,
+        caption,
+    })
 }
 
 /// The colour of a band of heights.
@@ -126,9 +129,12 @@ struct Sheet {
 }
 
 impl Sheet {
-    fn new(section: &ModelSection<'_>, view: &View, k: usize) -> Option<Self> {
+    fn new(section: &ModelSection<'_>, k: usize) -> Option<Self> {
+        if !section.view.is_linear() {
+            return Self::among_cells(section, k);
+        }
         let snapshots = &section.shown;
-        let ((left, right), (bottom, top)) = plane(section, view).ranges();
+        let ((left, right), (bottom, top)) = plane(section).ranges();
         let nodes = |length: f64| {
             let wider = (right - left).max(top - bottom);
             ((NODES as f64 * length / wider).round() as usize).max(4)
@@ -142,7 +148,7 @@ impl Sheet {
         for i in 0..columns * rows {
             let (column, row) = ((i % columns) as f64, (i / columns) as f64);
             let place = (first.0 + column * spacing.0, first.1 + row * spacing.1);
-            points.extend(view.lift(place, &through));
+            points.extend(section.view.lift(place, &through)?);
         }
         let mut heights = heights(section, snapshots.times()[k], &points)?;
         let lowest = heights.iter().copied().fold(f64::INFINITY, f64::min);
@@ -150,19 +156,32 @@ impl Sheet {
         Some(Self { grid: Grid { columns, heights }, first, spacing })
     }
 
+    /// In an embedding: the mean of the cells' heights, where there are cells.
+    fn among_cells(section: &ModelSection<'_>, k: usize) -> Option<Self> {
+        let snapshots = &section.shown;
+        let mesh = Mesh::over(&plane(section));
+        let heights = heights(section, snapshots.times()[k], &snapshots.points(k))?;
+        let heights: Vec<[f64; 1]> = heights.into_iter().map(|height| [height]).collect();
+        let means = mesh.means(&section.places[k], &heights);
+        let lowest = means.iter().flatten().fold(f64::INFINITY, |lowest, [height]| lowest.min(*height));
+        let above = |mean: Option<[f64; 1]>| mean.map_or(f64::NAN, |[height]| height - lowest);
+        let grid = Grid { columns: mesh.columns, heights: means.into_iter().map(above).collect() };
+        Some(Self { grid, first: mesh.first, spacing: mesh.spacing })
+    }
+
     /// The height of a band of colour: a round number, so that the last band begins near the 98 % quantile. A few steep
     /// corners, where no cells are, must not take the colours of all the rest.
     fn step(&self) -> f64 {
-        let mut sorted = self.grid.heights.clone();
+        let mut sorted: Vec<f64> = self.grid.heights.iter().copied().filter(|h| h.is_finite()).collect();
         sorted.sort_by(f64::total_cmp);
-        let high = sorted[(sorted.len() - 1) * 98 / 100];
+        let high = sorted.get(sorted.len().saturating_sub(1) * 98 / 100).copied().unwrap_or(0.0);
         // A plain has one band.
         if high > 0.0 && high.is_finite() { nice_step(high / (BANDS - 1) as f64) } else { 1.0 }
     }
 
     /// The panel: bands of colour, each `step` high, and the cells over them.
-    fn draw(&self, section: &ModelSection<'_>, view: &View, k: usize, step: f64) -> String {
-        let mut plot = plane(section, view);
+    fn draw(&self, section: &ModelSection<'_>, k: usize, step: f64) -> String {
+        let mut plot = plane(section);
         for band in 0..BANDS {
             // Each band is painted over all that is at least as high, and the next over it.
             let rings = self.grid.rings(step * band as f64);
@@ -173,7 +192,7 @@ impl Sheet {
         }
         let snapshots = &section.shown;
         let stride = snapshots.count(k).div_ceil(CELLS);
-        let some = cells(snapshots, view, k).step_by(stride);
+        let some = cells(section, k).step_by(stride);
         plot.dots(some, dot(section), &colours::of_time(k, snapshots.len()), 0.7);
         let time = snapshots.times()[k];
         plot.finish(&format!("The learned landscape at time {time}, with the cells of that time"))

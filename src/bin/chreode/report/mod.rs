@@ -3,9 +3,18 @@
 mod benchmark;
 mod colours;
 mod contours;
+mod distance;
+mod film;
+mod flow;
+mod labelled;
+mod labels;
 mod landscape;
+mod made;
+mod mesh;
+mod nearest;
 mod pictures;
 mod section;
+mod streamlines;
 mod svg;
 mod validation;
 mod view;
@@ -14,10 +23,11 @@ use std::path::Path;
 
 use chreode::evaluate::MemberErrors;
 use chreode::exec::files::write_atomically;
-use chreode::method::Choice;
+use chreode::method::{Choice, FitReport};
 
 pub use benchmark::write_benchmark;
-pub use section::ModelSection;
+pub use made::OPTIONS;
+pub use section::{ModelSection, Observed};
 pub use validation::write_validation;
 
 use crate::cells::Data;
@@ -25,7 +35,6 @@ use crate::failure::Result;
 use crate::output::{estimate, growth_beside_branching, seconds, short};
 use pictures::{Figure, Mark};
 use svg::escape;
-use view::View;
 
 /// What a report shows.
 #[derive(Debug)]
@@ -44,17 +53,14 @@ pub fn write(path: &Path, page: &Page<'_>) -> Result<()> {
     Ok(write_atomically(path, html(page).as_bytes())?)
 }
 
-/// Writes the main pictures of a model, of the page's data, as one SVG file.
-pub fn write_picture(path: &Path, data: &Data, section: &ModelSection<'_>) -> Result<()> {
-    let view = View::of(&data.snapshots, &data.names);
-    let figures =
-        std::iter::once(pictures::trajectories(section, &view)).chain(pictures::growth(section, &view));
+/// Writes the main pictures of a model as one SVG file.
+pub fn write_picture(path: &Path, section: &ModelSection<'_>) -> Result<()> {
+    let figures = std::iter::once(pictures::trajectories(section)).chain(pictures::growth(section));
     let plots: Vec<String> = figures.map(|figure| figure.svg).collect();
     Ok(write_atomically(path, svg::side_by_side(&plots).as_bytes())?)
 }
 
 fn html(page: &Page<'_>) -> String {
-    let view = View::of(&page.data.snapshots, &page.data.names);
     let mut body = format!("<header><h1>{}</h1>{}", escape(&page.title), data_line(page.data));
     body.extend(page.notes.iter().map(|note| format!("<p>{}</p>", escape(note))));
     body += "</header>\n";
@@ -66,7 +72,9 @@ fn html(page: &Page<'_>) -> String {
     }
     // The page's title names a single model.
     let headed = page.models.len() > 1;
-    body.extend(page.models.iter().map(|section| model(section, &view, headed)));
+    let bytes = film::BYTES / page.models.len().max(1);
+    body.extend(page.models.iter().map(|section| model(section, headed, bytes)));
+    body += &format!("<script>\n{}</script>\n", film::SCRIPT);
     document(&page.title, &body)
 }
 
@@ -93,39 +101,79 @@ fn data_line(data: &Data) -> String {
     )
 }
 
-fn model(section: &ModelSection<'_>, view: &View, headed: bool) -> String {
-    let recipe = &section.options.recipe;
-    let mut text = format!(
-        "<section>\n{}<p>Learned by {}; {} parameters, {} steps, coupling {}, training {}.{}</p>\n<div class=\"cards\">\n",
-        if headed { format!("<h2>{}</h2>\n", escape(recipe.name)) } else { String::new() },
-        recipe.parts(),
-        section.model.parameter_count(),
-        section.report.losses.len(),
-        seconds(section.report.coupling_seconds),
-        seconds(section.report.training_seconds),
-        section.sample().map_or(String::new(), |most| format!(
-            " Predictions and pictures use a sample of at most {most} cells a time, with weights that keep the mass of every \
-             snapshot."
-        ))
-    );
+fn model(section: &ModelSection<'_>, headed: bool, bytes: usize) -> String {
+    let name = &section.model.info().method;
+    let mut text = String::from("<section>\n");
+    if headed {
+        text += &format!("<h2>{}</h2>\n", escape(name));
+    }
+    text += &format!("<p>{}{}</p>\n", escape(&learned(section)), sampled(section));
     // Of several models, each heading says whose it is.
-    let titled = |title: &str| if headed { format!("{title}: {}", recipe.name) } else { title.to_string() };
+    let titled = |title: &str| if headed { format!("{title}: {name}") } else { title.to_string() };
     let figure = |of: Figure| figure(&titled(&of.title), &of);
-    let mut figures = vec![pictures::trajectories(section, view)];
-    figures.extend(pictures::growth(section, view));
+    text += &format!("<div class=\"wide\">{}</div>\n", film::card(section, &titled, bytes));
+    if let Some(populations) = pictures::populations(section) {
+        text += &format!("<div class=\"wide\">{}</div>\n", figure(populations));
+    }
+    if let Some(labels) = &section.labels {
+        text += &format!("<div class=\"cards\">\n{}", figure(labelled::cells(section, labels)));
+        text.extend(flow::figure(labels).into_iter().chain(labelled::mass(section, labels)).map(figure));
+        if let Err(why) = &labels.fates {
+            text += &card(&titled("Fates"), &format!("<p>There are none: {}.</p>", escape(why)));
+        }
+        text += "</div>\n";
+        if let Some(fates) = labelled::fates(section, labels) {
+            text += &format!("<div class=\"wide\">{}</div>\n", figure(fates));
+        }
+    }
+    text += "<div class=\"cards\">\n";
+    let mut figures = vec![pictures::trajectories(section)];
+    figures.extend(streamlines::figure(section));
+    figures.extend(pictures::growth(section));
     figures.extend(pictures::growth_errors(section));
     figures.extend(pictures::lineages(section));
+    figures.push(pictures::mass(section));
+    figures.extend(distance::figure(section));
     text.extend(figures.into_iter().map(figure));
     text += &card(&titled("Measures"), &measures(section));
-    text.extend(pictures::prediction(section, view).map(figure));
-    text += &figure(pictures::mass(section));
-    text += &figure(pictures::loss(section));
-    text += &card(&titled("What was chosen"), &chosen(section));
+    if let Some(fitted) = section.fitted {
+        text += &figure(pictures::loss(fitted));
+        text += &card(&titled("What was chosen"), &chosen(section, fitted.report));
+    }
+    text += &card(&titled("How it was made"), &made::table_of(section));
     text += "</div>\n";
-    if let Some(landscape) = landscape::figure(section, view) {
+    if let Some(landscape) = landscape::figure(section) {
         text += &format!("<div class=\"wide\">{}</div>\n", figure(landscape));
     }
     text + "</section>\n"
+}
+
+/// What a model is made of, and how long that took, where it is known.
+fn learned(section: &ModelSection<'_>) -> String {
+    let (model, info) = (section.model, section.model.info());
+    let Some(fitted) = section.fitted else {
+        return format!(
+            "Learned by {}; {} parameters, {} steps.",
+            info.method,
+            model.parameter_count(),
+            info.epochs
+        );
+    };
+    format!(
+        "Learned by {}; {} parameters, {} steps, coupling {}, training {}.",
+        fitted.options.recipe.parts(),
+        model.parameter_count(),
+        fitted.report.losses.len(),
+        seconds(fitted.report.coupling_seconds),
+        seconds(fitted.report.training_seconds)
+    )
+}
+
+fn sampled(section: &ModelSection<'_>) -> String {
+    let Some(most) = section.sample() else { return String::new() };
+    format!(
+        " Predictions and pictures use a sample of at most {most} cells a time, with weights that keep the mass of every snapshot."
+    )
 }
 
 fn card(title: &str, inside: &str) -> String {
@@ -136,6 +184,7 @@ fn figure(title: &str, figure: &Figure) -> String {
     let entries = figure.legend.iter().map(|(colour, mark, meaning)| {
         let class = match mark {
             Mark::Dot => "dot",
+            Mark::Square => "square",
             Mark::Line => "line",
             Mark::Dashes => "dashes",
             Mark::Cross => "cross",
@@ -144,9 +193,10 @@ fn figure(title: &str, figure: &Figure) -> String {
         format!("<li><i class=\"{class}\" style=\"color:{colour}\"></i>{meaning}</li>")
     });
     format!(
-        "<figure class=\"card\"><h3>{}</h3>{}<ul>{}</ul><figcaption>{}</figcaption></figure>\n",
+        "<figure class=\"card\"><h3>{}</h3>{}{}<ul>{}</ul><figcaption>{}</figcaption></figure>\n",
         escape(title),
         figure.svg,
+        figure.bar.as_deref().unwrap_or_default(),
         entries.collect::<String>(),
         escape(&figure.caption)
     )
@@ -194,8 +244,7 @@ fn measures(section: &ModelSection<'_>) -> String {
     )
 }
 
-fn chosen(section: &ModelSection<'_>) -> String {
-    let report = section.report;
+fn chosen(section: &ModelSection<'_>, report: &FitReport) -> String {
     let row = |choice: &Choice| vec![choice.name.to_string(), short(choice.value), choice.rule.clone()];
     let choices: Vec<Vec<String>> = report.choices.iter().map(row).collect();
     let times = &section.model.info().times;

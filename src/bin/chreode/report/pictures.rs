@@ -3,13 +3,11 @@
 use std::collections::HashMap;
 
 use chreode::simulate::lineage::{Fate, Lineage};
-use chreode::snapshots::Snapshots;
 use chreode::statistics::Estimate;
 
-use super::colours;
-use super::section::ModelSection;
+use super::colours::{self, GREY, INK, PALETTE};
+use super::section::{Fitted, ModelSection};
 use super::svg::{Axis, Plot, Stroke, escape};
-use super::view::View;
 use crate::output::short;
 
 /// A picture, what it shows and what its colours mean.
@@ -17,6 +15,8 @@ use crate::output::short;
 pub struct Figure {
     pub title: String,
     pub svg: String,
+    /// A bar of a continuous scale.
+    pub bar: Option<String>,
     /// Colour, kind of mark and meaning.
     pub legend: Vec<(String, Mark, String)>,
     pub caption: String,
@@ -26,10 +26,10 @@ pub struct Figure {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Mark {
     Dot,
+    Square,
     Line,
     Dashes,
     Cross,
-    /// A patch of a continuous scale.
     Patch,
 }
 
@@ -39,12 +39,17 @@ pub fn dot(section: &ModelSection<'_>) -> f64 {
     (60.0 / (cells as f64).sqrt()).clamp(3.2, 9.0)
 }
 
-const INK: &str = "#1f2933";
-const PREDICTED: &str = "#c2410c";
-const OBSERVED: &str = "#1d4ed8";
-const BRANCHING: &str = "#0f766e";
-const BRANCHING_RANGE: &str = "#cde6e2";
-const INTERVAL: &str = "#f9dccf";
+const PREDICTED: &str = PALETTE[0];
+/// Particles among the observed cells, and those of branching populations.
+const PARTICLES: &str = PALETTE[1];
+const BRANCHING: &str = PALETTE[4];
+const BRANCHING_RANGE: &str = "#e5cfdc";
+const INTERVAL: &str = "#bfdbec";
+const DIED: &str = PALETTE[1];
+/// Panels of a figure with one for each time, at most.
+const PANELS: usize = 9;
+/// Sizes of dots that weights are drawn by.
+const SIZES: usize = 8;
 /// Levels of the quantiles between which intervals of error bars lie: nine cases of ten.
 const LEVELS: [f64; 2] = [0.05, 0.95];
 /// Groups of cells of like growth, whose mean error is drawn.
@@ -52,21 +57,21 @@ const GROUPS: usize = 80;
 /// Trajectories drawn, at most.
 const PATHS: usize = 70;
 /// Growth rates are drawn in so many colours.
-const SHADES: usize = 13;
+const SHADES: usize = 25;
 
 /// The observed cells, coloured by time, and the probability flow through them.
-pub fn trajectories(section: &ModelSection<'_>, view: &View) -> Figure {
-    let snapshots = &section.shown;
-    let mut plot = plane(section, view);
-    for k in 0..snapshots.len() {
-        plot.dots(cells(snapshots, view, k), dot(section), &colours::of_time(k, snapshots.len()), 0.55);
+pub fn trajectories(section: &ModelSection<'_>) -> Figure {
+    let count = section.shown.len();
+    let mut plot = plane(section);
+    for k in 0..count {
+        plot.dots(cells(section, k), dot(section), &colours::of_time(k, count), 0.55);
     }
     let mut caption =
         "Observed cells and paths of the learned velocity from cells of the first snapshot.".to_string();
     match &section.flow {
         Ok(frames) => {
             let rows = (0..frames[0].len()).step_by(frames[0].len().div_ceil(PATHS));
-            let path = |row: usize| frames.iter().map(move |frame| view.place(frame.point(row)));
+            let path = |row: usize| section.flow_places.iter().map(move |places| places[row]);
             plot.lines(rows.map(path), Stroke::new(INK, 0.9).faint(0.55));
         }
         Err(why) => caption = format!("Observed cells. There are no paths: {why}."),
@@ -76,80 +81,129 @@ pub fn trajectories(section: &ModelSection<'_>, view: &View) -> Figure {
     Figure {
         title: "Snapshots and trajectories".into(),
         svg: plot.finish("Cells coloured by time, with predicted paths"),
+        bar: None,
         legend,
         caption,
     }
 }
 
-/// The predicted particles beside the observed cells, at all times but the first.
-pub fn prediction(section: &ModelSection<'_>, view: &View) -> Option<Figure> {
+/// The predicted particles over the observed cells, a panel each time; areas are weights.
+pub fn populations(section: &ModelSection<'_>) -> Option<Figure> {
     let frames = section.flow.as_ref().ok()?;
     let snapshots = &section.shown;
-    let mut plot = plane(section, view);
-    for k in 1..snapshots.len() {
-        plot.dots(cells(snapshots, view, k), dot(section), OBSERVED, 0.3);
-    }
-    for frame in frames.iter().filter(|frame| snapshots.times()[1..].contains(&frame.time)) {
-        plot.dots(
-            (0..frame.len()).map(|row| view.place(frame.point(row))),
-            0.8 * dot(section),
-            PREDICTED,
-            0.5,
+    let times = snapshots.times();
+    let mut svg = String::new();
+    let panels = chosen(times.len(), PANELS);
+    for &k in &panels {
+        let frame = frames.iter().position(|frame| frame.time == times[k])?;
+        let mut plot = plane(section);
+        weighted(&mut plot, &section.places[k], snapshots.weights(k), GREY, 0.7);
+        weighted(&mut plot, &section.flow_places[frame], &frames[frame].weights(), PARTICLES, 0.6);
+        let panel = plot.finish(&format!("Predicted and observed cells at time {}", times[k]));
+        svg += &format!(
+            "<div><h4>time {}: mass {} of {}, {} observed</h4>{panel}</div>\n",
+            times[k],
+            short(frames[frame].mass()),
+            short(snapshots.mass(k)),
+            section.counts[k]
         );
     }
+    let mut caption = "All cells of the first time, moved by the flow, over the observed cells. Areas are weights, in each panel and \
+                       of each kind relative to their mean."
+        .to_string();
+    if panels.len() < times.len() {
+        caption += &format!(" Of {} times, {} are shown.", times.len(), panels.len());
+    }
+    if !section.view.is_linear() {
+        caption +=
+            " In the embedding, particles stand where the observed cells nearest to them are in the mean.";
+    }
     Some(Figure {
-        title: "Predicted beside observed".into(),
-        svg: plot.finish("Predicted and observed cells at all times but the first"),
+        title: "Predicted and observed populations".into(),
+        svg: format!("<div class=\"panels\">\n{svg}</div>"),
+        bar: None,
         legend: vec![
-            (OBSERVED.into(), Mark::Dot, "observed".into()),
-            (PREDICTED.into(), Mark::Dot, "predicted from the first snapshot".into()),
+            (GREY.into(), Mark::Dot, "observed".into()),
+            (PARTICLES.into(), Mark::Dot, "predicted from the first snapshot".into()),
         ],
-        caption: "At every time but the first: the observed cells, and particles that started as the cells of the first \
-                  snapshot and followed the learned velocity. Particles also carry weights, which the picture does not show."
-            .into(),
+        caption,
     })
 }
 
+/// Dots whose areas are weights, in classes of like size; those without weight are left out.
+fn weighted(plot: &mut Plot, places: &[(f64, f64)], weights: &[f64], colour: &str, opacity: f64) {
+    let mean = weights.iter().sum::<f64>() / weights.len().max(1) as f64;
+    let usual = (80.0 / (places.len().max(1) as f64).sqrt()).clamp(4.0, 9.0);
+    // From a quarter of the usual diameter to three times it.
+    let size = |weight: f64| usual * (weight / mean).sqrt().clamp(0.25, 3.0);
+    let class = |weight: f64| (SIZES as f64 * (4.0 * size(weight) / usual).ln() / 12f64.ln()) as usize;
+    for of in 0..=SIZES {
+        let members = places.iter().zip(weights).filter(|(_, w)| **w > 0.0 && class(**w) == of);
+        let (mut sum, mut count) = (0.0, 0);
+        let members: Vec<(f64, f64)> = members
+            .map(|(place, weight)| {
+                sum += size(*weight).powi(2);
+                count += 1;
+                *place
+            })
+            .collect();
+        if count > 0 {
+            let diameter = (sum / f64::from(count)).sqrt();
+            plot.dots(members.into_iter(), (100.0 * diameter).round() / 100.0, colour, opacity);
+        }
+    }
+}
+
 /// The growth rate at the observed cells.
-pub fn growth(section: &ModelSection<'_>, view: &View) -> Option<Figure> {
+pub fn growth(section: &ModelSection<'_>) -> Option<Figure> {
     if !section.model.has_growth() {
         return None;
     }
     let all = || section.growth.iter().flatten().map(|&g| f64::from(g));
-    let mut magnitudes: Vec<f64> = all().map(f64::abs).collect();
-    magnitudes.sort_by(f64::total_cmp);
-    // A few extreme cells must not make all others grey.
-    let largest = magnitudes[(magnitudes.len() - 1) * 99 / 100].max(f64::MIN_POSITIVE);
-    let shade = |g: f64| ((g / largest).clamp(-1.0, 1.0) / 2.0 + 0.5) * (SHADES - 1) as f64;
-    let mut plot = plane(section, view);
-    for s in 0..SHADES {
-        let of_shade = (0..section.shown.len()).flat_map(|k| {
-            let growth = section.growth[k].iter().map(move |&g| shade(f64::from(g)).round() as usize);
-            cells(&section.shown, view, k)
-                .zip(growth)
-                .filter(move |(_, shade)| *shade == s)
-                .map(|(place, _)| place)
-        });
-        plot.dots(
-            of_shade,
-            dot(section) + 0.4,
-            &colours::of_growth(2.0 * s as f64 / (SHADES - 1) as f64 - 1.0),
-            0.8,
-        );
-    }
-    let scale = [-1.0, -0.5, 0.0, 0.5, 1.0];
-    let legend = scale.map(|r| (colours::of_growth(r), Mark::Patch, signed(r * largest)));
+    let largest = section.largest_growth();
+    let cells = section.growth.iter().zip(&section.places).flat_map(|(growth, places)| {
+        growth.iter().zip(places).map(move |(&g, &place)| (f64::from(g) / largest, place))
+    });
+    let mut plot = plane(section);
+    shaded(&mut plot, cells, -1.0, colours::of_growth, dot(section) + 0.4);
+    let ends = [signed(-largest), "0".into(), signed(largest)];
     Some(Figure {
         title: "Growth rate".into(),
         svg: plot.finish("Cells coloured by the learned growth rate"),
-        legend: legend.to_vec(),
+        bar: Some(colours::bar(
+            colours::of_growth,
+            -1.0,
+            [&ends[0], &ends[1], &ends[2]],
+            "births minus deaths, per unit of time",
+        )),
+        legend: vec![],
         caption: format!(
-            "The learned growth rate g (divisions minus deaths per unit of time) at every cell at its own time. Range {} to {}; \
-             colours end at the 99 % quantile of |g|.",
+            "The learned growth rate g at every cell at its own time. Range {} to {}; colours end at the 99 % quantile of |g|.",
             signed(all().fold(f64::INFINITY, f64::min)),
             signed(all().fold(f64::NEG_INFINITY, f64::max))
         ),
     })
+}
+
+/// Cells in the colours of a scale from `low` to 1, in so many shades, the strongest on top.
+pub fn shaded(
+    plot: &mut Plot,
+    cells: impl Iterator<Item = (f64, (f64, f64))>,
+    low: f64,
+    of: fn(f64) -> String,
+    size: f64,
+) {
+    let mut of_shade = vec![vec![]; SHADES];
+    for (value, place) in cells {
+        let share = ((value - low) / (1.0 - low)).clamp(0.0, 1.0);
+        of_shade[(share * (SHADES - 1) as f64).round() as usize].push(place);
+    }
+    let value = |shade: usize| low + (1.0 - low) * shade as f64 / (SHADES - 1) as f64;
+    let mut order: Vec<usize> = (0..SHADES).collect();
+    order.sort_by(|&a, &b| value(a).abs().total_cmp(&value(b).abs()));
+    for shade in order.into_iter().filter(|&shade| !of_shade[shade].is_empty()) {
+        plot.dots(of_shade[shade].iter().copied(), size, &of(value(shade)), 0.8);
+    }
 }
 
 /// The growth rate of an ensemble with its errors, from the slowest cell to the fastest.
@@ -180,6 +234,7 @@ pub fn growth_errors(section: &ModelSection<'_>) -> Option<Figure> {
     Some(Figure {
         title: "Growth rate and its error".into(),
         svg: plot.finish("Growth rates in order, with intervals"),
+        bar: None,
         legend: vec![
             (PREDICTED.into(), Mark::Line, "learned growth rate".into()),
             (INTERVAL.into(), Mark::Patch, "90 % interval".into()),
@@ -192,7 +247,7 @@ pub fn growth_errors(section: &ModelSection<'_>) -> Option<Figure> {
 }
 
 /// The ring between the quantiles of estimates at places in order.
-fn interval(estimates: &[(f64, Estimate)]) -> Curve {
+pub fn interval(estimates: &[(f64, Estimate)]) -> Curve {
     let at = |level: f64| {
         let quantile = move |(x, of): &(f64, Estimate)| Some((*x, of.quantile(level).ok()?));
         estimates.iter().filter_map(quantile)
@@ -235,9 +290,9 @@ pub fn mass(section: &ModelSection<'_>) -> Figure {
     }
     plot.lines(std::iter::once(mean.into_iter()), Stroke::new(BRANCHING, 1.6).dashed());
     plot.lines(std::iter::once(flow.iter().copied()), Stroke::new(PREDICTED, 2.0));
-    plot.dots(observed.iter().copied(), 8.0, OBSERVED, 1.0);
+    plot.dots(observed.iter().copied(), 8.0, GREY, 1.0);
     let mut legend = vec![
-        (OBSERVED.into(), Mark::Dot, "observed".into()),
+        (GREY.into(), Mark::Dot, "observed".into()),
         (PREDICTED.into(), Mark::Line, "weighted particles".into()),
     ];
     if !band.is_empty() {
@@ -254,11 +309,11 @@ pub fn mass(section: &ModelSection<'_>) -> Figure {
         }
         Err(why) => caption += &format!(" There is no branching simulation: {why}."),
     }
-    Figure { title: "Mass over time".into(), svg: plot.finish("Mass over time"), legend, caption }
+    Figure { title: "Mass over time".into(), svg: plot.finish("Mass over time"), bar: None, legend, caption }
 }
 
 /// Points (x, y) in the order of x.
-type Curve = Vec<(f64, f64)>;
+pub type Curve = Vec<(f64, f64)>;
 
 /// The ring around curves at the same times, and their mean.
 fn range_and_mean(curves: &[Curve]) -> (Curve, Curve) {
@@ -273,8 +328,8 @@ fn range_and_mean(curves: &[Curve]) -> (Curve, Curve) {
 }
 
 /// The training loss.
-pub fn loss(section: &ModelSection<'_>) -> Figure {
-    let losses = &section.report.losses;
+pub fn loss(fitted: Fitted<'_>) -> Figure {
+    let losses = &fitted.report.losses;
     let window = (losses.len() / 50).max(1);
     let smooth: Vec<(f64, f64)> = losses
         .chunks(window)
@@ -293,14 +348,15 @@ pub fn loss(section: &ModelSection<'_>) -> Figure {
     Figure {
         title: "Training loss".into(),
         svg: plot.finish("Training loss over steps"),
+        bar: None,
         legend: match window {
             1 => vec![(PREDICTED.into(), Mark::Line, "every step".into())],
             _ => vec![
                 (PREDICTED.into(), Mark::Line, format!("mean over {window} steps")),
-                ("#f3c3ae".into(), Mark::Line, "every step".into()),
+                ("#99c7e0".into(), Mark::Line, "every step".into()),
             ],
         },
-        caption: match section.report.rollout.as_ref().filter(|_| section.report.couplings.is_empty()) {
+        caption: match fitted.report.rollout.as_ref().filter(|_| fitted.report.couplings.is_empty()) {
             Some(_) => "What is left of the distance to the snapshots and of the paths' costs; a sample of cells, or noise, makes \
                         it rough.",
             None => "The loss is a variance that no field can bring to zero: bridges through one place differ. It need only \
@@ -322,24 +378,25 @@ pub fn lineages(section: &ModelSection<'_>) -> Option<Figure> {
             .without_y_ticks();
     let lives =
         forest.cells.iter().map(|&(id, row)| [(nodes[id].birth, row), (nodes[id].end, row)].into_iter());
-    plot.lines(lives, Stroke::new("#475569", 1.4));
+    plot.lines(lives, Stroke::new(PREDICTED, 1.2));
     let forks = forest.forks.iter().map(|&(time, top, bottom)| [(time, top), (time, bottom)].into_iter());
-    plot.lines(forks, Stroke::new("#475569", 1.4));
+    plot.lines(forks, Stroke::new(PREDICTED, 1.2));
     let ends = |fate: Fate| {
         let met = forest.cells.iter().filter(move |(id, _)| nodes[*id].fate == fate);
         met.map(|&(id, row)| (nodes[id].end, row))
     };
-    plot.dots(ends(Fate::Divided), 4.5, BRANCHING, 1.0);
-    plot.dots(ends(Fate::Alive), 4.5, OBSERVED, 1.0);
-    plot.crosses(ends(Fate::Died), Stroke::new("#b91c1c", 1.6));
+    plot.dots(ends(Fate::Divided), 4.0, INK, 1.0);
+    plot.dots(ends(Fate::Alive), 4.5, PREDICTED, 1.0);
+    plot.crosses(ends(Fate::Died), Stroke::new(DIED, 1.6));
     let count = |fate: Fate| population.lineage.times_of(fate).count();
     Some(Figure {
         title: "Lineages".into(),
         svg: plot.finish("Family trees of some founders"),
+        bar: None,
         legend: vec![
-            (BRANCHING.into(), Mark::Dot, "division".into()),
-            ("#b91c1c".into(), Mark::Cross, "death".into()),
-            (OBSERVED.into(), Mark::Dot, "alive at the end".into()),
+            (INK.into(), Mark::Dot, "division".into()),
+            (DIED.into(), Mark::Cross, "death".into()),
+            (PREDICTED.into(), Mark::Dot, "alive at the end".into()),
         ],
         caption: format!(
             "Families of different sizes: {} of the {} founders of a branching simulation. Divisions in all families: {}, deaths: \
@@ -418,30 +475,26 @@ impl Trees {
     }
 }
 
-/// A plane that holds the observed cells, and the predicted ones unless they are far out.
-pub fn plane(section: &ModelSection<'_>, view: &View) -> Plot {
-    let snapshots = &section.shown;
-    let observed: Vec<(f64, f64)> = (0..snapshots.len()).flat_map(|k| cells(snapshots, view, k)).collect();
-    let last = section.flow.as_ref().ok().and_then(|frames| frames.last());
-    let predicted: Vec<(f64, f64)> =
-        last.iter().flat_map(|frame| (0..frame.len()).map(|row| view.place(frame.point(row)))).collect();
-    let axis = |label: &str, along: fn(&(f64, f64)) -> f64| {
-        let near = Axis::around(label, observed.iter().map(along));
-        let room = 0.2 * (near.to - near.from);
-        let within = |x: &f64| (near.from - room..=near.to + room).contains(x);
-        Axis::around(label, observed.iter().chain(&predicted).map(along).filter(within))
-    };
-    let (x, y) = (axis(&view.labels[0], |p| p.0), axis(&view.labels[1], |p| p.1));
-    if snapshots.dims() == 1 { Plot::new(x, y, 0.5).without_y_ticks() } else { Plot::isometric(x, y) }
+/// The plane of the cells.
+pub fn plane(section: &ModelSection<'_>) -> Plot {
+    let [x, y] = section.axes.clone();
+    match (section.view.is_linear(), section.shown.dims()) {
+        (true, 1) => Plot::new(x, y, 0.5).without_y_ticks(),
+        (true, _) => Plot::isometric(x, y),
+        // Units of an embedding say little.
+        (false, _) => Plot::new(x, y, 0.85),
+    }
 }
 
 /// Where the cells of snapshot `k` are drawn.
-pub fn cells<'a>(
-    snapshots: &'a Snapshots,
-    view: &'a View,
-    k: usize,
-) -> impl Iterator<Item = (f64, f64)> + 'a {
-    snapshots.cells_of(k).map(|cell| view.place(cell))
+pub fn cells<'a>(section: &'a ModelSection<'_>, k: usize) -> impl Iterator<Item = (f64, f64)> + 'a {
+    section.places[k].iter().copied()
+}
+
+/// All of `count` times, or so many `panels` of them, evenly, with the first and the last.
+pub fn chosen(count: usize, panels: usize) -> Vec<usize> {
+    let panels = count.min(panels);
+    (0..panels).map(|i| i * (count - 1) / (panels - 1).max(1)).collect()
 }
 
 /// The colour of every time, and how many cells were observed.

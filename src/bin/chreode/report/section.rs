@@ -1,9 +1,10 @@
 //! What a report shows of a model: everything that has to be computed before anything is drawn.
 
 use chreode::device::Device;
-use chreode::evaluate::ensemble::{evaluate_model, masses};
+use chreode::evaluate::ensemble::{evaluate_model, masses as estimated_masses};
 use chreode::evaluate::{Evaluation, EvaluationOptions, Mode};
 use chreode::exec::stop::Stop;
+use chreode::fates;
 use chreode::fields::{FieldValues, Fields, Scratch, SpreadScratch};
 use chreode::method::{self, FitOptions, FitReport};
 use chreode::model::Dynamics;
@@ -13,22 +14,63 @@ use chreode::simulate::{Particles, ode};
 use chreode::snapshots::Snapshots;
 use chreode::statistics::Estimate;
 
+use super::labels::LabelledCells;
+use super::svg::Axis;
+use super::view::View;
+use crate::cells::{Data, Described, Embedding};
 use crate::failure::Result;
 use crate::simulate::choose;
 
-/// A fitted model and what it predicts.
-#[derive(Debug)]
-pub struct ModelSection<'a> {
+/// The cells that a page is about, with what is known of them.
+#[derive(Debug, Clone, Copy)]
+pub struct Observed<'a> {
+    pub data: &'a Data,
+    labels: Option<&'a (fates::Labels, Vec<String>)>,
+    embedding: Option<&'a Embedding>,
+}
+
+impl<'a> From<&'a Data> for Observed<'a> {
+    fn from(data: &'a Data) -> Self {
+        Self { data, labels: None, embedding: None }
+    }
+}
+
+impl<'a> From<&'a Described> for Observed<'a> {
+    fn from(described: &'a Described) -> Self {
+        let Described { data, labels, embedding } = described;
+        Self { data, labels: labels.as_ref(), embedding: embedding.as_ref() }
+    }
+}
+
+/// How a model was fitted, where that is known.
+#[derive(Debug, Clone, Copy)]
+pub struct Fitted<'a> {
     pub options: &'a FitOptions,
     pub report: &'a FitReport,
+}
+
+/// A model and what it predicts.
+#[derive(Debug)]
+pub struct ModelSection<'a> {
+    pub fitted: Option<Fitted<'a>>,
     pub model: &'a Dynamics,
+    /// Of what is random in the section.
+    pub seed: u64,
     pub held_out: Vec<f64>,
     /// The data that is predicted and drawn: all cells, or a sample that keeps every mass.
     pub shown: Snapshots,
     /// The cells of each snapshot, drawn or not.
     pub counts: Vec<usize>,
+    /// Where they are drawn.
+    pub view: View,
+    /// The places there of the cells of each snapshot.
+    pub places: Vec<Vec<(f64, f64)>>,
+    /// The axes of all pictures of the plane.
+    pub axes: [Axis; 2],
     /// The probability flow from the first snapshot at the fine times; or why there is none.
     pub flow: std::result::Result<Vec<Particles>, String>,
+    /// The places of its particles, of each frame.
+    pub flow_places: Vec<Vec<(f64, f64)>>,
     /// The measures; or why there are none.
     pub evaluation: std::result::Result<Evaluation, String>,
     /// Branching populations from the same founders with consecutive seeds, at least one; or why there are none.
@@ -39,6 +81,8 @@ pub struct ModelSection<'a> {
     pub growth_sd: Option<Vec<Vec<f32>>>,
     /// Of an ensemble, the masses of the flow with their errors.
     pub masses: Option<Vec<Estimate>>,
+    /// The labels of the cells, if there are any, and what cells become by them.
+    pub labels: Option<LabelledCells>,
 }
 
 /// Cells a time point that a report predicts and draws, at most.
@@ -55,31 +99,53 @@ const FINE: usize = 60;
 const KEPT: usize = 20_000_000;
 
 impl<'a> ModelSection<'a> {
-    /// Predicts `snapshots` by a fitted model. What cannot be predicted is told in the report instead of failing it:
+    /// Predicts the `observed` cells by a fitted model. What cannot be predicted is told in the report instead of failing it:
     /// the fit itself has succeeded.
-    pub fn new(
-        snapshots: &Snapshots,
+    pub fn of_fit(
+        observed: &Observed<'_>,
         options: &'a FitOptions,
         fitted: &'a method::Fit,
         held_out: &[f64],
     ) -> Result<Self> {
-        let fine = fine_times(snapshots.times());
-        let shown = sample(snapshots, fine.len(), options.seed)?;
-        let model = &fitted.dynamics;
+        let how = Fitted { options, report: &fitted.report };
+        let section = Self::new(observed, &fitted.dynamics, options.seed)?;
+        Ok(Self { fitted: Some(how), held_out: held_out.to_vec(), ..section })
+    }
+
+    /// The same by a model of which nothing else is known.
+    pub fn new(observed: &Observed<'_>, model: &'a Dynamics, seed: u64) -> Result<Self> {
+        let Data { snapshots, names } = observed.data;
+        let fine = fine_times(snapshots.times(), FINE);
+        let rows = sample(snapshots, fine.len(), seed);
+        let masses: Vec<f64> = (0..snapshots.len()).map(|k| snapshots.mass(k)).collect();
+        let shown = snapshots.subset(&rows)?.with_masses(&masses)?;
+        let view = match observed.embedding {
+            Some(embedding) => View::embedded(snapshots, embedding),
+            None => View::of(snapshots, names),
+        };
+        let places = match observed.embedding {
+            Some(embedding) => embedded(embedding, snapshots, &rows),
+            None => (0..shown.len()).map(|k| view.places(&shown.points(k), shown.dims())).collect(),
+        };
         let times = shown.times();
         let start = Particles::of_snapshot(&shown, 0);
         let flow = ode::integrate(model, &start, &fine, &ode::Solver::default(), &Stop::default());
         let masses = match &flow {
-            Ok(flow) => masses(model, &Simulation::default(), &start, &flow.frames, &Stop::default())?,
+            Ok(flow) => {
+                estimated_masses(model, &Simulation::default(), &start, &flow.frames, &Stop::default())?
+            }
             Err(_) => None,
         };
+        let flow = flow.map(|flow| flow.frames).map_err(|error| error.to_string());
+        let flow_places: Vec<Vec<(f64, f64)>> =
+            flow.iter().flatten().map(|frame| view.places(&frame.points, frame.dims)).collect();
         let evaluation = evaluate_model(
             model,
             &shown,
             &EvaluationOptions {
                 mode: Mode::Ode(ode::Solver::default()),
                 runs: 1,
-                seed: options.seed,
+                seed,
                 delta: model.info().delta.unwrap_or(1.0),
                 device: Device::Cpu,
                 exact_cells: EvaluationOptions::EXACT_CELLS,
@@ -90,24 +156,39 @@ impl<'a> ModelSection<'a> {
         let growth_sd = || (0..shown.len()).map(|k| growth_sd(model, &shown, k)).collect();
         let growth_sd = (model.members() > 1).then(growth_sd).transpose()?;
         let populations = if model.has_growth() {
-            branch(model, &start, &fine, times, options.seed).map_err(|error| error.to_string())
+            branch(model, &start, &fine, times, seed).map_err(|error| error.to_string())
         } else {
             Err("this method learns no growth, so nothing divides or dies".into())
         };
+        let labels = observed
+            .labels
+            .and_then(|labels| LabelledCells::new(model, snapshots, labels, (&shown, &rows), seed));
         Ok(Self {
-            options,
-            report: &fitted.report,
+            fitted: None,
             model,
-            held_out: held_out.to_vec(),
+            seed,
+            held_out: vec![],
+            axes: axes(&view.labels, &places, flow_places.last()),
             growth: (0..shown.len()).map(|k| growth(model, &shown, k)).collect(),
             growth_sd,
             masses,
-            shown,
             counts: (0..snapshots.len()).map(|k| snapshots.count(k)).collect(),
-            flow: flow.map(|flow| flow.frames).map_err(|error| error.to_string()),
+            shown,
+            view,
+            places,
+            flow,
+            flow_places,
             evaluation: evaluation.map_err(|error| error.to_string()),
             populations,
+            labels,
         })
+    }
+
+    /// The magnitude of growth rates at which colours end: a few extreme cells must not make all others grey.
+    pub fn largest_growth(&self) -> f64 {
+        let mut magnitudes: Vec<f64> = self.growth.iter().flatten().map(|&g| f64::from(g).abs()).collect();
+        magnitudes.sort_by(f64::total_cmp);
+        magnitudes[(magnitudes.len() - 1) * 99 / 100].max(f64::MIN_POSITIVE)
     }
 
     /// Whether pictures and predictions are of a sample of the cells: of so many a time point, at most.
@@ -118,9 +199,9 @@ impl<'a> ModelSection<'a> {
     }
 }
 
-/// Times of smooth curves, the snapshots' own among them.
-fn fine_times(times: &[f64]) -> Vec<f64> {
-    let pieces = FINE.div_ceil((times.len() - 1).max(1));
+/// About so many times, for smooth curves, the snapshots' own among them.
+pub fn fine_times(times: &[f64], count: usize) -> Vec<f64> {
+    let pieces = count.div_ceil((times.len() - 1).max(1));
     let within = |pair: &[f64]| {
         let (from, to) = (pair[0], pair[1]);
         (0..pieces).map(move |i| from + (to - from) * i as f64 / pieces as f64).collect::<Vec<f64>>()
@@ -131,8 +212,8 @@ fn fine_times(times: &[f64]) -> Vec<f64> {
     fine
 }
 
-/// Some cells of each snapshot, with weights that keep its mass; so few that `frames` of them fit in memory.
-fn sample(snapshots: &Snapshots, frames: usize, seed: u64) -> Result<Snapshots> {
+/// The rows of some cells of each snapshot; so few that `frames` of them fit in memory.
+fn sample(snapshots: &Snapshots, frames: usize, seed: u64) -> Vec<Vec<usize>> {
     let dims = snapshots.dims();
     let most = (KEPT / (frames * dims)).clamp(100, CELLS);
     let some = |k: usize| {
@@ -141,9 +222,30 @@ fn sample(snapshots: &Snapshots, frames: usize, seed: u64) -> Result<Snapshots> 
         let has_mass = rows.iter().any(|&row| snapshots.weights(k)[row] > 0.0);
         if has_mass { rows } else { (0..snapshots.count(k)).collect() }
     };
-    let rows: Vec<Vec<usize>> = (0..snapshots.len()).map(some).collect();
-    let masses: Vec<f64> = (0..snapshots.len()).map(|k| snapshots.mass(k)).collect();
-    Ok(snapshots.subset(&rows)?.with_masses(&masses)?)
+    (0..snapshots.len()).map(some).collect()
+}
+
+/// The places of some rows of each snapshot.
+fn embedded(embedding: &Embedding, snapshots: &Snapshots, rows: &[Vec<usize>]) -> Vec<Vec<(f64, f64)>> {
+    let mut first = 0;
+    let of_snapshot = |(k, rows): (usize, &Vec<usize>)| {
+        let places = rows.iter().map(|&row| embedding.places[first + row]).collect();
+        first += snapshots.count(k);
+        places
+    };
+    rows.iter().enumerate().map(of_snapshot).collect()
+}
+
+/// Axes that hold the observed cells, and the predicted ones unless they are far out.
+fn axes(names: &[String; 2], observed: &[Vec<(f64, f64)>], predicted: Option<&Vec<(f64, f64)>>) -> [Axis; 2] {
+    let axis = |label: &str, along: fn(&(f64, f64)) -> f64| {
+        let near = Axis::around(label, observed.iter().flatten().map(along));
+        let room = 0.2 * (near.to - near.from);
+        let within = |x: &f64| (near.from - room..=near.to + room).contains(x);
+        let all = observed.iter().flatten().chain(predicted.into_iter().flatten());
+        Axis::around(label, all.map(along).filter(within))
+    };
+    [axis(&names[0], |p| p.0), axis(&names[1], |p| p.1)]
 }
 
 /// Branching populations from some of the `start`ing cells, each of weight 1.

@@ -133,7 +133,7 @@ const RIGHT: f64 = 12.0;
 const TOP: f64 = 10.0;
 const BOTTOM: f64 = 42.0;
 /// The width of every picture; text is 12 high, so that it can be read on a phone and is not huge on a screen.
-const WIDTH: f64 = 460.0;
+pub const WIDTH: f64 = 460.0;
 
 /// A picture in the making.
 #[derive(Debug)]
@@ -176,14 +176,52 @@ impl Plot {
         ((self.x.from, self.x.to), (self.y.from, self.y.to))
     }
 
+    /// What the axes enclose, as shares of the whole picture in per cent: from the left, from the top, its width, its height.
+    pub fn inner(&self) -> [f64; 4] {
+        [
+            100.0 * self.left / WIDTH,
+            100.0 * TOP / self.height,
+            100.0 * self.inner_width() / WIDTH,
+            100.0 * (self.height - TOP - BOTTOM) / self.height,
+        ]
+    }
+
+    /// The width of what the axes enclose, in the units of the picture.
+    pub fn inner_width(&self) -> f64 {
+        WIDTH - self.left - RIGHT
+    }
+
     fn at(&self, x: f64, y: f64) -> (f64, f64) {
         let across = self.left + self.x.place(x) * (WIDTH - self.left - RIGHT);
         let down = self.height - BOTTOM - self.y.place(y) * (self.height - TOP - BOTTOM);
         (across, down)
     }
 
-    /// Round dots: one path of strokes without length, the shortest way to write many.
+    /// Round dots.
     pub fn dots(&mut self, points: impl Iterator<Item = (f64, f64)>, size: f64, colour: &str, opacity: f64) {
+        self.marks(points, size, colour, opacity, "round");
+    }
+
+    /// Squares, as wide as dots.
+    pub fn squares(
+        &mut self,
+        points: impl Iterator<Item = (f64, f64)>,
+        size: f64,
+        colour: &str,
+        opacity: f64,
+    ) {
+        self.marks(points, size, colour, opacity, "square");
+    }
+
+    /// Strokes without length, whose caps are seen: the shortest way to write many.
+    fn marks(
+        &mut self,
+        points: impl Iterator<Item = (f64, f64)>,
+        size: f64,
+        colour: &str,
+        opacity: f64,
+        cap: &str,
+    ) {
         let mut path = String::new();
         for (x, y) in points {
             let (x, y) = self.at(x, y);
@@ -191,7 +229,7 @@ impl Plot {
         }
         let _ = writeln!(
             self.body,
-            "<path d=\"{path}\" fill=\"none\" stroke=\"{colour}\" stroke-width=\"{size}\" stroke-opacity=\"{opacity}\" stroke-linecap=\"round\"/>"
+            "<path d=\"{path}\" fill=\"none\" stroke=\"{colour}\" stroke-width=\"{size}\" stroke-opacity=\"{opacity}\" stroke-linecap=\"{cap}\"/>"
         );
     }
 
@@ -215,6 +253,31 @@ impl Plot {
         );
     }
 
+    /// Heads of arrows that point from one place to another, at the second.
+    pub fn arrows(&mut self, arrows: impl Iterator<Item = ((f64, f64), (f64, f64))>, colour: &str) {
+        const LENGTH: f64 = 6.0;
+        let mut path = String::new();
+        for (from, to) in arrows {
+            let ((x0, y0), (x, y)) = (self.at(from.0, from.1), self.at(to.0, to.1));
+            let far = (x - x0).hypot(y - y0);
+            if far > 0.0 {
+                let (dx, dy) = (LENGTH * (x - x0) / far, LENGTH * (y - y0) / far);
+                let (bx, by) = (x - 0.5 * dx, y - 0.5 * dy);
+                let _ = write!(
+                    path,
+                    "M{:.1} {:.1}L{:.1} {:.1}L{:.1} {:.1}z",
+                    bx + dx,
+                    by + dy,
+                    bx - 0.45 * dy,
+                    by + 0.45 * dx,
+                    bx + 0.45 * dy,
+                    by - 0.45 * dx
+                );
+            }
+        }
+        let _ = writeln!(self.body, "<path d=\"{path}\" fill=\"{colour}\"/>");
+    }
+
     /// Areas inside closed rings, by the even–odd rule, with a fine edge.
     pub fn areas<R: Iterator<Item = (f64, f64)>>(&mut self, rings: impl Iterator<Item = R>, colour: &str) {
         let mut path = String::new();
@@ -232,6 +295,16 @@ impl Plot {
             path.push('z');
         }
         let _ = writeln!(self.body, "<path d=\"{path}\" fill=\"{colour}\" class=\"area\"/>");
+    }
+
+    /// The area inside a ring, through which what lies below is seen.
+    pub fn tint(&mut self, ring: impl Iterator<Item = (f64, f64)>, colour: &str, opacity: f64) {
+        let mut path = String::new();
+        for (i, (x, y)) in ring.enumerate() {
+            let (x, y) = self.at(x, y);
+            let _ = write!(path, "{}{x:.1} {y:.1}", if i == 0 { 'M' } else { 'L' });
+        }
+        let _ = writeln!(self.body, "<path d=\"{path}z\" fill=\"{colour}\" fill-opacity=\"{opacity}\"/>");
     }
 
     /// Small crosses.
@@ -279,6 +352,14 @@ impl Plot {
             y_label = escape(&self.y.label),
         )
     }
+}
+
+/// A picture without axes, as wide as the others; `description` is what a reader who cannot see it is told.
+pub fn bare(height: f64, body: &str, description: &str) -> String {
+    format!(
+        "<svg viewBox=\"0 0 {WIDTH} {height:.0}\" role=\"img\" aria-label=\"{}\">\n{body}</svg>",
+        escape(description)
+    )
 }
 
 /// Plots side by side in a file of their own.

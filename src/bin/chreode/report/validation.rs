@@ -12,9 +12,9 @@ use crate::cells::Data;
 use crate::failure::Result;
 use crate::validate::{how, table_of_held_out_times, table_of_recipes, table_of_times};
 
-const FLOOR: &str = "#1f2933";
-const STILL: &str = "#9aa5b1";
-const BETWEEN: &str = "#0f766e";
+const FLOOR: &str = colours::INK;
+const STILL: &str = colours::GREY;
+const BETWEEN: &str = colours::PALETTE[4];
 /// Recipes that are drawn, at most, the best first: more lines than this are not told apart.
 const DRAWN: usize = 6;
 
@@ -180,5 +180,11 @@ fn lines_over_time(title: &str, logarithmic: Option<&str>, lines: &[Line], capti
         let mark = if line.dashed { Mark::Dashes } else { Mark::Line };
         (line.colour.clone(), mark, escape(&line.name))
     });
-    Figure { title: title.into(), svg: plot.finish(title), legend: legend.collect(), caption: caption.into() }
+    Figure {
+        title: title.into(),
+        svg: plot.finish(title),
+        bar: None,
+        legend: legend.collect(),
+        caption: caption.into(),
+    }
 }

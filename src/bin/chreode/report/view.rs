@@ -1,15 +1,40 @@
-//! The plane in which cells are drawn: the first two coordinates, or the first two principal components.
+//! The plane in which cells are drawn: the first two coordinates, the first two principal components, or an embedding.
 
 use chreode::snapshots::Snapshots;
 
-/// A linear map of cells to the plane.
+use super::nearest::{self, Near, mean};
+use crate::cells::Embedding;
+
+/// Where cells are drawn.
 #[derive(Debug)]
 pub struct View {
     /// What the two axes measure.
     pub labels: [String; 2],
+    map: Map,
+}
+
+#[derive(Debug)]
+enum Map {
+    Linear(Linear),
+    Among(Among),
+}
+
+/// A linear map of cells to the plane.
+#[derive(Debug)]
+struct Linear {
     centre: Vec<f64>,
     axes: [Vec<f64>; 2],
 }
+
+/// Some cells in their space and in the plane. Whatever else is drawn stands where the nearest of them are in the mean.
+#[derive(Debug)]
+struct Among {
+    cells: nearest::Cells,
+    places: Vec<(f64, f64)>,
+}
+
+/// Cells of an embedding that others are placed among, at most.
+const PLACED: usize = 3000;
 
 /// Cells that the components are computed from, at most.
 const CELLS: usize = 4000;
@@ -26,7 +51,25 @@ impl View {
         }
         // A single coordinate is drawn along a line.
         let second = names.get(1).cloned().unwrap_or_default();
-        Self { labels: [names[0].clone(), second], centre: vec![0.0; dims], axes: [unit(0), unit(1)] }
+        let map = Map::Linear(Linear { centre: vec![0.0; dims], axes: [unit(0), unit(1)] });
+        Self { labels: [names[0].clone(), second], map }
+    }
+
+    /// An embedding of the cells.
+    pub fn embedded(snapshots: &Snapshots, embedding: &Embedding) -> Self {
+        let stride = snapshots.cells().div_ceil(PLACED);
+        Self {
+            labels: embedding.names.clone(),
+            map: Map::Among(Among {
+                cells: nearest::Cells::new(snapshots.dims(), snapshots.all_cells().step_by(stride)),
+                places: embedding.places.iter().copied().step_by(stride).collect(),
+            }),
+        }
+    }
+
+    /// Whether directions in the plane are directions in the space.
+    pub fn is_linear(&self) -> bool {
+        matches!(self.map, Map::Linear(_))
     }
 
     /// Principal components by power iteration with deflation, after dividing by the largest deviation so that
@@ -58,11 +101,39 @@ impl View {
             let share = if total > 0.0 { 100.0 * explained / total } else { 0.0 };
             *label = format!("principal component {} ({share:.0} % of variance)", c + 1);
         }
-        Self { labels, centre, axes }
+        Self { labels, map: Map::Linear(Linear { centre, axes }) }
     }
 
-    /// Where a cell is drawn.
-    pub fn place(&self, cell: &[f32]) -> (f64, f64) {
+    /// Where each of `points` (row-major, `dims` coordinates each) is drawn.
+    pub fn places(&self, points: &[f32], dims: usize) -> Vec<(f64, f64)> {
+        match &self.map {
+            Map::Linear(linear) => points.chunks_exact(dims).map(|point| linear.place(point)).collect(),
+            Map::Among(among) => {
+                let near = among.cells.near(points);
+                let place = |near: &[Near]| {
+                    (mean(near, |row| among.places[row].0), mean(near, |row| among.places[row].1))
+                };
+                near.chunks_exact(among.cells.found()).map(place).collect()
+            }
+        }
+    }
+
+    /// The cell that is drawn at `place` and differs from `through` within the plane only; none in an embedding.
+    pub fn lift(&self, place: (f64, f64), through: &[f64]) -> Option<Vec<f32>> {
+        let Map::Linear(linear) = &self.map else { return None };
+        Some(linear.lift(place, through))
+    }
+
+    /// The velocity in the plane of one of the space; none in an embedding.
+    pub fn direction(&self, velocity: &[f32]) -> Option<(f64, f64)> {
+        let Map::Linear(linear) = &self.map else { return None };
+        let along = |axis: &[f64]| velocity.iter().zip(axis).map(|(&v, a)| f64::from(v) * a).sum();
+        Some((along(&linear.axes[0]), along(&linear.axes[1])))
+    }
+}
+
+impl Linear {
+    fn place(&self, cell: &[f32]) -> (f64, f64) {
         let along = |axis: &[f64]| {
             let terms = cell.iter().zip(&self.centre).zip(axis);
             terms.map(|((&x, c), a)| if *a == 0.0 { 0.0 } else { (f64::from(x) - c) * a }).sum()
@@ -70,8 +141,7 @@ impl View {
         (along(&self.axes[0]), along(&self.axes[1]))
     }
 
-    /// The cell that is drawn at `place` and differs from `through` within the plane only.
-    pub fn lift(&self, place: (f64, f64), through: &[f64]) -> Vec<f32> {
+    fn lift(&self, place: (f64, f64), through: &[f64]) -> Vec<f32> {
         let along = |axis: &[f64]| -> f64 {
             through.iter().zip(&self.centre).zip(axis).map(|((x, c), a)| (x - c) * a).sum()
         };
@@ -128,11 +198,11 @@ mod tests {
         let snapshots = Snapshots::new(view, &labels, None).unwrap();
         let view = View::of(&snapshots, &[]);
         let through = [0.3, -1.0, 2.0, 0.7];
-        let drawn = view.place(&view.lift((1.25, -0.5), &through));
+        let drawn = view.places(&view.lift((1.25, -0.5), &through).unwrap(), dims)[0];
         assert!((drawn.0 - 1.25).abs() < 1e-5 && (drawn.1 + 0.5).abs() < 1e-5, "{drawn:?}");
         // Through the place of a cell, it is that cell.
-        let own = view.place(&through.map(|x| x as f32));
-        for (x, y) in view.lift(own, &through).iter().zip(through) {
+        let own = view.places(&through.map(|x| x as f32), dims)[0];
+        for (x, y) in view.lift(own, &through).unwrap().iter().zip(through) {
             assert!((f64::from(*x) - y).abs() < 1e-5);
         }
     }
