@@ -625,6 +625,20 @@ chreode_status chreode_couple(const chreode_snapshots *snapshots,
 void chreode_couplings_free(chreode_couplings *couplings);
 
 /**
+ * Tells how many times the couplings are of: one more than there are couplings.
+ */
+chreode_status chreode_couplings_time_count(const chreode_couplings *couplings, size_t *count);
+
+/**
+ * Gets these times, increasing, and how many cells each has. Each array has `count` elements, the number of times, or is NULL if it
+ * is not wanted.
+ */
+chreode_status chreode_couplings_times(const chreode_couplings *couplings,
+                                       double *times,
+                                       uint64_t *cells,
+                                       size_t count);
+
+/**
  * Tells of the coupling between the times number `k` and `k` + 1, counted from 0, the number of cells at either, and of the pairs of
  * cells that are coupled.
  */
@@ -658,6 +672,19 @@ chreode_status chreode_couplings_unmatched(const chreode_couplings *couplings,
                                            size_t dying_count,
                                            double *born,
                                            size_t born_count);
+
+/**
+ * Gets, of each cell of the time number `k`, counted from 0, what of its mass has partners and what has none: what it sends to cells of
+ * the next time, and what of it dies; what it receives from cells of the time before, and what of it is born. Nothing is sent from the last
+ * time, and nothing received at the first. Each array has `count` elements, the number of cells, or is NULL if it is not wanted.
+ */
+chreode_status chreode_couplings_cells(const chreode_couplings *couplings,
+                                       size_t k,
+                                       double *sent,
+                                       double *dying,
+                                       double *received,
+                                       double *born,
+                                       size_t count);
 
 /**
  * Carries a mass on each cell of the time number `from` to those of the time number `to`, onwards (descendants) or back (ancestors),

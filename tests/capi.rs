@@ -184,6 +184,10 @@ fn null_is_refused_by_name_wherever_it_is_not_allowed() {
     refused!(null_pointer, "snapshots", chreode_couple(null(), null(), None, null_mut(), &mut c));
     refused!(null_pointer, "couplings", chreode_couple(data, null(), None, null_mut(), null_mut()));
     refused!(null_pointer, "couplings", chreode_couplings_report(null(), null_mut(), 0, &mut size));
+    refused!(null_pointer, "couplings", chreode_couplings_time_count(null(), &mut size));
+    let none = null_mut();
+    refused!(null_pointer, "couplings", chreode_couplings_times(null(), none, null_mut(), 0));
+    refused!(null_pointer, "couplings", chreode_couplings_cells(null(), 0, none, none, none, none, 0));
     refused!(null_pointer, "snapshots", chreode_snapshots_without(null(), times.as_ptr(), 1, &mut s));
     refused!(null_pointer, "snapshots", chreode_snapshots_dims(null(), &mut size));
     refused!(null_pointer, "dims", chreode_snapshots_dims(data, null_mut()));
@@ -1602,6 +1606,28 @@ fn clones_and_couplings_are_those_of_rust() {
         ok!(chreode_snapshots_cell_count(data, 0, &mut cells));
         cells
     };
+    let (mut count, mut times, mut counts) = (0, [0.0; 5], [0u64; 5]);
+    ok!(chreode_couplings_time_count(couplings, &mut count));
+    ok!(chreode_couplings_times(couplings, times.as_mut_ptr(), counts.as_mut_ptr(), count));
+    assert_eq!((times, counts[1], counts[2]), ([0.0, 1.0, 2.0, 3.0, 4.0], rows as u64, cols as u64));
+    // What of each cell of a time between two others is sent, dies, is received and born.
+    let (mut of_cells, null) = (vec![[0.0; 4]; rows], null_mut());
+    let mut column = vec![0.0; rows];
+    for part in 0..4 {
+        let mut arrays = [null; 4];
+        arrays[part] = column.as_mut_ptr();
+        let [a, b, c, d] = arrays;
+        ok!(chreode_couplings_cells(couplings, 1, a, b, c, d, rows));
+        of_cells.iter_mut().zip(&column).for_each(|(cell, mass)| cell[part] = *mass);
+    }
+    of_cells.iter().for_each(|[sent, dying, received, born]| {
+        near(sent + dying, 1.0);
+        near(received + born, 1.0);
+    });
+    assert_eq!(of_cells.iter().map(|cell| cell[1]).collect::<Vec<_>>(), dying);
+    // SAFETY: made above.
+    let refused = unsafe { chreode_couplings_cells(couplings, 5, null, null, null, null, 0) };
+    assert!(refused == CHREODE_ERROR_INVALID_ARGUMENT && message().contains("k must be below 5"));
     for (&i, &j) in sources.iter().zip(&targets) {
         let (one, other) = (clones[before + i as usize], clones[before + rows + j as usize]);
         assert!(one == other || one < 0 || other < 0);

@@ -46,6 +46,38 @@ pub unsafe extern "C" fn chreode_couplings_free(couplings: *mut chreode_coupling
     guard_free(|| unsafe { free(couplings) });
 }
 
+/// Tells how many times the couplings are of: one more than there are couplings.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn chreode_couplings_time_count(
+    couplings: *const chreode_couplings,
+    count: *mut usize,
+) -> chreode_status {
+    // SAFETY: the conventions of the header.
+    guard(|| unsafe { put("count", count, borrow("couplings", couplings)?.0.times.len()) })
+}
+
+/// Gets these times, increasing, and how many cells each has. Each array has `count` elements, the number of times, or is NULL if it
+/// is not wanted.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn chreode_couplings_times(
+    couplings: *const chreode_couplings,
+    times: *mut f64,
+    cells: *mut u64,
+    count: usize,
+) -> chreode_status {
+    // SAFETY: the conventions of the header.
+    guard(|| unsafe {
+        let chreode_couplings(all) = borrow("couplings", couplings)?;
+        if !times.is_null() {
+            fill("times", times, count, all.times.iter().copied())?;
+        }
+        if !cells.is_null() {
+            fill("cells", cells, count, all.counts.iter().map(|&cells| cells as u64))?;
+        }
+        Ok(())
+    })
+}
+
 /// Tells of the coupling between the times number `k` and `k` + 1, counted from 0, the number of cells at either, and of the pairs of
 /// cells that are coupled.
 #[unsafe(no_mangle)]
@@ -114,14 +146,44 @@ pub unsafe extern "C" fn chreode_couplings_unmatched(
 ) -> chreode_status {
     // SAFETY: the conventions of the header.
     guard(|| unsafe {
-        let (all, coupling) = of_interval(couplings, k)?;
-        let of_cells = |alone: &[(u32, f64)], cells: usize| {
-            let mut masses = vec![0.0; cells];
-            alone.iter().for_each(|&(cell, mass)| masses[cell as usize] += mass);
-            masses
-        };
-        fill("dying", dying, dying_count, of_cells(&coupling.dying, all.counts[k]).into_iter())?;
-        fill("born", born, born_count, of_cells(&coupling.born, all.counts[k + 1]).into_iter())
+        let (all, _) = of_interval(couplings, k)?;
+        fill("dying", dying, dying_count, all.of_cells(k).dying.into_iter())?;
+        fill("born", born, born_count, all.of_cells(k + 1).born.into_iter())
+    })
+}
+
+/// Gets, of each cell of the time number `k`, counted from 0, what of its mass has partners and what has none: what it sends to cells of
+/// the next time, and what of it dies; what it receives from cells of the time before, and what of it is born. Nothing is sent from the last
+/// time, and nothing received at the first. Each array has `count` elements, the number of cells, or is NULL if it is not wanted.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn chreode_couplings_cells(
+    couplings: *const chreode_couplings,
+    k: usize,
+    sent: *mut f64,
+    dying: *mut f64,
+    received: *mut f64,
+    born: *mut f64,
+    count: usize,
+) -> chreode_status {
+    // SAFETY: the conventions of the header.
+    guard(|| unsafe {
+        let chreode_couplings(all) = borrow("couplings", couplings)?;
+        if k >= all.counts.len() {
+            let allowed = format!("below {}, the number of times", all.counts.len());
+            return Err(Error::argument("k", k, &allowed).into());
+        }
+        let cells = all.of_cells(k);
+        for (name, wanted, values) in [
+            ("sent", sent, cells.sent),
+            ("dying", dying, cells.dying),
+            ("received", received, cells.received),
+            ("born", born, cells.born),
+        ] {
+            if !wanted.is_null() {
+                fill(name, wanted, count, values.into_iter())?;
+            }
+        }
+        Ok(())
     })
 }
 

@@ -93,7 +93,49 @@ pub struct Carried {
     pub lost: Vec<f64>,
 }
 
+/// What of every cell of a snapshot has partners, and what has none: one element a cell.
+///
+/// A cell sends its weight but for what of it dies, and receives its weight but for what of it is born; nothing is sent from the last
+/// snapshot, and nothing received at the first.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct CellMasses {
+    /// The mass sent to cells of the next snapshot.
+    pub sent: Vec<f64>,
+    /// The mass without a partner there.
+    pub dying: Vec<f64>,
+    /// The mass received from cells of the snapshot before.
+    pub received: Vec<f64>,
+    /// The mass without a partner there.
+    pub born: Vec<f64>,
+}
+
 impl Couplings {
+    /// What of every cell of snapshot `k` has partners in the snapshots beside it, and what has none.
+    ///
+    /// # Panics
+    /// If there are not so many snapshots.
+    pub fn of_cells(&self, k: usize) -> CellMasses {
+        let cells = self.counts[k];
+        let alone = |of: &[(u32, f64)]| {
+            let mut masses = vec![0.0; cells];
+            of.iter().for_each(|&(cell, mass)| masses[cell as usize] += mass);
+            masses
+        };
+        let mut of_cells = CellMasses {
+            sent: vec![0.0; cells],
+            dying: vec![0.0; cells],
+            received: vec![0.0; cells],
+            born: vec![0.0; cells],
+        };
+        if let Some(next) = self.couplings.get(k) {
+            (of_cells.sent, of_cells.dying) = (next.sent(cells), alone(&next.dying));
+        }
+        if let Some(before) = k.checked_sub(1).and_then(|k| self.couplings.get(k)) {
+            (of_cells.received, of_cells.born) = (before.received(cells), alone(&before.born));
+        }
+        of_cells
+    }
+
     /// Carries a distribution over the cells of snapshot `from` to those of snapshot `to`, onwards or back, through the couplings of
     /// all intervals in between, one after another: what they make of it is their product.
     ///

@@ -564,6 +564,34 @@ function chreode_couplings_free(couplings)
     end
 end
 
+function chreode_couplings_time_count(couplings, count)
+    address = symbol(:chreode_couplings_time_count)
+    return shielded() do
+        ccall(
+            address,
+            chreode_status,
+            (Ptr{chreode_couplings}, Ptr{Csize_t}),
+            couplings,
+            count,
+        )
+    end
+end
+
+function chreode_couplings_times(couplings, times, cells, count)
+    address = symbol(:chreode_couplings_times)
+    return shielded() do
+        ccall(
+            address,
+            chreode_status,
+            (Ptr{chreode_couplings}, Ptr{Cdouble}, Ptr{UInt64}, Csize_t),
+            couplings,
+            times,
+            cells,
+            count,
+        )
+    end
+end
+
 function chreode_couplings_size(couplings, k, rows, cols, pairs)
     address = symbol(:chreode_couplings_size)
     return shielded() do
@@ -619,6 +647,32 @@ function chreode_couplings_unmatched(couplings, k, dying, dying_count, born, bor
             dying_count,
             born,
             born_count,
+        )
+    end
+end
+
+function chreode_couplings_cells(couplings, k, sent, dying, received, born, count)
+    address = symbol(:chreode_couplings_cells)
+    return shielded() do
+        ccall(
+            address,
+            chreode_status,
+            (
+                Ptr{chreode_couplings},
+                Csize_t,
+                Ptr{Cdouble},
+                Ptr{Cdouble},
+                Ptr{Cdouble},
+                Ptr{Cdouble},
+                Csize_t,
+            ),
+            couplings,
+            k,
+            sent,
+            dying,
+            received,
+            born,
+            count,
         )
     end
 end

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use parquet::basic::{Compression, ConvertedType, LogicalType, Repetition, Type as Physical};
 use parquet::column::reader::{ColumnReader, ColumnReaderImpl};
-use parquet::data_type::{ByteArray, DataType, DoubleType, FloatType, Int64Type};
+use parquet::data_type::{ByteArray, ByteArrayType, DataType, DoubleType, FloatType, Int64Type};
 use parquet::file::properties::WriterProperties;
 use parquet::file::reader::{FileReader, SerializedFileReader};
 use parquet::file::writer::SerializedFileWriter;
@@ -164,6 +164,11 @@ pub fn bytes(cells: &Cells<'_>) -> Told<Vec<u8>> {
     let of_column = |(name, values): &(String, Values)| match values {
         Values::Real(_) => field(name, Physical::DOUBLE, Repetition::REQUIRED),
         Values::Whole(_) => field(name, Physical::INT64, Repetition::OPTIONAL),
+        Values::Text(_) => Type::primitive_type_builder(name, Physical::BYTE_ARRAY)
+            .with_repetition(Repetition::REQUIRED)
+            .with_logical_type(Some(LogicalType::String))
+            .build()
+            .map(Arc::new),
     };
     let of_coordinate = |name: &String| field(name, Physical::FLOAT, Repetition::REQUIRED);
     let fields = cells.columns.iter().map(of_column).chain(cells.names.iter().map(of_coordinate));
@@ -191,6 +196,11 @@ pub fn bytes(cells: &Cells<'_>) -> Told<Vec<u8>> {
                     let there: Vec<i64> = some.iter().flatten().map(|&x| x as i64).collect();
                     let levels: Vec<i16> = some.iter().map(|x| i16::from(x.is_some())).collect();
                     column!(Int64Type, &there, Some(&levels));
+                }
+                Values::Text(all) => {
+                    let texts: Vec<ByteArray> =
+                        all[rows.clone()].iter().map(|text| ByteArray::from(text.as_str())).collect();
+                    column!(ByteArrayType, &texts, None);
                 }
             }
         }

@@ -24,6 +24,7 @@ pub enum Values {
     Real(Vec<f64>),
     /// Numbers that count, or none.
     Whole(Vec<Option<u64>>),
+    Text(Vec<String>),
 }
 
 impl Values {
@@ -31,6 +32,7 @@ impl Values {
         match self {
             Values::Real(all) => all[row].to_string(),
             Values::Whole(all) => all[row].map_or(String::new(), |x| x.to_string()),
+            Values::Text(all) => all[row].clone(),
         }
     }
 }
@@ -82,6 +84,10 @@ pub fn write_cells(path: &Path, cells: &Cells<'_>) -> Result<String> {
 
 #[cfg(feature = "npy")]
 fn write_npy(path: &Path, cells: &Cells<'_>) -> Result<String> {
+    if cells.names.is_empty() {
+        write_atomically(path, &crate::npy::record_bytes(cells.points.len(), &cells.columns))?;
+        return Ok(path.display().to_string());
+    }
     let table = beside(path);
     let header: Vec<String> = cells.columns.iter().map(|(name, _)| name.clone()).collect();
     let row = |row: usize| cells.columns.iter().map(move |(_, values)| values.text(row));
