@@ -248,7 +248,7 @@ using Chreode
 table = [split(line, ','; limit = 5) for line in readlines("cells.csv")[2:end]]
 number(k) = [parse(Float64, row[k]) for row in table]
 name = [row[1] for row in table]
-found = couple(hcat(number(3), number(4)), number(2); cells = :rows, method = "wfr-fm", delta = 0.7, seed = 4)
+found = couple(hcat(number(3), number(4)), number(2); cells = :rows, method = "wfr-fm", delta = 0.25, seed = 4)
 write_table(file, header, rows) = open(joinpath("couplings", file), "w") do io
     println(io, join(header, ','))
     foreach(row -> println(io, join(row, ',')), rows)

@@ -112,7 +112,7 @@ fn couplings_are_those_of_the_command() {
     let script = r#"
 import chreode, numpy, pandas
 cells = pandas.read_csv("cells.csv", index_col=0)
-found = chreode.couple(cells[["x1", "x2"]], cells["samples"].iloc[::-1], "wfr-fm", delta=0.7, seed=4)
+found = chreode.couple(cells[["x1", "x2"]], cells["samples"].iloc[::-1], "wfr-fm", delta=0.25, seed=4)
 for k in range(len(found)):
     source, target, sent, received = found.pairs(k)
     table = {"source": found.rows(k)[source], "target": found.rows(k + 1)[target], "sent": sent, "received": received,

@@ -159,7 +159,7 @@ fn couplings_are_those_of_the_command(library: &Path) {
 library(chreode)
 cells <- read.csv("cells.csv", row.names = 1)
 days <- rev(setNames(cells$samples, rownames(cells)))
-found <- couple(as.matrix(cells[c("x1", "x2")]), days, "wfr-fm", delta = 0.7, seed = 4, progress = FALSE)
+found <- couple(as.matrix(cells[c("x1", "x2")]), days, "wfr-fm", delta = 0.25, seed = 4, progress = FALSE)
 write <- function(table, file) {
     numbers <- vapply(table, is.numeric, NA)
     table[numbers] <- lapply(table[numbers], function(x) sprintf("%.17g", x))

@@ -185,6 +185,11 @@ fn null_is_refused_by_name_wherever_it_is_not_allowed() {
     refused!(null_pointer, "couplings", chreode_couple(data, null(), None, null_mut(), null_mut()));
     refused!(null_pointer, "couplings", chreode_couplings_report(null(), null_mut(), 0, &mut size));
     refused!(null_pointer, "couplings", chreode_couplings_time_count(null(), &mut size));
+    refused!(null_pointer, "model", chreode_model_couplings(null(), &mut c));
+    refused!(null_pointer, "couplings", chreode_model_couplings(model, null_mut()));
+    refused!(null_pointer, "model", chreode_descent(null(), data, null(), None, null_mut(), &mut c));
+    refused!(null_pointer, "snapshots", chreode_descent(model, null(), null(), None, null_mut(), &mut c));
+    refused!(null_pointer, "couplings", chreode_descent(model, data, null(), None, null_mut(), null_mut()));
     let none = null_mut();
     refused!(null_pointer, "couplings", chreode_couplings_times(null(), none, null_mut(), 0));
     refused!(null_pointer, "couplings", chreode_couplings_cells(null(), 0, none, none, none, none, 0));
@@ -1658,13 +1663,39 @@ fn clones_and_couplings_are_those_of_rust() {
     assert_eq!(carry("share", 3), CHREODE_ERROR_INVALID_ARGUMENT);
     assert_eq!(carry("share", 4), CHREODE_OK);
     near(carried.iter().chain(&lost).sum(), before as f64);
+    // Those of a model that keeps them.
+    let short = [("method", "wfr-fm"), ("delta", "0.4"), ("epochs", "1"), ("hidden", "4")];
+    let (mut model, mut kept) = (null_mut(), null_mut());
+    let plain = options("fit", &short);
+    ok!(chreode_fit(barcoded, plain, None, null_mut(), &mut model));
+    // SAFETY: made above.
+    let refused = unsafe { chreode_model_couplings(model, &mut kept) };
+    assert!(refused == CHREODE_ERROR_INVALID_ARGUMENT && kept.is_null());
+    assert!(message().contains("one that was fitted with keep_couplings"), "{}", message());
+    let keeping = options("fit", &[&short[..], &[("keep_couplings", "true")]].concat());
+    let mut keeper = null_mut();
+    ok!(chreode_fit(barcoded, keeping, None, null_mut(), &mut keeper));
+    ok!(chreode_model_couplings(keeper, &mut kept));
+    let mut again = vec![0.0; pairs];
+    ok!(chreode_couplings_pairs(kept, 1, null_mut(), null_mut(), again.as_mut_ptr(), null_mut(), pairs));
+    assert_eq!(again, sent);
+    // Through the dynamics: of the two times asked for, and as Rust has it.
+    let how = options("fates", &[("from", "1"), ("to", "3"), ("descendants", "4"), ("seed", "3")]);
+    let mut descended = null_mut();
+    ok!(chreode_descent(model, data, how, None, null_mut(), &mut descended));
+    ok!(chreode_couplings_times(descended, times.as_mut_ptr(), null_mut(), 2));
+    assert_eq!(times[..2], [1.0, 3.0]);
+    // SAFETY: made above.
+    let report = text_of(|b, c, s| unsafe { chreode_couplings_report(descended, b, c, s) });
+    assert!(report.contains(r#""to":3.0"#) && report.contains(r#""neighbours":10"#), "{report}");
     // SAFETY: made above.
     let refused = unsafe { chreode_couplings_size(couplings, 4, &mut rows, &mut cols, &mut pairs) };
     assert_eq!(refused, CHREODE_ERROR_INVALID_ARGUMENT);
     // SAFETY: made above.
     unsafe {
-        chreode_couplings_free(couplings);
-        chreode_couplings_free(null_mut());
+        [couplings, kept, descended, null_mut()].map(|couplings| chreode_couplings_free(couplings));
+        [model, keeper].map(|model| chreode_model_free(model));
+        [plain, keeping, how].map(|options| chreode_options_free(options));
         chreode_options_free(set);
         chreode_snapshots_free(barcoded);
         chreode_snapshots_free(data);

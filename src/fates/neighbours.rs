@@ -173,6 +173,17 @@ impl Neighbours {
         shares.iter_mut().for_each(|share| *share /= total);
     }
 
+    /// Adds `mass` to the columns of the points nearest to `point`, each by its share of their weight.
+    pub(super) fn spread(&self, point: &[f32], search: &mut Search, mass: f64, columns: &mut [f64]) {
+        search.found.clear();
+        self.look(point, search, f32::INFINITY, false);
+        let weight = |found: &Found| self.points[found.place as usize].weight;
+        let total: f64 = search.found.iter().map(weight).sum();
+        for found in &search.found {
+            columns[found.column as usize] += mass * (weight(found) / total);
+        }
+    }
+
     /// The label of all points nearest to `point`, if they have one; else those points are found.
     fn only_label(&self, point: &[f32], search: &mut Search) -> Option<u32> {
         search.found.clear();

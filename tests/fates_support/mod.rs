@@ -53,7 +53,7 @@ pub fn by_the_command(name: &str) -> PathBuf {
 /// The folder of [`with_labelled`] with the command's couplings in `couplings/`, made by these options.
 pub fn couplings_by_the_command(name: &str) -> PathBuf {
     let folder = with_labelled(name);
-    let call = "couple cells.csv --ignore-column kind --method wfr-fm --delta 0.7 --seed 4 -o couplings";
+    let call = "couple cells.csv --ignore-column kind --method wfr-fm --delta 0.25 --seed 4 -o couplings";
     run(&folder, call).succeeded();
     folder
 }

@@ -557,6 +557,43 @@ function chreode_couple(snapshots, options, progress, user_data, couplings)
     end
 end
 
+function chreode_descent(model, snapshots, options, progress, user_data, couplings)
+    address = symbol(:chreode_descent)
+    return shielded() do
+        ccall(
+            address,
+            chreode_status,
+            (
+                Ptr{chreode_model},
+                Ptr{chreode_snapshots},
+                Ptr{chreode_options},
+                Ptr{Cvoid},
+                Ptr{Cvoid},
+                Ptr{Ptr{chreode_couplings}},
+            ),
+            model,
+            snapshots,
+            options,
+            progress,
+            user_data,
+            couplings,
+        )
+    end
+end
+
+function chreode_model_couplings(model, couplings)
+    address = symbol(:chreode_model_couplings)
+    return shielded() do
+        ccall(
+            address,
+            chreode_status,
+            (Ptr{chreode_model}, Ptr{Ptr{chreode_couplings}}),
+            model,
+            couplings,
+        )
+    end
+end
+
 function chreode_couplings_free(couplings)
     address = symbol(:chreode_couplings_free)
     return shielded() do

@@ -1,9 +1,10 @@
 # Couplings of the cells of consecutive times, and what is carried along them.
 
 """
-Which cells of each time become which of the next, with how much mass at either end: from [`couple`](@ref).
+Which cells of each time become which of the next, with how much mass at either end: from [`couple`](@ref), [`descent`](@ref) and
+[`couplings`](@ref).
 
-`times` and `counts` have one element a time. `time`, `weight` (`nothing` where the cells themselves are not known), `sent`, `dying`, `received` and
+`times` and `counts` have one element a time. `cell` (the number that it was given with), `time`, `weight` (`nothing` where the cells themselves are not known), `sent`, `dying`, `received` and
 `born` have one a cell, in the order in which the cells were given: a cell sends its weight to cells of the next time, but for what of it
 dies for lack of a partner; it receives its weight from cells of the time before, but for what is born. Nothing is sent from the last time,
 and nothing received at the first. `report` tells what was chosen and how the static problems went. [`coupling`](@ref) makes a matrix of an
@@ -15,6 +16,7 @@ struct Couplings
     counts::Vector{Int}
     # The number that each cell was given with, in the order of time.
     order::Vector{Int}
+    cell::Vector{Int}
     time::Vector{Float64}
     weight::Union{Nothing, Vector{Float64}}
     sent::Vector{Float64}
@@ -24,20 +26,31 @@ struct Couplings
     report::Dict{String, Any}
 end
 
-function Couplings(handle::Handle{C.chreode_couplings}, order, weight)
+# Of all or some of the times of snapshots whose cells were given in this order, if those are known.
+function Couplings(
+    handle::Handle{C.chreode_couplings},
+    snapshots = nothing,
+    order = nothing,
+)
     times, counts, masses, report = use(read_couplings, handle)
-    numbers = order === nothing ? collect(1:sum(counts)) : order
-    function as_given(in_time)
-        given = similar(in_time)
-        given[numbers] = in_time
-        return given
+    warn(report)
+    numbers, weight = collect(1:sum(counts)), nothing
+    if snapshots !== nothing
+        there = findall(in(times), snapshots.times)
+        first = cumsum(snapshots.counts) .- snapshots.counts
+        cells = reduce(vcat, [first[k] .+ (1:snapshots.counts[k]) for k in there])
+        numbers = order === nothing ? cells : order[cells]
+        weight = reduce(vcat, [weights(snapshots, k) for k in there])
     end
+    by_cell = sortperm(numbers)
+    as_given(in_time) = in_time[by_cell]
     time = reduce(vcat, fill.(times, counts))
     return Couplings(
         handle,
         times,
         counts,
         numbers,
+        numbers[by_cell],
         as_given(time),
         weight === nothing ? nothing : as_given(weight),
         map(as_given, masses)...,
@@ -111,10 +124,70 @@ function coupled(snapshots, order, progress, options)
             end
         end
     end
-    weight = reduce(vcat, [weights(snapshots, k) for k in eachindex(snapshots.times)])
-    couplings = Couplings(handle, order, weight)
-    warn(couplings.report)
-    return couplings
+    return Couplings(handle, snapshots, order)
+end
+
+"""
+    descent(model, snapshots; progress, options...)
+    descent(model, x, time; weights, masses, cells = :columns, progress, options...)
+
+Which cells at the time `to` (the last) descend from which at the time `from` (the first), by a model and the options of
+`Chreode.options("fates")`, as [`Couplings`](@ref) of one interval. Several descendants of each cell are simulated, each of which counts for
+its nearest cells. [`push`](@ref) of the result carries a distribution over cells to its descendants, and [`pull`](@ref), by Bayes' rule, to its
+ancestors: the law of the diffusion run backward, which needs no score here. A cell sends its weight, but for the share without
+descendants, which dies; what is received is what its descendants weigh; cells that no descendant came near are born.
+"""
+function descent(model::Dynamics, snapshots::Snapshots; progress = nothing, options...)
+    return descended(model, snapshots, nothing, progress, options)
+end
+
+function descent(
+    model::Dynamics,
+    x,
+    time;
+    weights = nothing,
+    masses = nothing,
+    cells::Symbol = :columns,
+    progress = nothing,
+    options...,
+)
+    times = times_of(time)
+    snapshots = Snapshots(x, times; weights, masses, cells)
+    order = sortperm(times; alg = MergeSort)
+    return descended(model, snapshots, order, progress, options)
+end
+
+function descended(model, snapshots, order, progress, options)
+    handle = use(options_of("fates", options)) do choice
+        use(snapshots.handle) do held
+            use(model.handle) do pointer
+                long_handle(
+                    C.chreode_couplings_free,
+                    C.chreode_couplings,
+                    progress,
+                ) do made, tell, told
+                    C.chreode_descent(pointer, held, choice, tell, told, made)
+                end
+            end
+        end
+    end
+    return Couplings(handle, snapshots, order)
+end
+
+"""
+    couplings(model)
+
+The [`Couplings`](@ref) of the cells that a model was fitted to, where it was asked to keep them (`keep_couplings = true`), else `nothing`. Their
+cells are in the order of time, those of one time as they were given.
+"""
+function couplings(model::Dynamics)
+    model.info["has_couplings"] || return nothing
+    handle = use(model.handle) do pointer
+        make_handle(C.chreode_couplings_free, C.chreode_couplings) do made
+            C.chreode_model_couplings(pointer, made)
+        end
+    end
+    return Couplings(handle)
 end
 
 # How many intervals there are.

@@ -586,6 +586,52 @@ end
     @test occursin("Couplings of 60 cells at 0.0", sprint(show, found))
 end
 
+@testset "descendants and ancestors through the dynamics" begin
+    quick = (descendants = 5, seed = 2)
+    mixed = reverse(eachindex(time))
+    found = descent(model, together[:, mixed], time[mixed]; from = 1, to = 3, quick...)
+    @test found.times == [1, 3] && found.report["neighbours"] == 10
+    @test found.cell == findall(in([1, 3]), time[mixed]) &&
+        found.time == time[mixed][found.cell]
+    told = fates(
+        model,
+        together[:, mixed],
+        time[mixed],
+        fill("all", length(time));
+        from = 1,
+        to = 3,
+        quick...,
+    )
+    ones_there = fill(1.0, found.counts[1])
+    grown = push(found, ones_there, 1, 3; carry = "mass")
+    @test sum(grown.masses) ≈ sum(told.n) rtol = 1.0e-9
+    @test sum(grown.lost) ≈ sum(told.p_none) rtol = 1.0e-9
+    back = pull(found, grown.masses, 3, 1)
+    @test sum(back.masses) + sum(back.lost) ≈ sum(grown.masses) rtol = 1.0e-9
+    @test descent(model, snapshots; mode = "ode").counts == snapshots.counts[[1, 5]]
+    @test occursin(
+        "from must be before 1",
+        message(() -> descent(model, snapshots; from = 3, to = 1)),
+    )
+    # Those that a model keeps.
+    @test couplings(model) === nothing
+    options = (method = "wfr-fm", delta = 0.12, seed = 1)
+    kept = fit_dynamics(
+        snapshots;
+        keep_couplings = true,
+        epochs = 1,
+        hidden = "4",
+        options...,
+    )
+    made = couple(snapshots; options...)
+    for one in (kept, again(kept))
+        theirs = couplings(one)
+        @test theirs.times == made.times && theirs.weight === nothing
+        @test Chreode.pairs_of(theirs, 3) == Chreode.pairs_of(made, 3) &&
+            theirs.sent == made.sent
+    end
+end
+
 @testset "fates" begin
     together_rows = permutedims(together)
     middle = sort(together[1, :])[length(time) ÷ 2]

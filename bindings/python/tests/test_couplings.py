@@ -112,6 +112,49 @@ def test_an_anndata_keeps_the_names_of_its_cells_and_labels_of_times_are_times(c
     assert list(pushed.index) == list(found.cells(3)) and pushed.sum() > 0
 
 
+def test_descendants_and_ancestors_through_the_dynamics(model, cells):
+    pandas = pytest.importorskip("pandas")
+    x, time = cells
+    mixed = np.random.default_rng(3).permutation(len(x))
+    names = np.array([f"cell {i}" for i in range(len(x))])
+    quick = {"descendants": 5, "seed": 2}
+    found = model.descent(pandas.DataFrame(x[mixed], index=names[mixed]), time[mixed], start=1, to=3, **quick)
+    assert list(found.times) == [1, 3] and len(found) == 1 and found.report["neighbours"] == 10
+    both = np.isin(time[mixed], [1, 3])
+    assert np.array_equal(found.row, np.flatnonzero(both)) and (found.names == names[mixed][both]).all()
+    assert np.array_equal(found.time, time[mixed][both]) and (found.weight == 1).all()
+    assert (found.to_frame().index == found.names).all()
+    # What descends from a cell is what its fates count.
+    kind = np.full(len(x), "all")
+    told = model.fates(x[mixed], time[mixed], kind, start=1, to=3, **quick)
+    grown = found.push(np.ones(found.counts[0]), 1, 3, carry="mass")
+    assert grown.masses.sum() == pytest.approx(told.n.sum(), rel=1e-9)
+    assert grown.lost.sum() == pytest.approx(told.p_none.sum(), rel=1e-9)
+    start = pandas.Series(1.0, names[mixed][time[mixed] == 3][:5]).reindex(found.cells(1), fill_value=0.0)
+    back = found.pull(start, 3, 1)
+    assert back.masses.sum() + back.lost.sum() == pytest.approx(5, rel=1e-9)
+    assert (back.masses.index == found.cells(0)).all()
+    whole = model.descent(x, time, mode="ode")
+    assert list(whole.times) == [0, 4] and len(whole.coupling(0).data) == len(whole.pairs(0)[0])
+    with pytest.raises(chreode.InvalidArgumentError, match="from must be before 1"):
+        model.descent(x, time, start=3, to=1)
+    with pytest.raises(chreode.InvalidArgumentError, match="one of the times 1, 3"):
+        found.push(np.ones(found.counts[0]), 0, 3)
+    with pytest.raises(chreode.CancelledError):
+        model.descent(x, time, progress=lambda *_: True)
+
+
+def test_a_model_keeps_its_couplings_where_it_is_asked_to(cells, coupled, model):
+    assert model.couplings is None
+    kept = chreode.fit(*cells, keep_couplings=True, epochs=1, hidden="4", **OPTIONS)
+    for one in (kept, pickle.loads(pickle.dumps(kept))):
+        again = one.couplings
+        assert np.array_equal(again.times, coupled.times) and again.weight is None and again.names is None
+        for ours, theirs in zip(again.pairs(2), coupled.pairs(2)):
+            assert np.array_equal(ours, theirs)
+        assert np.array_equal(again.sent, coupled.sent)
+
+
 def test_mishaps_are_errors(coupled, cells):
     ones = np.ones(coupled.counts[0])
     for work, match in [
@@ -128,7 +171,7 @@ def test_mishaps_are_errors(coupled, cells):
             work()
     with pytest.raises(chreode.CancelledError):
         chreode.couple(*cells, progress=lambda *_: True, **OPTIONS)
-    with pytest.raises(TypeError, match="made by chreode.couple"):
+    with pytest.raises(TypeError, match="made by chreode.couple and"):
         chreode.Couplings()
     with pytest.raises(TypeError, match="cannot be pickled"):
         pickle.dumps(coupled)

@@ -34,19 +34,91 @@ couple <- function(x, time, method = NULL, weights = NULL, masses = NULL, ..., d
     asked$interrupted <- FALSE
     result <- .Call(C_r_couple, snapshots, options, progress_function(progress, asked))
     if (asked$interrupted) interrupt_call()
-    weighed <- unlist(native(.Call(C_r_snapshots_read, snapshots))$weights)
-    new_couplings(native(result), order(data$time), rownames(data$x), weighed, data$memory)
+    new_couplings(native(result), data, snapshots)
 }
 
-# Couplings of the library, of cells that were given in this `order` and have these names and weights, if that is known.
-new_couplings <- function(handle, order = NULL, names = NULL, weights = NULL, memory = NULL) {
+#' Descendants and ancestors through the dynamics
+#'
+#' Which cells of a later time descend from which of an earlier one by a model. Several descendants of each cell are simulated to the later
+#' time, where each counts for its nearest cells. [push()] of the result carries a distribution over cells to its descendants, and [pull()],
+#' by Bayes' rule, to its ancestors: the law of the diffusion run backward, which needs no score here.
+#'
+#' @inheritParams fates
+#' @param ... Options of the library by their names: those of [fates()]; `from` is the time of the cells that descendants are of, the first by
+#'   default, `to` that of the descendants. An unknown one is answered with the nearest.
+#' @return `descent()`: an object as of [couple()], of one interval. A cell sends its weight, but for the share without descendants, which dies;
+#'   what is received is what its descendants weigh; cells that no descendant came near are born.
+#' @examples
+#' data <- dataset("gene-network", cells_per_state = 30)
+#' fit <- fit_dynamics(
+#'     data$x, data$time, hidden = "16x2", epochs = 30, seed = 1, keep_couplings = TRUE, progress = FALSE
+#' )
+#' found <- descent(fit, from = 0, to = 3, descendants = 20, seed = 1)
+#' first <- c(1, rep(0, found$counts[1] - 1))
+#' str(push(found, first, from = 0, to = 3))
+#' # The same through the couplings of the fit.
+#' str(push(couplings(fit), first, from = 0, to = 3))
+#' @export
+descent <- function(object, ...) {
+    UseMethod("descent")
+}
+
+#' @rdname descent
+#' @export
+descent.chreode_dynamics <- function(object, x = NULL, time = NULL, weights = NULL, masses = NULL, ..., dimred = NULL, seed = NULL,
+                                     threads = object$threads, progress = FALSE) {
+    handle <- model_handle(object, threads)
+    given <- list(...)
+    # Without noise nothing is drawn, R's generator neither.
+    noise <- is.null(given$mode) || !identical(as.character(given$mode), "ode")
+    options <- new_options("fates", c(given, list(seed = if (noise || !is.null(seed)) as_seed(seed))))
+    data <- data_or_fitted(object, x, time, weights, masses, dimred, measured = TRUE)
+    snapshots <- new_snapshots(data)
+    on.exit(native(.Call(C_r_free, snapshots)))
+    asked <- new.env(parent = emptyenv())
+    asked$interrupted <- FALSE
+    result <- .Call(C_r_descent, handle, snapshots, options, progress_function(progress, asked))
+    if (asked$interrupted) interrupt_call()
+    data$memory <- object$memory
+    new_couplings(native(result), data, snapshots)
+}
+
+#' @rdname descent
+#' @return `couplings()`: an object as of [couple()], of the cells that a model was fitted to, where it was asked to keep them by the option
+#'   `keep_couplings`. Without the cells, of a model from a file, they are in the order of time and have no names.
+#' @export
+couplings <- function(object) {
+    check_dynamics(object)
+    handle <- native(.Call(C_r_model_couplings, model_handle(object, object$threads)))
+    data <- object$data
+    if (is.null(data)) return(new_couplings(handle))
+    snapshots <- new_snapshots(data)
+    on.exit(native(.Call(C_r_free, snapshots)))
+    data$memory <- object$memory
+    new_couplings(handle, data, snapshots)
+}
+
+# Couplings of the library, of all or some of the times of these data and their snapshots, if those are known.
+new_couplings <- function(handle, data = NULL, snapshots = NULL) {
     found <- native(.Call(C_r_couplings_read, handle))
-    if (is.null(order)) order <- seq_len(sum(found$counts))
+    if (is.null(data)) {
+        order <- seq_len(sum(found$counts))
+        weights <- NULL
+    } else {
+        by_time <- order(data$time)
+        known <- native(.Call(C_r_snapshots_read, snapshots))
+        there <- known$times %in% found$times
+        weights <- unlist(known$weights[there])
+        order <- by_time[rep(there, vapply(known$weights, length, 1L))]
+    }
     masses <- lapply(setNames(nm = c("sent", "dying", "received", "born")), function(part) unlist(lapply(found$cells, `[[`, part)))
     cells <- as.data.frame(c(list(time = rep(found$times, found$counts)), if (!is.null(weights)) list(weight = weights), masses))
-    cells <- cells[order(order), , drop = FALSE]
-    rownames(cells) <- if (is.null(names)) NULL else make.unique(names)
-    rows <- unname(split(order, rep(seq_along(found$counts), found$counts)))
+    by_row <- order(order)
+    cells <- cells[by_row, , drop = FALSE]
+    names <- rownames(data$x)[order[by_row]]
+    rownames(cells) <- if (is.null(names)) order[by_row] else make.unique(names)
+    # Rows of `cells`.
+    rows <- unname(split(rank(order), rep(seq_along(found$counts), found$counts)))
     pairs <- lapply(seq_along(found$pairs), function(k) {
         pairs <- found$pairs[[k]]
         data.frame(
@@ -59,7 +131,7 @@ new_couplings <- function(handle, order = NULL, names = NULL, weights = NULL, me
         class = "chreode_couplings",
         list(
             times = found$times, counts = found$counts, cells = cells, pairs = pairs, report = report, rows = rows,
-            named = !is.null(names), memory = memory, handle = handle
+            named = !is.null(names), memory = data$memory, handle = handle
         )
     )
 }

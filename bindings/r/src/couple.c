@@ -16,6 +16,32 @@ SEXP r_couple(SEXP snapshots, SEXP options, SEXP progress) {
     return result;
 }
 
+/* Couplings of two times, by simulation. */
+SEXP r_descent(SEXP model, SEXP snapshots, SEXP options, SEXP progress) {
+    SEXP pointer = PROTECT(new_handle(COUPLINGS));
+    SEXP token = PROTECT(R_MakeUnwindCont());
+    watcher by = {.function = progress, .token = token};
+    chreode_couplings *couplings = NULL;
+    chreode_status status = chreode_descent(handle_of(model, MODEL), handle_of(snapshots, SNAPSHOTS),
+                                            handle_of(options, OPTIONS), watch, &by, &couplings);
+    R_SetExternalPtrAddr(pointer, couplings);
+    if (by.jumped) R_ContinueUnwind(token);
+    SEXP result = PROTECT(status == CHREODE_OK ? pointer : failure(status));
+    result = watched(&by, result);
+    UNPROTECT(3);
+    return result;
+}
+
+/* The couplings that a model keeps. */
+SEXP r_model_couplings(SEXP model) {
+    SEXP pointer = PROTECT(new_handle(COUPLINGS));
+    chreode_couplings *couplings = NULL;
+    chreode_status status = chreode_model_couplings(handle_of(model, MODEL), &couplings);
+    SEXP result = given(pointer, couplings, status);
+    UNPROTECT(1);
+    return result;
+}
+
 /* Times, and how many cells each has. */
 static chreode_status counted(const chreode_couplings *handle, SEXP result, size_t count) {
     SET_VECTOR_ELT(result, 0, Rf_allocVector(REALSXP, (R_xlen_t)count));

@@ -125,6 +125,8 @@ SEXP r_fates_transitions(SEXP fates, SEXP names, SEXP columns);
 SEXP r_fates_report(SEXP fates);
 
 SEXP r_couple(SEXP snapshots, SEXP options, SEXP progress);
+SEXP r_descent(SEXP model, SEXP snapshots, SEXP options, SEXP progress);
+SEXP r_model_couplings(SEXP model);
 SEXP r_couplings_read(SEXP couplings);
 SEXP r_couplings_carry(SEXP couplings, SEXP from, SEXP to, SEXP carry, SEXP masses, SEXP cells);
 SEXP r_couplings_report(SEXP couplings);

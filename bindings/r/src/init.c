@@ -51,6 +51,8 @@ static const R_CallMethodDef ROUTINES[] = {
     ROUTINE(r_fates_transitions, 3),
     ROUTINE(r_fates_report, 1),
     ROUTINE(r_couple, 3),
+    ROUTINE(r_descent, 4),
+    ROUTINE(r_model_couplings, 1),
     ROUTINE(r_couplings_read, 1),
     ROUTINE(r_couplings_carry, 6),
     ROUTINE(r_couplings_report, 1),

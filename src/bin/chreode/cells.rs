@@ -179,6 +179,13 @@ impl DataArgs {
         Ok(Named { data, cells: table.cells, rows: time_order(&table.times) })
     }
 
+    /// The same, with the coordinates of a model.
+    pub fn read_named_for(&self, path: &Path, model: &Dynamics) -> Result<Named> {
+        let arrange = |file: &TableFile, table: &mut Table| self.arrange_for(path, model, file, table);
+        let (data, table) = self.read_as(&[], true, arrange)?;
+        Ok(Named { data, cells: table.cells, rows: time_order(&table.times) })
+    }
+
     /// The cells, and what other columns tell of them: the true growth rate, the part of the data that each is in.
     pub fn read_annotated(
         &self,

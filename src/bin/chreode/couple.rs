@@ -2,7 +2,8 @@
 
 use std::path::PathBuf;
 
-use chreode::method::{self, Couplings};
+use chreode::method::{self, Coupled};
+use chreode::transport::couplings::Couplings;
 use clap::{Args, ValueEnum};
 use serde_json::json;
 
@@ -81,10 +82,10 @@ impl Couple {
         drop(bar);
         let mut first = 0;
         for k in 0..made.couplings.len() {
-            self.write_pairs(&folder, &made, k, first, &named)?;
-            first += made.counts[k];
+            self.write_pairs(&folder, &made.couplings, k, first, &named)?;
+            first += made.couplings.counts()[k];
         }
-        self.write_cells(&folder, &made, &named)?;
+        self.write_cells(&folder, &made.couplings, &named)?;
         folder.finish()?;
         self.tell(&made)
     }
@@ -98,8 +99,8 @@ impl Couple {
         first: usize,
         named: &Named,
     ) -> Result<()> {
-        let pairs = &made.couplings[k].pairs;
-        let there = first + made.counts[k];
+        let pairs = &made[k].pairs;
+        let there = first + made.counts()[k];
         let sources = || pairs.iter().map(|pair| named.rows[first + pair.source as usize]);
         let targets = || pairs.iter().map(|pair| named.rows[there + pair.target as usize]);
         let whole =
@@ -121,9 +122,9 @@ impl Couple {
     fn write_cells(&self, folder: &Folder, made: &Couplings, named: &Named) -> Result<()> {
         let snapshots = &named.data.snapshots;
         let mut real = [(); 6].map(|()| Vec::with_capacity(named.rows.len()));
-        for k in 0..made.counts.len() {
+        for k in 0..made.counts().len() {
             let cells = made.of_cells(k);
-            let time = vec![made.times[k]; made.counts[k]];
+            let time = vec![made.times()[k]; made.counts()[k]];
             let weight = snapshots.weights(k).to_vec();
             let parts = [time, weight, cells.sent, cells.dying, cells.received, cells.born];
             real.iter_mut().zip(parts).for_each(|(all, part)| all.extend(part));
@@ -145,20 +146,20 @@ impl Couple {
         write_cells(&file, &table).map(drop)
     }
 
-    fn tell(&self, made: &Couplings) -> Result<()> {
-        let report = &made.report;
+    fn tell(&self, made: &Coupled) -> Result<()> {
+        let (report, times) = (&made.report, made.couplings.times());
         warn(&report.warnings);
         let output = self.output.display().to_string();
         if self.json {
             let mut told = report.to_json();
             told["method"] = json!(self.options.options().recipe.name);
-            told["times"] = json!(made.times);
+            told["times"] = json!(times);
             told["pairs"] = json!(report.pairs);
             told["output"] = json!(output);
             return print_json(&told);
         }
         let row = |(k, &(dying, born)): (usize, &(f64, f64))| {
-            let span = format!("{} to {}", made.times[k], made.times[k + 1]);
+            let span = format!("{} to {}", times[k], times[k + 1]);
             vec![span, report.pairs[k].to_string(), short(dying), short(born), short(report.coupling_gap(k))]
         };
         let rows: Vec<Vec<String>> = report.unmatched_mass.iter().enumerate().map(row).collect();

@@ -6,6 +6,7 @@
 
 mod arguments;
 mod benchmark;
+mod carry;
 mod cells;
 mod columns;
 mod couple;
@@ -110,6 +111,8 @@ enum Command {
     Simulate(simulate::Simulate),
     /// Tell what cells become, by labels of later cells
     Fates(fates::Fates),
+    /// Push cells on to what they become, or pull them back to what they came from
+    Carry(carry::Carry),
     /// Solve one static transport problem between two clouds of points
     Transport(transport::Transport),
     /// Write one of the built-in data sets
@@ -165,6 +168,7 @@ fn run(Cli { common, command }: Cli) -> Result<()> {
         Command::Benchmark(command) => command.run(),
         Command::Simulate(command) => command.run(),
         Command::Fates(command) => command.run(),
+        Command::Carry(command) => command.run(),
         Command::Transport(command) => command.run(),
         Command::Generate(command) => command.run(),
         Command::Methods(command) => command.run(),

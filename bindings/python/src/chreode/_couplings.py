@@ -37,7 +37,9 @@ class Carried:
 
 
 class Couplings:
-    """Which cells of each time become which of the next, with how much mass at either end. Made by :func:`couple`.
+    """Which cells of each time become which of the next, with how much mass at either end.
+
+    Made by :func:`couple`, by :meth:`Dynamics.descent`, and kept by a model where it was asked to: ``Dynamics.couplings``.
 
     ``sent``, ``dying``, ``received`` and ``born`` have one element a cell, in the order in which the cells were given: a cell
     sends its weight to cells of the next time, but for what of it dies for lack of a partner; it receives its weight from cells
@@ -58,15 +60,18 @@ class Couplings:
     born: Numbers
     #: The weight of each cell; None where the cells themselves are not known.
     weight: Optional[Numbers] = None
-    #: The names of the cells, in the order in which they were given; None if they had none.
+    #: The row that each cell was given in: all of them, or those of the times that are coupled.
+    row: npt.NDArray[np.intp]
+    #: The names of the cells; None if they had none.
     names: Optional[Any] = None
-    #: The row that each cell was given in, in the order of time.
-    _order: npt.NDArray[np.intp]
+    #: The same in the order of time, and the names of all rows.
+    _rows: npt.NDArray[np.intp]
+    _named: Optional[Any] = None
     _clock: Optional[_times.Clock] = None
     _handle: Handle
 
     def __init__(self) -> None:
-        raise TypeError("Couplings are made by chreode.couple")
+        raise TypeError("Couplings are made by chreode.couple and Dynamics.descent")
 
     @classmethod
     def _own(cls, pointer: Any, snapshots: Optional[_snapshots.Snapshots] = None, names: Any = None) -> Couplings:
@@ -84,22 +89,18 @@ class Couplings:
             self.counts = counts.astype(np.int64)
             self.report = json.loads(text(lib.chreode_couplings_report, handle))
             of_time = [_cells(handle, k, int(cells)) for k, cells in enumerate(self.counts)]
-        given = None if snapshots is None else snapshots._order
-        self._order = np.arange(self.counts.sum()) if given is None else given
-        self.time = self._as_given(np.repeat(self.times, self.counts))
-        masses = (np.concatenate(parts) for parts in zip(*of_time))
-        self.sent, self.dying, self.received, self.born = map(self._as_given, masses)
-        self.names = names
+        self._rows = np.arange(self.counts.sum()) if snapshots is None else _rows(snapshots, self.times)
+        by_row = np.argsort(self._rows)
+        self.row, self.time = self._rows[by_row], np.repeat(self.times, self.counts)[by_row]
+        masses = (np.concatenate(parts)[by_row] for parts in zip(*of_time))
+        self.sent, self.dying, self.received, self.born = masses
+        if names is not None:
+            self.names, self._named = names[self.row], names
         if snapshots is not None:
-            self.weight = self._as_given(np.concatenate([snapshots.weights(k) for k in range(count)]))
+            weights = [snapshots.weights(k) for k in np.searchsorted(snapshots.times, self.times)]
+            self.weight = np.concatenate(weights)[by_row]
             self._clock = snapshots._source.clock
         return self
-
-    def _as_given(self, in_time: Numbers) -> Numbers:
-        """One number a cell in the order in which the cells were given."""
-        of_rows = np.empty_like(in_time)
-        of_rows[self._order] = in_time
-        return of_rows
 
     def __len__(self) -> int:
         """The number of intervals."""
@@ -109,11 +110,11 @@ class Couplings:
         """The rows that the cells of time number ``k`` were given in: what the rows of :meth:`coupling` stand for."""
         k = self._index(k, len(self.times), "times")
         first = int(self.counts[:k].sum())
-        return self._order[first : first + int(self.counts[k])]
+        return self._rows[first : first + int(self.counts[k])]
 
     def cells(self, k: int) -> Any:
         """The names of the cells of time number ``k``, in the order of :meth:`rows`; None if they have none."""
-        return None if self.names is None else self.names[self.rows(k)]
+        return None if self._named is None else self._named[self.rows(k)]
 
     def pairs(self, k: int) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64], Numbers, Numbers]:
         """The coupled cells of times number ``k`` and ``k`` + 1: sources, targets, the masses sent and the masses received.
@@ -243,7 +244,7 @@ class Couplings:
         columns = {"time": self.time, "weight": self.weight}
         columns.update({name: getattr(self, name) for name in ("sent", "dying", "received", "born")})
         known = {name: values for name, values in columns.items() if values is not None}
-        return pandas.DataFrame(known, index=self.names)
+        return pandas.DataFrame(known, index=self.row if self.names is None else self.names)
 
     def close(self) -> None:
         """Frees the library's couplings now. Dropping them does as well."""
@@ -274,6 +275,13 @@ class Couplings:
         return _html.table("chreode.Couplings", ("interval", "pairs", "dying", "born"), rows)
 
 
+def own(pointer: Any, snapshots: _snapshots.Snapshots, names: Any) -> Couplings:
+    """Takes over couplings of the library's, of snapshots whose cells may have names, and tells what they warn of."""
+    couplings = Couplings._own(pointer, snapshots, names)
+    warn_of(couplings.report)
+    return couplings
+
+
 def named(values: Numbers, cells: Any) -> Any:
     """A Series of values under the names of cells; the values where they have none."""
     if cells is None:
@@ -281,6 +289,12 @@ def named(values: Numbers, cells: Any) -> Any:
     import pandas
 
     return pandas.Series(values, index=cells)
+
+
+def _rows(snapshots: _snapshots.Snapshots, times: Numbers) -> npt.NDArray[np.intp]:
+    """The rows that the cells of some of the times of snapshots were given in, in the order of time."""
+    order = np.arange(snapshots.counts.sum()) if snapshots._order is None else snapshots._order
+    return order[np.isin(np.repeat(snapshots.times, snapshots.counts), times)]
 
 
 def _cells(couplings: Any, k: int, count: int) -> tuple[Numbers, ...]:
@@ -323,6 +337,4 @@ def couple(
     chosen = make("fit", {"method": method, **dict(options)})
     with chosen as choice, snapshots._handle as held, _progress.Watch(progress) as watch:
         watch.check(lib.chreode_couple(held, choice, watch.callback, ffi.NULL, made))
-    couplings = Couplings._own(made[0], snapshots, cells)
-    warn_of(couplings.report)
-    return couplings
+    return own(made[0], snapshots, cells)

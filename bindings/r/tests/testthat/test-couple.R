@@ -58,6 +58,41 @@ test_that("mass goes on and back, and what does not is told", {
     expect_identical(push(labelled, there, "day0", "day4"), forth)
 })
 
+test_that("cells have descendants and ancestors through the dynamics", {
+    fit <- fit_dynamics(
+        data$x, data$time, "wfr-fm", delta = 1.5, hidden = "8x1", epochs = 5, seed = 1, progress = FALSE, keep_couplings = TRUE
+    )
+    x <- data$x
+    rownames(x) <- names
+    mixed <- rev(seq_along(names))
+    found <- suppressWarnings(descent(fit, x[mixed, ], data$time[mixed], from = 1, to = 3, descendants = 5, seed = 2))
+    expect_identical(found$times, c(1, 3))
+    expect_identical(rownames(found$cells), names[mixed][data$time[mixed] %in% c(1, 3)])
+    ones <- setNames(rep(1, found$counts[1]), rownames(found$cells)[found$rows[[1]]])
+    told <- suppressWarnings(
+        fates(fit, rep("all", nrow(x)), x[mixed, ], data$time[mixed], from = 1, to = 3, descendants = 5, seed = 2)
+    )
+    grown <- push(found, ones, 1, 3, "mass")
+    expect_equal(sum(grown$mass), sum(told$n_all), tolerance = 1e-9)
+    expect_equal(sum(grown$lost), sum(told$p_none), tolerance = 1e-9)
+    back <- pull(found, rev(grown$mass), 3, 1)
+    expect_equal(sum(back$mass) + sum(back$lost), sum(grown$mass), tolerance = 1e-9)
+    expect_identical(names(back$mass), names(ones))
+    expect_error(descent(fit, from = 3, to = 1), "from must be before 1", class = "chreode_invalid_argument")
+    # Those that the model keeps, with the cells of the fit and from a file.
+    kept <- couplings(fit)
+    expect_identical(kept$cells$time, data$time)
+    plain <- couple(data$x, data$time, "wfr-fm", delta = 1.5, seed = 1, progress = FALSE)
+    expect_identical(kept$pairs, plain$pairs)
+    file <- tempfile()
+    save_dynamics(fit, file)
+    again <- couplings(load_dynamics(file))
+    expect_identical(again$counts, plain$counts)
+    expect_identical(again$cells$sent, plain$cells$sent[order(data$time)])
+    without <- fit_dynamics(data$x, data$time, hidden = "4", epochs = 1, seed = 1, progress = FALSE)
+    expect_error(couplings(without), "keep_couplings", class = "chreode_invalid_argument")
+})
+
 test_that("mishaps are errors", {
     ones <- rep(1, coupled$counts[1])
     refused <- function(call, told) expect_error(call, told, class = "chreode_invalid_argument")
