@@ -1693,9 +1693,15 @@ fn clones_and_couplings_are_those_of_rust() {
     assert_eq!(refused, CHREODE_ERROR_INVALID_ARGUMENT);
     // SAFETY: made above.
     unsafe {
-        [couplings, kept, descended, null_mut()].map(|couplings| chreode_couplings_free(couplings));
-        [model, keeper].map(|model| chreode_model_free(model));
-        [plain, keeping, how].map(|options| chreode_options_free(options));
+        for handle in [couplings, kept, descended, null_mut()] {
+            chreode_couplings_free(handle);
+        }
+        for handle in [model, keeper] {
+            chreode_model_free(handle);
+        }
+        for handle in [plain, keeping, how] {
+            chreode_options_free(handle);
+        }
         chreode_options_free(set);
         chreode_snapshots_free(barcoded);
         chreode_snapshots_free(data);

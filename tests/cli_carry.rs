@@ -55,7 +55,7 @@ fn cells_of_each_label_are_carried_on_and_back_under_their_names_and_nothing_is_
     // One label, in words, and in other formats.
     let one = run(
         &folder,
-        "carry model cells.csv --label-column kind --label low --from 0 --to 1 --carry mass -o one.tsv",
+        "carry model cells.csv --label-column kind --label low --from 0 --to 1 --as mass -o one.tsv",
     );
     assert!(one.succeeded().stdout.starts_with("from 0 to 1\ncells  mass  arrived  lost\nlow"), "{one:?}");
     assert!(fs::read_to_string(folder.join("one.tsv")).unwrap().starts_with("cell\ttime\tmass_low\n"));

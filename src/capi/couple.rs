@@ -56,7 +56,8 @@ pub unsafe extern "C" fn chreode_couple(
 /// and pulls one back by Bayes' rule. Their report has `from`, `to`, `neighbours`, `outside` as of chreode_fates_report, `pairs`,
 /// `unmatched_mass` and `warnings`.
 ///
-/// The options `threads` and `progress` are as those of chreode_fates_new.
+/// The options `from` and `to` may be left out; `error_bars` has no effect here, and `threads`, `progress` and `user_data` are as those of
+/// chreode_fates_new.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn chreode_descent(
     model: *const chreode_model,

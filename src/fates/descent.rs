@@ -132,7 +132,7 @@ pub fn descent(
         couplings: Couplings::of_parts(vec![coupling], times.to_vec(), counts.to_vec())?,
         neighbours: index.count(),
         outside,
-        warnings: extrapolation(fields, times.into_iter()).into_iter().chain(stray(outside)).collect(),
+        warnings: extrapolation(fields, times).into_iter().chain(stray(outside)).collect(),
     })
 }
 

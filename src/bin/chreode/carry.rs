@@ -41,8 +41,8 @@ pub struct Carry {
     through: Through,
     /// What is carried: share, where a random unit of the mass goes or came from, without growth, so that what arrives and what is lost
     /// add up to what there was; or mass, with its growth
-    #[arg(long, value_enum, default_value_t)]
-    carry: Shape,
+    #[arg(long = "as", value_name = "WHAT", value_enum, default_value_t)]
+    what: Shape,
     #[command(flatten)]
     options: Options,
     /// Where to write what arrives, one row a cell at the time --to: its name or its row, from 1, its time, and the mass on it, mass_L of each
@@ -79,19 +79,16 @@ struct Options {
 
 impl Args for Options {
     fn augment_args(command: clap::Command) -> clap::Command {
-        let told = |what: &'static str, default: &str| {
-            let long = format!("{what}\n\nRange: finite.\n\nDefault: {default}.");
+        let told = |what: &'static str, range: &str, default: &str| {
+            let long = format!("{what}\n\nRange: {range}.\n\nDefault: {default}.");
             move |arg: clap::Arg| arg.help(what).long_help(long)
         };
+        let onwards = "The time that they are carried to: a later one onwards, an earlier one back";
+        let near = "The nearest cells that say where a descendant is, each by its share of their weight";
         Flags::<FateOptions>::augment_args(command)
-            .mut_arg("from", told("The time of the cells that are carried", "the first time"))
-            .mut_arg(
-                "to",
-                told(
-                    "The time that they are carried to: a later one onwards, an earlier one back",
-                    "the last time",
-                ),
-            )
+            .mut_arg("from", told("The time of the cells that are carried", "finite", "the first time"))
+            .mut_arg("to", told(onwards, "finite", "the last time"))
+            .mut_arg("neighbours", told(near, "at least 1", "10, or all cells where they are fewer"))
             // Ensembles are asked by their mean fields.
             .mut_arg("error_bars", |arg| arg.hide(true))
     }
@@ -159,7 +156,7 @@ impl Carry {
         if self.through == Through::Couplings {
             (a.min(b)..=a.max(b)).try_for_each(|k| self.check_cells(&couplings, k, snapshots))?;
         }
-        let what = match self.carry {
+        let what = match self.what {
             Shape::Share => What::Share,
             Shape::Mass => What::Mass,
         };
