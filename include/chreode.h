@@ -620,9 +620,49 @@ chreode_status chreode_couple(const chreode_snapshots *snapshots,
                               chreode_couplings **couplings);
 
 /**
+ * Couples the cells of two times by simulation, by options of the list "fates" (NULL: all defaults): which of the time `to`, the last unless
+ * it is said, descend from which of the time `from`, the first unless it is said. Several families of each cell are simulated, of an
+ * ensemble by its mean fields, and a descendant counts for its nearest cells there, each by its share of their weight. A cell sends its
+ * weight but for the share without descendants, which dies, and what is received is what its descendants weigh; cells that no descendant
+ * came near are born. These are couplings of one interval: chreode_couplings_carry pushes a distribution along the dynamics,
+ * and pulls one back by Bayes' rule. Their report has `from`, `to`, `neighbours`, `outside` as of chreode_fates_report, `pairs`,
+ * `unmatched_mass` and `warnings`.
+ *
+ * The options `from` and `to` may be left out; `error_bars` has no effect here, and `threads`, `progress` and `user_data` are as those of
+ * chreode_fates_new.
+ */
+chreode_status chreode_descent(const chreode_model *model,
+                               const chreode_snapshots *snapshots,
+                               const chreode_options *options,
+                               chreode_progress_fn progress,
+                               void *user_data,
+                               chreode_couplings **couplings);
+
+/**
+ * Makes couplings of those that a model keeps: of the cells that it was fitted to, where the option `keep_couplings` was on. Others keep
+ * none, which is CHREODE_ERROR_INVALID_ARGUMENT; chreode_model_info tells. Their report has `pairs`, `unmatched_mass` and `warnings`.
+ */
+chreode_status chreode_model_couplings(const chreode_model *model,
+                                       chreode_couplings **couplings);
+
+/**
  * Frees couplings. NULL is allowed.
  */
 void chreode_couplings_free(chreode_couplings *couplings);
+
+/**
+ * Tells how many times the couplings are of: one more than there are couplings.
+ */
+chreode_status chreode_couplings_time_count(const chreode_couplings *couplings, size_t *count);
+
+/**
+ * Gets these times, increasing, and how many cells each has. Each array has `count` elements, the number of times, or is NULL if it
+ * is not wanted.
+ */
+chreode_status chreode_couplings_times(const chreode_couplings *couplings,
+                                       double *times,
+                                       uint64_t *cells,
+                                       size_t count);
 
 /**
  * Tells of the coupling between the times number `k` and `k` + 1, counted from 0, the number of cells at either, and of the pairs of
@@ -658,6 +698,19 @@ chreode_status chreode_couplings_unmatched(const chreode_couplings *couplings,
                                            size_t dying_count,
                                            double *born,
                                            size_t born_count);
+
+/**
+ * Gets, of each cell of the time number `k`, counted from 0, what of its mass has partners and what has none: what it sends to cells of
+ * the next time, and what of it dies; what it receives from cells of the time before, and what of it is born. Nothing is sent from the last
+ * time, and nothing received at the first. Each array has `count` elements, the number of cells, or is NULL if it is not wanted.
+ */
+chreode_status chreode_couplings_cells(const chreode_couplings *couplings,
+                                       size_t k,
+                                       double *sent,
+                                       double *dying,
+                                       double *received,
+                                       double *born,
+                                       size_t count);
 
 /**
  * Carries a mass on each cell of the time number `from` to those of the time number `to`, onwards (descendants) or back (ancestors),
@@ -699,7 +752,8 @@ chreode_status chreode_model_dims(const chreode_model *model, size_t *dims);
  * growth), times, seed (as text), epochs, members, uncertainty (of an ensemble, by field the root mean square errors "sampling",
  * over the members, and "resolution", what the distance of the snapshots adds, in network units of an interval; else null),
  * parameters, has_growth, has_score, has_landscape, fields (the names of those
- * that were learned), coordinates and masses (null where nobody set them), attributes (an object of texts). Later versions may add keys.
+ * that were learned), coordinates and masses (null where nobody set them), attributes (an object of texts), has_couplings (whether it keeps those of its
+ * cells, see chreode_model_couplings). Later versions may add keys.
  */
 chreode_status chreode_model_info(const chreode_model *model,
                                   char *buffer,

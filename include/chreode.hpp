@@ -10,8 +10,8 @@
  *
  * Header only, without state of its own: what it does is what chreode.h says. What it adds:
  *
- * Handles. Options, Snapshots, Model, Trajectory, Evaluation, Validation and Plan own what they stand for, and can be moved, not copied.
- * One that was moved from is empty: it can be assigned to, destroyed and asked `if (handle)`; using it throws. get() is
+ * Handles. Options, Snapshots, Model, Trajectory, Evaluation, Validation, Couplings, Fates and Plan own what they stand for, and can be
+ * moved, not copied. One that was moved from is empty: it can be assigned to, destroyed and asked `if (handle)`; using it throws. get() is
  * the handle for functions of chreode.h, release() gives it away.
  *
  * Errors. Whatever is not CHREODE_OK is thrown as an Error, with the status and the message. Where there is a result in spite
@@ -804,6 +804,205 @@ chreode_status watched(Function &progress, Call &&call) {
 
 } // namespace detail
 
+/// Which cells of each time become which of the next, with how much mass at either end.
+class Couplings : public detail::Handle<chreode_couplings, chreode_couplings_free> {
+  public:
+    using Handle::Handle;
+
+    /// The numbers of cells before, of cells after, and of coupled pairs.
+    struct Size {
+        std::size_t rows, cols, pairs;
+    };
+
+    /// Of each pair its cell before and its cell after, counted from 0 among those of their times, the mass that the one sends and
+    /// the mass that the other receives.
+    struct Pairs {
+        std::vector<std::uint64_t> sources, targets;
+        std::vector<double> sent, received;
+    };
+
+    /// Of each cell of a time what it sends to cells of the next and what of it dies; what it receives from cells of the time before
+    /// and what of it is born.
+    struct Cells {
+        std::vector<double> sent, dying, received, born;
+    };
+
+    /// What became of a distribution: the mass on each cell, and, of each interval on the way, what stood on cells without a partner.
+    struct Carried {
+        std::vector<double> masses, lost;
+    };
+
+    std::vector<double> times() const {
+        std::vector<double> times(time_count());
+        detail::check(chreode_couplings_times(get(), times.data(), nullptr, times.size()));
+        return times;
+    }
+
+    /// How many cells each time has.
+    std::vector<std::size_t> counts() const {
+        std::vector<std::uint64_t> counts(time_count());
+        detail::check(chreode_couplings_times(get(), nullptr, counts.data(), counts.size()));
+        return {counts.begin(), counts.end()};
+    }
+
+    /// Of the interval from time number `k` to the next, counted from 0.
+    Size size(std::size_t k) const {
+        Size size{};
+        detail::check(chreode_couplings_size(get(), k, &size.rows, &size.cols, &size.pairs));
+        return size;
+    }
+
+    Pairs pairs(std::size_t k) const {
+        const std::size_t count = size(k).pairs;
+        Pairs all{std::vector<std::uint64_t>(count), std::vector<std::uint64_t>(count), std::vector<double>(count),
+                  std::vector<double>(count)};
+        detail::check(chreode_couplings_pairs(get(), k, all.sources.data(), all.targets.data(), all.sent.data(),
+                                              all.received.data(), count));
+        return all;
+    }
+
+    /// Of the cells of time number `k`, counted from 0.
+    Cells cells(std::size_t k) const {
+        const std::size_t count = count_at(k);
+        Cells all{std::vector<double>(count), std::vector<double>(count), std::vector<double>(count), std::vector<double>(count)};
+        detail::check(chreode_couplings_cells(get(), k, all.sent.data(), all.dying.data(), all.received.data(),
+                                              all.born.data(), count));
+        return all;
+    }
+
+    /// Carries a mass on each cell of time number `from` to those of time number `to`, onwards (descendants) or back (ancestors), as a
+    /// "share" or as "mass": see chreode_couplings_carry.
+    Carried carry(std::size_t from, std::size_t to, Span<const double> masses, const std::string &carry = "share") const {
+        Carried carried{std::vector<double>(count_at(to)), std::vector<double>(from < to ? to - from : from - to)};
+        detail::check(chreode_couplings_carry(get(), from, to, detail::c_text(carry), masses.data(), masses.size(),
+                                              carried.masses.data(), carried.masses.size(), carried.lost.data(),
+                                              carried.lost.size()));
+        return carried;
+    }
+
+    /// How they were made, as a JSON object: see chreode_couplings_report.
+    std::string report() const {
+        return detail::text([&](char *buffer, std::size_t capacity, std::size_t *size) {
+            return chreode_couplings_report(get(), buffer, capacity, size);
+        });
+    }
+
+  private:
+    std::size_t time_count() const {
+        return detail::told<std::size_t>([&](std::size_t *n) { return chreode_couplings_time_count(get(), n); });
+    }
+
+    std::size_t count_at(std::size_t k) const {
+        const std::vector<std::size_t> all = counts();
+        return k < all.size() ? all[k] : 0; // the library refuses the number, and tells what is allowed
+    }
+};
+
+/// Couples the cells of consecutive times as fit() does by the same options, and trains nothing. `progress` is as for fit(), and ends
+/// the call with an Error.
+template <class Function = detail::Silent>
+Couplings couple(const Snapshots &snapshots, const Options &options = Options("fit"), Function &&progress = Function()) {
+    const chreode_options *given = options.given();
+    return Couplings(detail::made<chreode_couplings>([&](chreode_couplings **out) {
+        return detail::watched(progress, [&](chreode_progress_fn tell, void *data) {
+            return chreode_couple(snapshots.get(), given, tell, data, out);
+        });
+    }));
+}
+
+/// What cells become, by labels of later cells.
+class Fates : public detail::Handle<chreode_fates, chreode_fates_free> {
+  public:
+    using Handle::Handle;
+
+    /// Which label's cells at one time became which: labels of the rows, -1 first where cells have none, and the mass of the cells of each.
+    struct Transition {
+        double time;
+        std::vector<std::int32_t> labels;
+        std::vector<double> masses;
+    };
+
+    /// The labels of the columns, increasing.
+    std::vector<std::int32_t> labels() const {
+        std::vector<std::int32_t> labels(shape().labels);
+        detail::check(chreode_fates_labels(get(), labels.data(), labels.size()));
+        return labels;
+    }
+
+    /// The cells of the rows, by their numbers in the order in which the snapshots hold them, from 0.
+    std::vector<std::uint64_t> cells() const {
+        std::vector<std::uint64_t> cells(shape().cells);
+        detail::check(chreode_fates_cells(get(), cells.data(), nullptr, cells.size()));
+        return cells;
+    }
+
+    /// The time of each of these cells.
+    std::vector<double> times() const {
+        std::vector<double> times(shape().cells);
+        detail::check(chreode_fates_cells(get(), nullptr, times.data(), times.size()));
+        return times;
+    }
+
+    /// Numbers of every cell, one after another: "p" and "n" of every label, "p_none" alone, their standard errors "se_p", "se_n" and
+    /// "se_p_none", and their standard deviations "sd_p", "sd_n" and "sd_p_none": see chreode_fates_values.
+    std::vector<double> values(const std::string &name) const {
+        const Shape size = shape();
+        const bool none = name.size() >= 4 && name.compare(name.size() - 4, 4, "none") == 0;
+        const std::size_t columns = none ? 1 : size.labels;
+        std::vector<double> values(size.cells * columns);
+        const MutableMatrixView rows(values.data(), size.cells, columns);
+        detail::check(chreode_fates_values(get(), detail::c_text(name), &rows.raw()));
+        return values;
+    }
+
+    /// One table of transitions for each time of the cells, in order.
+    std::vector<Transition> transitions() const {
+        const auto count = detail::told<std::size_t>([&](std::size_t *n) { return chreode_fates_transition_count(get(), n); });
+        std::vector<Transition> all;
+        for (std::size_t k = 0; k < count; ++k) {
+            Transition table{};
+            std::size_t sources = 0;
+            detail::check(chreode_fates_transition(get(), k, &table.time, &sources));
+            table.labels.resize(sources);
+            table.masses.resize(sources);
+            detail::check(
+                chreode_fates_transition_sources(get(), k, table.labels.data(), table.masses.data(), sources));
+            all.push_back(std::move(table));
+        }
+        return all;
+    }
+
+    /// Numbers of the table of transitions `k`, counted from 0, row after row: "mass", "se_mass", "sd_mass", "went" or "came".
+    std::vector<double> transition_values(std::size_t k, const std::string &name) const {
+        double time = 0;
+        std::size_t sources = 0;
+        detail::check(chreode_fates_transition(get(), k, &time, &sources));
+        const std::size_t columns = shape().labels;
+        std::vector<double> values(sources * columns);
+        const MutableMatrixView rows(values.data(), sources, columns);
+        detail::check(chreode_fates_transition_values(get(), k, detail::c_text(name), &rows.raw()));
+        return values;
+    }
+
+    /// What is to be known beside the numbers, as a JSON object: see chreode_fates_report.
+    std::string report() const {
+        return detail::text([&](char *buffer, std::size_t capacity, std::size_t *size) {
+            return chreode_fates_report(get(), buffer, capacity, size);
+        });
+    }
+
+  private:
+    struct Shape {
+        std::size_t cells, labels;
+    };
+
+    Shape shape() const {
+        Shape shape{};
+        detail::check(chreode_fates_shape(get(), &shape.cells, &shape.labels));
+        return shape;
+    }
+};
+
 /// A field that every model has; one that was not learned is zero, but for the landscape, which is an error.
 struct Field {
     std::string name;
@@ -956,6 +1155,38 @@ class Model : public detail::Handle<chreode_model, chreode_model_free> {
                 return chreode_evaluate(get(), snapshots.get(), given, tell, data, out);
             });
         }));
+    }
+
+    /// What cells become, by the labels of later cells: a number from 0 for each cell, or -1 where it is not known, in the order in
+    /// which the snapshots hold the cells. See chreode_fates_new. `progress` is as for fit(), and ends the call with an Error.
+    template <class Function = detail::Silent>
+    Fates fates(const Snapshots &snapshots, Span<const std::int32_t> labels, const Options &options = Options("fates"),
+                Function &&progress = Function()) const {
+        const chreode_options *given = options.given();
+        return Fates(detail::made<chreode_fates>([&](chreode_fates **out) {
+            return detail::watched(progress, [&](chreode_progress_fn tell, void *data) {
+                return chreode_fates_new(get(), snapshots.get(), labels.data(), labels.size(), given, tell, data, out);
+            });
+        }));
+    }
+
+    /// Which cells of one time descend from which of an earlier one, by simulation, as couplings of one interval, by options of the list
+    /// "fates": see chreode_descent. `progress` is as for fit(), and ends the call with an Error.
+    template <class Function = detail::Silent>
+    Couplings descent(const Snapshots &snapshots, const Options &options = Options("fates"),
+                      Function &&progress = Function()) const {
+        const chreode_options *given = options.given();
+        return Couplings(detail::made<chreode_couplings>([&](chreode_couplings **out) {
+            return detail::watched(progress, [&](chreode_progress_fn tell, void *data) {
+                return chreode_descent(get(), snapshots.get(), given, tell, data, out);
+            });
+        }));
+    }
+
+    /// The couplings of the cells of the fit, of a model that keeps them: see chreode_model_couplings.
+    Couplings couplings() const {
+        return Couplings(detail::made<chreode_couplings>(
+            [&](chreode_couplings **out) { return chreode_model_couplings(get(), out); }));
     }
 
   private:

@@ -235,6 +235,45 @@ write_table("julia_transitions.csv", header, [
     fates_support::assert_same(&folder, "transitions.csv", "julia_transitions.csv");
 }
 
+/// The same cells and options give the command's couplings, to the bit.
+#[cfg(feature = "cli")]
+#[test]
+fn couplings_are_those_of_the_command() {
+    if !there_is_julia() {
+        return;
+    }
+    let folder = fates_support::couplings_by_the_command("couplings_julia");
+    let script = r#"
+using Chreode
+table = [split(line, ','; limit = 5) for line in readlines("cells.csv")[2:end]]
+number(k) = [parse(Float64, row[k]) for row in table]
+name = [row[1] for row in table]
+found = couple(hcat(number(3), number(4)), number(2); cells = :rows, method = "wfr-fm", delta = 0.25, seed = 4)
+write_table(file, header, rows) = open(joinpath("couplings", file), "w") do io
+    println(io, join(header, ','))
+    foreach(row -> println(io, join(row, ',')), rows)
+end
+for k in 1:length(found)
+    pairs, before, after = Chreode.pairs_of(found, k), Chreode.cells_at(found, k), Chreode.cells_at(found, k + 1)
+    write_table("julia_$k.csv", ["source", "target", "sent", "received", "source_cell", "target_cell"], [
+        [before[i] - 1, after[j] - 1, sent, received, name[before[i]], name[after[j]]]
+        for (i, j, sent, received) in zip(pairs.source, pairs.target, pairs.sent, pairs.received)
+    ])
+end
+rows = reduce(vcat, [Chreode.cells_at(found, k) for k in eachindex(found.times)])
+write_table("julia_cells.csv", ["row", "cell", "time", "weight", "sent", "dying", "received", "born"], [
+    [c - 1, name[c], found.time[c], found.weight[c], found.sent[c], found.dying[c], found.received[c], found.born[c]]
+    for c in rows
+])
+"#;
+    succeed(julia().current_dir(&folder).args(["-e", script]));
+    let folder = folder.join("couplings");
+    for k in 1..3 {
+        fates_support::assert_same(&folder, &format!("coupling_{k}.csv"), &format!("julia_{k}.csv"));
+    }
+    fates_support::assert_same(&folder, "cells.csv", "julia_cells.csv");
+}
+
 #[test]
 fn the_example_prints_what_rust_prints() {
     if !there_is_julia() {

@@ -101,6 +101,36 @@ pandas.DataFrame(rows, columns=names).to_csv("python_transitions.csv", index=Fal
     fates_support::assert_same(&folder, "transitions.csv", "python_transitions.csv");
 }
 
+/// The same cells and options give the command's couplings, to the bit and under the same names.
+#[cfg(feature = "cli")]
+#[test]
+fn couplings_are_those_of_the_command() {
+    let Some(python) = Python::find(&["setuptools", "pip", "numpy", "cffi", "pytest", "pandas"]) else {
+        return;
+    };
+    let folder = fates_support::couplings_by_the_command("couplings_python");
+    let script = r#"
+import chreode, numpy, pandas
+cells = pandas.read_csv("cells.csv", index_col=0)
+found = chreode.couple(cells[["x1", "x2"]], cells["samples"].iloc[::-1], "wfr-fm", delta=0.25, seed=4)
+for k in range(len(found)):
+    source, target, sent, received = found.pairs(k)
+    table = {"source": found.rows(k)[source], "target": found.rows(k + 1)[target], "sent": sent, "received": received,
+             "source_cell": found.cells(k)[source], "target_cell": found.cells(k + 1)[target]}
+    pandas.DataFrame(table).to_csv(f"couplings/python_{k + 1}.csv", index=False)
+rows = numpy.concatenate([found.rows(k) for k in range(len(found.times))])
+frame = found.to_frame().iloc[rows].reset_index(names="cell")
+frame.insert(0, "row", rows)
+frame.to_csv("couplings/python_cells.csv", index=False)
+"#;
+    succeed(python.command().args(["-c", script]).current_dir(&folder).env("PYTHONPATH", package(&python)));
+    let folder = folder.join("couplings");
+    for k in 1..3 {
+        fates_support::assert_same(&folder, &format!("coupling_{k}.csv"), &format!("python_{k}.csv"));
+    }
+    fates_support::assert_same(&folder, "cells.csv", "python_cells.csv");
+}
+
 fn example(python: &Python, package: &Path, bindings: &Path) {
     let example = bindings.join("examples/gene_network.py");
     let told = succeed(python.command().arg(example).env("PYTHONPATH", package));

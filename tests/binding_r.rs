@@ -119,7 +119,10 @@ fn the_package_installs_passes_its_tests_and_computes_the_same_numbers() {
 
     the_vignettes_run(&library);
     #[cfg(feature = "cli")]
-    fates_are_those_of_the_command(&library);
+    {
+        fates_are_those_of_the_command(&library);
+        couplings_are_those_of_the_command(&library);
+    }
     the_help_pages_are_what_the_library_and_the_comments_give(&library);
     fs::remove_dir_all(&library).unwrap();
 }
@@ -171,6 +174,37 @@ write(attr(found, "transitions"), "r_transitions.csv")
     succeed(r("Rscript", library).current_dir(&folder).args(["--vanilla", "-e", script]));
     fates_support::assert_same(&folder, "fates.csv", "r.csv");
     fates_support::assert_same(&folder, "transitions.csv", "r_transitions.csv");
+}
+
+/// The same cells and options give the command's couplings, to the bit and under the same names.
+#[cfg(feature = "cli")]
+fn couplings_are_those_of_the_command(library: &Path) {
+    let folder = fates_support::couplings_by_the_command("couplings_r");
+    let script = r#"
+library(chreode)
+cells <- read.csv("cells.csv", row.names = 1)
+days <- rev(setNames(cells$samples, rownames(cells)))
+found <- couple(as.matrix(cells[c("x1", "x2")]), days, "wfr-fm", delta = 0.25, seed = 4, progress = FALSE)
+write <- function(table, file) {
+    numbers <- vapply(table, is.numeric, NA)
+    table[numbers] <- lapply(table[numbers], function(x) sprintf("%.17g", x))
+    write.csv(table, file.path("couplings", file), row.names = FALSE)
+}
+names <- rownames(found$cells)
+for (k in seq_along(found$pairs)) {
+    pairs <- found$pairs[[k]]
+    write(data.frame(source = pairs$source - 1, target = pairs$target - 1, pairs[c("sent", "received")],
+                     source_cell = names[pairs$source], target_cell = names[pairs$target]), sprintf("r_%d.csv", k))
+}
+rows <- order(cells$samples)
+write(data.frame(row = rows - 1, cell = names[rows], found$cells[rows, ]), "r_cells.csv")
+"#;
+    succeed(r("Rscript", library).current_dir(&folder).args(["--vanilla", "-e", script]));
+    let folder = folder.join("couplings");
+    for k in 1..3 {
+        fates_support::assert_same(&folder, &format!("coupling_{k}.csv"), &format!("r_{k}.csv"));
+    }
+    fates_support::assert_same(&folder, "cells.csv", "r_cells.csv");
 }
 
 /// Makes them anew, as tools/document.sh does, beside the committed ones.

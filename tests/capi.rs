@@ -184,6 +184,15 @@ fn null_is_refused_by_name_wherever_it_is_not_allowed() {
     refused!(null_pointer, "snapshots", chreode_couple(null(), null(), None, null_mut(), &mut c));
     refused!(null_pointer, "couplings", chreode_couple(data, null(), None, null_mut(), null_mut()));
     refused!(null_pointer, "couplings", chreode_couplings_report(null(), null_mut(), 0, &mut size));
+    refused!(null_pointer, "couplings", chreode_couplings_time_count(null(), &mut size));
+    refused!(null_pointer, "model", chreode_model_couplings(null(), &mut c));
+    refused!(null_pointer, "couplings", chreode_model_couplings(model, null_mut()));
+    refused!(null_pointer, "model", chreode_descent(null(), data, null(), None, null_mut(), &mut c));
+    refused!(null_pointer, "snapshots", chreode_descent(model, null(), null(), None, null_mut(), &mut c));
+    refused!(null_pointer, "couplings", chreode_descent(model, data, null(), None, null_mut(), null_mut()));
+    let none = null_mut();
+    refused!(null_pointer, "couplings", chreode_couplings_times(null(), none, null_mut(), 0));
+    refused!(null_pointer, "couplings", chreode_couplings_cells(null(), 0, none, none, none, none, 0));
     refused!(null_pointer, "snapshots", chreode_snapshots_without(null(), times.as_ptr(), 1, &mut s));
     refused!(null_pointer, "snapshots", chreode_snapshots_dims(null(), &mut size));
     refused!(null_pointer, "dims", chreode_snapshots_dims(data, null_mut()));
@@ -1602,6 +1611,28 @@ fn clones_and_couplings_are_those_of_rust() {
         ok!(chreode_snapshots_cell_count(data, 0, &mut cells));
         cells
     };
+    let (mut count, mut times, mut counts) = (0, [0.0; 5], [0u64; 5]);
+    ok!(chreode_couplings_time_count(couplings, &mut count));
+    ok!(chreode_couplings_times(couplings, times.as_mut_ptr(), counts.as_mut_ptr(), count));
+    assert_eq!((times, counts[1], counts[2]), ([0.0, 1.0, 2.0, 3.0, 4.0], rows as u64, cols as u64));
+    // What of each cell of a time between two others is sent, dies, is received and born.
+    let (mut of_cells, null) = (vec![[0.0; 4]; rows], null_mut());
+    let mut column = vec![0.0; rows];
+    for part in 0..4 {
+        let mut arrays = [null; 4];
+        arrays[part] = column.as_mut_ptr();
+        let [a, b, c, d] = arrays;
+        ok!(chreode_couplings_cells(couplings, 1, a, b, c, d, rows));
+        of_cells.iter_mut().zip(&column).for_each(|(cell, mass)| cell[part] = *mass);
+    }
+    of_cells.iter().for_each(|[sent, dying, received, born]| {
+        near(sent + dying, 1.0);
+        near(received + born, 1.0);
+    });
+    assert_eq!(of_cells.iter().map(|cell| cell[1]).collect::<Vec<_>>(), dying);
+    // SAFETY: made above.
+    let refused = unsafe { chreode_couplings_cells(couplings, 5, null, null, null, null, 0) };
+    assert!(refused == CHREODE_ERROR_INVALID_ARGUMENT && message().contains("k must be below 5"));
     for (&i, &j) in sources.iter().zip(&targets) {
         let (one, other) = (clones[before + i as usize], clones[before + rows + j as usize]);
         assert!(one == other || one < 0 || other < 0);
@@ -1632,13 +1663,45 @@ fn clones_and_couplings_are_those_of_rust() {
     assert_eq!(carry("share", 3), CHREODE_ERROR_INVALID_ARGUMENT);
     assert_eq!(carry("share", 4), CHREODE_OK);
     near(carried.iter().chain(&lost).sum(), before as f64);
+    // Those of a model that keeps them.
+    let short = [("method", "wfr-fm"), ("delta", "0.4"), ("epochs", "1"), ("hidden", "4")];
+    let (mut model, mut kept) = (null_mut(), null_mut());
+    let plain = options("fit", &short);
+    ok!(chreode_fit(barcoded, plain, None, null_mut(), &mut model));
+    // SAFETY: made above.
+    let refused = unsafe { chreode_model_couplings(model, &mut kept) };
+    assert!(refused == CHREODE_ERROR_INVALID_ARGUMENT && kept.is_null());
+    assert!(message().contains("one that was fitted with keep_couplings"), "{}", message());
+    let keeping = options("fit", &[&short[..], &[("keep_couplings", "true")]].concat());
+    let mut keeper = null_mut();
+    ok!(chreode_fit(barcoded, keeping, None, null_mut(), &mut keeper));
+    ok!(chreode_model_couplings(keeper, &mut kept));
+    let mut again = vec![0.0; pairs];
+    ok!(chreode_couplings_pairs(kept, 1, null_mut(), null_mut(), again.as_mut_ptr(), null_mut(), pairs));
+    assert_eq!(again, sent);
+    // Through the dynamics: of the two times asked for, and as Rust has it.
+    let how = options("fates", &[("from", "1"), ("to", "3"), ("descendants", "4"), ("seed", "3")]);
+    let mut descended = null_mut();
+    ok!(chreode_descent(model, data, how, None, null_mut(), &mut descended));
+    ok!(chreode_couplings_times(descended, times.as_mut_ptr(), null_mut(), 2));
+    assert_eq!(times[..2], [1.0, 3.0]);
+    // SAFETY: made above.
+    let report = text_of(|b, c, s| unsafe { chreode_couplings_report(descended, b, c, s) });
+    assert!(report.contains(r#""to":3.0"#) && report.contains(r#""neighbours":10"#), "{report}");
     // SAFETY: made above.
     let refused = unsafe { chreode_couplings_size(couplings, 4, &mut rows, &mut cols, &mut pairs) };
     assert_eq!(refused, CHREODE_ERROR_INVALID_ARGUMENT);
     // SAFETY: made above.
     unsafe {
-        chreode_couplings_free(couplings);
-        chreode_couplings_free(null_mut());
+        for handle in [couplings, kept, descended, null_mut()] {
+            chreode_couplings_free(handle);
+        }
+        for handle in [model, keeper] {
+            chreode_model_free(handle);
+        }
+        for handle in [plain, keeping, how] {
+            chreode_options_free(handle);
+        }
         chreode_options_free(set);
         chreode_snapshots_free(barcoded);
         chreode_snapshots_free(data);

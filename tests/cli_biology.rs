@@ -1,10 +1,13 @@
 //! What is known of cells, as columns of the command's data.
 
+mod capi_support;
 mod cli_support;
+mod python_support;
 
 use std::fs;
 
 use cli_support::{folder, run};
+use python_support::Python;
 
 const SHORT: &str = "--epochs 5 --batch-size 20 --hidden 8x2 --delta 1";
 
@@ -111,9 +114,66 @@ fn couplings_are_written_with_the_rows_of_the_data_and_nothing_is_lost() {
     assert!(text.succeeded().stdout.contains("0 to 1") && folder.join("other/coupling_2.tsv").is_file());
     run(&folder, "couple cells.csv -o tables --format parquet").succeeded();
     assert!(folder.join("tables/cells.parquet").is_file());
+    // Whole files alone, and no name of one that was half written.
+    let mut files: Vec<_> =
+        fs::read_dir(folder.join("out")).unwrap().map(|file| file.unwrap().file_name()).collect();
+    files.sort();
+    assert_eq!(files, ["cells.csv", "coupling_1.csv", "coupling_2.csv"]);
     let refused = run(&folder, "couple cells.csv --method tigon -o none");
     assert!(
         refused.one_line().contains("one that couples cells") && !folder.join("none").exists(),
         "{refused:?}"
     );
+}
+
+#[test]
+fn names_of_cells_stand_beside_their_rows_in_every_format() {
+    let folder = folder("cli-couple-names");
+    let rows = (0..40).map(|i| format!("c{i}é,{},{},{}\n", (i + 1) % 2, i * i % 17, i));
+    fs::write(folder.join("cells.csv"), ",time,x,y\n".to_string() + &rows.collect::<String>()).unwrap();
+    run(&folder, "couple cells.csv --method wfr-fm --delta 3 -o out").succeeded();
+    let table = |name: &str| -> Vec<Vec<String>> {
+        let text = fs::read_to_string(folder.join("out").join(name)).unwrap();
+        text.lines().map(|line| line.split(',').map(String::from).collect()).collect()
+    };
+    let (pairs, cells) = (table("coupling_1.csv"), table("cells.csv"));
+    assert_eq!(pairs[0], ["source", "target", "sent", "received", "source_cell", "target_cell"]);
+    assert_eq!(cells[0], ["row", "cell", "time", "weight", "sent", "dying", "received", "born"]);
+    assert!(pairs.len() > 20 && cells.len() == 41);
+    for pair in &pairs[1..] {
+        assert_eq!((&pair[4], &pair[5]), (&format!("c{}é", pair[0]), &format!("c{}é", pair[1])));
+    }
+    cells[1..].iter().for_each(|cell| assert_eq!(cell[1], format!("c{}é", cell[0])));
+    // The same in arrays of records and in Parquet, read by who reads them elsewhere.
+    let Some(python) = Python::find(&["numpy", "pandas", "pyarrow"]) else { return };
+    run(&folder, "couple cells.csv --method wfr-fm --delta 3 -o arrays --format npy").succeeded();
+    run(&folder, "couple cells.csv --method wfr-fm --delta 3 -o tables --format parquet").succeeded();
+    let script = r#"
+import numpy as np, pandas as pd
+for name in ("coupling_1", "cells"):
+    text = pd.read_csv(f"out/{name}.csv", float_precision="round_trip")
+    records = np.load(f"arrays/{name}.npy")
+    pd.testing.assert_frame_equal(text, pd.DataFrame(records), check_dtype=False, check_exact=True)
+    pd.testing.assert_frame_equal(text, pd.read_parquet(f"tables/{name}.parquet"), check_dtype=False, check_exact=True)
+"#;
+    capi_support::succeed(python.command().args(["-c", script]).current_dir(&folder));
+}
+
+#[test]
+fn a_folder_that_cannot_be_written_is_refused_before_anything_is_coupled_and_failures_leave_nothing() {
+    let folder = folder("cli-couple-folder");
+    let rows = (0..30).map(|i| format!("{},{},{}\n", i % 3, i * i % 17, i));
+    fs::write(folder.join("cells.csv"), "time,x,y\n".to_string() + &rows.collect::<String>()).unwrap();
+    // The method would be refused, too, if it were looked at first.
+    for path in ["cells.csv", "cells.csv/out"] {
+        let refused = run(&folder, &format!("couple cells.csv --method tigon -o {path}"));
+        assert!(refused.one_line().contains(&format!("{path}: cannot be written")), "{refused:?}");
+    }
+    // A folder that is there stays as it is.
+    fs::create_dir(folder.join("there")).unwrap();
+    fs::write(folder.join("there/coupling_1.csv"), "mine").unwrap();
+    run(&folder, "couple cells.csv --method wfr-fm --delta -1 -o there").one_line();
+    let files: Vec<_> = fs::read_dir(folder.join("there")).unwrap().map(|f| f.unwrap().file_name()).collect();
+    assert_eq!(files, ["coupling_1.csv"]);
+    assert_eq!(fs::read_to_string(folder.join("there/coupling_1.csv")).unwrap(), "mine");
 }

@@ -2,9 +2,10 @@
 
 use chreode::datasets::GeneNetwork;
 use chreode::exec::progress::silent;
-use chreode::method::{Couplings, FitOptions, Method, couple, fit};
+use chreode::method::{FitOptions, Method, couple, fit};
 use chreode::snapshots::{MatrixView, Snapshots};
 use chreode::transport::coupling::Carry;
+use chreode::transport::couplings::Couplings;
 
 const METHODS: [Method; 6] =
     [Method::OtCfm, Method::Sf2m, Method::UotFm, Method::Vgfm, Method::WfrFm, Method::Usb];
@@ -26,7 +27,7 @@ fn made(snapshots: &Snapshots, method: Method) -> Couplings {
     let mut options = FitOptions::new(method);
     // Short, for some cells to have no partner.
     options.delta = options.recipe.takes("delta").then_some(0.12);
-    couple(snapshots, &options, &mut silent).unwrap()
+    couple(snapshots, &options, &mut silent).unwrap().couplings
 }
 
 fn close(got: f64, want: f64) {
@@ -43,7 +44,8 @@ fn couplings_are_those_of_a_fit() {
     assert_eq!(alone.report.couplings, fitted.report.couplings);
     assert_eq!(alone.report.pairs, fitted.report.pairs);
     assert_eq!(alone.report.choices, fitted.report.choices);
-    assert_eq!((alone.times.as_slice(), alone.counts.len()), (snapshots.times(), snapshots.len()));
+    let of = &alone.couplings;
+    assert_eq!((of.times(), of.counts().len()), (snapshots.times(), snapshots.len()));
     assert!(alone.report.losses.is_empty());
     for method in [Method::Tigon, Method::MioFlow] {
         let told = couple(&snapshots, &FitOptions::new(method), &mut silent).unwrap_err().to_string();
@@ -80,7 +82,7 @@ fn all_the_mass_there_is_becomes_all_that_there_is_next() {
     for method in METHODS {
         let couplings = made(&snapshots, method);
         for k in 0..3 {
-            let coupling = &couplings.couplings[k];
+            let coupling = &couplings[k];
             let (dying, born) = coupling.unmatched_mass();
             let onwards = couplings.carry(k, k + 1, snapshots.weights(k), Carry::Mass).unwrap();
             close(onwards.masses.iter().sum::<f64>() + born, snapshots.mass(k + 1));
@@ -105,7 +107,7 @@ fn dense(
 ) -> Vec<Vec<f64>> {
     let (rows, columns) = (snapshots.count(k), snapshots.count(k + 1));
     let mut matrix = vec![vec![0.0; columns]; rows];
-    for pair in &couplings.couplings[k].pairs {
+    for pair in &couplings[k].pairs {
         let (i, j) = (pair.source as usize, pair.target as usize);
         let at_cell = if (carry == Carry::Share) == onwards { pair.sent } else { pair.received };
         matrix[i][j] = at_cell / if onwards { snapshots.weights(k)[i] } else { snapshots.weights(k + 1)[j] };

@@ -6,7 +6,7 @@ use chreode::Error;
 use chreode::device::Device;
 use chreode::exec::progress::silent;
 use chreode::exec::stop::Stop;
-use chreode::method::{CouplingKind, Couplings, FitOptions, Method, couple, fit};
+use chreode::method::{Coupled, CouplingKind, FitOptions, Method, couple, fit};
 use chreode::snapshots::{MatrixView, Snapshots};
 use chreode::transport::coupling::Coupling;
 use chreode::transport::entropy_transport::{EntropyTransportOptions, entropy_transport};
@@ -33,7 +33,7 @@ fn expecting(snapshots: &Snapshots, rates: &[f64]) -> Snapshots {
 }
 
 /// The couplings by a method of δ = 2, σ = 1, and these penalties.
-fn coupled(snapshots: &Snapshots, method: Method, penalties: [Option<f64>; 2]) -> Couplings {
+fn coupled(snapshots: &Snapshots, method: Method, penalties: [Option<f64>; 2]) -> Coupled {
     let mut options = FitOptions::new(method);
     [options.source_penalty, options.target_penalty] = penalties;
     options.delta = Some(2.0);

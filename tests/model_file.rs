@@ -4,7 +4,7 @@ use chreode::Error;
 use chreode::datasets::GeneNetwork;
 use chreode::exec::progress::silent;
 use chreode::fields::{FieldValues, Fields, Scratch};
-use chreode::method::{FitOptions, Method, fit};
+use chreode::method::{FitOptions, Method, couple, fit};
 use chreode::model::Dynamics;
 use proptest::prelude::*;
 use safetensors::tensor::{Dtype, TensorView};
@@ -38,6 +38,67 @@ fn what_is_read_is_what_was_written() {
         assert_eq!(back, dynamics);
         assert_eq!(back.to_bytes(), bytes);
     }
+}
+
+/// Cells of which some have no partner, and the fit of a moment to them.
+fn options_and_cells(method: Method) -> (FitOptions, chreode::Snapshots) {
+    let mut options = FitOptions::new(method);
+    options.training.epochs = 1;
+    options.training.hidden = vec![3];
+    options.delta = options.recipe.takes("delta").then_some(0.12);
+    (options, GeneNetwork { cells_per_state: 9, seed: 1 }.generate().unwrap())
+}
+
+#[test]
+fn couplings_are_kept_where_that_is_asked_and_change_nothing_else() {
+    for method in [Method::OtCfm, Method::Sf2m, Method::UotFm, Method::WfrFm, Method::Usb] {
+        let (mut options, snapshots) = options_and_cells(method);
+        let plain = fit(&snapshots, &options, &mut silent).unwrap().dynamics;
+        options.keep_couplings = true;
+        let keeping = fit(&snapshots, &options, &mut silent).unwrap().dynamics;
+        let (bytes, more) = (plain.to_bytes(), keeping.to_bytes());
+        assert!(plain.couplings().is_none() && !String::from_utf8_lossy(&bytes).contains("couplings"));
+        assert!(String::from_utf8_lossy(&more).contains(r#"format_version\":5"#), "{method}");
+        // Those of coupling alone, to the bit, also from the file.
+        let made = couple(&snapshots, &options, &mut silent).unwrap().couplings;
+        let back = Dynamics::from_bytes(&more).unwrap();
+        assert_eq!(keeping.couplings(), Some(&made), "{method}");
+        assert!(back == keeping && back.to_bytes() == more);
+        let unmatched = made.iter().map(|coupling| coupling.unmatched_mass().0).sum::<f64>();
+        assert_eq!(unmatched > 0.0, [Method::WfrFm, Method::Usb].contains(&method), "{method}");
+        // The fields are the same.
+        let at = |model: &Dynamics| {
+            let (points, mut values) = (snapshots.points(1), vec![0.0; snapshots.count(1) * 2]);
+            let velocity = FieldValues { velocity: Some(&mut values), ..FieldValues::default() };
+            model.evaluate(0.7, &points, velocity, &mut Scratch::default());
+            values
+        };
+        assert_eq!(at(&plain), at(&back));
+    }
+    let (mut options, snapshots) = options_and_cells(Method::Usb);
+    (options.keep_couplings, options.ensemble) = (true, 2);
+    let refused = fit(&snapshots, &options, &mut silent).unwrap_err().to_string();
+    assert!(refused.starts_with("keep_couplings must be false for an ensemble"), "{refused}");
+}
+
+#[test]
+fn couplings_that_are_none_are_refused() {
+    let (mut options, snapshots) = options_and_cells(Method::Usb);
+    options.keep_couplings = true;
+    let bytes = fit(&snapshots, &options, &mut silent).unwrap().dynamics.to_bytes();
+    let told = |from: &str, to: &str| complaint(&replaced(&bytes, from, to));
+    assert!(told(r#"format_version\":5"#, r#"format_version\":4"#).contains("not of format version 4"));
+    assert!(told("coupling.1.sent", "coupling.1.send").contains("coupling.1.sent"));
+    let few = told(r#"counts\":[18"#, r#"counts\":[17"#);
+    assert!(few.contains("of cell 17 of 17 in interval 0"), "{few}");
+    let turned = told(r#"\"couplings\":{\"times\":[0.0,1.0"#, r#"\"couplings\":{\"times\":[1.0,0.0"#);
+    assert!(turned.contains("times do not increase"), "{turned}");
+    // A cell without a partner has a mass of one.
+    let mass = 1f64.to_le_bytes();
+    let mut broken = bytes.clone();
+    let at = broken.windows(8).rposition(|window| window == mass).unwrap();
+    broken[at..at + 8].copy_from_slice(&(-1f64).to_le_bytes());
+    assert!(complaint(&broken).contains("the mass -1 of cell"));
 }
 
 #[test]

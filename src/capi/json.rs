@@ -29,6 +29,7 @@ pub(super) fn of_model(model: &Dynamics) -> Value {
         "fields": field::learned(model).collect::<Vec<_>>(),
         "coordinates": info.coordinates,
         "masses": info.masses,
+        "has_couplings": model.couplings().is_some(),
         // Of the losses tell functions of their own.
         "attributes": info.attributes.iter().filter(|(name, _)| *name != super::model::LOSSES).collect::<BTreeMap<_, _>>(),
     })

@@ -66,7 +66,8 @@ pub unsafe extern "C" fn chreode_model_dims(model: *const chreode_model, dims: *
 /// growth), times, seed (as text), epochs, members, uncertainty (of an ensemble, by field the root mean square errors "sampling",
 /// over the members, and "resolution", what the distance of the snapshots adds, in network units of an interval; else null),
 /// parameters, has_growth, has_score, has_landscape, fields (the names of those
-/// that were learned), coordinates and masses (null where nobody set them), attributes (an object of texts). Later versions may add keys.
+/// that were learned), coordinates and masses (null where nobody set them), attributes (an object of texts), has_couplings (whether it keeps those of its
+/// cells, see chreode_model_couplings). Later versions may add keys.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn chreode_model_info(
     model: *const chreode_model,

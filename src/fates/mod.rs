@@ -18,12 +18,14 @@
 //! | --- | --- |
 //! | this one | [`fates`], what is asked and what comes of it |
 //! | `count` | the numbers of one cell from its families |
+//! | `descent` | which cells of a snapshot descend from which of an earlier one |
 //! | `ensemble` | how far they differ between the members of an ensemble |
 //! | `labels` | labels of cells, some of them unknown |
 //! | `neighbours` | an index of points for their nearest neighbours |
 //! | `transitions` | which label's cells became which, with mass |
 
 mod count;
+mod descent;
 mod ensemble;
 mod labels;
 mod neighbours;
@@ -38,6 +40,7 @@ use crate::simulate::simulation::{Process, Simulation};
 use crate::simulate::{extrapolation, stray};
 use crate::snapshots::Snapshots;
 use count::{Counter, Layout};
+pub use descent::{Descent, descent};
 pub use ensemble::fates_of_model;
 pub use labels::Labels;
 use neighbours::Neighbours;
@@ -184,11 +187,7 @@ pub fn fates(
     options: &FateOptions,
     stop: &Stop,
 ) -> Result<Fates> {
-    options.check()?;
-    if fields.dims() != snapshots.dims() {
-        let allowed = format!("{}, the dimension of the fields", fields.dims());
-        return Err(Error::argument("dimension of the cells", snapshots.dims(), &allowed));
-    }
+    options.check_of(fields, snapshots)?;
     let to = options.to.map_or(Ok(snapshots.len() - 1), |time| snapshots.index_of(time))?;
     let starts = options.starts(snapshots, to)?;
     let index = labelled(snapshots, labels, to, options.neighbours)?;
@@ -238,6 +237,16 @@ pub fn fates(
 }
 
 impl FateOptions {
+    /// Refuses what cannot be asked of these fields and cells.
+    fn check_of(&self, fields: &dyn Fields, snapshots: &Snapshots) -> Result<()> {
+        self.check()?;
+        if fields.dims() != snapshots.dims() {
+            let allowed = format!("{}, the dimension of the fields", fields.dims());
+            return Err(Error::argument("dimension of the cells", snapshots.dims(), &allowed));
+        }
+        Ok(())
+    }
+
     fn check(&self) -> Result<()> {
         let most = MOST_DESCENDANTS as usize;
         if self.process != Process::Ode && !(2..=most).contains(&self.descendants) {
@@ -303,15 +312,19 @@ fn rows(snapshots: &Snapshots, starts: &[usize]) -> (Vec<usize>, Vec<f64>) {
 /// The index of the labelled cells of snapshot `k`, of which `count` are asked for at a time.
 fn labelled(snapshots: &Snapshots, labels: &Labels, k: usize, count: Option<usize>) -> Result<Neighbours> {
     let known = labels.known(snapshots, k)?;
-    let allowed =
-        || format!("between 1 and {}, the labelled cells at time {}", known.len(), snapshots.times()[k]);
-    let count = match count {
-        Some(count) if count == 0 || count > known.len() => {
-            return Err(Error::argument("neighbours", count, &allowed()));
-        }
-        count => count.unwrap_or(NEIGHBOURS.min(known.len())),
-    };
+    let count = neighbour_count(count, known.len(), "the labelled cells", snapshots.times()[k])?;
     let mut points = Vec::with_capacity(known.len() * snapshots.dims());
     known.iter().for_each(|cell| points.extend_from_slice(snapshots.point(k, cell.row)));
     Ok(Neighbours::new(snapshots.dims(), &points, known.iter().map(|cell| (cell.column, cell.weight)), count))
+}
+
+/// How many of so many cells say what a descendant is, by what was asked for.
+fn neighbour_count(asked: Option<usize>, cells: usize, which: &str, time: f64) -> Result<usize> {
+    match asked {
+        Some(count) if count == 0 || count > cells => {
+            let allowed = format!("between 1 and {cells}, {which} at time {time}");
+            Err(Error::argument("neighbours", count, &allowed))
+        }
+        count => Ok(count.unwrap_or(NEIGHBOURS.min(cells))),
+    }
 }

@@ -180,6 +180,16 @@ impl Neighbours {
         shares.iter_mut().for_each(|share| *share /= total);
     }
 
+    /// Adds `mass` to the columns of the points nearest to `point`, each by its share of their weight.
+    pub(super) fn spread(&self, point: &[f32], search: &mut Search, mass: f64, columns: &mut [f64]) {
+        self.look(point, search, false);
+        let weight = |found: &Found| self.points[found.place as usize].weight;
+        let total: f64 = search.found.iter().map(weight).sum();
+        for found in &search.found {
+            columns[found.column as usize] += mass * (weight(found) / total);
+        }
+    }
+
     /// Finds the points nearest to `point`. With `labels_only` gives the label of all of them, if they have one: then those
     /// found have it, but others that have it may be nearer.
     fn look(&self, point: &[f32], search: &mut Search, labels_only: bool) -> Option<u32> {

@@ -24,6 +24,7 @@ use crate::train::IntervalWeighting;
 use crate::transport::PointCloud;
 use crate::transport::cloud::{Cloud, SnapshotCells};
 use crate::transport::coupling::Coupling;
+use crate::transport::couplings::Couplings;
 use crate::transport::minibatch::{Blocks, Cut, SolvedBlock, block_count};
 
 /// What the blocks of an interval have in common.
@@ -114,19 +115,12 @@ pub(super) struct Coupler<'a> {
 }
 
 impl Coupler<'_> {
-    /// Couples the cells of all intervals, and tells the report of it; `solved` has the blocks of each interval where that has been
-    /// done.
+    /// Joins the coupled cells of all intervals by the bridge.
     ///
     /// # Errors
-    /// As [`BlockSolver::solve`]; [`Error::InvalidData`] for blocks that are not those of the cells.
-    pub(super) fn couple_all(
-        &self,
-        solved: Option<Vec<Vec<SolvedBlock>>>,
-        reporter: &mut Reporter<'_, '_>,
-        report: &mut FitReport,
-    ) -> Result<Coupled> {
+    /// Those of the bridge, for cells that it cannot join.
+    pub(super) fn bridged(&self, couplings: Vec<Coupling>) -> Result<Coupled> {
         let &Self { snapshots, bridge: (facts, bridge), solver: BlockSolver { options, .. }, .. } = self;
-        let couplings = self.couplings(solved, reporter, report)?;
         let count = couplings.len();
         let loose = |bends: bool, tension: f64| if bends { 1.0 - tension } else { 0.0 };
         let looseness = Looseness {
@@ -156,10 +150,19 @@ impl Coupler<'_> {
         Ok(Coupled { intervals, curvature, chains })
     }
 
-    /// The couplings of all intervals, as [`couple_all`](Self::couple_all).
+    /// The couplings of all intervals in masses, also where what is coupled is shares.
+    pub(super) fn in_masses(&self, mut couplings: Vec<Coupling>) -> Couplings {
+        if self.solver.kind.facts().balanced {
+            couplings.iter_mut().enumerate().for_each(|(k, coupling)| coupling.scale(self.snapshots.mass(k)));
+        }
+        Couplings::new(couplings, self.snapshots)
+    }
+
+    /// Couples the cells of all intervals, and tells the report of it; `solved` has the blocks of each interval where that has been
+    /// done.
     ///
     /// # Errors
-    /// As [`couple_all`](Self::couple_all).
+    /// As [`BlockSolver::solve`]; [`Error::InvalidData`] for blocks that are not those of the cells.
     pub(super) fn couplings(
         &self,
         solved: Option<Vec<Vec<SolvedBlock>>>,

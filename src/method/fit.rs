@@ -17,7 +17,7 @@ use crate::matching::{InterpolantOptions, Metric, PathOptions, Trained};
 use crate::model::{Dynamics, ModelInfo};
 use crate::scales::Scales;
 use crate::snapshots::Snapshots;
-use crate::transport::coupling::{Carry, Coupling};
+use crate::transport::couplings::Couplings;
 use crate::transport::minibatch::SolvedBlock;
 use crate::transport::sinkhorn;
 use crate::units::Scaling;
@@ -71,63 +71,11 @@ pub fn fit(snapshots: &Snapshots, options: &FitOptions, progress: &mut ProgressF
 
 /// The couplings of consecutive snapshots, and the report of their making.
 #[derive(Debug, Clone, PartialEq)]
-#[non_exhaustive]
-pub struct Couplings {
-    /// One an interval: which cells become which, with how much mass at either end, and which have no partner.
-    pub couplings: Vec<Coupling>,
+pub struct Coupled {
+    /// The couplings.
+    pub couplings: Couplings,
     /// What was chosen, and how the static problems went; nothing is trained.
     pub report: FitReport,
-    /// The times of the snapshots.
-    pub times: Vec<f64>,
-    /// How many cells each of them has.
-    pub counts: Vec<usize>,
-}
-
-/// What became of a distribution over cells that was carried to another snapshot.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Carried {
-    /// The mass on each cell of the other snapshot.
-    pub masses: Vec<f64>,
-    /// Of each interval on the way, in the order in which it was crossed, the mass that stood on cells without a partner, as it was
-    /// before that interval.
-    pub lost: Vec<f64>,
-}
-
-impl Couplings {
-    /// Carries a distribution over the cells of snapshot `from` to those of snapshot `to`, onwards or back, through the couplings of
-    /// all intervals in between, one after another: what they make of it is their product.
-    ///
-    /// Carried as [shares](Carry::Share), what arrives and what was lost add up to what there was; nothing is normalised.
-    ///
-    /// # Errors
-    /// [`Error::InvalidArgument`] for snapshots that there are not, and unless there is one mass a cell, finite and not negative.
-    pub fn carry(&self, from: usize, to: usize, masses: &[f64], carry: Carry) -> Result<Carried> {
-        let count = self.counts.len();
-        for (name, k) in [("from", from), ("to", to)] {
-            if k >= count {
-                return Err(Error::argument(name, k, &format!("below {count}, the number of times")));
-            }
-        }
-        if masses.len() != self.counts[from] {
-            let allowed = format!("{} values, one a cell at time {}", self.counts[from], self.times[from]);
-            return Err(Error::argument("masses", masses.len(), &allowed));
-        }
-        if let Some(cell) = masses.iter().position(|mass| !(*mass >= 0.0 && mass.is_finite())) {
-            let name = format!("the mass on cell {}", cell + 1);
-            return Err(Error::argument(&name, masses[cell], "finite and not negative"));
-        }
-        let mut carried = Carried { masses: masses.to_vec(), lost: vec![] };
-        let mut cross = |k: usize, onwards: bool| {
-            let (coupling, there) = (&self.couplings[k], if onwards { k + 1 } else { k });
-            let step = if onwards { Coupling::push } else { Coupling::pull };
-            let (masses, lost) = step(coupling, &carried.masses, self.counts[there], carry);
-            carried.masses = masses;
-            carried.lost.push(lost);
-        };
-        (from..to).for_each(|k| cross(k, true));
-        (to..from).rev().for_each(|k| cross(k, false));
-        Ok(carried)
-    }
 }
 
 /// Couples the cells of consecutive snapshots as [`fit`] does by the same options, and trains nothing: what the fields are learned
@@ -150,11 +98,7 @@ impl Couplings {
 /// # Errors
 /// Those of [`fit`] before it trains; [`Error::InvalidArgument`] for a method without couplings, and for an ensemble, whose members
 /// couple resampled cells.
-pub fn couple(
-    snapshots: &Snapshots,
-    options: &FitOptions,
-    progress: &mut ProgressFn<'_>,
-) -> Result<Couplings> {
+pub fn couple(snapshots: &Snapshots, options: &FitOptions, progress: &mut ProgressFn<'_>) -> Result<Coupled> {
     let Learning::Matching { coupling: kind, bridge } = options.recipe.learning else {
         return Err(Error::argument("the method", options.recipe.name, "one that couples cells"));
     };
@@ -172,16 +116,12 @@ pub fn couple(
     let (facts, built) = (bridge.facts(), bridge.build(&resolved.scales())?);
     let solver = BlockSolver { kind, options, resolved: &resolved };
     let coupler = Coupler { snapshots, solver, bridge: (facts, &*built), threads: &threads };
-    let mut couplings = coupler.couplings(None, &mut reporter, &mut report)?;
-    if kind.facts().balanced {
-        // What is coupled is shares.
-        couplings.iter_mut().enumerate().for_each(|(k, coupling)| coupling.scale(snapshots.mass(k)));
-    }
+    let couplings = coupler.couplings(None, &mut reporter, &mut report)?;
+    let couplings = coupler.in_masses(couplings);
     report.warnings.extend(warnings::of_couplings(snapshots, &report));
     report.coupling_seconds = started.elapsed().as_secs_f64();
     report.cpu_seconds = cpu_seconds(&threads).zip(cpu_before).map(|(after, before)| after - before);
-    let counts = (0..snapshots.len()).map(|k| snapshots.count(k)).collect();
-    Ok(Couplings { couplings, report, times: snapshots.times().to_vec(), counts })
+    Ok(Coupled { couplings, report })
 }
 
 /// Opens the device of a fit, to be kept while it couples, and tells the processor seconds that its threads had run before.
@@ -300,6 +240,10 @@ fn check(options: &FitOptions) -> Result<()> {
     if options.ensemble == 0 {
         return Err(Error::argument("ensemble", 0, "at least 1"));
     }
+    if options.keep_couplings && options.ensemble > 1 {
+        let allowed = "false for an ensemble: its members couple resampled cells, each its own";
+        return Err(Error::argument("keep_couplings", true, allowed));
+    }
     Ok(())
 }
 
@@ -334,6 +278,8 @@ pub(crate) struct Learned {
     pub(crate) law: Option<GrowthLaw>,
     /// The diffusion at the first snapshot.
     pub(crate) sigma: f64,
+    /// What the fields were learned from, where it is to be kept.
+    pub(crate) couplings: Option<Couplings>,
     pub(crate) report: FitReport,
     pub(crate) stopped: Option<Error>,
 }
@@ -345,13 +291,14 @@ pub(super) struct Fitted {
     pub(super) coarse: Option<Vec<Coarse>>,
     pub(super) law: Option<GrowthLaw>,
     pub(super) sigma: f64,
+    pub(super) couplings: Option<Couplings>,
     pub(super) report: FitReport,
     pub(super) stopped: Option<Error>,
 }
 
 impl From<Learned> for Fitted {
-    fn from(Learned { networks, law, sigma, report, stopped }: Learned) -> Self {
-        Self { members: vec![networks], coarse: None, law, sigma, report, stopped }
+    fn from(Learned { networks, law, sigma, couplings, report, stopped }: Learned) -> Self {
+        Self { members: vec![networks], coarse: None, law, sigma, couplings, report, stopped }
     }
 }
 
@@ -370,7 +317,7 @@ impl Settled<'_> {
         started: Option<f64>,
     ) -> Result<Fit> {
         let Self { options, resolved } = self;
-        let Fitted { members, coarse, law, sigma, mut report, stopped } = fitted;
+        let Fitted { members, coarse, law, sigma, couplings, mut report, stopped } = fitted;
         report.final_sigma = options.rollout.final_sigma.filter(|_| options.recipe.takes("final_sigma"));
         let info = ModelInfo {
             method: options.recipe.name.into(),
@@ -391,6 +338,7 @@ impl Settled<'_> {
         };
         let guard = options.guard.then(|| Guard::of(snapshots));
         let mut dynamics = Dynamics::new(info, scaling, members, law, guard)?;
+        dynamics.couplings = couplings;
         if let (Some(coarse), Some(ensemble)) = (coarse, &mut report.ensemble) {
             let uncertainty = threads.run(|| ensemble::uncertainty(&dynamics, coarse, snapshots))?;
             dynamics.info.uncertainty = Some(uncertainty);
@@ -442,7 +390,9 @@ impl Settled<'_> {
                 let bridge_of_kind = (facts, &*bridge);
                 let solver = BlockSolver { kind: coupling, options, resolved };
                 let coupler = Coupler { snapshots, solver, bridge: bridge_of_kind, threads };
-                let coupled = coupler.couple_all(solved, reporter, &mut report)?;
+                let couplings = coupler.couplings(solved, reporter, &mut report)?;
+                let kept = options.keep_couplings.then(|| coupler.in_masses(couplings.clone()));
+                let coupled = coupler.bridged(couplings)?;
                 report.coupling_seconds = started.elapsed().as_secs_f64();
                 report.warnings.extend(warnings::of_couplings(snapshots, &report));
                 let started = Instant::now();
@@ -462,7 +412,8 @@ impl Settled<'_> {
                 )?;
                 (report.losses, report.interpolant_losses) = (descended.losses, interpolant_losses);
                 let sigma = bridge.sigma(snapshots.times()[0]);
-                let mut learned = Learned { networks, law: None, sigma, report, stopped: descended.stopped };
+                let stopped = descended.stopped;
+                let mut learned = Learned { networks, law: None, sigma, couplings: kept, report, stopped };
                 if options.rollout.finetune_steps > 0 && learned.stopped.is_none() {
                     let rolled = rollout::finetune(
                         snapshots,
@@ -500,7 +451,7 @@ impl Settled<'_> {
                 report.rollout = Some(rolled.report);
                 report.training_seconds = started.elapsed().as_secs_f64();
                 let (networks, law, stopped) = (rolled.networks, rolled.law, rolled.descended.stopped);
-                Ok(Learned { networks, law, sigma: scales.sigma, report, stopped })
+                Ok(Learned { networks, law, sigma: scales.sigma, couplings: None, report, stopped })
             }
         }
     }

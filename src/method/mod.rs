@@ -26,7 +26,7 @@ pub(crate) use couple::Gauge;
 pub use coupling::CouplingKind;
 pub(crate) use division::{Division, Pieces, Unit};
 pub(crate) use fit::Learned;
-pub use fit::{Carried, Couplings, Fit, couple, fit};
+pub use fit::{Coupled, Fit, couple, fit};
 pub use options::{DeltaRule, FitOptions, Preset, SigmaRule};
 pub use recipe::{Learning, Recipe};
 pub use report::{Choice, EnsembleReport, FitReport};

@@ -118,6 +118,8 @@ pub struct FitOptions {
     /// absent, snapshots of more than [`WHOLE_CELLS`](Self::WHOLE_CELLS) are coupled in blocks of [`BLOCK_CELLS`](Self::BLOCK_CELLS). What
     /// that costs at the most, the report estimates ([`FitReport::whole_gaps`](super::FitReport::whole_gaps)).
     pub chunk_size: Option<usize>,
+    /// Whether the model keeps the couplings of its cells, for [`Dynamics::couplings`](crate::Dynamics::couplings): its file grows by them.
+    pub keep_couplings: bool,
     /// Seed of all random numbers.
     pub seed: u64,
     /// Members of an ensemble, fitted to resampled cells side by side, whose mean the model is and whose differences are its error
@@ -200,6 +202,7 @@ impl FitOptions {
             metric_width: 0.4,
             metric_ridge: 1e-3,
             chunk_size: None,
+            keep_couplings: false,
             seed: 0,
             ensemble: 1,
             device: Device::default(),

@@ -58,8 +58,15 @@ const EVERY: &[&str] = &[
 ];
 
 /// The options that every method takes that couples cells.
-const EVERY_MATCHING: &[&str] =
-    &["clone_penalty", "chunk_size", "ema", "interval_weighting", "pair_weighting", "finetune_steps"];
+const EVERY_MATCHING: &[&str] = &[
+    "clone_penalty",
+    "chunk_size",
+    "keep_couplings",
+    "ema",
+    "interval_weighting",
+    "pair_weighting",
+    "finetune_steps",
+];
 
 /// The options of a fine-tuning: every method that couples cells takes them where it is fine-tuned.
 const FINE_TUNING: &[&str] =

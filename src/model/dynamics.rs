@@ -3,6 +3,7 @@
 use super::ModelInfo;
 use crate::error::{Error, Result};
 use crate::fields::{Compiled, FieldValues, Fields, GrowthLaw, GrowthPrice, Guard, Network, Price, Scratch};
+use crate::transport::couplings::Couplings;
 use crate::units::Scaling;
 
 /// Learned fields: a few networks, the change of units around them, and what they were made with.
@@ -10,6 +11,7 @@ use crate::units::Scaling;
 pub struct Dynamics {
     pub(crate) info: ModelInfo,
     pub(crate) compiled: Compiled,
+    pub(crate) couplings: Option<Couplings>,
 }
 
 impl Dynamics {
@@ -29,12 +31,17 @@ impl Dynamics {
     ) -> Result<Self> {
         info.check(scaling.centre.len())?;
         let compiled = Compiled::new(scaling, info.diffusion(), members, law, guard)?;
-        Ok(Self { info, compiled })
+        Ok(Self { info, compiled, couplings: None })
     }
 
     /// What the model was made with.
     pub fn info(&self) -> &ModelInfo {
         &self.info
+    }
+
+    /// The couplings of the cells that it was fitted to, where it was asked to keep them.
+    pub fn couplings(&self) -> Option<&Couplings> {
+        self.couplings.as_ref()
     }
 
     /// Whether a growth rate was learned; without, g = 0.

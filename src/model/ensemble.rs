@@ -68,7 +68,7 @@ impl Dynamics {
             return Err(Error::argument("member", index, &allowed));
         }
         let info = super::ModelInfo { uncertainty: None, ..self.info.clone() };
-        Ok(Self { info, compiled: self.compiled.member(index) })
+        Ok(Self { info, compiled: self.compiled.member(index), couplings: None })
     }
 
     /// The standard deviations of the errors of the requested fields at time `time` and the rows of `points` (row-major, n × d),

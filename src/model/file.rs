@@ -5,6 +5,11 @@
 //! `log_density`; those of an ensemble begin with the member's number, counted from 0: `<member>.<network>.<layer>.weight`. The
 //! networks of all members have the same shapes. The metadata key `chreode` holds the format's version, the recipe, the times, the change of units and
 //! the networks' shapes; where there are any, also names of coordinates, masses and attributes.
+//!
+//! A model that keeps couplings has beside them, of the interval k from 0, `coupling.<k>.source` and `coupling.<k>.target` (cells of each
+//! pair, whole numbers), `coupling.<k>.sent`, `coupling.<k>.received` and `coupling.<k>.coupled` (masses, in double precision), and
+//! `coupling.<k>.dying` and `coupling.<k>.born` with their masses in `coupling.<k>.dying_mass` and `coupling.<k>.born_mass`; the metadata
+//! `couplings` hold the times and the numbers of cells.
 
 use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
@@ -17,15 +22,17 @@ use crate::error::{Error, Result};
 use crate::exec::files::write_atomically;
 use crate::fields::{GrowthLaw, GrowthPrice, Guard, Network, Role};
 use crate::nn::{Activation, Architecture, Mlp};
+use crate::transport::coupling::{Coupling, Pair};
+use crate::transport::couplings::Couplings;
 use crate::units::Scaling;
 
 /// The newest version of the format that this library reads and writes.
 ///
 /// Version 2 has potentials, densities and a diffusion that changes with time; version 3 has units of time for each interval
-/// (`knots`) or a guard; version 4 has ensembles (`members`). An older reader would pass over some of them in silence, so a model
+/// (`knots`) or a guard; version 4 has ensembles (`members`); version 5 has couplings. An older reader would pass over some of them in silence, so a model
 /// is of the oldest version that has all that
 /// it needs.
-pub const FORMAT_VERSION: u64 = 4;
+pub const FORMAT_VERSION: u64 = 5;
 
 /// The key of our JSON in the safetensors metadata.
 const KEY: &str = "chreode";
@@ -33,7 +40,7 @@ const KEY: &str = "chreode";
 impl Dynamics {
     /// The model as bytes; the same model gives the same bytes.
     pub fn to_bytes(&self) -> Vec<u8> {
-        let mut buffers: Vec<(String, Vec<usize>, Vec<u8>)> = vec![];
+        let mut buffers: Vec<Tensor> = vec![];
         let mut shapes = serde_json::Map::new();
         let members = self.members();
         let of_members = self.compiled.members.iter().enumerate();
@@ -51,8 +58,11 @@ impl Dynamics {
             };
             for (i, layer) in shape.layers().enumerate() {
                 let weight = vec![layer.inputs, layer.outputs];
-                buffers.push((format!("{name}.{i}.weight"), weight, bytes(layer.weights())));
-                buffers.push((format!("{name}.{i}.bias"), vec![layer.outputs], bytes(layer.bias())));
+                let mut push = |part: &str, shape: Vec<usize>, bytes: Vec<u8>| {
+                    buffers.push((format!("{name}.{i}.{part}"), Dtype::F32, shape, bytes));
+                };
+                push("weight", weight, bytes(layer.weights()));
+                push("bias", vec![layer.outputs], bytes(layer.bias()));
             }
         }
         let ModelInfo {
@@ -120,11 +130,15 @@ impl Dynamics {
         if !attributes.is_empty() {
             metadata["attributes"] = json!(attributes);
         }
+        if let Some(couplings) = &self.couplings {
+            metadata["couplings"] = json!({ "times": couplings.times(), "counts": couplings.counts() });
+            couplings.iter().enumerate().for_each(|(k, coupling)| buffers.extend(tensors_of(k, coupling)));
+        }
         // One key only: the order of several would change from run to run.
         let metadata = HashMap::from([(KEY.to_string(), metadata.to_string())]);
-        let views = buffers.iter().map(|(name, shape, bytes)| {
+        let views = buffers.iter().map(|(name, dtype, shape, bytes)| {
             let view =
-                TensorView::new(Dtype::F32, shape.clone(), bytes).expect("the buffer was made for the shape");
+                TensorView::new(*dtype, shape.clone(), bytes).expect("the buffer was made for the shape");
             (name.as_str(), view)
         });
         serialize(views, Some(metadata)).expect("tensors of distinct names in memory always serialise")
@@ -206,7 +220,10 @@ impl Dynamics {
         }
         let law = roles().any(|role| role == Role::Potential).then(|| read_law(&fields)).transpose()?;
         let guard = fields.find("guard").map(|_| read_guard(&fields, inputs - 1, version)).transpose()?;
-        Dynamics::new(info, scaling, members, law, guard).map_err(|e| bad(e.to_string()))
+        let mut model = Dynamics::new(info, scaling, members, law, guard).map_err(|e| bad(e.to_string()))?;
+        model.couplings =
+            fields.find("couplings").map(|_| read_couplings(&fields, version, &tensors)).transpose()?;
+        Ok(model)
     }
 
     /// Writes the model to a file, which is whole or not there.
@@ -230,6 +247,9 @@ impl Dynamics {
     /// The oldest version of the format that says all there is to say of the model.
     fn format_version(&self) -> u64 {
         let recent = |network: &Network| matches!(network.role, Role::Potential | Role::LogDensity);
+        if self.couplings.is_some() {
+            return 5;
+        }
         if self.members() > 1 {
             return 4;
         }
@@ -241,6 +261,89 @@ impl Dynamics {
             (false, false) => 1,
         }
     }
+}
+
+/// A tensor: its name, the type of its elements, its shape and its bytes.
+type Tensor = (String, Dtype, Vec<usize>, Vec<u8>);
+
+/// The tensors of the coupling of interval `k`.
+fn tensors_of(k: usize, coupling: &Coupling) -> Vec<Tensor> {
+    let Coupling { pairs, dying, born } = coupling;
+    let cells = |part: &str, cells: &mut dyn Iterator<Item = u32>| {
+        let bytes: Vec<u8> = cells.flat_map(u32::to_le_bytes).collect();
+        (format!("coupling.{k}.{part}"), Dtype::U32, vec![bytes.len() / 4], bytes)
+    };
+    let masses = |part: &str, masses: &mut dyn Iterator<Item = f64>| {
+        let bytes: Vec<u8> = masses.flat_map(f64::to_le_bytes).collect();
+        (format!("coupling.{k}.{part}"), Dtype::F64, vec![bytes.len() / 8], bytes)
+    };
+    vec![
+        cells("source", &mut pairs.iter().map(|pair| pair.source)),
+        cells("target", &mut pairs.iter().map(|pair| pair.target)),
+        masses("sent", &mut pairs.iter().map(|pair| pair.sent)),
+        masses("received", &mut pairs.iter().map(|pair| pair.received)),
+        masses("coupled", &mut pairs.iter().map(|pair| pair.coupled)),
+        cells("dying", &mut dying.iter().map(|(cell, _)| *cell)),
+        masses("dying_mass", &mut dying.iter().map(|(_, mass)| *mass)),
+        cells("born", &mut born.iter().map(|(cell, _)| *cell)),
+        masses("born_mass", &mut born.iter().map(|(_, mass)| *mass)),
+    ]
+}
+
+/// The couplings of a file of this version.
+fn read_couplings(fields: &Metadata<'_>, version: u64, tensors: &SafeTensors<'_>) -> Result<Couplings> {
+    if version < 5 {
+        return Err(fields.wrong("couplings", &format!("not of format version {version}, which has none")));
+    }
+    let bad = |what: String| Error::ModelFile(format!("not a usable chreode model: {what}"));
+    let told = Metadata(fields.get("couplings")?);
+    let counts = told.get("counts")?.as_array();
+    let counts: Option<Vec<usize>> = counts.and_then(|counts| {
+        counts.iter().map(|count| count.as_u64().and_then(|count| usize::try_from(count).ok())).collect()
+    });
+    let counts = counts.ok_or_else(|| told.wrong("counts", "not a list of counts"))?;
+    let coupling = |k: usize| -> Result<Coupling> {
+        let data = |part: &str, dtype: Dtype| -> Result<Vec<u8>> {
+            let name = format!("coupling.{k}.{part}");
+            let tensor = tensors.tensor(&name).map_err(|e| bad(format!("it lacks a tensor: {e}")))?;
+            if tensor.dtype() != dtype || tensor.shape().len() != 1 {
+                return Err(bad(format!("its tensor {name} is not a list of {dtype:?}")));
+            }
+            Ok(tensor.data().to_vec())
+        };
+        let cells = |part: &str| -> Result<Vec<u32>> {
+            let data = data(part, Dtype::U32)?;
+            Ok(data.as_chunks::<4>().0.iter().map(|bytes| u32::from_le_bytes(*bytes)).collect())
+        };
+        let masses = |part: &str| -> Result<Vec<f64>> {
+            let data = data(part, Dtype::F64)?;
+            Ok(data.as_chunks::<8>().0.iter().map(|bytes| f64::from_le_bytes(*bytes)).collect())
+        };
+        let (source, target) = (cells("source")?, cells("target")?);
+        let [sent, received, coupled] = [masses("sent")?, masses("received")?, masses("coupled")?];
+        let (dying, dying_mass) = (cells("dying")?, masses("dying_mass")?);
+        let (born, born_mass) = (cells("born")?, masses("born_mass")?);
+        let lengths = [target.len(), sent.len(), received.len(), coupled.len()];
+        if lengths.iter().any(|&length| length != source.len())
+            || (dying.len(), born.len()) != (dying_mass.len(), born_mass.len())
+        {
+            return Err(bad(format!("the tensors of its coupling {k} are of different lengths")));
+        }
+        let pair = |i: usize| Pair {
+            source: source[i],
+            target: target[i],
+            sent: sent[i],
+            received: received[i],
+            coupled: coupled[i],
+        };
+        Ok(Coupling {
+            pairs: (0..source.len()).map(pair).collect(),
+            dying: dying.into_iter().zip(dying_mass).collect(),
+            born: born.into_iter().zip(born_mass).collect(),
+        })
+    };
+    let couplings = (0..counts.len().saturating_sub(1)).map(coupling).collect::<Result<Vec<_>>>()?;
+    Couplings::of_parts(couplings, told.numbers("times")?, counts).map_err(|e| bad(e.to_string()))
 }
 
 /// What the tensors of a network are called before their layer.

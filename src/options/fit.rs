@@ -156,6 +156,12 @@ impl Target for FitOptions {
             meaning: "Couple in random blocks of at most this many cells a side, whose time and memory grow linearly; a number as large as the snapshots couples them whole",
         },
         Entry {
+            name: "keep_couplings",
+            kind: Switch(|o, v| o.keep_couplings = v),
+            default: Value("false"),
+            meaning: "Keep in the model which cells were coupled, with how much mass, for descendants and ancestors by it later; its file grows by them",
+        },
+        Entry {
             name: "epochs",
             kind: Integer(1..=u64::MAX, |o, v| o.training.epochs = v as usize),
             default: Brought(|o| Some(o.training.epochs.to_string()), ""),

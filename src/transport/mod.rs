@@ -14,6 +14,7 @@ mod clones;
 pub mod cloud;
 pub mod cost;
 pub mod coupling;
+pub mod couplings;
 pub mod entropy_transport;
 pub mod minibatch;
 pub mod network_simplex;

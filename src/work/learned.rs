@@ -58,7 +58,8 @@ pub(super) fn to_report(numbers: &[f64; 9]) -> Report {
 }
 
 pub(super) fn to_bytes(learned: &Learned) -> Vec<u8> {
-    let Learned { networks, law, sigma, report, stopped } = learned;
+    // A fit that keeps couplings is none of an ensemble's.
+    let Learned { networks, law, sigma, couplings: _, report, stopped } = learned;
     let mut arrays = Arrays::default();
     for network in networks {
         arrays.singles(network.role.name(), network.mlp.parameters().iter().copied());
@@ -159,6 +160,7 @@ pub(super) fn of_bytes(
         networks: names.iter().map(network).collect::<Result<_>>()?,
         law,
         sigma: fields.real("sigma")?,
+        couplings: None,
         report,
         stopped,
     })

@@ -145,6 +145,7 @@ void handles() {
     is_empty_when_moved_from(simulated(), null, "trajectory", [](const Trajectory &t) { t.lineage(); });
     is_empty_when_moved_from(model().evaluate(snapshots), null, "evaluation", [](const Evaluation &e) { e.json(); });
     is_empty_when_moved_from(matched(), null, "plan", [](const Plan &p) { p.entries(); });
+    is_empty_when_moved_from(couple(snapshots, quick_fit()), null, "couplings", [](const Couplings &c) { c.times(); });
 }
 
 void options() {
@@ -534,6 +535,75 @@ void throwing_progress() {
     is_usable(fit(snapshots, quick_fit())); // nothing lingers
 }
 
+double sum(const std::vector<double> &masses) {
+    double all = 0;
+    for (const double mass : masses) {
+        all += mass;
+    }
+    return all;
+}
+
+void couplings() {
+    const Snapshots cells = gene_network();
+    const Couplings coupled = couple(cells, quick_fit());
+    const std::vector<std::size_t> counts = coupled.counts();
+    CHECK(coupled.times() == cells.times() && counts.size() == 5 && counts[2] == cells.cell_count(2));
+    const Couplings::Size size = coupled.size(1);
+    const Couplings::Pairs pairs = coupled.pairs(1);
+    CHECK(size.rows == counts[1] && size.cols == counts[2] && pairs.sources.size() == size.pairs);
+    const Couplings::Cells of_cells = coupled.cells(1);
+    CHECK(std::abs(sum(of_cells.sent) - sum(pairs.sent)) < 1e-9);
+    CHECK(std::abs(sum(of_cells.sent) + sum(of_cells.dying) - cells.mass(1)) < 1e-9);
+    const std::vector<double> ones(counts[0], 1.0);
+    const Couplings::Carried forth = coupled.carry(0, 4, ones);
+    CHECK(forth.lost.size() == 4 && forth.masses.size() == counts[4]);
+    CHECK(std::abs(sum(forth.masses) + sum(forth.lost) - static_cast<double>(counts[0])) < 1e-9);
+    CHECK(coupled.carry(4, 2, forth.masses, "mass").masses.size() == counts[2]);
+    CHECK(contains(coupled.report(), "\"unmatched_mass\""));
+    REFUSED(CHREODE_ERROR_INVALID_ARGUMENT, "below 5", coupled.carry(0, 5, ones));
+    REFUSED(CHREODE_ERROR_INVALID_ARGUMENT, "share", coupled.carry(0, 1, ones, "all"));
+    REFUSED(CHREODE_ERROR_CANCELLED, "", couple(cells, quick_fit(), [](const Progress &) { return false; }));
+    // A model keeps them where it is asked to.
+    REFUSED(CHREODE_ERROR_INVALID_ARGUMENT, "keep_couplings", fitted().couplings());
+    Options keeping = quick_fit();
+    keeping.set("keep_couplings", "true");
+    const Couplings kept = Model::from_bytes(fit(cells, keeping).to_bytes()).couplings();
+    CHECK(kept.pairs(1).sent == pairs.sent && kept.carry(0, 4, ones).masses == forth.masses);
+}
+
+void fates(const Model &model) {
+    const Snapshots cells = gene_network();
+    std::size_t count = 0;
+    for (std::size_t k = 0; k < cells.time_count(); ++k) {
+        count += cells.cell_count(k);
+    }
+    std::vector<std::int32_t> labels(count);
+    for (std::size_t i = 0; i < count; ++i) {
+        labels[i] = static_cast<std::int32_t>(i % 3) - 1;
+    }
+    const Options quick("fates", {{"descendants", 5}, {"from", 1.0}});
+    const Fates found = model.fates(cells, labels, quick);
+    const std::vector<double> p = found.values("p");
+    CHECK(found.labels() == (std::vector<std::int32_t>{0, 1}) && found.cells().size() == cells.cell_count(1));
+    CHECK(found.cells().front() == cells.cell_count(0) && found.times().front() == 1);
+    CHECK(p.size() == 2 * found.cells().size() && std::abs(p[0] + p[1] - 1) < 1e-9);
+    CHECK(found.values("se_p_none").size() == found.cells().size());
+    const std::vector<Fates::Transition> tables = found.transitions();
+    CHECK(tables.size() == 1 && tables[0].labels.front() == -1 && tables[0].masses.size() == 3);
+    const std::vector<double> went = found.transition_values(0, "went");
+    CHECK(went.size() == 6 && std::abs(went[0] + went[1] - 1) < 1e-9);
+    CHECK(contains(found.report(), "\"to\":4.0"));
+    REFUSED(CHREODE_ERROR_INVALID_ARGUMENT, "nearest: went", found.transition_values(0, "want"));
+    // The same descendants, as couplings of the two times.
+    const Couplings descent = model.descent(cells, quick);
+    CHECK(descent.times() == (std::vector<double>{1, 4}) && descent.counts()[1] == cells.cell_count(4));
+    const std::vector<double> n = found.values("n");
+    const Couplings::Carried grown = descent.carry(0, 1, cells.weights(1), "mass");
+    CHECK(std::abs(sum(grown.masses) / sum(n) - 1) < 1e-9);
+    const Couplings::Carried back = descent.carry(1, 0, cells.weights(4));
+    CHECK(std::abs(sum(back.masses) + sum(back.lost) - cells.mass(4)) < 1e-9);
+}
+
 void evaluations(const Model &model) {
     const Snapshots snapshots = gene_network();
     const Evaluation evaluation = model.evaluate(snapshots);
@@ -649,6 +719,8 @@ void everything(const std::string &folder) {
     cancelled_calls(model);
     shared_by_threads(model);
     founders();
+    couplings();
+    fates(model);
     evaluations(model);
     files(model, folder);
     transports();

@@ -50,6 +50,14 @@ pub fn by_the_command(name: &str) -> PathBuf {
     folder
 }
 
+/// The folder of [`with_labelled`] with the command's couplings in `couplings/`, made by these options.
+pub fn couplings_by_the_command(name: &str) -> PathBuf {
+    let folder = with_labelled(name);
+    let call = "couple cells.csv --ignore-column kind --method wfr-fm --delta 0.25 --seed 4 -o couplings";
+    run(&folder, call).succeeded();
+    folder
+}
+
 /// Asserts that two tables of a folder are the same: words to the letter, numbers to the bit, however they are written.
 pub fn assert_same(folder: &Path, one: &str, other: &str) {
     let (a, b) = (table(&folder.join(one)), table(&folder.join(other)));

@@ -18,6 +18,7 @@ using Dates: Period
 using Distributed: ProcessExitedException
 
 export ChreodeError,
+    Couplings,
     Dynamics,
     Evaluation,
     Fates,
@@ -29,7 +30,11 @@ export ChreodeError,
     Trajectory,
     Transitions,
     Validation,
+    couple,
+    coupling,
+    couplings,
     dataset,
+    descent,
     evaluate,
     fates,
     field,
@@ -40,6 +45,8 @@ export ChreodeError,
     growth,
     newick,
     points,
+    pull,
+    push,
     score_drift,
     simulate,
     transport,
@@ -62,6 +69,7 @@ include("dynamics.jl")
 include("simulation.jl")
 include("evaluation.jl")
 include("fates.jl")
+include("couplings.jl")
 include("transport.jl")
 include("validation.jl")
 include("work.jl")

@@ -557,10 +557,75 @@ function chreode_couple(snapshots, options, progress, user_data, couplings)
     end
 end
 
+function chreode_descent(model, snapshots, options, progress, user_data, couplings)
+    address = symbol(:chreode_descent)
+    return shielded() do
+        ccall(
+            address,
+            chreode_status,
+            (
+                Ptr{chreode_model},
+                Ptr{chreode_snapshots},
+                Ptr{chreode_options},
+                Ptr{Cvoid},
+                Ptr{Cvoid},
+                Ptr{Ptr{chreode_couplings}},
+            ),
+            model,
+            snapshots,
+            options,
+            progress,
+            user_data,
+            couplings,
+        )
+    end
+end
+
+function chreode_model_couplings(model, couplings)
+    address = symbol(:chreode_model_couplings)
+    return shielded() do
+        ccall(
+            address,
+            chreode_status,
+            (Ptr{chreode_model}, Ptr{Ptr{chreode_couplings}}),
+            model,
+            couplings,
+        )
+    end
+end
+
 function chreode_couplings_free(couplings)
     address = symbol(:chreode_couplings_free)
     return shielded() do
         ccall(address, Cvoid, (Ptr{chreode_couplings},), couplings)
+    end
+end
+
+function chreode_couplings_time_count(couplings, count)
+    address = symbol(:chreode_couplings_time_count)
+    return shielded() do
+        ccall(
+            address,
+            chreode_status,
+            (Ptr{chreode_couplings}, Ptr{Csize_t}),
+            couplings,
+            count,
+        )
+    end
+end
+
+function chreode_couplings_times(couplings, times, cells, count)
+    address = symbol(:chreode_couplings_times)
+    return shielded() do
+        ccall(
+            address,
+            chreode_status,
+            (Ptr{chreode_couplings}, Ptr{Cdouble}, Ptr{UInt64}, Csize_t),
+            couplings,
+            times,
+            cells,
+            count,
+        )
     end
 end
 
@@ -619,6 +684,32 @@ function chreode_couplings_unmatched(couplings, k, dying, dying_count, born, bor
             dying_count,
             born,
             born_count,
+        )
+    end
+end
+
+function chreode_couplings_cells(couplings, k, sent, dying, received, born, count)
+    address = symbol(:chreode_couplings_cells)
+    return shielded() do
+        ccall(
+            address,
+            chreode_status,
+            (
+                Ptr{chreode_couplings},
+                Csize_t,
+                Ptr{Cdouble},
+                Ptr{Cdouble},
+                Ptr{Cdouble},
+                Ptr{Cdouble},
+                Csize_t,
+            ),
+            couplings,
+            k,
+            sent,
+            dying,
+            received,
+            born,
+            count,
         )
     end
 end

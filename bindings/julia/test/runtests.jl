@@ -1,7 +1,7 @@
 using Chreode
 using Dates: Date, Day, Hour, Month
 using Serialization: deserialize, serialize
-using SparseArrays: sparse
+using SparseArrays: SparseMatrixCSC, sparse
 using Test
 
 const SMALL = (
@@ -544,6 +544,92 @@ end
         @test all(option -> !isempty(option.meaning), Chreode.options(list))
     end
     @test string(Chreode.version()) == Chreode.capabilities()["version"]
+end
+
+@testset "couplings" begin
+    options = (method = "wfr-fm", delta = 0.12, seed = 1)
+    found = couple(together, time; options...)
+    @test length(found) == 4 && found.times == snapshots.times && found.time == time
+    @test all(isapprox.((found.sent .+ found.dying)[time .< 4], 1; rtol = 1.0e-9))
+    @test all(isapprox.((found.received .+ found.born)[time .> 0], 1; rtol = 1.0e-9))
+    @test sum(found.dying) > 0 && all(iszero, found.sent[time .== 4])
+    for k in 1:4
+        sent, received = coupling(found, k), coupling(found, k; masses = :received)
+        @test sent isa SparseMatrixCSC{Float64} &&
+            size(sent) == Tuple(found.counts[k:(k + 1)])
+        @test vec(sum(sent; dims = 2)) ≈ found.sent[Chreode.cells_at(found, k)]
+        @test vec(sum(received; dims = 1)) ≈ found.received[Chreode.cells_at(found, k + 1)]
+    end
+    there = Float64.(1:found.counts[1])
+    forth = push(found, there, 0, 4)
+    @test length(forth.lost) == 4
+    @test sum(forth.masses) + sum(forth.lost) ≈ sum(there) rtol = 1.0e-9
+    back = pull(found, forth.masses, 4, 0)
+    @test sum(back.masses) + sum(back.lost) ≈ sum(forth.masses) rtol = 1.0e-9
+    ones_there = fill(1.0, found.counts[1])
+    @test push(found, ones_there, 0, 1; carry = "mass").masses ≈
+        found.received[Chreode.cells_at(found, 2)]
+    # Cells in another order are the same cells.
+    mixed = reverse(eachindex(time))
+    other = couple(together[:, mixed], time[mixed]; options...)
+    @test other.time == time[mixed] &&
+        time[mixed][Chreode.cells_at(other, 2)] == fill(1.0, other.counts[2])
+    @test sum(other.sent) ≈ sum(found.sent) rtol = 1.0e-6
+    @test occursin("later than from", message(() -> push(found, ones_there, 0, 0)))
+    @test occursin("goes push", message(() -> pull(found, ones_there, 0, 1)))
+    @test occursin("one of the times", message(() -> push(found, ones_there, 0, 9)))
+    @test occursin("one number for each of the", message(() -> push(found, [1.0], 0, 1)))
+    @test occursin("not negative", message(() -> push(found, -ones_there, 0, 1)))
+    @test occursin("1 to 4, got 5", message(() -> coupling(found, 5)))
+    @test occursin("couples cells", message(() -> couple(snapshots; method = "tigon")))
+    @test occursin("CANCELLED", message(() -> couple(snapshots; progress = (_...) -> true)))
+    @test occursin("Couplings of 60 cells at 0.0", sprint(show, found))
+end
+
+@testset "descendants and ancestors through the dynamics" begin
+    quick = (descendants = 5, seed = 2)
+    mixed = reverse(eachindex(time))
+    found = descent(model, together[:, mixed], time[mixed]; from = 1, to = 3, quick...)
+    @test found.times == [1, 3] && found.report["neighbours"] == 10
+    @test found.cell == findall(in([1, 3]), time[mixed]) &&
+        found.time == time[mixed][found.cell]
+    told = fates(
+        model,
+        together[:, mixed],
+        time[mixed],
+        fill("all", length(time));
+        from = 1,
+        to = 3,
+        quick...,
+    )
+    ones_there = fill(1.0, found.counts[1])
+    grown = push(found, ones_there, 1, 3; carry = "mass")
+    @test sum(grown.masses) ≈ sum(told.n) rtol = 1.0e-9
+    @test sum(grown.lost) ≈ sum(told.p_none) rtol = 1.0e-9
+    back = pull(found, grown.masses, 3, 1)
+    @test sum(back.masses) + sum(back.lost) ≈ sum(grown.masses) rtol = 1.0e-9
+    @test descent(model, snapshots; mode = "ode").counts == snapshots.counts[[1, 5]]
+    @test occursin(
+        "from must be before 1",
+        message(() -> descent(model, snapshots; from = 3, to = 1)),
+    )
+    # Those that a model keeps.
+    @test couplings(model) === nothing
+    options = (method = "wfr-fm", delta = 0.12, seed = 1)
+    kept = fit_dynamics(
+        snapshots;
+        keep_couplings = true,
+        epochs = 1,
+        hidden = "4",
+        options...,
+    )
+    made = couple(snapshots; options...)
+    for one in (kept, again(kept))
+        theirs = couplings(one)
+        @test theirs.times == made.times && theirs.weight === nothing
+        @test Chreode.pairs_of(theirs, 3) == Chreode.pairs_of(made, 3) &&
+            theirs.sent == made.sent
+    end
 end
 
 @testset "fates" begin

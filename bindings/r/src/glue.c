@@ -8,6 +8,7 @@ static void free_trajectory(void *handle) { chreode_trajectory_free(handle); }
 static void free_evaluation(void *handle) { chreode_evaluation_free(handle); }
 static void free_validation(void *handle) { chreode_validation_free(handle); }
 static void free_fates(void *handle) { chreode_fates_free(handle); }
+static void free_couplings(void *handle) { chreode_couplings_free(handle); }
 static void free_plan(void *handle) { chreode_plan_free(handle); }
 static void free_work(void *handle) { chreode_work_free(handle); }
 static void free_part(void *handle) { chreode_part_free(handle); }
@@ -23,6 +24,7 @@ static const struct {
     [EVALUATION] = {"chreode_evaluation", free_evaluation},
     [VALIDATION] = {"chreode_validation", free_validation},
     [FATES] = {"chreode_fates", free_fates},
+    [COUPLINGS] = {"chreode_couplings", free_couplings},
     [PLAN] = {"chreode_plan", free_plan},
     [WORK] = {"chreode_work", free_work},
     [PART] = {"chreode_part", free_part},

@@ -19,7 +19,7 @@
 #include "chreode.h"
 
 /* What an external pointer holds. */
-typedef enum { MODEL, OPTIONS, SNAPSHOTS, TRAJECTORY, EVALUATION, VALIDATION, FATES, PLAN, WORK, PART, KINDS } kind;
+typedef enum { MODEL, OPTIONS, SNAPSHOTS, TRAJECTORY, EVALUATION, VALIDATION, FATES, COUPLINGS, PLAN, WORK, PART, KINDS } kind;
 
 /* An empty external pointer for a handle, to be protected. */
 SEXP new_handle(kind what);
@@ -124,6 +124,13 @@ SEXP r_fates_cells(SEXP fates);
 SEXP r_fates_values(SEXP fates, SEXP name, SEXP rows, SEXP columns);
 SEXP r_fates_transitions(SEXP fates, SEXP names, SEXP columns);
 SEXP r_fates_report(SEXP fates);
+
+SEXP r_couple(SEXP snapshots, SEXP options, SEXP progress);
+SEXP r_descent(SEXP model, SEXP snapshots, SEXP options, SEXP progress);
+SEXP r_model_couplings(SEXP model);
+SEXP r_couplings_read(SEXP couplings);
+SEXP r_couplings_carry(SEXP couplings, SEXP from, SEXP to, SEXP carry, SEXP masses, SEXP cells);
+SEXP r_couplings_report(SEXP couplings);
 
 SEXP r_work_plan_fit(SEXP snapshots, SEXP options, SEXP progress);
 SEXP r_work_plan_validate(SEXP snapshots, SEXP options, SEXP parts, SEXP growth);

@@ -139,6 +139,15 @@ pub struct Described {
     pub embedding: Option<Embedding>,
 }
 
+/// Cells, and what they are called.
+pub struct Named {
+    pub data: Data,
+    /// What the cells are called, by their rows, if they are.
+    pub cells: Option<Vec<String>>,
+    /// The row that each cell was in.
+    pub rows: Vec<usize>,
+}
+
 /// What columns of times are called, in lower case and without what is neither letter nor digit.
 const TIMES: [&str; 27] = [
     "samples",
@@ -188,13 +197,20 @@ enum Found {
 impl DataArgs {
     /// The cells, with the coordinates as they stand in the file.
     pub fn read(&self) -> Result<Data> {
-        Ok(self.read_as(&[], |_, _| Ok(()))?.0)
+        Ok(self.read_as(&[], false, |_, _| Ok(()))?.0)
     }
 
-    /// The cells, and the time of each row of the file.
-    pub fn read_with_times(&self) -> Result<(Data, Vec<f64>)> {
-        let (data, table) = self.read_as(&[], |_, _| Ok(()))?;
-        Ok((data, table.times))
+    /// The cells, their names if they have any, and the row that each was in.
+    pub fn read_named(&self) -> Result<Named> {
+        let (data, table) = self.read_as(&[], true, |_, _| Ok(()))?;
+        Ok(Named { data, cells: table.cells, rows: time_order(&table.times) })
+    }
+
+    /// The same, with the coordinates of a model.
+    pub fn read_named_for(&self, path: &Path, model: &Dynamics) -> Result<Named> {
+        let arrange = |file: &TableFile, table: &mut Table| self.arrange_for(path, model, file, table);
+        let (data, table) = self.read_as(&[], true, arrange)?;
+        Ok(Named { data, cells: table.cells, rows: time_order(&table.times) })
     }
 
     /// The cells, and what other columns tell of them: the true growth rate, the part of the data that each is in.
@@ -205,7 +221,7 @@ impl DataArgs {
     ) -> Result<(Data, Annotations)> {
         let columns = [(growth_column, Role::Growth), (part_column, Role::Part)];
         let given = columns.into_iter().filter_map(|(name, role)| Some((name?, role)));
-        let (data, table) = self.read_as(&given.collect::<Vec<_>>(), |_, _| Ok(()))?;
+        let (data, table) = self.read_as(&given.collect::<Vec<_>>(), false, |_, _| Ok(()))?;
         let order = time_order(&table.times);
         let parts = table.parts.map(|labels| parts(&labels, &order)).transpose()?;
         let growth = table.growth.map(|growth| order.iter().map(|&row| growth[row]).collect());
@@ -214,13 +230,13 @@ impl DataArgs {
 
     /// The cells with the coordinates of a model, in its order: by their names if it knows them, else by their number.
     pub fn read_for(&self, path: &Path, model: &Dynamics) -> Result<Data> {
-        Ok(self.read_as(&[], |file, table| self.arrange_for(path, model, file, table))?.0)
+        Ok(self.read_as(&[], false, |file, table| self.arrange_for(path, model, file, table))?.0)
     }
 
     /// The same, with the labels of a column, the names of the cells if they have any, and the row that each cell was in.
     pub fn read_labelled_for(&self, path: &Path, model: &Dynamics, column: &str) -> Result<Labelled> {
         let arrange = |file: &TableFile, table: &mut Table| self.arrange_for(path, model, file, table);
-        let (data, table) = self.read_as(&[(column, Role::Label)], arrange)?;
+        let (data, table) = self.read_as(&[(column, Role::Label)], true, arrange)?;
         let rows = time_order(&table.times);
         let (labels, names) = self.labels(column, table.labels.unwrap_or_default(), &rows)?;
         Ok(Labelled { data, labels, names, cells: table.cells, rows })
@@ -239,7 +255,7 @@ impl DataArgs {
         if let Some(Places::Columns(names)) = places {
             columns.extend(names.into_iter().enumerate().map(|(axis, name)| (name, Role::Embedding(axis))));
         }
-        let (data, table) = self.read_as(&columns, arrange)?;
+        let (data, table) = self.read_as(&columns, false, arrange)?;
         let rows = time_order(&table.times);
         let texts = table.labels.unwrap_or_default();
         let labels = label.map(|column| self.labels(column, texts, &rows)).transpose()?;
@@ -316,14 +332,15 @@ impl DataArgs {
         }
     }
 
-    /// The cells; and their table, for what `columns` hold beside.
+    /// The cells; and their table, for what `columns` hold beside, and what the cells are called if that is `named`.
     fn read_as(
         &self,
         columns: &[(&str, Role)],
+        named: bool,
         arrange: impl Fn(&TableFile, &mut Table) -> Result<()>,
     ) -> Result<(Data, Table)> {
         let Opened { file, matrix, numbered_columns } = self.open()?;
-        let (roles, time) = self.roles(&file, columns, matrix.is_some())?;
+        let (roles, time) = self.roles(&file, columns, named, matrix.is_some())?;
         let tell = |what: String| note(&format!("{}: {what}", source::name(&self.data)));
         let mut table = file.read(&roles, f32::MAX.into(), &self.time_map)?;
         refuse_own_times(&file, &table, &time)?;
@@ -445,11 +462,11 @@ impl DataArgs {
         &self,
         file: &TableFile,
         columns: &[(&str, Role)],
+        named: bool,
         has_matrix: bool,
     ) -> Result<(Vec<Role>, TimeColumn)> {
         // Names of rows are read where something is told of each.
-        let names =
-            if columns.iter().any(|(_, role)| *role == Role::Label) { Role::Name } else { Role::Ignored };
+        let names = if named { Role::Name } else { Role::Ignored };
         let row_names = |index: usize| if file.is_row_names(index) { names } else { Role::Coordinate };
         let mut roles: Vec<Role> = (0..file.header.len()).map(row_names).collect();
         for name in &self.ignore_column {

@@ -1,16 +1,16 @@
 //! `chreode couple`: which cells become which, as files.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
-use chreode::method::{self, Couplings};
-use chreode::snapshots::time_order;
+use chreode::method::{self, Coupled};
+use chreode::transport::couplings::Couplings;
 use clap::{Args, ValueEnum};
 use serde_json::json;
 
-use crate::cells::DataArgs;
+use crate::cells::{DataArgs, Named};
 use crate::failure::{Failure, Result};
 use crate::fit::FitArgs;
-use crate::output::{columns, print, print_json, short, warn};
+use crate::output::{Folder, columns, print, print_json, short, warn};
 use crate::progress::Bar;
 use crate::written::{Cells, Values, write_cells};
 
@@ -23,11 +23,12 @@ pub struct Couple {
     /// The folder of the couplings, made if it is not there
     ///
     /// coupling_1, coupling_2, …, one an interval, hold a pair of cells a row: source and target, the rows of the data, counted from 0;
-    /// sent, the mass that the source sends, and received, the mass that the target receives. cells holds a cell a row: its row in the
-    /// data, its time and weight; what of it is sent to partners and what dies; what is received from partners and what is born.
+    /// sent, the mass that the source sends, and received, the mass that the target receives; source_cell and target_cell, their names, where
+    /// the data have names of rows. cells holds a cell a row: its row in the data, its name (cell) if it has one, its time and weight; what of
+    /// it is sent to partners and what dies; what is received from partners and what is born. All files are written, or none.
     #[arg(short, long, value_name = "DIR")]
     output: PathBuf,
-    /// The format of the files
+    /// The format of the files; .npy are arrays of records, with the columns as fields
     #[arg(long, value_enum, default_value_t)]
     format: Format,
     /// Print JSON
@@ -40,98 +41,125 @@ enum Format {
     #[default]
     Csv,
     Tsv,
+    Npy,
     Parquet,
+}
+
+impl Format {
+    fn extension(self) -> &'static str {
+        match self {
+            Format::Csv => "csv",
+            Format::Tsv => "tsv",
+            Format::Npy => "npy",
+            Format::Parquet => "parquet",
+        }
+    }
+
+    fn check(self) -> Result<()> {
+        let lacks = match self {
+            Format::Npy => !cfg!(feature = "npy"),
+            Format::Parquet => !cfg!(feature = "parquet"),
+            _ => false,
+        };
+        let name = self.extension();
+        if lacks {
+            return Err(Failure::Usage(format!(
+                "--format {name}: this command was built without the feature `{name}`"
+            )));
+        }
+        Ok(())
+    }
 }
 
 impl Couple {
     pub fn run(self) -> Result<()> {
-        let (data, times) = self.data.read_with_times()?;
-        // Of each cell of the snapshots, its row in the data.
-        let rows = time_order(&times);
-        let options = self.options.options();
+        self.format.check()?;
+        let named = self.data.read_named()?;
+        let folder = Folder::open(&self.output)?;
         let mut bar = Bar::new("couple");
-        let made = method::couple(&data.snapshots, options, &mut |progress| bar.show(progress))?;
+        let options = self.options.options();
+        let made = method::couple(&named.data.snapshots, options, &mut |progress| bar.show(progress))?;
         drop(bar);
-        let failed = |error: std::io::Error| Failure::Failed(format!("{}: {error}", self.output.display()));
-        std::fs::create_dir_all(&self.output).map_err(failed)?;
         let mut first = 0;
-        for (k, coupling) in made.couplings.iter().enumerate() {
-            let of = |cell: u32, before: usize| Some(rows[before + cell as usize] as u64);
-            let (here, there) = (first, first + made.counts[k]);
-            let pairs = &coupling.pairs;
-            let columns = vec![
-                ("source", Values::Whole(pairs.iter().map(|pair| of(pair.source, here)).collect())),
-                ("target", Values::Whole(pairs.iter().map(|pair| of(pair.target, there)).collect())),
-                ("sent", Values::Real(pairs.iter().map(|pair| pair.sent).collect())),
-                ("received", Values::Real(pairs.iter().map(|pair| pair.received).collect())),
-            ];
-            self.write(&format!("coupling_{}", k + 1), columns, pairs.len())?;
-            first = there;
+        for k in 0..made.couplings.len() {
+            self.write_pairs(&folder, &made.couplings, k, first, &named)?;
+            first += made.couplings.counts()[k];
         }
-        self.write_cells(&made, &data.snapshots, &rows)?;
+        self.write_cells(&folder, &made.couplings, &named)?;
+        folder.finish()?;
         self.tell(&made)
     }
 
+    /// The pairs of an interval, whose cells before are numbered from `first`.
+    fn write_pairs(
+        &self,
+        folder: &Folder,
+        made: &Couplings,
+        k: usize,
+        first: usize,
+        named: &Named,
+    ) -> Result<()> {
+        let pairs = &made[k].pairs;
+        let there = first + made.counts()[k];
+        let sources = || pairs.iter().map(|pair| named.rows[first + pair.source as usize]);
+        let targets = || pairs.iter().map(|pair| named.rows[there + pair.target as usize]);
+        let whole =
+            |rows: &mut dyn Iterator<Item = usize>| Values::Whole(rows.map(|row| Some(row as u64)).collect());
+        let mut columns = vec![
+            ("source", whole(&mut sources())),
+            ("target", whole(&mut targets())),
+            ("sent", Values::Real(pairs.iter().map(|pair| pair.sent).collect())),
+            ("received", Values::Real(pairs.iter().map(|pair| pair.received).collect())),
+        ];
+        if let Some(cells) = &named.cells {
+            columns.push(("source_cell", Values::Text(sources().map(|row| cells[row].clone()).collect())));
+            columns.push(("target_cell", Values::Text(targets().map(|row| cells[row].clone()).collect())));
+        }
+        self.write(folder, &format!("coupling_{}", k + 1), columns, pairs.len())
+    }
+
     /// What of every cell has partners, and what has none.
-    fn write_cells(&self, made: &Couplings, snapshots: &chreode::Snapshots, rows: &[usize]) -> Result<()> {
-        let (last, all) = (made.counts.len() - 1, rows.len());
-        let mut real = [(); 6].map(|()| Vec::with_capacity(all));
-        for k in 0..=last {
-            let cells = made.counts[k];
-            let alone = |of: &[(u32, f64)]| {
-                let mut masses = vec![0.0; cells];
-                of.iter().for_each(|&(cell, mass)| masses[cell as usize] += mass);
-                masses
-            };
-            let none = || vec![0.0; cells];
-            let (sent, dying) = match made.couplings.get(k) {
-                Some(next) => (next.sent(cells), alone(&next.dying)),
-                None => (none(), none()),
-            };
-            let (received, born) = match k.checked_sub(1).and_then(|k| made.couplings.get(k)) {
-                Some(before) => (before.received(cells), alone(&before.born)),
-                None => (none(), none()),
-            };
-            let parts =
-                [vec![made.times[k]; cells], snapshots.weights(k).to_vec(), sent, dying, received, born];
+    fn write_cells(&self, folder: &Folder, made: &Couplings, named: &Named) -> Result<()> {
+        let snapshots = &named.data.snapshots;
+        let mut real = [(); 6].map(|()| Vec::with_capacity(named.rows.len()));
+        for k in 0..made.counts().len() {
+            let cells = made.of_cells(k);
+            let time = vec![made.times()[k]; made.counts()[k]];
+            let weight = snapshots.weights(k).to_vec();
+            let parts = [time, weight, cells.sent, cells.dying, cells.received, cells.born];
             real.iter_mut().zip(parts).for_each(|(all, part)| all.extend(part));
         }
-        let names = ["time", "weight", "sent", "dying", "received", "born"];
-        let numbers = rows.iter().map(|&row| Some(row as u64)).collect();
+        let numbers = named.rows.iter().map(|&row| Some(row as u64)).collect();
         let mut columns = vec![("row", Values::Whole(numbers))];
+        if let Some(cells) = &named.cells {
+            columns.push(("cell", Values::Text(named.rows.iter().map(|&row| cells[row].clone()).collect())));
+        }
+        let names = ["time", "weight", "sent", "dying", "received", "born"];
         columns.extend(names.into_iter().zip(real.map(Values::Real)));
-        self.write("cells", columns, all)
+        self.write(folder, "cells", columns, named.rows.len())
     }
 
-    fn write(&self, name: &str, columns: Vec<(&str, Values)>, rows: usize) -> Result<()> {
+    fn write(&self, folder: &Folder, name: &str, columns: Vec<(&str, Values)>, rows: usize) -> Result<()> {
         let columns = columns.into_iter().map(|(name, values)| (name.to_string(), values)).collect();
         let table = Cells { columns, names: vec![], points: vec![&[]; rows] };
-        write_cells(&self.path(name), &table).map(drop)
+        let file = folder.file(&format!("{name}.{}", self.format.extension()));
+        write_cells(&file, &table).map(drop)
     }
 
-    fn path(&self, name: &str) -> PathBuf {
-        let end = match self.format {
-            Format::Csv => "csv",
-            Format::Tsv => "tsv",
-            Format::Parquet => "parquet",
-        };
-        Path::new(&self.output).join(format!("{name}.{end}"))
-    }
-
-    fn tell(&self, made: &Couplings) -> Result<()> {
-        let report = &made.report;
+    fn tell(&self, made: &Coupled) -> Result<()> {
+        let (report, times) = (&made.report, made.couplings.times());
         warn(&report.warnings);
         let output = self.output.display().to_string();
         if self.json {
             let mut told = report.to_json();
             told["method"] = json!(self.options.options().recipe.name);
-            told["times"] = json!(made.times);
+            told["times"] = json!(times);
             told["pairs"] = json!(report.pairs);
             told["output"] = json!(output);
             return print_json(&told);
         }
         let row = |(k, &(dying, born)): (usize, &(f64, f64))| {
-            let span = format!("{} to {}", made.times[k], made.times[k + 1]);
+            let span = format!("{} to {}", times[k], times[k + 1]);
             vec![span, report.pairs[k].to_string(), short(dying), short(born), short(report.coupling_gap(k))]
         };
         let rows: Vec<Vec<String>> = report.unmatched_mass.iter().enumerate().map(row).collect();

@@ -6,6 +6,7 @@
 
 mod arguments;
 mod benchmark;
+mod carry;
 mod cells;
 mod columns;
 mod couple;
@@ -113,6 +114,8 @@ enum Command {
     Fates(fates::Fates),
     /// Draw a page about a model and its cells, on which the population moves
     Report(Box<page::Report>),
+    /// Push cells on to what they become, or pull them back to what they came from
+    Carry(carry::Carry),
     /// Solve one static transport problem between two clouds of points
     Transport(transport::Transport),
     /// Write one of the built-in data sets
@@ -169,6 +172,7 @@ fn run(Cli { common, command }: Cli) -> Result<()> {
         Command::Simulate(command) => command.run(),
         Command::Fates(command) => command.run(),
         Command::Report(command) => command.run(),
+        Command::Carry(command) => command.run(),
         Command::Transport(command) => command.run(),
         Command::Generate(command) => command.run(),
         Command::Methods(command) => command.run(),

@@ -267,15 +267,62 @@ impl Header {
 
 /// A matrix as NumPy saves it: float32, in C order.
 pub fn matrix_bytes<'a>(rows: usize, cols: usize, points: impl Iterator<Item = &'a [f32]>) -> Vec<u8> {
-    let mut header = format!("{{'descr': '<f4', 'fortran_order': False, 'shape': ({rows}, {cols}), }}");
+    let mut bytes = header_bytes("'<f4'", &format!("{rows}, {cols}"));
+    bytes.reserve(4 * rows * cols);
+    points.flatten().for_each(|x| bytes.extend_from_slice(&x.to_le_bytes()));
+    bytes
+}
+
+/// A table as NumPy saves an array of records: a field a column, of doubles, of whole numbers (−1 for none) or of text.
+pub fn record_bytes(rows: usize, columns: &[(String, crate::written::Values)]) -> Vec<u8> {
+    use crate::written::Values;
+
+    let letters = |text: &String| text.chars().count();
+    let widths: Vec<usize> = columns
+        .iter()
+        .map(|(_, values)| match values {
+            // A text of no letters has no type.
+            Values::Text(all) => all.iter().map(letters).max().unwrap_or(0).max(1),
+            _ => 8,
+        })
+        .collect();
+    let field = |((name, values), width): (&(String, Values), &usize)| {
+        let kind = match values {
+            Values::Real(_) => "<f8".into(),
+            Values::Whole(_) => "<i8".into(),
+            Values::Text(_) => format!("<U{width}"),
+        };
+        format!("('{name}', '{kind}')")
+    };
+    let fields: Vec<String> = columns.iter().zip(&widths).map(field).collect();
+    let mut bytes = header_bytes(&format!("[{}]", fields.join(", ")), &format!("{rows},"));
+    for row in 0..rows {
+        for ((_, values), width) in columns.iter().zip(&widths) {
+            match values {
+                Values::Real(all) => bytes.extend_from_slice(&all[row].to_le_bytes()),
+                Values::Whole(all) => {
+                    bytes.extend_from_slice(&all[row].map_or(-1, |x| x as i64).to_le_bytes())
+                }
+                Values::Text(all) => {
+                    let letters = all[row].chars().map(u32::from).chain(std::iter::repeat(0));
+                    letters.take(*width).for_each(|letter| bytes.extend_from_slice(&letter.to_le_bytes()));
+                }
+            }
+        }
+    }
+    bytes
+}
+
+/// What stands before the elements of an array in C order, of this type and shape.
+fn header_bytes(descr: &str, shape: &str) -> Vec<u8> {
+    let mut header = format!("{{'descr': {descr}, 'fortran_order': False, 'shape': ({shape}), }}");
     // Magic, version and length take 10 bytes; numbers begin at a multiple of 64.
     header += &" ".repeat(63 - (10 + header.len()) % 64);
     header.push('\n');
-    let mut bytes = Vec::with_capacity(10 + header.len() + 4 * rows * cols);
+    let mut bytes = Vec::with_capacity(10 + header.len());
     bytes.extend_from_slice(b"\x93NUMPY\x01\x00");
     bytes.extend_from_slice(&(header.len() as u16).to_le_bytes());
     bytes.extend_from_slice(header.as_bytes());
-    points.flatten().for_each(|x| bytes.extend_from_slice(&x.to_le_bytes()));
     bytes
 }
 

@@ -2,7 +2,7 @@
 
 use std::fs::{self, OpenOptions};
 use std::io::{ErrorKind, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use chreode::method::FitReport;
 use chreode::snapshots::Snapshots;
@@ -64,6 +64,56 @@ fn check_file(path: &Path) -> Result<()> {
         .open(&probe)
         .map_err(|error| failed(&error.to_string()))?;
     fs::remove_file(&probe).map_err(|error| failed(&error.to_string()))
+}
+
+/// A folder of files that are all there or none: they are written beside their places, and moved there when all are whole.
+pub struct Folder {
+    path: PathBuf,
+    partial: PathBuf,
+    /// Whether it was not there before.
+    is_new: bool,
+}
+
+impl Folder {
+    /// Makes the folder, if it is not there; refuses one that could not be written to, before hours are spent on what it is to hold.
+    pub fn open(path: &Path) -> Result<Self> {
+        let failed = |error: std::io::Error| {
+            Failure::Failed(format!("{}: cannot be written: {error}", path.display()))
+        };
+        let is_new = !path.is_dir();
+        fs::create_dir_all(path).map_err(failed)?;
+        let partial = path.join(format!(".{}.partial", std::process::id()));
+        let folder = Self { path: path.into(), partial, is_new };
+        fs::create_dir(&folder.partial).map_err(failed)?;
+        Ok(folder)
+    }
+
+    /// Where to write the file that is to have this name.
+    pub fn file(&self, name: &str) -> PathBuf {
+        self.partial.join(name)
+    }
+
+    /// Moves all files to their places.
+    pub fn finish(self) -> Result<()> {
+        let moved = || -> std::io::Result<()> {
+            for file in fs::read_dir(&self.partial)? {
+                let file = file?;
+                fs::rename(file.path(), self.path.join(file.file_name()))?;
+            }
+            Ok(())
+        };
+        moved().map_err(|error| Failure::Failed(format!("{}: {error}", self.path.display())))
+    }
+}
+
+impl Drop for Folder {
+    /// Leaves nothing of files that were not all written, and no empty folder that was not there. What cannot be removed stays.
+    fn drop(&mut self) {
+        let _ = fs::remove_dir_all(&self.partial);
+        if self.is_new {
+            let _ = fs::remove_dir(&self.path);
+        }
+    }
 }
 
 /// Writes snapshots as the commands read them, `samples` beside the coordinates x1 … xd; tells in words what was written.

@@ -84,6 +84,10 @@ pub fn write_cells(path: &Path, cells: &Cells<'_>) -> Result<String> {
 
 #[cfg(feature = "npy")]
 fn write_npy(path: &Path, cells: &Cells<'_>) -> Result<String> {
+    if cells.names.is_empty() {
+        write_atomically(path, &crate::npy::record_bytes(cells.points.len(), &cells.columns))?;
+        return Ok(path.display().to_string());
+    }
     let table = beside(path);
     let header: Vec<String> = cells.columns.iter().map(|(name, _)| name.clone()).collect();
     let row = |row: usize| cells.columns.iter().map(move |(_, values)| values.text(row));

@@ -11,6 +11,7 @@
 """
 
 from . import distributed, external, genes, plot
+from ._couplings import Carried, Couplings, couple
 from ._dynamics import Dynamics
 from ._errors import (
     CancelledError,
@@ -43,8 +44,10 @@ __version__ = version()
 
 __all__ = [
     "CancelledError",
+    "Carried",
     "ChreodeError",
     "ChreodeWarning",
+    "Couplings",
     "Dynamics",
     "Evaluation",
     "Fate",
@@ -69,6 +72,7 @@ __all__ = [
     "Validation",
     "WorkerError",
     "capabilities",
+    "couple",
     "dataset",
     "distributed",
     "external",

@@ -12,7 +12,19 @@ from typing import TYPE_CHECKING, Any, Optional, Union
 import numpy as np
 import numpy.typing as npt
 
-from . import _anndata, _evaluation, _fates, _html, _library, _names, _progress, _simulation, _snapshots, _times
+from . import (
+    _anndata,
+    _couplings,
+    _evaluation,
+    _fates,
+    _html,
+    _library,
+    _names,
+    _progress,
+    _simulation,
+    _snapshots,
+    _times,
+)
 from . import _arrays as arrays
 from ._errors import InvalidArgumentError, warn
 from ._ffi import ffi
@@ -486,6 +498,69 @@ class Dynamics:
                 )
             )
         return _fates.own(made[0], names, of_cells, order, cells)
+
+    @documented("fates", "mode", "from", "to", "seed", "error_bars")
+    def descent(
+        self,
+        x: Any,
+        time: Any = None,
+        mode: Optional[str] = None,
+        seed: Optional[int] = None,
+        *,
+        start: Any = None,
+        to: Any = None,
+        obsm: Optional[str] = None,
+        weights: Any = None,
+        masses: Any = None,
+        progress: _progress.Progress = None,
+        **options: Unpack[FatesOptions],
+    ) -> _couplings.Couplings:
+        """Which cells of a later time descend from which of an earlier one by these dynamics, as couplings of one interval.
+
+        Several descendants of each cell are simulated to the later time, where each counts for its nearest cells. ``push`` of the
+        result carries a distribution over cells to its descendants, and ``pull``, by Bayes' rule, to its ancestors: the law of
+        the diffusion run backward, which needs no score here. A cell sends its weight, but for the share without descendants,
+        which dies; what is received is what its descendants weigh; cells that no descendant came near are born.
+
+        Parameters
+        ----------
+        x, time, obsm, weights, masses : the cells, as in :func:`fit`, or :class:`Snapshots`
+            What is not given is as it was in the fit, as in :meth:`evaluate`.
+        mode : ``"sde"``, ``"ode"`` or ``"branching"``
+        seed : of all random numbers
+        start : the time of the cells that descendants are of; the first if it is not given
+        to : the time of the descendants; the last if it is not given
+        progress : True for a bar, or a function, as in :func:`fit`: something true ends it by a CancelledError
+
+        Warns
+        -----
+        ChreodeWarning : a time lies outside those of the fit, or descendants spend much of theirs outside of its cells
+        """
+        cells = _anndata.names(x) if _anndata.is_anndata(x) else _names.rows(x)
+        snapshots = _snapshots.of(x, time, obsm, weights, masses, self._source)
+        between = {
+            name: None if at is None else float(_times.numbers(argument, [at], clock=snapshots._source.clock)[0][0])
+            for name, argument, at in (("from", "start", start), ("to", "to", to))
+        }
+        made = ffi.new("chreode_couplings **")
+        chosen = make("fates", {"mode": mode, "seed": seed, **between, **dict(options)})
+        watched = _progress.Watch(progress)
+        with chosen as choice, snapshots._handle as held, self._use() as model, watched as watch:
+            watch.check(lib.chreode_descent(model, held, choice, watch.callback, ffi.NULL, made))
+        return _couplings.own(made[0], snapshots, cells)
+
+    @property
+    def couplings(self) -> Optional[_couplings.Couplings]:
+        """The couplings of the cells of the fit, if it was asked to keep them (``fit(..., keep_couplings=True)``); else None.
+
+        Their cells are in the order of time, those of one time as they were given.
+        """
+        if not self.info["has_couplings"]:
+            return None
+        made = ffi.new("chreode_couplings **")
+        with self._use() as model:
+            check(lib.chreode_model_couplings(model, made))
+        return _couplings.Couplings._own(made[0])
 
     def annotate(
         self,
