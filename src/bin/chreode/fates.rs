@@ -10,9 +10,9 @@ use serde_json::{Value, json};
 
 use crate::arguments::Flags;
 use crate::cells::{DataArgs, Labelled};
-use crate::failure::{Failure, Result};
+use crate::failure::Result;
 use crate::output::{check_writable, columns, print, print_json, short, warn};
-use crate::written::{Cells, Values, extension, write_cells};
+use crate::written::{Cells, Values, write_cells};
 
 #[derive(Debug, Args)]
 pub struct Fates {
@@ -32,7 +32,7 @@ pub struct Fates {
     /// a random descendant has it, and n_L, the expected number of descendants with it; p_none, the probability to have none; and se_ of each, the
     /// standard error
     ///
-    /// A table of the kind that the name says: .csv, .tsv, either with .gz, or .parquet. p_none of the mode branching is the share of families that died out; else that of cells which divide or die at the rate |g|, if all of a
+    /// A table of the kind that the name says: .csv, .tsv, either with .gz, Parquet (.parquet), or NumPy's array of records (.npy). p_none of the mode branching is the share of families that died out; else that of cells which divide or die at the rate |g|, if all of a
     /// family went the way of one particle: exact for ode, rather too large for sde. Of an ensemble also sd_ of each, the standard deviation over its members. A cell without descendants has the probabilities NaN.
     #[arg(short, long, value_name = "OUT.csv")]
     output: PathBuf,
@@ -48,11 +48,6 @@ pub struct Fates {
 impl Fates {
     pub fn run(self) -> Result<()> {
         let outputs = || std::iter::once(&self.output).chain(&self.transitions);
-        if let Some(path) = outputs().find(|path| extension(path) == "npy") {
-            let told =
-                format!("{}: fates are tables (.csv, .tsv, either with .gz, or .parquet)", path.display());
-            return Err(Failure::Usage(told));
-        }
         let model = Dynamics::load(&self.model)?;
         let mut labelled = self.data.read_labelled_for(&self.model, &model, &self.label_column)?;
         labelled.data = labelled.data.with_masses_of(&model, &self.data)?;
