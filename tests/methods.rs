@@ -380,9 +380,15 @@ const SPACINGS: [[f64; 4]; 3] = [[0.0, 1.0, 2.0, 3.0], [0.0, 0.1, 1.0, 6.0], [0.
 #[test]
 fn the_spacing_of_times_does_not_matter_without_noise() {
     // Without VGFM, whose plans have the entropy of a noise, σ²h.
-    for method in
-        [Method::OtCfm, Method::UotFm, Method::UotGrowth, Method::WfrFm, Method::MioFlow, Method::Tigon]
-    {
+    for method in [
+        Method::OtCfm,
+        Method::UotFm,
+        Method::UotGrowth,
+        Method::WfrFm,
+        Method::MioFlow,
+        Method::Tigon,
+        Method::TigonW2,
+    ] {
         let losses = SPACINGS.map(|times| {
             let mut options = quick(method);
             options.training.epochs = 15;

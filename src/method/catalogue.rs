@@ -121,12 +121,29 @@ catalogue! {
         learning: Learning::Rollout(EquationsKind::MioFlow),
         presets: || (rolled_out(2000), RolloutOptions::DEFAULT),
     },
-    /// TIGON: rollout of velocity and growth (Sha et al., Nature Machine Intelligence 2024). Snapshots are met in W2 and mass, as other
-    /// rollouts meet them, where the paper compares densities by the change of variables along the flow.
+    /// TIGON: velocity and growth by the densities that they carry, against kernel densities of the snapshots (Sha et al., Nature Machine
+    /// Intelligence 2024).
     Tigon = Recipe {
         name: "tigon",
         source: "Sha et al., Nat. Mach. Intell. 2024",
         learning: Learning::Rollout(EquationsKind::Tigon),
+        presets: || {
+            let training = TrainingOptions {
+                batch_size: 100,
+                hidden: vec![16; 4],
+                growth_hidden: Some(vec![16; 3]),
+                activation: Activation::Tanh,
+                learning_rate: 3e-3,
+                ..rolled_out(5000)
+            };
+            (training, RolloutOptions::DEFAULT)
+        },
+    },
+    /// TIGON's flow and price of growth, by particles that meet the snapshots in W2 and mass, as other rollouts meet them; not published.
+    TigonW2 = Recipe {
+        name: "tigon-w2",
+        source: "after Sha et al., Nat. Mach. Intell. 2024",
+        learning: Learning::Rollout(EquationsKind::TigonW2),
         presets: || (rolled_out(2000), RolloutOptions { local_mass_weight: 0.01, ..RolloutOptions::DEFAULT }),
     },
     /// DeepRUOT: rollout of velocity, growth and density (Zhang, Li, Zhou, ICLR 2025).

@@ -42,8 +42,12 @@ METHODS <- list(
         "MIOFlow: Huguet et al., Manifold interpolating optimal-transport flows for trajectory inference, NeurIPS 2022."
     ),
     "tigon" = c(
-        "rollout of velocity and growth",
+        "velocity and growth by the densities that they carry",
         "TIGON: Sha et al., Reconstructing growth and dynamic trajectories from single-cell transcriptomics data, Nature Machine Intelligence 2024."
+    ),
+    "tigon-w2" = c(
+        "rollout of velocity and growth",
+        "TIGON's flow with particles that meet cells: after Sha et al., Nature Machine Intelligence 2024."
     ),
     "deep-ruot" = c(
         "rollout of velocity, growth and density",
