@@ -183,7 +183,7 @@ impl Target for FitOptions {
             name: "hidden",
             kind: Widths(|o, v| o.training.hidden = v),
             default: Brought(|o| Some(widths(&o.training.hidden)), ""),
-            meaning: "Hidden layers of the velocity network, or of the potential of var-ruot",
+            meaning: "Hidden layers of the velocity network, or of a potential (action matching, wlf and var-ruot) and of the paths of wlf",
         },
         Entry {
             name: "growth_hidden",
@@ -204,7 +204,7 @@ impl Target for FitOptions {
                 Ok(())
             }),
             default: Brought(|o| Some(o.training.activation.to_string()), ""),
-            meaning: "Function of the hidden units; tigon, deep-ruot and var-ruot need tanh, silu or softplus",
+            meaning: "Function of the hidden units; tigon, deep-ruot and potentials (action matching, wlf and var-ruot) need tanh, silu or softplus",
         },
         Entry {
             name: "learning_rate",
