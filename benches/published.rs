@@ -46,7 +46,7 @@ const fn case(
     Case { data, method, delta, sigma, batch, published }
 }
 
-const CASES: [Case; 31] = [
+const CASES: [Case; 34] = [
     case(
         "simulation_gene",
         Method::WfrFm,
