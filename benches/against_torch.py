@@ -57,10 +57,10 @@ TOLERANCE, CHECKED_STEPS = 1e-4, 5
 LEARNING_RATE, CLIP = 5e-3, 1.0
 ACTIVATIONS = {"silu": torch.nn.SiLU, "tanh": torch.nn.Tanh, "softplus": torch.nn.Softplus}
 # Solver steps in a mean interval, and the weights of the loss's parts.
-STEPS_PER_INTERVAL = {"mioflow": 3, "tigon": 3, "deep-ruot": 3, "var-ruot": 10}
+STEPS_PER_INTERVAL = {"mioflow": 3, "tigon-w2": 3, "deep-ruot": 3, "var-ruot": 10}
 WEIGHTS = {
     "mioflow": {"energy": 0.001},
-    "tigon": {"mass": 1.0, "local_mass": 0.01, "energy": 0.001},
+    "tigon-w2": {"mass": 1.0, "local_mass": 0.01, "energy": 0.001},
     "deep-ruot": {"mass": 1.0, "local_mass": 0.01, "energy": 0.001, "residual": 0.001, "initial_density": 0.001},
     "var-ruot": {"mass": 1.0, "energy": 0.01, "residual": 0.001},
 }
@@ -182,7 +182,7 @@ def square(vectors):
 
 
 class Flow:
-    """MIOFlow and TIGON: v, and g at the price ½δ²g²."""
+    """MIOFlow and TIGON's flow: v, and g at the price ½δ²g²."""
 
     def __init__(self, model):
         self.networks = model.networks
@@ -240,7 +240,7 @@ class VarRuot(Flow):
         return drift, potential / self.alpha, energy, residual
 
 
-EQUATIONS = {"mioflow": Flow, "tigon": Flow, "deep-ruot": DeepRuot, "var-ruot": VarRuot}
+EQUATIONS = {"mioflow": Flow, "tigon-w2": Flow, "deep-ruot": DeepRuot, "var-ruot": VarRuot}
 
 
 def weighted(residual, log_weights, length):
@@ -362,7 +362,7 @@ def torch_step_seconds(training):
 ONE_STEP = "var-ruot, one step"
 CHECKS = [
     ("mioflow", "mioflow", []),
-    ("tigon", "tigon", []),
+    ("tigon-w2", "tigon-w2", []),
     ("deep-ruot", "deep-ruot", ["--sigma=1", "--final-sigma=0.5"]),
     ("var-ruot", "var-ruot", ["--sigma=1e-6"]),
     (ONE_STEP, "var-ruot", ["--sigma=1"]),

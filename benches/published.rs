@@ -46,7 +46,7 @@ const fn case(
     Case { data, method, delta, sigma, batch, published }
 }
 
-const CASES: [Case; 31] = [
+const CASES: [Case; 34] = [
     case(
         "simulation_gene",
         Method::WfrFm,
@@ -80,13 +80,16 @@ const CASES: [Case; 31] = [
     case("emt", Method::MetricFm, (None, None, Some(256)), ".2605 .2971 .3050"),
     case("simulation_gene", Method::MioFlow, (None, None, None), "mean W1 .148"),
     case("simulation_gene", Method::Tigon, (None, None, None), "mean W1 .045 RME .014 corr .9705"),
+    case("simulation_gene", Method::TigonW2, (None, None, None), "—"),
     case("simulation_gene", Method::DeepRuot, (None, None, None), "mean W1 .043 RME .017"),
     case("simulation_gene", Method::VarRuot, (None, None, None), "mean W1 .079 RME .008"),
     case("emt", Method::MioFlow, (None, None, None), ".2439 .2665 .2841"),
     case("emt", Method::Tigon, (None, None, None), ".2433 .2661 .2847 RME .002"),
+    case("emt", Method::TigonW2, (None, None, None), "—"),
     case("emt", Method::DeepRuot, (None, None, None), ".2902 .3193 .3291 RME .005"),
     case("emt", Method::VarRuot, (None, None, None), ".2540 .2670 .2683 RME .043"),
     case("dyngen", Method::Tigon, (None, None, None), ".446 .584 .415 .603 mean .512 RME .047"),
+    case("dyngen", Method::TigonW2, (None, None, None), "—"),
     case("dyngen", Method::DeepRuot, (None, None, None), ".454 .481 .870 .688 mean .623 RME .065"),
     case("dyngen", Method::VarRuot, (None, None, None), ".315 .548 .630 .593 mean .522 RME .177"),
 ];

@@ -18,7 +18,7 @@
 //! ```
 //!
 //! A method is a recipe ([`method`]). Simulation-free ones are a coupling and a bridge: OT-CFM, MMFM, Metric FM, SF2M, UOT-FM, VGFM,
-//! WFR-FM and USB, and any other combination. Those that learn from rolled-out particles ([`rollout`]) are
+//! WFR-FM and USB, and any other combination; action matching and Wasserstein Lagrangian flows learn a potential of them. Those that learn from rolled-out particles ([`rollout`]) are
 //! MIOFlow, TIGON, DeepRUOT and Var-RUOT.
 //!
 //! ```

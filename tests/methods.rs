@@ -380,9 +380,15 @@ const SPACINGS: [[f64; 4]; 3] = [[0.0, 1.0, 2.0, 3.0], [0.0, 0.1, 1.0, 6.0], [0.
 #[test]
 fn the_spacing_of_times_does_not_matter_without_noise() {
     // Without VGFM, whose plans have the entropy of a noise, σ²h.
-    for method in
-        [Method::OtCfm, Method::UotFm, Method::UotGrowth, Method::WfrFm, Method::MioFlow, Method::Tigon]
-    {
+    for method in [
+        Method::OtCfm,
+        Method::UotFm,
+        Method::UotGrowth,
+        Method::WfrFm,
+        Method::MioFlow,
+        Method::Tigon,
+        Method::TigonW2,
+    ] {
         let losses = SPACINGS.map(|times| {
             let mut options = quick(method);
             options.training.epochs = 15;
@@ -662,4 +668,76 @@ fn the_score_after_a_fine_tuning_is_that_of_the_population() {
     }
     // A sample of 400 cells and a few hundred steps: to a fifth of the largest, .094.
     assert!(worst < 0.02, "{worst}");
+}
+
+/// The loss of a potential is minus the action of the path of densities, over the unit of length squared and the dimensions. Cells that all
+/// move by a vector c have ½‖c‖² of it, cells that stay and double 2δ²(√2 − 1)² by the geodesic of Wasserstein–Fisher–Rao, and ½δ² ln 2 where
+/// their mass is log-linear in time.
+#[test]
+fn the_loss_of_a_potential_is_minus_the_action_that_goes_with_its_densities() {
+    let cells = |c: f64, mass: f64| {
+        let place = common::normal(9, 60);
+        let points: Vec<f64> = [0.0, c]
+            .iter()
+            .flat_map(|by| place.chunks(2).flat_map(move |x| [x[0] + by, x[1] - by]))
+            .collect();
+        let count = place.len() / 2;
+        let labels: Vec<f64> = (0..2 * count).map(|i| if i < count { 0.0 } else { 1.0 }).collect();
+        let view = MatrixView::from_f64(&points, 2 * count, 2).unwrap();
+        Snapshots::new(view, &labels, None).unwrap().with_masses(&[1.0, mass]).unwrap()
+    };
+    let delta: f64 = 1.3;
+    let root = 2f64.sqrt() - 1.0;
+    for (method, c, mass, want) in [
+        (Method::ActionMatching, 0.8, 1.0, 0.64),
+        (Method::Wlf, 0.8, 1.0, 0.64),
+        (Method::UnbalancedActionMatching, 0.0, 2.0, 2.0 * delta * delta * root * root),
+        (Method::UnbalancedWlf, 0.0, 2.0, 0.5 * delta * delta * 2f64.ln()),
+    ] {
+        let snapshots = cells(c, mass);
+        let mut options = quick(method);
+        options.training.hidden = vec![32; 2];
+        options.training.epochs = 600;
+        options.delta = method.recipe().takes("delta").then_some(delta);
+        let fitted = fit(&snapshots, &options, &mut silent).unwrap();
+        assert_eq!(fitted.stopped, None, "{method}");
+        let losses = &fitted.report.losses;
+        let got = -losses[losses.len() - 50..].iter().sum::<f64>() / 50.0;
+        // The root mean square deviation of a coordinate, as the units of networks have it.
+        let all: Vec<f64> = (0..2).flat_map(|k| snapshots.points(k).to_vec()).map(f64::from).collect();
+        let of_axis = |axis: usize| all.iter().skip(axis).step_by(2);
+        let squares = |axis: usize| {
+            let mean = of_axis(axis).sum::<f64>() / (all.len() / 2) as f64;
+            of_axis(axis).map(|x| (x - mean).powi(2)).sum::<f64>()
+        };
+        let length2 = (squares(0) + squares(1)) / all.len() as f64;
+        let action = got * 2.0 * length2;
+        println!("{method}: action {action:.4}, {want:.4}");
+        assert!((action / want - 1.0).abs() < 0.03, "{method}: {action}, not {want}");
+        assert_eq!(fitted.dynamics.has_growth(), mass > 1.0, "{method}");
+        assert!(fitted.dynamics.has_landscape(), "{method}");
+        let flow = measure(&fitted.dynamics, &snapshots, Mode::Ode(ode::Solver::default()));
+        println!("{method}: W1 {:.3} RME {:.3}", flow.mean_w1.mean, flow.mean_rme.mean);
+        assert!(flow.mean_w1.mean < 0.06, "{method}: {flow:?}");
+        assert!(mass == 1.0 || flow.mean_rme.mean < 0.03, "{method}: {flow:?}");
+    }
+}
+
+#[test]
+fn a_potential_learns_the_gene_network() {
+    let snapshots = gene_network();
+    // Of a population that does not grow the paths between optimal partners have no potential; a still one has a mean W1 of 0.6 to 1.1.
+    for (method, most_w1, most_rme) in [
+        (Method::ActionMatching, 0.5, f64::INFINITY),
+        (Method::UnbalancedActionMatching, 0.1, 0.05),
+        (Method::UnbalancedWlf, 0.25, 0.05),
+    ] {
+        let mut options = quick(method);
+        options.training.hidden = vec![64; 3];
+        options.training.epochs = 600;
+        let fitted = fit(&snapshots, &options, &mut silent).unwrap();
+        let flow = measure(&fitted.dynamics, &snapshots, Mode::Ode(ode::Solver::default()));
+        println!("{method}: W1 {:.3} RME {:.3}", flow.mean_w1.mean, flow.mean_rme.mean);
+        assert!(flow.mean_w1.mean < most_w1 && flow.mean_rme.mean < most_rme, "{method}: {flow:?}");
+    }
 }

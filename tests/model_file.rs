@@ -192,6 +192,7 @@ fn potentials_densities_and_changing_diffusions_are_read_as_written() {
     let quadratic = json!({ "growth_law": { "name": "quadratic", "alpha": 0.1 + 0.2 } });
     for (networks, more, landscape) in [
         (vec![("potential", 1)], power_law(), true),
+        (vec![("potential", 1)], json!({ "growth_law": { "name": "none" } }), true),
         (vec![("potential", 1), ("log_density", 1)], quadratic, true),
         (vec![("potential", 1), ("score", 2)], with_final_sigma(power_law()), true),
         (vec![("velocity", 2), ("growth", 1), ("log_density", 1)], with_final_sigma(json!({})), true),
@@ -207,14 +208,15 @@ fn potentials_densities_and_changing_diffusions_are_read_as_written() {
             text.contains(r#"format_version\":2"#),
             "an older reader must not take it for a model it knows"
         );
-        if more.get("growth_law").is_some() {
+        let law_name = &more["growth_law"]["name"];
+        if law_name.is_string() && law_name != "none" {
             assert!(text.contains(r#"\"alpha\":0.30000000000000004"#), "{text}");
         }
         assert_eq!(back.info().final_sigma, more.get("final_sigma").and_then(Value::as_f64));
         assert_eq!(back.has_landscape(), landscape);
         assert_eq!(
             back.has_growth(),
-            networks.iter().any(|(name, _)| ["potential", "growth"].contains(name))
+            law_name != "none" && networks.iter().any(|(name, _)| ["potential", "growth"].contains(name))
         );
         let (mut velocity, mut growth) = ([f32::NAN; 4], [f32::NAN; 2]);
         let values = FieldValues {
@@ -355,7 +357,7 @@ fn parts_that_contradict_each_other_are_refused() {
         (json!({ "name": "quadratic", "alpha": -1.0 }), "`alpha` is not positive"),
         (json!({ "name": "power", "alpha": 1.0 }), "`floor` is missing"),
         (json!({ "name": "power", "alpha": 1.0, "floor": 0.0 }), "`floor` is not positive"),
-        (json!(3), "`alpha` is missing"),
+        (json!(3), "`name` is missing"),
     ] {
         assert!(refusal(&[("potential", 1)], json!({ "growth_law": law })).contains(what), "{what}");
     }

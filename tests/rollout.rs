@@ -19,7 +19,8 @@ use chreode::rollout::{GrowthPrice, RolloutReport};
 use chreode::simulate::{Particles, ode};
 use chreode::snapshots::{MatrixView, Snapshots};
 
-const ROLLOUTS: [Method; 4] = [Method::MioFlow, Method::Tigon, Method::DeepRuot, Method::VarRuot];
+const ROLLOUTS: [Method; 5] =
+    [Method::MioFlow, Method::Tigon, Method::TigonW2, Method::DeepRuot, Method::VarRuot];
 
 fn gene_network() -> Snapshots {
     GeneNetwork { cells_per_state: 60, seed: 3 }.generate().unwrap()
@@ -188,7 +189,7 @@ fn every_rollout_method_learns_the_gene_network() {
     // fits that are ten times as long, on six times as many cells.
     for (method, most_w1, most_rme) in [
         (Method::MioFlow, 0.4, f64::INFINITY),
-        (Method::Tigon, 0.2, 0.05),
+        (Method::TigonW2, 0.2, 0.05),
         (Method::DeepRuot, 0.2, 0.05),
         (Method::VarRuot, 0.3, 0.1),
     ] {
@@ -253,7 +254,7 @@ fn many_snapshots_start_without_growth_and_are_learned() {
     }
     let view = MatrixView::from_f64(&points, labels.len(), 2).unwrap();
     let snapshots = Snapshots::new(view, &labels, None).unwrap();
-    for method in [Method::Tigon, Method::DeepRuot] {
+    for method in [Method::TigonW2, Method::DeepRuot] {
         let mut options = quick(method);
         options.training.epochs = 25;
         (options.rollout.pretraining_epochs, options.rollout.score_epochs) = (0, 2);
@@ -382,7 +383,9 @@ fn a_cancelled_fit_keeps_the_best_parameters() {
 #[test]
 fn rough_activations_are_refused_where_second_derivatives_are_needed() {
     let snapshots = gene_network();
-    for (method, refused) in [(Method::Tigon, false), (Method::DeepRuot, true), (Method::VarRuot, true)] {
+    for (method, refused) in
+        [(Method::TigonW2, false), (Method::Tigon, true), (Method::DeepRuot, true), (Method::VarRuot, true)]
+    {
         let mut options = quick(method);
         options.training.epochs = 2;
         options.training.activation = Activation::LeakyRelu;
@@ -405,7 +408,7 @@ fn weights_and_masses_of_the_data_are_what_is_reconstructed() {
     let weights: Vec<f64> = (0..80).map(|i| if i >= 40 && i % 2 == 0 { 3.0 } else { 1.0 }).collect();
     let view = MatrixView::from_f64(&points, 80, 1).unwrap();
     let cells = Snapshots::new(view, &labels, Some(&weights)).unwrap();
-    for method in [Method::Tigon, Method::VarRuot] {
+    for method in [Method::TigonW2, Method::VarRuot] {
         let mut options = quick(method);
         options.training.epochs = 300;
         options.delta = Some(1.0);

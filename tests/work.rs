@@ -78,8 +78,12 @@ fn a_fit_in_tasks_is_the_fit_at_once_for_every_method() {
         if method.recipe().coupling().is_some() {
             let learned = method.recipe().takes("interpolant_epochs");
             let steps = learned.then_some(("interpolant_epochs", "3"));
-            let options =
-                |more| [("method", name.as_str()), more].into_iter().chain(steps).collect::<Vec<_>>();
+            // A potential takes longer to learn than fields.
+            let is_potential = method.recipe().fields().contains(&"landscape");
+            let epochs = is_potential.then_some(("epochs", "20"));
+            let options = |more| {
+                [("method", name.as_str()), more].into_iter().chain(steps).chain(epochs).collect::<Vec<_>>()
+            };
             let blocks = same_bits(&snapshots, &options(("chunk_size", "40")));
             assert!(blocks > 10, "{name}: {blocks} blocks");
             assert_eq!(same_bits(&snapshots, &options(("seed", "3"))), 4, "{name}");

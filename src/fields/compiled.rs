@@ -12,7 +12,7 @@ pub(crate) enum Role {
     /// The velocity v: d outputs.
     Velocity,
     /// A potential λ: one output. Its gradient is the drift of the diffusion, v + s = ∇λ, and the growth rate follows from
-    /// its value by a [`GrowthLaw`].
+    /// its value by a [`GrowthLaw`], where it has one.
     Potential,
     /// The growth rate g: one output.
     Growth,
@@ -132,8 +132,8 @@ impl Compiled {
         match (has(Role::Velocity), has(Role::Potential)) {
             (true, true) => return refused("there is both a velocity and a potential network"),
             (false, false) => return refused("there is neither a velocity nor a potential network"),
-            (_, potential) if potential != self.law.is_some() => {
-                return refused("a potential and the law of its growth come together");
+            (true, false) if self.law.is_some() => {
+                return refused("a law of growth is that of a potential, of which there is none");
             }
             _ => {}
         }
@@ -167,6 +167,10 @@ impl Compiled {
     /// The first member's network of a role.
     fn network(&self, role: Role) -> Option<&Mlp> {
         self.first().iter().find(|network| network.role == role).map(|network| &network.mlp)
+    }
+
+    pub(crate) fn has_potential(&self) -> bool {
+        self.network(Role::Potential).is_some()
     }
 
     pub(crate) fn has_growth(&self) -> bool {
@@ -287,7 +291,7 @@ impl Compiled {
         let (dims, length) = (self.dims(), self.scaling.length);
         let Clock { unit: duration, .. } = clock;
         // A potential gives v + s, so that v asks for s.
-        let gives_the_sum = self.has_score() && self.law.is_some();
+        let gives_the_sum = self.has_score() && self.has_potential();
         let mut score_drift = match (score_drift, &velocity) {
             (None, Some(velocity)) if gives_the_sum => {
                 own_score_drift.resize(velocity.len(), 0.0);

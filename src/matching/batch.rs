@@ -35,6 +35,10 @@ pub(super) struct Row {
     pub(super) growth: f32,
     /// λ(r), for a score network of unit output.
     pub(super) score_weight: f32,
+    /// The network times of the ends of its interval.
+    pub(super) times: [f32; 2],
+    /// m(0) and m(1) over the m(r) that it was drawn by, where ends are wanted.
+    pub(super) at_ends: [f32; 2],
 }
 
 /// The buffers of a task.
@@ -42,6 +46,8 @@ pub(super) struct Row {
 pub(super) struct Scratch {
     pub(super) chain: chain::Scratch,
     pub(super) curves: Curves,
+    /// x0 and x1 of each row, in the networks' units, where they are wanted.
+    pub(super) ends: Vec<f32>,
 }
 
 impl Batch {
@@ -58,6 +64,19 @@ impl Batch {
         }
     }
 
+    /// How many tasks its rows are drawn by.
+    pub(super) fn tasks(&self) -> usize {
+        self.scratch.len()
+    }
+
+    /// The rows of a task: their numbers, (t, x), and (x0, x1) where those are wanted.
+    pub(super) fn of_task(&self, task: usize) -> (&[Row], &[f32], &[f32]) {
+        let rows = task * TASK_ROWS..self.rows.len().min((task + 1) * TASK_ROWS);
+        let width = self.dims + 1;
+        let inputs = &self.input[rows.start * width..rows.end * width];
+        (&self.rows[rows], inputs, &self.scratch[task].ends)
+    }
+
     /// Draws the batch of training step `step`: `rows_per_interval` rows for every interval in turn.
     pub(super) fn draw(&mut self, source: &Source<'_>, step: usize) {
         let dims = self.dims;
@@ -71,6 +90,7 @@ impl Batch {
             .for_each(|(task, ((((rows, inputs), velocities), noises), scratch))| {
                 let mut rng = stream(source.seed, Purpose::Training, step as u64, task as u64);
                 scratch.curves.points.clear();
+                scratch.ends.clear();
                 for (r, row) in rows.iter_mut().enumerate() {
                     let interval = (task * TASK_ROWS + r) / source.rows_per_interval;
                     *row = source.draw_row(

@@ -297,6 +297,7 @@ mod tests {
             interpolant: None,
             bridge: &*bridge,
             facts: kind.facts(),
+            gives_ends: false,
             scaling: &Scaling::of(&snapshots),
             sigma: 0.0,
             bandwidth: 0.0,

@@ -1,19 +1,23 @@
-//! Simulation-free training: regress networks on the fields of conditional bridges between coupled cells.
+//! Simulation-free training: learn networks from conditional bridges between coupled cells.
 
+mod action;
 mod batch;
 mod chain;
 mod curvature;
 mod interpolant;
 mod loss;
 mod metric;
+mod objective;
 mod source;
 
+use action::Action;
 pub(crate) use chain::Chains;
 pub(crate) use curvature::{Curvature, Looseness};
 use interpolant::Energy;
 pub(crate) use interpolant::InterpolantOptions;
 use loss::Regression;
 pub(crate) use metric::Metric;
+pub use objective::Objective;
 use source::Source;
 pub(crate) use source::{Coupled, CoupledInterval};
 
@@ -21,9 +25,9 @@ use crate::bridge::{Bridge, BridgeFacts};
 use crate::error::Result;
 use crate::exec::progress::{Reporter, Stage};
 use crate::exec::threads::Threads;
-use crate::fields::{Network, Role};
+use crate::fields::{GrowthLaw, Network, Role};
 use crate::snapshots::Snapshots;
-use crate::train::{Descended, Descent, Keep, TrainingOptions};
+use crate::train::{Descended, Descent, Keep, Loss, TrainingOptions};
 use crate::units::Scaling;
 
 /// What paths are beside their bridges' own numbers.
@@ -42,13 +46,14 @@ pub(crate) struct Trained {
     pub(crate) descended: Descended,
 }
 
-/// Trains the networks of the fields that a bridge has; where it learns its paths, those first.
+/// Trains the networks of the fields that a bridge has, or a potential of this law; where the bridge learns its paths, those first.
 #[allow(clippy::too_many_arguments)] // the parts of a fit, each of one kind
 pub(crate) fn train(
     snapshots: &Snapshots,
     scaling: &Scaling,
     coupled: &Coupled,
     (facts, bridge): (&BridgeFacts, &dyn Bridge),
+    (objective, law): (Objective, Option<GrowthLaw>),
     paths: PathOptions,
     options: &TrainingOptions,
     seed: u64,
@@ -63,6 +68,7 @@ pub(crate) fn train(
         interpolant: None,
         bridge,
         facts,
+        gives_ends: objective.has_potential(),
         scaling,
         sigma: bridge.sigma(snapshots.times()[0]),
         bandwidth: paths.bandwidth,
@@ -91,9 +97,18 @@ pub(crate) fn train(
         (interpolant_losses, stopped) = (descended.losses, descended.stopped);
     }
     source.interpolant = curves.first();
-    let mut regression = Regression::new(source, &roles, options)?;
-    let network = |&role: &Role| options.network(role, snapshots.dims(), seed);
-    let mut networks = roles.iter().map(network).collect::<Result<Vec<_>>>()?;
+    let (mut networks, mut loss): (Vec<_>, Box<dyn Loss + Send + '_>) = if objective.has_potential() {
+        options.activation.require_smooth("a potential")?;
+        roles = vec![Role::Potential];
+        let learned = objective == Objective::Lagrangian;
+        let networks = Action::networks(options, learned, snapshots.dims(), seed)?;
+        let loss = Action::new(source, law, &networks, options)?;
+        (networks, Box::new(loss))
+    } else {
+        let regression = Regression::new(source, &roles, options)?;
+        let network = |&role: &Role| options.network(role, snapshots.dims(), seed);
+        (roles.iter().map(network).collect::<Result<Vec<_>>>()?, Box::new(regression))
+    };
     let descent = Descent {
         stage: Stage::Training,
         steps: options.epochs,
@@ -104,8 +119,9 @@ pub(crate) fn train(
     let descended = match stopped {
         // Fields along paths that are not what they should be would mean nothing.
         Some(_) => Descended { losses: vec![], stopped },
-        None => descent.run(&mut networks, &mut regression, threads, reporter),
+        None => descent.run(&mut networks, &mut *loss, threads, reporter),
     };
+    // Paths that were learned beside a potential are no field.
     let networks = roles.into_iter().zip(networks).map(|(role, mlp)| Network { role, mlp });
     Ok(Trained { networks: networks.collect(), interpolant_losses, descended })
 }

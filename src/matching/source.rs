@@ -53,6 +53,8 @@ pub(super) struct Source<'a> {
     pub(super) bridge: &'a dyn Bridge,
     /// What is known of the bridge's kind.
     pub(super) facts: &'a BridgeFacts,
+    /// Whether the ends of rows are wanted beside their places.
+    pub(super) gives_ends: bool,
     pub(super) scaling: &'a Scaling,
     /// The diffusion at the first snapshot, which the unit of the score is made of.
     pub(super) sigma: f64,
@@ -83,6 +85,7 @@ impl<'a> Source<'a> {
         if self.facts.noise.is_some() || self.bandwidth > 0.0 {
             noise.iter_mut().for_each(|z| *z = StandardNormal.sample(rng));
         }
+        let mut at_ends = [0.0; 2];
         let (start, end, accelerations, r, state) = match draw {
             Draw::Matched(pair) => {
                 let (start, end) = (point(k, pair.source), point(k + 1, pair.target));
@@ -102,6 +105,15 @@ impl<'a> Source<'a> {
                     }
                     None => self.curvature.and_then(of_place),
                 };
+                if self.gives_ends {
+                    // Without growth there is one mass, whatever the plan's marginals.
+                    at_ends = match self.facts.grows {
+                        true => {
+                            [1.0, pair.received / pair.sent].map(|m| m / self.bridge.mean_mass(&ends, range))
+                        }
+                        false => [1.0; 2],
+                    };
+                }
                 if self.interpolant.is_some() {
                     self.write_ends(interval, &pair, r as f32, &mut scratch.curves.points);
                 }
@@ -110,22 +122,33 @@ impl<'a> Source<'a> {
             Draw::Dying(cell) => {
                 self.write_no_ends(&mut scratch.curves.points);
                 let r = death_time_of_share(share);
+                at_ends[0] = 1.0 / MEAN_MASS;
                 (point(k, cell), point(k, cell), None, r, death(h, r))
             }
             Draw::Born(cell) => {
                 self.write_no_ends(&mut scratch.curves.points);
                 let r = birth_time_of_share(share);
+                at_ends[1] = 1.0 / MEAN_MASS;
                 (point(k + 1, cell), point(k + 1, cell), None, r, birth(h, r))
             }
         };
         let clock = self.scaling.clock_of(k);
         let moment = (clock, interval.start + r * h);
         self.place(moment, (start, end), accelerations, &state, noise, input, velocity);
+        if self.gives_ends {
+            // The bandwidth spreads a path as a whole, its ends among it.
+            let spread = (self.bandwidth / self.scaling.length) as f32;
+            for end in [start, end] {
+                scratch.ends.extend(self.placed(end).zip(&*noise).map(|(x, z)| spread.mul_add(*z, x)));
+            }
+        }
         let rows = (self.intervals.len() * self.rows_per_interval) as f64;
         Row {
             weight: (interval.weight / rows) as f32,
             growth: (state.growth * clock.unit) as f32,
             score_weight: (state.score_weight * clock.score_unit(self.sigma)) as f32,
+            times: [0.0, 1.0].map(|r| clock.read(interval.start + r * h) as f32),
+            at_ends: at_ends.map(|m| m as f32),
         }
     }
 
@@ -316,6 +339,7 @@ mod tests {
             interpolant: None,
             bridge: &*bridge,
             facts: kind.facts(),
+            gives_ends: false,
             scaling: &scaling,
             sigma: 1e-6,
             bandwidth: 0.0,
@@ -370,6 +394,7 @@ mod tests {
             interpolant: None,
             bridge: &*bridge,
             facts: kind.facts(),
+            gives_ends: false,
             scaling: &scaling,
             sigma: 0.0,
             bandwidth,

@@ -3,6 +3,7 @@
 use super::{CouplingKind, Learning, Recipe};
 use crate::bridge::BridgeKind;
 use crate::error::{Error, Result};
+use crate::matching::Objective;
 use crate::nn::Activation;
 use crate::rollout::{EquationsKind, RolloutOptions};
 use crate::train::{PairWeighting, TrainingOptions};
@@ -35,28 +36,28 @@ catalogue! {
     OtCfm = Recipe {
         name: "ot-cfm",
         source: "Tong et al., TMLR 2024",
-        learning: Learning::Matching { coupling: CouplingKind::ExactOt, bridge: BridgeKind::Straight },
+        learning: regressed(CouplingKind::ExactOt, BridgeKind::Straight),
         presets: published,
     },
     /// MMFM: exact optimal transport, natural cubic splines through one coupled cell of each snapshot (Rohbeck et al., ICLR 2025).
     Mmfm = Recipe {
         name: "mmfm",
         source: "Rohbeck et al., ICLR 2025",
-        learning: Learning::Matching { coupling: CouplingKind::ExactOt, bridge: BridgeKind::Spline },
+        learning: regressed(CouplingKind::ExactOt, BridgeKind::Spline),
         presets: published,
     },
     /// Metric FM: exact optimal transport, learned paths near the cells under the LAND metric (Kapuśniak et al., NeurIPS 2024).
     MetricFm = Recipe {
         name: "metric-fm",
         source: "Kapuśniak et al., NeurIPS 2024",
-        learning: Learning::Matching { coupling: CouplingKind::ExactOt, bridge: BridgeKind::Geodesic },
+        learning: regressed(CouplingKind::ExactOt, BridgeKind::Geodesic),
         presets: published,
     },
     /// SF2M: entropic optimal transport, Brownian bridges, score (Tong et al., AISTATS 2024).
     Sf2m = Recipe {
         name: "sf2m",
         source: "Tong et al., AISTATS 2024",
-        learning: Learning::Matching { coupling: CouplingKind::EntropicOt, bridge: BridgeKind::Brownian },
+        learning: regressed(CouplingKind::EntropicOt, BridgeKind::Brownian),
         presets: published,
     },
     /// UOT-FM: unbalanced optimal transport, straight lines, pairs in proportion to the plan (Eyring et al., ICLR 2024). It learns a
@@ -66,7 +67,7 @@ catalogue! {
     UotFm = Recipe {
         name: "uot-fm",
         source: "Eyring et al., ICLR 2024",
-        learning: Learning::Matching { coupling: CouplingKind::UnbalancedOt, bridge: BridgeKind::Straight },
+        learning: regressed(CouplingKind::UnbalancedOt, BridgeKind::Straight),
         presets: by_plan,
     },
     /// Unbalanced optimal transport, straight lines, growth: what UOT-FM would be if its cells multiplied and died; not published, a
@@ -74,10 +75,7 @@ catalogue! {
     UotGrowth = Recipe {
         name: "uot-growth",
         source: "a free combination",
-        learning: Learning::Matching {
-            coupling: CouplingKind::UnbalancedOt,
-            bridge: BridgeKind::StraightLogLinear,
-        },
+        learning: regressed(CouplingKind::UnbalancedOt, BridgeKind::StraightLogLinear),
         presets: published,
     },
     /// VGFM: entropic semi-relaxed optimal transport, straight lines, growth, pairs in proportion to the plan; then fine-tuned through the
@@ -85,10 +83,7 @@ catalogue! {
     Vgfm = Recipe {
         name: "vgfm",
         source: "Wang et al., NeurIPS 2025",
-        learning: Learning::Matching {
-            coupling: CouplingKind::EntropicSemiRelaxedOt,
-            bridge: BridgeKind::StraightLogLinear,
-        },
+        learning: regressed(CouplingKind::EntropicSemiRelaxedOt, BridgeKind::StraightLogLinear),
         presets: || {
             let (training, rollout) = by_plan();
             (training, RolloutOptions { finetune_steps: 30, ..rollout })
@@ -98,19 +93,67 @@ catalogue! {
     WfrFm = Recipe {
         name: "wfr-fm",
         source: "Peng et al., ICLR 2026",
-        learning: Learning::Matching { coupling: CouplingKind::Wfr, bridge: BridgeKind::TravellingDirac },
+        learning: regressed(CouplingKind::Wfr, BridgeKind::TravellingDirac),
         presets: published,
     },
     /// USB: Wasserstein–Fisher–Rao semi-coupling, Poisson–Brownian bridges, growth and score (Ying et al. 2026).
     Usb = Recipe {
         name: "usb",
         source: "Ying et al. 2026",
-        learning: Learning::Matching { coupling: CouplingKind::Wfr, bridge: BridgeKind::PoissonBrownian },
+        learning: regressed(CouplingKind::Wfr, BridgeKind::PoissonBrownian),
         // Its growth has five layers, as its velocity.
         presets: || {
             let (training, rollout) = published();
             (TrainingOptions { growth_hidden: None, ..training }, rollout)
         },
+    },
+    /// Action matching: the potential of least action along straight lines between optimally coupled cells, by their places alone
+    /// (Neklyudov et al., ICML 2023). The paper leaves it to its user by which densities snapshots are joined.
+    ActionMatching = Recipe {
+        name: "action-matching",
+        source: "Neklyudov et al., ICML 2023",
+        learning: Learning::Matching {
+            coupling: CouplingKind::ExactOt,
+            bridge: BridgeKind::Straight,
+            objective: Objective::Action,
+        },
+        presets: of_potential,
+    },
+    /// Unbalanced action matching: the same with growth, s/δ², along travelling Diracs between cells of a Wasserstein–Fisher–Rao
+    /// semi-coupling (Neklyudov et al., ICML 2023).
+    UnbalancedActionMatching = Recipe {
+        name: "unbalanced-action-matching",
+        source: "Neklyudov et al., ICML 2023",
+        learning: Learning::Matching {
+            coupling: CouplingKind::Wfr,
+            bridge: BridgeKind::TravellingDirac,
+            objective: Objective::Action,
+        },
+        presets: of_potential,
+    },
+    /// Wasserstein Lagrangian flow of optimal transport: action matching on paths that are learned to be those of least action (Neklyudov et
+    /// al., ICML 2024).
+    Wlf = Recipe {
+        name: "wlf",
+        source: "Neklyudov et al., ICML 2024",
+        learning: Learning::Matching {
+            coupling: CouplingKind::ExactOt,
+            bridge: BridgeKind::Straight,
+            objective: Objective::Lagrangian,
+        },
+        presets: of_potential,
+    },
+    /// Wasserstein Lagrangian flow of unbalanced transport: the same with growth, s/δ², while the mass of the paths goes log-linearly from one
+    /// snapshot's to the next's, where the paper's is one (Neklyudov et al., ICML 2024).
+    UnbalancedWlf = Recipe {
+        name: "unbalanced-wlf",
+        source: "Neklyudov et al., ICML 2024",
+        learning: Learning::Matching {
+            coupling: CouplingKind::ExactOt,
+            bridge: BridgeKind::StraightLogLinear,
+            objective: Objective::Lagrangian,
+        },
+        presets: of_potential,
     },
     /// MIOFlow: rollout of a velocity (Huguet et al., NeurIPS 2022). Coordinates are taken as given: the paper first trains an autoencoder
     /// whose latent distances are those of diffusion along the data's manifold, rolls out in its latent space and decodes; here that is the
@@ -121,12 +164,29 @@ catalogue! {
         learning: Learning::Rollout(EquationsKind::MioFlow),
         presets: || (rolled_out(2000), RolloutOptions::DEFAULT),
     },
-    /// TIGON: rollout of velocity and growth (Sha et al., Nature Machine Intelligence 2024). Snapshots are met in W2 and mass, as other
-    /// rollouts meet them, where the paper compares densities by the change of variables along the flow.
+    /// TIGON: velocity and growth by the densities that they carry, against kernel densities of the snapshots (Sha et al., Nature Machine
+    /// Intelligence 2024).
     Tigon = Recipe {
         name: "tigon",
         source: "Sha et al., Nat. Mach. Intell. 2024",
         learning: Learning::Rollout(EquationsKind::Tigon),
+        presets: || {
+            let training = TrainingOptions {
+                batch_size: 100,
+                hidden: vec![16; 4],
+                growth_hidden: Some(vec![16; 3]),
+                activation: Activation::Tanh,
+                learning_rate: 3e-3,
+                ..rolled_out(5000)
+            };
+            (training, RolloutOptions { energy_weight: 0.1, ..RolloutOptions::DEFAULT })
+        },
+    },
+    /// TIGON's flow and price of growth, by particles that meet the snapshots in W2 and mass, as other rollouts meet them; not published.
+    TigonW2 = Recipe {
+        name: "tigon-w2",
+        source: "after Sha et al., Nat. Mach. Intell. 2024",
+        learning: Learning::Rollout(EquationsKind::TigonW2),
         presets: || (rolled_out(2000), RolloutOptions { local_mass_weight: 0.01, ..RolloutOptions::DEFAULT }),
     },
     /// DeepRUOT: rollout of velocity, growth and density (Zhang, Li, Zhou, ICLR 2025).
@@ -151,6 +211,28 @@ catalogue! {
             (rolled_out(1500), rollout)
         },
     },
+}
+
+/// A regression on the bridges between coupled cells.
+const fn regressed(coupling: CouplingKind, bridge: BridgeKind) -> Learning {
+    Learning::Matching { coupling, bridge, objective: Objective::Regression }
+}
+
+/// The settings of potentials that are learned from bridges: they must be smooth, and are differentiated twice.
+fn of_potential() -> (TrainingOptions, RolloutOptions) {
+    let (training, rollout) = published();
+    let training = TrainingOptions {
+        epochs: 2000,
+        batch_size: 128,
+        hidden: vec![64; 3],
+        growth_hidden: None,
+        score_hidden: None,
+        activation: Activation::Silu,
+        learning_rate: 2e-3,
+        clip: Some(1.0),
+        ..training
+    };
+    (training, rollout)
 }
 
 /// The published settings of simulation-free methods.

@@ -99,7 +99,7 @@ pub struct Coupled {
 /// Those of [`fit`] before it trains; [`Error::InvalidArgument`] for a method without couplings, and for an ensemble, whose members
 /// couple resampled cells.
 pub fn couple(snapshots: &Snapshots, options: &FitOptions, progress: &mut ProgressFn<'_>) -> Result<Coupled> {
-    let Learning::Matching { coupling: kind, bridge } = options.recipe.learning else {
+    let Learning::Matching { coupling: kind, bridge, .. } = options.recipe.learning else {
         return Err(Error::argument("the method", options.recipe.name, "one that couples cells"));
     };
     if options.ensemble > 1 {
@@ -383,7 +383,7 @@ impl Settled<'_> {
         let Self { options, resolved } = self;
         let mut report = FitReport { warnings: warnings::of_cells(snapshots), ..self.report() };
         match options.recipe.learning {
-            Learning::Matching { coupling, bridge: kind } => {
+            Learning::Matching { coupling, bridge: kind, objective } => {
                 let started = Instant::now();
                 let bridge = kind.build(&resolved.scales())?;
                 let facts = kind.facts();
@@ -396,6 +396,9 @@ impl Settled<'_> {
                 report.coupling_seconds = started.elapsed().as_secs_f64();
                 report.warnings.extend(warnings::of_couplings(snapshots, &report));
                 let started = Instant::now();
+                let alpha = (resolved.scales().delta / scaling.length).powi(2);
+                let law = (objective.has_potential() && facts.grows).then(|| GrowthLaw::quadratic(alpha));
+                let law = law.transpose()?;
                 let metric = Metric { width: options.metric_width, ridge: options.metric_ridge };
                 let interpolant = InterpolantOptions { epochs: options.interpolant_epochs, metric };
                 let paths = PathOptions { bandwidth: options.bandwidth, interpolant };
@@ -404,6 +407,7 @@ impl Settled<'_> {
                     scaling,
                     &coupled,
                     bridge_of_kind,
+                    (objective, law),
                     paths,
                     &options.training,
                     options.seed,
@@ -413,7 +417,7 @@ impl Settled<'_> {
                 (report.losses, report.interpolant_losses) = (descended.losses, interpolant_losses);
                 let sigma = bridge.sigma(snapshots.times()[0]);
                 let stopped = descended.stopped;
-                let mut learned = Learned { networks, law: None, sigma, couplings: kept, report, stopped };
+                let mut learned = Learned { networks, law, sigma, couplings: kept, report, stopped };
                 if options.rollout.finetune_steps > 0 && learned.stopped.is_none() {
                     let rolled = rollout::finetune(
                         snapshots,

@@ -1,7 +1,7 @@
 //! The published methods by name, and the fit that they are recipes of.
 //!
 //! Most couple consecutive snapshots, then regress networks on the bridges between coupled cells: such a method is a
-//! coupling and a bridge, and any coupling goes with any bridge. The others roll particles forward and differentiate
+//! coupling and a bridge, and any coupling goes with any bridge; of a bridge its fields are learned, or a potential ([`Objective`]). The others roll particles forward and differentiate
 //! through the solver: see [`mod@crate::rollout`].
 //!
 //! [`catalogue`](Method) has one row a published method. A [`Recipe`] is what a method is made of; its parts say which options
@@ -34,3 +34,4 @@ pub(crate) use validate::learner;
 pub use validate::{NamedRecipe, validate};
 
 pub use crate::bridge::BridgeKind;
+pub use crate::matching::Objective;

@@ -1,6 +1,6 @@
 //! What a fit is to do.
 
-use super::{Learning, Method, Recipe};
+use super::{Learning, Method, Objective, Recipe};
 use crate::device::Device;
 use crate::named::named;
 use crate::rollout::RolloutOptions;
@@ -174,7 +174,9 @@ impl FitOptions {
     pub fn of(recipe: Recipe, preset: Preset) -> Self {
         let (published, rollout) = (recipe.presets)();
         let is_recommended = preset == Preset::Recommended;
-        let is_matched = matches!(recipe.learning, Learning::Matching { .. });
+        // What was found to serve is what regressions were tried with.
+        let is_matched =
+            matches!(recipe.learning, Learning::Matching { objective: Objective::Regression, .. });
         let training = if is_recommended && is_matched {
             TrainingOptions {
                 pair_weighting: published.pair_weighting,

@@ -2,6 +2,7 @@
 
 use super::CouplingKind;
 use crate::bridge::BridgeKind;
+use crate::matching::Objective;
 use crate::rollout::{EquationsKind, RolloutOptions};
 use crate::train::TrainingOptions;
 
@@ -27,12 +28,14 @@ impl PartialEq for Recipe {
 /// How a method learns.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Learning {
-    /// By regression on bridges between coupled cells, without simulation.
+    /// From bridges between coupled cells, without simulation.
     Matching {
         /// Which cells belong together.
         coupling: CouplingKind,
         /// How they get from one to the other.
         bridge: BridgeKind,
+        /// What is learned of that.
+        objective: Objective,
     },
     /// By differentiating through rolled-out particles.
     Rollout(EquationsKind),
@@ -58,15 +61,11 @@ const EVERY: &[&str] = &[
 ];
 
 /// The options that every method takes that couples cells.
-const EVERY_MATCHING: &[&str] = &[
-    "clone_penalty",
-    "chunk_size",
-    "keep_couplings",
-    "ema",
-    "interval_weighting",
-    "pair_weighting",
-    "finetune_steps",
-];
+const EVERY_MATCHING: &[&str] =
+    &["clone_penalty", "chunk_size", "keep_couplings", "ema", "interval_weighting"];
+
+/// The options that every regression takes.
+const EVERY_REGRESSION: &[&str] = &["pair_weighting", "finetune_steps"];
 
 /// The options of a fine-tuning: every method that couples cells takes them where it is fine-tuned.
 const FINE_TUNING: &[&str] =
@@ -76,7 +75,8 @@ impl Recipe {
     /// A free combination.
     pub fn custom(coupling: CouplingKind, bridge: BridgeKind) -> Self {
         let presets = || (TrainingOptions::default(), RolloutOptions::DEFAULT);
-        Self { name: "custom", source: "", learning: Learning::Matching { coupling, bridge }, presets }
+        let learning = Learning::Matching { coupling, bridge, objective: Objective::Regression };
+        Self { name: "custom", source: "", learning, presets }
     }
 
     /// The coupling of a simulation-free method.
@@ -98,7 +98,12 @@ impl Recipe {
     /// How it learns, in words.
     pub fn parts(&self) -> String {
         match self.learning {
-            Learning::Matching { coupling, bridge } => format!("coupling {coupling}, bridge {bridge}"),
+            Learning::Matching { coupling, bridge, objective: Objective::Regression } => {
+                format!("coupling {coupling}, bridge {bridge}")
+            }
+            Learning::Matching { coupling, bridge, objective } => {
+                format!("coupling {coupling}, bridge {bridge}, {objective} of a potential")
+            }
             Learning::Rollout(_) => "rolled-out particles".into(),
         }
     }
@@ -106,8 +111,8 @@ impl Recipe {
     /// The fields that it learns: `velocity`, `growth`, `score`, `landscape`.
     pub fn fields(&self) -> Vec<&'static str> {
         let (growth, score, landscape) = match self.learning {
-            Learning::Matching { bridge, .. } => {
-                (bridge.facts().grows, bridge.facts().noise.is_some(), false)
+            Learning::Matching { bridge, objective, .. } => {
+                (bridge.facts().grows, bridge.facts().noise.is_some(), objective.has_potential())
             }
             Learning::Rollout(kind) => (kind.facts().grows, kind.facts().scores, kind.facts().has_landscape),
         };
@@ -129,14 +134,23 @@ impl Recipe {
         }
         EVERY.contains(&option)
             || match self.learning {
-                Learning::Matching { coupling, bridge } => {
+                Learning::Matching { coupling, bridge, objective } => {
+                    let of_objective = match objective {
+                        Objective::Regression => {
+                            EVERY_REGRESSION.contains(&option)
+                                || FINE_TUNING.contains(&option)
+                                || ["growth_hidden", "mass_weight"].contains(&option) && bridge.facts().grows
+                                || ["score_hidden", "score_epochs"].contains(&option)
+                                    && bridge.facts().noise.is_some()
+                        }
+                        Objective::Action | Objective::Lagrangian => {
+                            option == "delta" && bridge.facts().grows
+                        }
+                    };
                     EVERY_MATCHING.contains(&option)
                         || coupling.facts().options.contains(&option)
                         || bridge.facts().options.contains(&option)
-                        || FINE_TUNING.contains(&option)
-                        || ["growth_hidden", "mass_weight"].contains(&option) && bridge.facts().grows
-                        || ["score_hidden", "score_epochs"].contains(&option)
-                            && bridge.facts().noise.is_some()
+                        || of_objective
                 }
                 Learning::Rollout(kind) => kind.facts().options.contains(&option),
             }
@@ -145,7 +159,7 @@ impl Recipe {
     /// The share of the data's spread that the automatic σ diffuses in a mean interval; none without noise.
     pub fn default_noise(&self) -> Option<f64> {
         match self.learning {
-            Learning::Matching { coupling, bridge } => bridge.facts().noise.or(coupling.facts().noise),
+            Learning::Matching { coupling, bridge, .. } => bridge.facts().noise.or(coupling.facts().noise),
             Learning::Rollout(kind) => kind.facts().noise,
         }
     }
@@ -158,9 +172,10 @@ impl Recipe {
     /// Whether it has a δ of its own, beside what a penalty may be derived from.
     pub(crate) fn needs_delta(&self) -> bool {
         match self.learning {
-            Learning::Matching { coupling, bridge } => {
+            Learning::Matching { coupling, bridge, objective } => {
                 coupling.facts().options.contains(&"delta") && !self.needs_penalty()
                     || bridge.facts().options.contains(&"delta")
+                    || objective.has_potential() && bridge.facts().grows
             }
             Learning::Rollout(_) => self.takes("delta"),
         }

@@ -357,8 +357,7 @@ mod tests {
                 with(with(velocity(), Role::Score, DIMS, 2), Role::LogDensity, 1, 3),
             ),
             ("two networks of one role", with(velocity(), Role::Velocity, DIMS, 2)),
-            ("come together", (velocity().0, Some(law))),
-            ("come together", (potential(law).0, None)),
+            ("a law of growth is that of a potential", (velocity().0, Some(law))),
         ] {
             let told = refusal(info(), parts);
             assert!(told.contains(what), "{told}, not {what}");

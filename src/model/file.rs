@@ -96,10 +96,11 @@ impl Dynamics {
         if let Some(final_sigma) = final_sigma {
             metadata["final_sigma"] = json!(final_sigma);
         }
-        if let Some(law) = self.compiled.law {
-            metadata["growth_law"] = match law {
-                GrowthLaw::Quadratic { alpha } => json!({ "name": "quadratic", "alpha": alpha }),
-                GrowthLaw::Power { alpha, floor } => {
+        if self.compiled.has_potential() {
+            metadata["growth_law"] = match self.compiled.law {
+                None => json!({ "name": "none" }),
+                Some(GrowthLaw::Quadratic { alpha }) => json!({ "name": "quadratic", "alpha": alpha }),
+                Some(GrowthLaw::Power { alpha, floor }) => {
                     json!({ "name": "power", "alpha": alpha, "floor": floor })
                 }
             };
@@ -218,7 +219,8 @@ impl Dynamics {
         if count > 1 && tensors.names().into_iter().any(named) {
             return Err(bad(format!("it holds tensors of other members than its {count}")));
         }
-        let law = roles().any(|role| role == Role::Potential).then(|| read_law(&fields)).transpose()?;
+        let has_potential = roles().any(|role| role == Role::Potential);
+        let law = if has_potential { read_law(&fields)? } else { None };
         let guard = fields.find("guard").map(|_| read_guard(&fields, inputs - 1, version)).transpose()?;
         let mut model = Dynamics::new(info, scaling, members, law, guard).map_err(|e| bad(e.to_string()))?;
         model.couplings =
@@ -421,13 +423,14 @@ fn read_guard(fields: &Metadata<'_>, dims: usize, version: u64) -> Result<Guard>
         .map_err(|error| fields.wrong("guard", &format!("not usable: {error}")))
 }
 
-/// The growth law of a potential.
-fn read_law(fields: &Metadata<'_>) -> Result<GrowthLaw> {
+/// The growth law of a potential, none of one without growth.
+fn read_law(fields: &Metadata<'_>) -> Result<Option<GrowthLaw>> {
     let law = Metadata(fields.get("growth_law")?);
-    let alpha = law.positive("alpha")?;
+    let alpha = || law.positive("alpha");
     match law.text("name")? {
-        "quadratic" => Ok(GrowthLaw::Quadratic { alpha }),
-        "power" => Ok(GrowthLaw::Power { alpha, floor: law.positive("floor")? }),
+        "none" => Ok(None),
+        "quadratic" => Ok(Some(GrowthLaw::Quadratic { alpha: alpha()? })),
+        "power" => Ok(Some(GrowthLaw::Power { alpha: alpha()?, floor: law.positive("floor")? })),
         _ => Err(law.wrong("name", "not the name of a growth law that this library knows")),
     }
 }

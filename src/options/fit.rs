@@ -189,7 +189,7 @@ impl Target for FitOptions {
             name: "hidden",
             kind: Widths(|o, v| o.training.hidden = v),
             default: Brought(|o| Some(widths(&o.training.hidden)), ""),
-            meaning: "Hidden layers of the velocity network, or of the potential of var-ruot",
+            meaning: "Hidden layers of the velocity network, or of a potential (action matching, wlf and var-ruot) and of the paths of wlf",
         },
         Entry {
             name: "growth_hidden",
@@ -210,7 +210,7 @@ impl Target for FitOptions {
                 Ok(())
             }),
             default: Brought(|o| Some(o.training.activation.to_string()), ""),
-            meaning: "Function of the hidden units; deep-ruot and var-ruot need tanh, silu or softplus",
+            meaning: "Function of the hidden units; tigon, deep-ruot and potentials (action matching, wlf and var-ruot) need tanh, silu or softplus",
         },
         Entry {
             name: "learning_rate",
@@ -228,7 +228,7 @@ impl Target for FitOptions {
             name: "ema",
             kind: Real(BelowOne, |o, v| o.training.ema = v),
             default: Brought(|o| Some(o.training.ema.to_string()), ""),
-            meaning: "Decay of the moving average of the parameters, which is the model; 0 for the last parameters. Of a rollout the model is the best parameters, and the density alone is averaged",
+            meaning: "Decay of the moving average of the parameters, which is the model; 0 for the last parameters. Of a rollout, but tigon, the model is the best parameters, and the density alone is averaged",
         },
         Entry {
             name: "clip",
@@ -348,13 +348,19 @@ impl Target for FitOptions {
             meaning: "Weight of the density at the first snapshot; 0 leaves it out",
         },
         Entry {
+            name: "kernel_variance",
+            kind: Real(Positive, |o, v| o.rollout.kernel_variance = v),
+            default: Brought(|o| Some(o.rollout.kernel_variance.to_string()), ""),
+            meaning: "Variance of the Gaussian kernels that make densities of cells, in units of the data's spread squared; they begin with 1 and come down to this",
+        },
+        Entry {
             name: "growth_price",
             kind: Name(GrowthPrice::NAMES, |o, v| {
                 o.rollout.growth_price = v.parse()?;
                 Ok(())
             }),
             default: Brought(|o| Some(o.rollout.growth_price.to_string()), ""),
-            meaning: "What growth costs in a rollout: δ²g²/2, that of branching Brownian motion (tigon, deep-ruot), or δ²|g|^(2/15) (var-ruot)",
+            meaning: "What growth costs in a rollout: δ²g²/2, that of branching Brownian motion (tigon, tigon-w2, deep-ruot), or δ²|g|^(2/15) (var-ruot)",
         },
         Entry {
             name: "growth_cap",

@@ -2,6 +2,7 @@
 
 use rayon::prelude::*;
 
+use super::density_fit::DensityFit;
 use super::equations::{Equations, EquationsFacts, EquationsKind, MATCHED, MATCHED_WITH_GROWTH, Setting};
 use super::mixture::Mixture;
 use super::path::{Cloud, Grid, InitialDraws, PathWeights, Paths, Stepping};
@@ -95,6 +96,10 @@ pub(crate) fn train(
                 density = (own.is_none() && descended.stopped.is_none()).then(|| learner[0].clone());
                 (report.score_losses, stopped) = (descended.losses, descended.stopped);
             }
+            Stage::Training if run.facts.fits_densities => {
+                let (descended, terms) = run.fit_densities(&mut networks, &mut paths, threads, reporter);
+                (losses, report.terms, stopped) = (descended.losses, terms, descended.stopped);
+            }
             Stage::Training => {
                 let (descended, terms) =
                     run.optimise(stage, run.objective(), &mut networks, &mut paths, threads, reporter)?;
@@ -147,7 +152,7 @@ pub(crate) fn finetune(
 }
 
 /// A number of its own for the rollout of every step of every stage, but for a fine-tuning, whose steps all have the same cells.
-fn run_number(stage: Stage, step: usize) -> u64 {
+pub(super) fn run_number(stage: Stage, step: usize) -> u64 {
     let place = match stage {
         Stage::FineTuning => return u64::MAX,
         // Beyond all steps that the others have.
@@ -164,17 +169,17 @@ fn run_number(stage: Stage, step: usize) -> u64 {
 pub(super) struct Run<'a> {
     pub(super) dims: usize,
     pub(super) grid: Grid,
-    populations: Vec<ScaledSnapshot>,
+    pub(super) populations: Vec<ScaledSnapshot>,
     particles: usize,
-    facts: &'static EquationsFacts,
-    equations: Box<dyn Equations>,
+    pub(super) facts: &'static EquationsFacts,
+    pub(super) equations: Box<dyn Equations>,
     /// The unit of length, in the data's.
     length: f64,
     mixture: Option<Mixture>,
-    stepping: Stepping,
-    training: &'a TrainingOptions,
-    options: &'a RolloutOptions,
-    seed: u64,
+    pub(super) stepping: Stepping,
+    pub(super) training: &'a TrainingOptions,
+    pub(super) options: &'a RolloutOptions,
+    pub(super) seed: u64,
 }
 
 impl<'a> Run<'a> {
@@ -210,12 +215,19 @@ impl<'a> Run<'a> {
             populations.push(ScaledSnapshot::new(snapshots, k, scaling, training.batch_size)?);
         }
         let first = &populations[0];
-        let particles = first.weights.len().min(training.batch_size);
+        // From the density of the first snapshot as many can be drawn as are wanted.
+        let particles = if facts.fits_densities {
+            training.batch_size
+        } else {
+            first.weights.len().min(training.batch_size)
+        };
         let compares_start = facts.takes("initial_density_weight") && options.initial_density_weight > 0.0;
         let mixture =
             compares_start.then(|| Mixture::fit(&first.x, &first.weights, dims, seed)).transpose()?;
         let grid = Grid::new(times, scaling, options.steps);
-        fits_in_memory("rollout_steps", options.steps, Paths::numbers(&grid, dims, particles))?;
+        let paths = if facts.fits_densities { grid.intervals() + 1 } else { 1 };
+        let numbers = Paths::numbers(&grid, dims, particles).and_then(|one| one.checked_mul(paths));
+        fits_in_memory("rollout_steps", options.steps, numbers)?;
         Ok(Self {
             dims,
             populations,
@@ -289,6 +301,22 @@ impl<'a> Run<'a> {
         let descended = descent.run(networks, &mut loss, threads, reporter);
         let terms = loss.terms(descended.losses.len());
         Ok((descended, terms))
+    }
+
+    /// Fits the densities along the flow to those of the snapshots, and leaves the networks with the average of their parameters: the
+    /// loss is another one for every width of the kernels, so that there is no best of all steps.
+    fn fit_densities(
+        &self,
+        networks: &mut [Mlp],
+        paths: &mut Paths,
+        threads: &Threads,
+        reporter: &mut Reporter<'_, '_>,
+    ) -> (Descended, Vec<Term>) {
+        let descent = self.descent(Stage::Training, self.training.epochs, Keep::Average(self.training.ema));
+        let mut loss = DensityFit::new(self, networks, paths);
+        let descended = descent.run(networks, &mut loss, threads, reporter);
+        let terms = loss.terms(descended.losses.len());
+        (descended, terms)
     }
 
     /// Trains the network of a density or of a score on bridges between rolled-out clouds; `moving` are the networks that move them.
@@ -396,10 +424,7 @@ impl<'a> RolloutLoss<'a> {
 
     /// The terms along the first `steps` steps.
     fn terms(&self, steps: usize) -> Vec<Term> {
-        let names = self.objective.names();
-        let values =
-            |k: usize| self.values.iter().skip(k).step_by(names.len()).take(steps).copied().collect();
-        names.iter().enumerate().map(|(k, &name)| Term { name, values: values(k) }).collect()
+        Term::along(&self.objective.names(), &self.values, steps)
     }
 
     /// How the particles at the end of an interval reconstruct its snapshot, and its share of the loss's derivative.

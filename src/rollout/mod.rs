@@ -4,13 +4,14 @@
 //! | model | learns | is trained on |
 //! | --- | --- | --- |
 //! | MIOFlow (Huguet et al., NeurIPS 2022) | v | reconstruction, energy |
-//! | TIGON (Sha et al., Nature Machine Intelligence 2024) | v, g | reconstruction, mass, Wasserstein–Fisher–Rao action |
+//! | TIGON (Sha et al., Nature Machine Intelligence 2024) | v, g | [densities](density_fit), Wasserstein–Fisher–Rao action |
+//! | its flow (`tigon-w2`) | v, g | reconstruction, mass, Wasserstein–Fisher–Rao action |
 //! | DeepRUOT (Zhang, Li, Zhou, ICLR 2025) | v, g, ln p | the same, the energy of regularised unbalanced transport, the Fokker–Planck equation |
 //! | Var-RUOT (Sun et al., NeurIPS 2025) | one potential λ | the same, the Hamilton–Jacobi–Bellman equation |
 //!
 //! [Fine-tuning](RolloutOptions::finetune_steps) gives the networks of a simulation-free method the first two terms of it.
 //!
-//! The loss, in the networks' units of space (the root mean square deviation of a coordinate) and time (the interval between
+//! The loss of all but TIGON, in the networks' units of space (the root mean square deviation of a coordinate) and time (the interval between
 //! snapshots), with squared lengths as means over the d coordinates, is
 //!
 //! ```text
@@ -22,8 +23,10 @@
 //! unit of time, in which the equations are the same: between snapshots that are met, the path of least energy does not
 //! depend on the unit, and so a short interval gives up no more of its reconstruction for its energy than a long one.
 
+mod density_fit;
 mod equations;
 mod fit;
+mod kernel;
 mod mixture;
 mod options;
 mod path;

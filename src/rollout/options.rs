@@ -29,6 +29,9 @@ pub struct RolloutOptions {
     pub residual_weight: f64,
     /// Weight of the density at the first snapshot, which DeepRUOT learns; 0 leaves it out.
     pub initial_density_weight: f64,
+    /// The variance of the Gaussian kernels that TIGON makes densities of snapshots with, in units of the data's spread squared: that
+    /// which its draws have, and which the kernels of the fit, wide to begin with, come down to.
+    pub kernel_variance: f64,
     /// What growth costs.
     pub growth_price: GrowthPrice,
     /// The largest growth rate of [`GrowthPrice::Power`], per interval between snapshots.
@@ -75,6 +78,7 @@ impl RolloutOptions {
         energy_weight: 0.001,
         residual_weight: 0.01,
         initial_density_weight: 0.01,
+        kernel_variance: 0.02,
         growth_price: GrowthPrice::Quadratic,
         growth_cap: 5.0,
         plan_epsilon: None,
@@ -122,6 +126,7 @@ impl RolloutOptions {
                 "between 0 and 1, both included",
             ));
         }
+        positive("kernel_variance", self.kernel_variance)?;
         positive("growth_cap", self.growth_cap)?;
         positive("finetune_learning_rate", self.finetune_learning_rate)?;
         self.plan_epsilon.map(|epsilon| positive("plan_epsilon", epsilon)).transpose()?;

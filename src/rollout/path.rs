@@ -34,6 +34,10 @@ pub(super) struct Grid {
     pub(super) steps: Vec<usize>,
     /// The intervals between them in physical time.
     spacing: Vec<Spacing>,
+    /// How many snapshots there are.
+    snapshots: usize,
+    /// Whether time runs from the last of the marks to the first.
+    runs_back: bool,
 }
 
 /// An interval in physical time, in units of the mean interval.
@@ -58,7 +62,28 @@ impl Grid {
         let spacing = times[..times.len() - 1].iter().enumerate().map(spacing).collect();
         // An interval that is a unit up to rounding gets exactly `per_unit` steps.
         let steps = |pair: &[f64]| ((pair[1] - pair[0]) * per_unit as f64 - 1e-9).ceil().max(1.0) as usize;
-        Self { steps: marks.windows(2).map(steps).collect(), marks, spacing }
+        let steps = marks.windows(2).map(steps).collect();
+        Self { steps, marks, spacing, snapshots: times.len(), runs_back: false }
+    }
+
+    /// The same steps back in time, from snapshot `from` to the first.
+    pub(super) fn back_from(&self, from: usize) -> Self {
+        let end = |k: usize| {
+            let Moment { elapsed, unit, .. } = self.moment(k, self.marks[k + 1]);
+            Spacing { start: elapsed, unit }
+        };
+        Self {
+            marks: self.marks[..=from].iter().rev().copied().collect(),
+            steps: self.steps[..from].iter().rev().copied().collect(),
+            spacing: (0..from).rev().map(end).collect(),
+            snapshots: self.snapshots,
+            runs_back: true,
+        }
+    }
+
+    /// The snapshot at the end of an interval, counted from one in the order of time.
+    fn reached(&self, interval: usize) -> usize {
+        if self.runs_back { self.intervals() - interval } else { interval + 2 }
     }
 
     pub(super) fn intervals(&self) -> usize {
@@ -125,6 +150,14 @@ pub(super) struct InitialDraws {
 pub(super) struct Cloud {
     pub(super) x: Vec<f32>,
     pub(super) log_weight: Vec<f32>,
+}
+
+impl Cloud {
+    /// Adds what another one carries.
+    pub(super) fn add(&mut self, more: &Cloud) {
+        self.x.iter_mut().zip(&more.x).for_each(|(sum, value)| *sum += value);
+        self.log_weight.iter_mut().zip(&more.log_weight).for_each(|(sum, value)| *sum += value);
+    }
 }
 
 /// Paths of particles through all intervals, and the buffers of their reverse.
@@ -228,20 +261,20 @@ impl Paths {
                     chunk.forward(equations, networks, (stepping, run), grid, (interval, index), dims);
                 }
             });
-            let snapshot = interval + 2;
+            let snapshot = self.grid.reached(interval);
             if self.chunks.iter().any(|chunk| chunk.exploded) {
                 return Err(Error::NonFinite(format!(
                     "particles exploded on their way to snapshot {snapshot} of {}; smaller steps (more rollout_steps), a smaller learning_rate or a clip of the gradient would hold them",
-                    self.grid.marks.len()
+                    self.grid.snapshots
                 )));
             }
             self.sum_weights(interval);
             let total = self.totals[interval][self.grid.steps[interval]];
-            if !(total > 1e-30 && total.is_finite()) {
+            if !(equations.carries_density() || total > 1e-30 && total.is_finite()) {
                 return Err(Error::NonFinite(format!(
                     "the total weight of the particles is {total} at snapshot {snapshot} of {}; a larger mass_weight or a \
                      smaller learning_rate would keep it from vanishing",
-                    self.grid.marks.len()
+                    self.grid.snapshots
                 )));
             }
             if interval + 1 < self.grid.intervals() {
@@ -379,6 +412,9 @@ impl Chunk {
         dims: usize,
     ) -> (State, Option<Var>) {
         let (rows, states) = (self.rows, &self.intervals[interval]);
+        if equations.carries_density() {
+            self.directions.set_axes(rows, dims, false);
+        }
         self.tape.reset();
         let x = self.tape.leaf(rows, &states.x[index * rows * dims..(index + 1) * rows * dims]);
         let log_weight = self.tape.leaf(rows, &states.log_weight[index * rows..(index + 1) * rows]);

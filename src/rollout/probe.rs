@@ -1,11 +1,12 @@
 //! A single evaluation of a fit's loss, for the tests of its gradient.
 
+use super::density_fit::DensityFit;
 use super::equations::{EquationsFacts, EquationsKind, MATCHED_WITH_GROWTH};
-use super::fit::{RolloutLoss, Run};
+use super::fit::{RolloutLoss, Run, run_number};
 use super::options::RolloutOptions;
 use super::path::{Cloud, Paths};
 use crate::exec::progress::Stage;
-use crate::nn::Mlp;
+use crate::nn::{Mlp, Tape};
 use crate::scales::Scales;
 use crate::snapshots::Snapshots;
 use crate::train::{Loss, TrainingOptions};
@@ -117,6 +118,11 @@ impl Probe {
 
     pub(crate) fn evaluate(&mut self) -> (f64, Vec<Vec<f32>>) {
         let Self { run, networks, paths, stage } = self;
+        if run.facts.fits_densities {
+            let mut loss = DensityFit::new(run, networks, paths);
+            let value = loss.evaluate(0, networks).unwrap();
+            return (value, (0..networks.len()).map(|k| loss.gradient(k).to_vec()).collect());
+        }
         let mut loss = RolloutLoss::new(run, *stage, run.objective(), networks, paths);
         let value = loss.evaluate(0, networks).unwrap();
         (value, (0..networks.len()).map(|k| loss.gradient(k).to_vec()).collect())
@@ -132,6 +138,49 @@ impl Probe {
         let loss = self.evaluate().0;
         self.networks = before;
         loss
+    }
+
+    /// The velocity and the growth of the networks at a place, in network units.
+    pub(crate) fn fields(&self, t: f64, x: &[f64]) -> (Vec<f64>, f64) {
+        let input: Vec<f32> = std::iter::once(t).chain(x.iter().copied()).map(|x| x as f32).collect();
+        let mut tape = Tape::default();
+        let input = tape.leaf(1, &input);
+        let mut of = |k: usize| {
+            let output = tape.apply(&self.networks, k, input, 1).output;
+            tape.value(output).iter().map(|&x| f64::from(x)).collect::<Vec<f64>>()
+        };
+        (of(0), of(1)[0])
+    }
+
+    /// Makes velocity and growth the same everywhere.
+    pub(crate) fn set_constant(&mut self, velocity: &[f64], growth: f64) {
+        for (network, values) in self.networks.iter_mut().zip([velocity, &[growth]]) {
+            let last = network.architecture().layers().last().unwrap();
+            let parameters = network.parameters_mut();
+            parameters[last.weights()].fill(0.0);
+            parameters[last.bias()].iter_mut().zip(values).for_each(|(bias, value)| *bias = *value as f32);
+        }
+    }
+
+    /// What the first step of TIGON draws from each later snapshot, in network units.
+    pub(crate) fn draws(&mut self) -> Vec<Vec<f32>> {
+        let Self { run, networks, paths, .. } = self;
+        let loss = DensityFit::new(run, networks, paths);
+        (1..run.populations.len()).map(|k| loss.draw(k, run_number(Stage::Training, 0))).collect()
+    }
+
+    /// The mean square of a snapshot's density of the first step, with its mass, at points.
+    pub(crate) fn mean_square_density(&mut self, points: &[f32], k: usize) -> f64 {
+        let Self { run, networks, paths, .. } = self;
+        let mass = run.populations[k].mass;
+        let (log_density, _) = DensityFit::new(run, networks, paths).density(k, 1.0).log_density(points);
+        log_density.iter().map(|l| (mass * libm::exp(*l)).powi(2)).sum::<f64>() / log_density.len() as f64
+    }
+
+    /// The same at its own cells.
+    pub(crate) fn mean_square_density_of_cells(&mut self, k: usize) -> f64 {
+        let points = self.run.populations[k].x.clone();
+        self.mean_square_density(&points, k)
     }
 
     pub(crate) fn was_resampled(&self) -> bool {

@@ -22,10 +22,19 @@ pub struct RolloutReport {
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub struct Term {
-    /// What it is called: `transport`, `density`, `mass`, `local_mass`, `energy`, `residual` or `initial_density`.
+    /// What it is called: `transport`, `density`, `mass`, `local_mass`, `energy`, `residual` or `initial_density`; of TIGON
+    /// `density_from_start`, `density_from_previous` and `energy`, and `kernel_variance`, by which the densities were made.
     pub name: &'static str,
     /// Its value at every training step.
     pub values: Vec<f64>,
+}
+
+impl Term {
+    /// The terms along the first `steps` steps, from the values of all of them, step after step.
+    pub(super) fn along(names: &[&'static str], values: &[f64], steps: usize) -> Vec<Self> {
+        let of = |k: usize| values.iter().skip(k).step_by(names.len()).take(steps).copied().collect();
+        names.iter().enumerate().map(|(k, &name)| Self { name, values: of(k) }).collect()
+    }
 }
 
 impl RolloutReport {

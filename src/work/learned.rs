@@ -14,8 +14,18 @@ use crate::transport::Report;
 use crate::transport::whole::WholeGap;
 
 /// The terms that a rollout's loss may have.
-const TERMS: [&str; 7] =
-    ["transport", "density", "mass", "local_mass", "energy", "residual", "initial_density"];
+const TERMS: [&str; 10] = [
+    "transport",
+    "density",
+    "mass",
+    "local_mass",
+    "energy",
+    "residual",
+    "initial_density",
+    "density_from_start",
+    "density_from_previous",
+    "kernel_variance",
+];
 
 /// A static solver's report as numbers.
 pub(super) fn of_report(report: &Report) -> [f64; 9] {

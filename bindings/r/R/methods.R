@@ -37,13 +37,33 @@ METHODS <- list(
         "Wasserstein-Fisher-Rao couplings, Poisson-Brownian bridges: velocity, growth and score",
         "USB, unbalanced Schr\u00f6dinger bridges: Ying et al., 2026."
     ),
+    "action-matching" = c(
+        "optimal couplings, straight paths: a potential by their places alone",
+        "Neklyudov et al., Action matching: learning stochastic dynamics from samples, ICML 2023."
+    ),
+    "unbalanced-action-matching" = c(
+        "Wasserstein-Fisher-Rao couplings, travelling Diracs: a potential, of which growth follows",
+        "Neklyudov et al., Action matching: learning stochastic dynamics from samples, ICML 2023."
+    ),
+    "wlf" = c(
+        "optimal couplings, paths of least action: a potential that is learned against them",
+        "Neklyudov et al., A computational framework for solving Wasserstein Lagrangian flows, ICML 2024."
+    ),
+    "unbalanced-wlf" = c(
+        "the same, with a mass that goes log-linearly: a potential, of which growth follows",
+        "Neklyudov et al., A computational framework for solving Wasserstein Lagrangian flows, ICML 2024."
+    ),
     "mioflow" = c(
         "rollout of a velocity",
         "MIOFlow: Huguet et al., Manifold interpolating optimal-transport flows for trajectory inference, NeurIPS 2022."
     ),
     "tigon" = c(
-        "rollout of velocity and growth",
+        "velocity and growth by the densities that they carry",
         "TIGON: Sha et al., Reconstructing growth and dynamic trajectories from single-cell transcriptomics data, Nature Machine Intelligence 2024."
+    ),
+    "tigon-w2" = c(
+        "rollout of velocity and growth",
+        "TIGON's flow with particles that meet cells: after Sha et al., Nature Machine Intelligence 2024."
     ),
     "deep-ruot" = c(
         "rollout of velocity, growth and density",

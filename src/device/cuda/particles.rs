@@ -48,7 +48,8 @@ impl Reals {
     fn new(fields: &Compiled) -> Self {
         let Scaling { centre, length, .. } = &fields.scaling;
         let law = match fields.law {
-            None => [0.0, 1.0, 0.0],
+            // Of a potential without a law: λ/∞.
+            None => [0.0, f64::INFINITY, 0.0],
             Some(GrowthLaw::Quadratic { alpha }) => [0.0, alpha, 0.0],
             Some(GrowthLaw::Power { alpha, floor }) => [1.0, GrowthLaw::power_factor(alpha), floor],
         };

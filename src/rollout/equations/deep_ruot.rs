@@ -34,6 +34,7 @@ pub(super) const FACTS: EquationsFacts = EquationsFacts {
     prices: &[GrowthPrice::Quadratic, GrowthPrice::Branching],
     stages: &[Stage::PreTraining, Stage::Score, Stage::Training],
     smooth: Some("the density of deep-ruot"),
+    fits_densities: false,
     networks: &[Role::Velocity, Role::Growth, Role::LogDensity],
     build: |setting| {
         Ok(Box::new(DeepRuot { sigma: SigmaOverTime::new(setting), growth: GrowthPenalty::new(setting) }))

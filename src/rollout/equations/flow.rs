@@ -1,4 +1,4 @@
-//! MIOFlow and TIGON: a velocity, and a growth rate, along the probability flow.
+//! MIOFlow and the flows with growth: a velocity, and a growth rate, along the probability flow.
 
 use super::growth_penalty::GrowthPenalty;
 use super::{Equations, EquationsFacts, GrowthPrice, Moment, Rates, Record, Role, Stage, State, Wanted};
@@ -22,12 +22,13 @@ pub(super) const MIOFLOW: EquationsFacts = EquationsFacts {
     prices: &[],
     stages: &[Stage::Local, Stage::Training, Stage::PostLocal],
     smooth: None,
+    fits_densities: false,
     networks: &[Role::Velocity],
     build: |_| Ok(Box::new(Flow { growth: None })),
 };
 
-/// What is known of TIGON.
-pub(super) const TIGON: EquationsFacts = EquationsFacts {
+/// What is known of TIGON's flow where its snapshots are met in W2 and mass.
+pub(super) const TIGON_W2: EquationsFacts = EquationsFacts {
     grows: true,
     scores: false,
     has_landscape: false,
@@ -47,6 +48,7 @@ pub(super) const TIGON: EquationsFacts = EquationsFacts {
     prices: &[GrowthPrice::Quadratic, GrowthPrice::Branching],
     stages: &[Stage::Training],
     smooth: None,
+    fits_densities: false,
     networks: &[Role::Velocity, Role::Growth],
     build: |setting| Ok(Box::new(Flow { growth: Some(GrowthPenalty::new(setting)) })),
 };

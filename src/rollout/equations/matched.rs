@@ -13,6 +13,7 @@ pub(in super::super) const MATCHED: EquationsFacts = EquationsFacts {
     prices: &[],
     stages: &[Stage::FineTuning, Stage::Score],
     smooth: None,
+    fits_densities: false,
     networks: &[Role::Velocity],
     build: |setting| Ok(Box::new(Matched { grows: false, sigma: SigmaOverTime::new(setting) })),
 };

@@ -8,9 +8,11 @@ mod diffusion;
 mod flow;
 mod growth_penalty;
 mod matched;
+mod tigon;
 mod var_ruot;
 
 pub(super) use matched::{MATCHED, MATCHED_WITH_GROWTH};
+pub(super) use tigon::CarriedDensity;
 
 use super::options::RolloutOptions;
 use crate::error::{Error, Result};
@@ -26,8 +28,10 @@ use crate::scales::Scales;
 pub enum EquationsKind {
     /// A velocity: MIOFlow (Huguet et al., NeurIPS 2022).
     MioFlow,
-    /// A velocity and a growth rate: TIGON (Sha et al., Nature Machine Intelligence 2024).
+    /// A velocity and a growth rate, by the densities that they carry: TIGON (Sha et al., Nature Machine Intelligence 2024).
     Tigon,
+    /// TIGON's flow, by particles that meet the snapshots in W2 and mass.
+    TigonW2,
     /// A velocity, a growth rate and a density: DeepRUOT (Zhang, Li, Zhou, ICLR 2025).
     DeepRuot,
     /// A potential: Var-RUOT (Sun et al., NeurIPS 2025).
@@ -39,6 +43,7 @@ named!(
     "equations",
     MioFlow = "mioflow",
     Tigon = "tigon",
+    TigonW2 = "tigon-w2",
     DeepRuot = "deep-ruot",
     VarRuot = "var-ruot"
 );
@@ -63,6 +68,8 @@ pub struct EquationsFacts {
     pub stages: &'static [Stage],
     /// What needs an activation with second derivatives, where something does.
     pub(super) smooth: Option<&'static str>,
+    /// Whether densities along the flow are fitted to those of the snapshots, rather than particles to cells.
+    pub(super) fits_densities: bool,
     /// The networks that the equations take, in this order.
     pub(super) networks: &'static [Role],
     build: fn(&Setting<'_>) -> Result<Box<dyn Equations>>,
@@ -85,7 +92,8 @@ impl EquationsKind {
     pub fn facts(self) -> &'static EquationsFacts {
         match self {
             EquationsKind::MioFlow => &flow::MIOFLOW,
-            EquationsKind::Tigon => &flow::TIGON,
+            EquationsKind::Tigon => &tigon::FACTS,
+            EquationsKind::TigonW2 => &flow::TIGON_W2,
             EquationsKind::DeepRuot => &deep_ruot::FACTS,
             EquationsKind::VarRuot => &var_ruot::FACTS,
         }
@@ -184,6 +192,12 @@ pub(super) trait Equations: Send + Sync {
     /// σ² of the population that the particles stand for, where the model has a score.
     fn sigma2(&self, _moment: Moment) -> f64 {
         0.0
+    }
+
+    /// Whether particles carry the logarithm of a density in the place of that of a weight: the divergence along all axes is then part
+    /// of how they change.
+    fn carries_density(&self) -> bool {
+        false
     }
 
     /// Whether the residual needs the Laplacian along its directions, or first derivatives only.

@@ -32,6 +32,7 @@ pub(super) const FACTS: EquationsFacts = EquationsFacts {
     prices: &[GrowthPrice::Quadratic, GrowthPrice::Power],
     stages: &[Stage::Training, Stage::Score],
     smooth: Some("the potential of var-ruot"),
+    fits_densities: false,
     networks: &[Role::Potential],
     build: |setting| Ok(Box::new(VarRuot { sigma: setting.scales.sigma, law: law(setting)? })),
 };

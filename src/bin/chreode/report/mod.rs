@@ -311,6 +311,9 @@ fn meaning(term: &str) -> &'static str {
         "energy" => "of the paths",
         "residual" => "mean square of what the optimality condition misses",
         "initial_density" => "mean square error of its logarithm",
+        "density_from_start" => "mean square error of the first snapshot's density, carried to the others",
+        "density_from_previous" => "the same of each snapshot's, carried to the next one",
+        "kernel_variance" => "of the kernels that these densities were made with",
         _ => "",
     }
 }

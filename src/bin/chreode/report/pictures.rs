@@ -339,12 +339,19 @@ pub fn loss(fitted: Fitted<'_>) -> Figure {
         })
         .collect();
     let stride = losses.len().div_ceil(1500);
-    let raw =
-        || losses.iter().enumerate().step_by(stride).map(|(i, &loss)| (i as f64, loss)).filter(|p| p.1 > 0.0);
+    // The loss of a potential is minus an action.
+    let is_signed = losses.iter().any(|&loss| loss < 0.0);
+    let shown = |point: &(f64, f64)| is_signed || point.1 > 0.0;
+    let raw = || losses.iter().enumerate().step_by(stride).map(|(i, &loss)| (i as f64, loss)).filter(shown);
     let steps = Axis::around("training step", [0.0, losses.len() as f64].into_iter());
-    let mut plot = Plot::new(steps, Axis::logarithmic("loss, logarithmic scale", raw().map(|p| p.1)), 0.62);
+    let values = raw().map(|p| p.1);
+    let axis = match is_signed {
+        true => Axis::around("loss", values),
+        false => Axis::logarithmic("loss, logarithmic scale", values),
+    };
+    let mut plot = Plot::new(steps, axis, 0.62);
     plot.lines(std::iter::once(raw()), Stroke::new(PREDICTED, 0.8).faint(0.3));
-    plot.lines(std::iter::once(smooth.into_iter().filter(|p| p.1 > 0.0)), Stroke::new(PREDICTED, 2.0));
+    plot.lines(std::iter::once(smooth.into_iter().filter(shown)), Stroke::new(PREDICTED, 2.0));
     Figure {
         title: "Training loss".into(),
         svg: plot.finish("Training loss over steps"),
@@ -359,6 +366,8 @@ pub fn loss(fitted: Fitted<'_>) -> Figure {
         caption: match fitted.report.rollout.as_ref().filter(|_| fitted.report.couplings.is_empty()) {
             Some(_) => "What is left of the distance to the snapshots and of the paths' costs; a sample of cells, or noise, makes \
                         it rough.",
+            None if is_signed => "The loss of a potential ends at minus the action of the cells' motion and growth, and need only stop \
+                                  falling.",
             None => "The loss is a variance that no field can bring to zero: bridges through one place differ. It need only \
                      stop falling.",
         }
