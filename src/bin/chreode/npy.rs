@@ -265,17 +265,15 @@ impl Header {
     }
 }
 
-/// A matrix as NumPy saves it: float32, in C order.
-pub fn matrix_bytes<'a>(rows: usize, cols: usize, points: impl Iterator<Item = &'a [f32]>) -> Vec<u8> {
+/// What stands before the numbers of a matrix of float32 in C order, as NumPy saves it.
+pub fn matrix_header(rows: usize, cols: usize) -> Vec<u8> {
     let mut header = format!("{{'descr': '<f4', 'fortran_order': False, 'shape': ({rows}, {cols}), }}");
     // Magic, version and length take 10 bytes; numbers begin at a multiple of 64.
     header += &" ".repeat(63 - (10 + header.len()) % 64);
     header.push('\n');
-    let mut bytes = Vec::with_capacity(10 + header.len() + 4 * rows * cols);
-    bytes.extend_from_slice(b"\x93NUMPY\x01\x00");
+    let mut bytes = b"\x93NUMPY\x01\x00".to_vec();
     bytes.extend_from_slice(&(header.len() as u16).to_le_bytes());
     bytes.extend_from_slice(header.as_bytes());
-    points.flatten().for_each(|x| bytes.extend_from_slice(&x.to_le_bytes()));
     bytes
 }
 
