@@ -1282,8 +1282,8 @@ class Work : public detail::Handle<chreode_work, chreode_work_free> {
     template <class Function>
     Part done(std::size_t task, const Snapshots &snapshots, const chreode_model *model, std::size_t threads,
               Function &progress) const {
-        using Handle = detail::Handle<chreode_part, chreode_part_free>;
-        const Handle part(detail::made<chreode_part>([&](chreode_part **out) {
+        using Owned = detail::Handle<chreode_part, chreode_part_free>;
+        const Owned part(detail::made<chreode_part>([&](chreode_part **out) {
             return detail::watched(progress, [&](chreode_progress_fn tell, void *data) {
                 return chreode_work_run(get(), snapshots.get(), model, task, threads, tell, data, out);
             });
