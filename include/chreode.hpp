@@ -10,8 +10,8 @@
  *
  * Header only, without state of its own: what it does is what chreode.h says. What it adds:
  *
- * Handles. Options, Snapshots, Model, Trajectory, Evaluation, Validation, Couplings, Fates and Plan own what they stand for, and can be
- * moved, not copied. One that was moved from is empty: it can be assigned to, destroyed and asked `if (handle)`; using it throws. get() is
+ * Handles. Options, Snapshots, Model, Trajectory, Evaluation, Validation, Couplings, Fates, Plan and Work own what they stand for, and can
+ * be moved, not copied. One that was moved from is empty: it can be assigned to, destroyed and asked `if (handle)`; using it throws. get() is
  * the handle for functions of chreode.h, release() gives it away.
  *
  * Errors. Whatever is not CHREODE_OK is thrown as an Error, with the status and the message. Where there is a result in spite
@@ -1380,6 +1380,189 @@ Plan transport(const MatrixView &source, const MatrixView &target, const Options
     }
     detail::check(status);
     return plan;
+}
+
+/// A long computation in tasks, which any process can do that has the plan and the cells that a task names: see plan_fit() and its likes.
+/// The parts of all tasks, in any order, are put together to what the one call gives that does it all, to the bit.
+class Work : public detail::Handle<chreode_work, chreode_work_free> {
+  public:
+    using Handle::Handle;
+
+    /// The bytes of a task's part.
+    using Part = std::vector<std::uint8_t>;
+
+    /// The plan that to_bytes() of another process gave.
+    static Work from_bytes(Span<const std::uint8_t> bytes) {
+        return Work(detail::made<chreode_work>(
+            [&](chreode_work **out) { return chreode_work_from_bytes(bytes.data(), bytes.size(), out); }));
+    }
+
+    /// The plan for other processes: a JSON object.
+    std::vector<std::uint8_t> to_bytes() const {
+        return detail::sized<std::vector<std::uint8_t>>([&](std::uint8_t *buffer, std::size_t capacity, std::size_t *size) {
+            return chreode_work_to_bytes(get(), buffer, capacity, size);
+        });
+    }
+
+    std::size_t task_count() const {
+        return detail::told<std::size_t>([&](std::size_t *n) { return chreode_work_task_count(get(), n); });
+    }
+
+    /// What a task is, counted from 0, as a JSON object: see chreode_work_task.
+    std::string task(std::size_t task) const {
+        return detail::text([&](char *buffer, std::size_t capacity, std::size_t *size) {
+            return chreode_work_task(get(), task, buffer, capacity, size);
+        });
+    }
+
+    /// The cells that a task needs, in the order in which snapshots hold them, by time; empty if it needs all. Snapshots of those cells
+    /// alone, in that order, will do for run().
+    std::vector<std::size_t> rows(std::size_t task) const {
+        std::vector<std::uint64_t> rows(
+            detail::told<std::size_t>([&](std::size_t *n) { return chreode_work_row_count(get(), task, n); }));
+        if (!rows.empty()) {
+            detail::check(chreode_work_rows(get(), task, rows.data(), rows.size()));
+        }
+        return {rows.begin(), rows.end()};
+    }
+
+    /// Does a task of a fit or a validation, by so many threads (0: all cores), which change nothing about its part. `progress` is as for
+    /// fit(), and ends the call with an Error.
+    template <class Function = detail::Silent>
+    Part run(std::size_t task, const Snapshots &snapshots, std::size_t threads = 1, Function &&progress = Function()) const {
+        return done(task, snapshots, nullptr, threads, progress);
+    }
+
+    /// The same of a simulation or an evaluation, which have a model.
+    template <class Function = detail::Silent>
+    Part run(std::size_t task, const Snapshots &snapshots, const Model &model, std::size_t threads = 1,
+             Function &&progress = Function()) const {
+        return done(task, snapshots, of(model), threads, progress);
+    }
+
+    /// Which task a part is of; an Error if it is not a whole part of this work.
+    std::size_t check_part(Span<const std::uint8_t> part) const {
+        return detail::told<std::size_t>(
+            [&](std::size_t *task) { return chreode_work_check_part(get(), part.data(), part.size(), task); });
+    }
+
+    /// Puts the parts of a fit together, by so many threads, and trains what is left to be trained. `progress` and what is thrown are as of
+    /// fit().
+    template <class Function = detail::Silent>
+    Model finish_fit(const Snapshots &snapshots, const std::vector<Part> &parts, std::size_t threads = 1,
+                     Function &&progress = Function()) const {
+        const Given given(parts);
+        detail::Listener<std::remove_reference_t<Function>> listener{progress};
+        chreode_model *handle = nullptr;
+        const chreode_status status =
+            chreode_work_finish_fit(get(), snapshots.get(), given.parts.data(), given.sizes.data(), parts.size(), threads,
+                                    listener.c_function(), &listener, &handle);
+        Model model(handle); // before anything that can throw
+        return detail::model_of({std::move(model), status, chreode_last_error_message(), listener.thrown});
+    }
+
+    /// Puts the parts of a validation together.
+    Validation finish_validate(const Snapshots &snapshots, const std::vector<Part> &parts) const {
+        const Given given(parts);
+        return Validation(detail::made<chreode_validation>([&](chreode_validation **out) {
+            return chreode_work_finish_validate(get(), snapshots.get(), given.parts.data(), given.sizes.data(), parts.size(), out);
+        }));
+    }
+
+    /// Puts the parts of a simulation together; for the error bars of an ensemble its members are simulated now, by so many threads.
+    Trajectory finish_simulate(const Model &model, const Snapshots &snapshots, const std::vector<Part> &parts,
+                               std::size_t threads = 1) const {
+        const Given given(parts);
+        return Trajectory(detail::made<chreode_trajectory>([&](chreode_trajectory **out) {
+            return chreode_work_finish_simulate(get(), model.get(), snapshots.get(), given.parts.data(), given.sizes.data(),
+                                                parts.size(), threads, out);
+        }));
+    }
+
+    /// Puts the parts of an evaluation together.
+    Evaluation finish_evaluate(const Model &model, const Snapshots &snapshots, const std::vector<Part> &parts) const {
+        const Given given(parts);
+        return Evaluation(detail::made<chreode_evaluation>([&](chreode_evaluation **out) {
+            return chreode_work_finish_evaluate(get(), model.get(), snapshots.get(), given.parts.data(), given.sizes.data(),
+                                                parts.size(), out);
+        }));
+    }
+
+  private:
+    /// Parts as C takes them.
+    struct Given {
+        std::vector<const std::uint8_t *> parts;
+        std::vector<std::size_t> sizes;
+
+        explicit Given(const std::vector<Part> &all) {
+            for (const Part &part : all) {
+                parts.push_back(part.data());
+                sizes.push_back(part.size());
+            }
+        }
+    };
+
+    /// The handle for a call that takes NULL for no model: what was moved from is none.
+    static const chreode_model *of(const Model &model) {
+        if (!model) {
+            detail::invalid("the model was moved from");
+        }
+        return model.get();
+    }
+
+    template <class Function>
+    Part done(std::size_t task, const Snapshots &snapshots, const chreode_model *model, std::size_t threads,
+              Function &progress) const {
+        using Owned = detail::Handle<chreode_part, chreode_part_free>;
+        const Owned part(detail::made<chreode_part>([&](chreode_part **out) {
+            return detail::watched(progress, [&](chreode_progress_fn tell, void *data) {
+                return chreode_work_run(get(), snapshots.get(), model, task, threads, tell, data, out);
+            });
+        }));
+        return detail::sized<Part>([&](std::uint8_t *buffer, std::size_t capacity, std::size_t *size) {
+            return chreode_part_to_bytes(part.get(), buffer, capacity, size);
+        });
+    }
+};
+
+/// Plans fit(): a task for each block of a coupling, or for each fit of an ensemble. `progress` is as for fit(), and ends the call with an
+/// Error.
+template <class Function = detail::Silent>
+Work plan_fit(const Snapshots &snapshots, const Options &options = Options("fit"), Function &&progress = Function()) {
+    const chreode_options *given = options.given();
+    return Work(detail::made<chreode_work>([&](chreode_work **out) {
+        return detail::watched(progress, [&](chreode_progress_fn tell, void *data) {
+            return chreode_work_plan_fit(snapshots.get(), given, tell, data, out);
+        });
+    }));
+}
+
+/// Plans validate(), with `parts` and `growth` as there.
+inline Work plan_validate(const Snapshots &snapshots, const Options &options = Options("validate"),
+                          const std::vector<std::uint32_t> &parts = {}, const std::vector<double> &growth = {}) {
+    const chreode_options *given = options.given();
+    return Work(detail::made<chreode_work>([&](chreode_work **out) {
+        return chreode_work_plan_validate(snapshots.get(), given, parts.empty() ? nullptr : parts.data(), parts.size(),
+                                          growth.empty() ? nullptr : growth.data(), growth.size(), out);
+    }));
+}
+
+/// Plans Model::simulate() of the cells at the first time of `snapshots`: a task for about so many `founders` each, or one where all
+/// particles depend on each other.
+inline Work plan_simulate(const Model &model, const Snapshots &snapshots, Span<const double> times,
+                          const Options &options = Options("simulate"), std::size_t founders = 4096) {
+    const chreode_options *given = options.given();
+    return Work(detail::made<chreode_work>([&](chreode_work **out) {
+        return chreode_work_plan_simulate(model.get(), snapshots.get(), times.data(), times.size(), given, founders, out);
+    }));
+}
+
+/// Plans Model::evaluate(): a task for each run, and one for the action.
+inline Work plan_evaluate(const Model &model, const Snapshots &snapshots, const Options &options = Options("evaluate")) {
+    const chreode_options *given = options.given();
+    return Work(detail::made<chreode_work>([&](chreode_work **out) {
+        return chreode_work_plan_evaluate(model.get(), snapshots.get(), given, out);
+    }));
 }
 
 /// The version of the library that is loaded.

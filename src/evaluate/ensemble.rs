@@ -23,21 +23,35 @@ pub fn masses(
     frames: &[Particles],
     stop: &Stop,
 ) -> Result<Option<Vec<Estimate>>> {
+    let times: Vec<f64> = frames.iter().map(|frame| frame.time).collect();
+    let masses = |frames: &[Particles]| frames.iter().map(Particles::mass).collect::<Vec<_>>();
+    let mut of_member =
+        |member: &Dynamics| Ok(masses(&simulation.run(member, start, &times, stop)?.trajectory.frames));
+    errors_of_masses(model, simulation, &masses(frames), &mut of_member)
+}
+
+/// The same of a simulation whose frames have these `masses`, where `of_member` gives those of a simulation of another model, as of a member
+/// that is simulated in pieces.
+///
+/// # Errors
+/// Those of `of_member`.
+pub fn errors_of_masses(
+    model: &Dynamics,
+    simulation: &Simulation,
+    masses: &[f64],
+    of_member: &mut dyn FnMut(&Dynamics) -> Result<Vec<f64>>,
+) -> Result<Option<Vec<Estimate>>> {
     if model.members() < 2 || !simulation.error_bars {
         return Ok(None);
     }
-    let times: Vec<f64> = frames.iter().map(|frame| frame.time).collect();
-    let of_member = |member: usize| -> Result<Vec<f64>> {
-        let outcome = simulation.run(&model.member(member)?, start, &times, stop)?;
-        Ok(outcome.trajectory.frames.iter().map(Particles::mass).collect())
-    };
-    let of_members = (0..model.members()).map(of_member).collect::<Result<Vec<_>>>()?;
+    let of_members = (0..model.members()).map(|member| of_member(&model.member(member)?));
+    let of_members = of_members.collect::<Result<Vec<_>>>()?;
     let inflation = model.info().uncertainty.map_or(1.0, |errors| errors.growth.inflation());
-    let estimate = |(k, frame): (usize, &Particles)| {
+    let estimate = |(k, &mean): (usize, &f64)| {
         let at_k: Vec<f64> = of_members.iter().map(|masses| masses[k]).collect();
-        Estimate { mean: frame.mass(), sd: inflation * Estimate::of(&at_k).sd }
+        Estimate { mean, sd: inflation * Estimate::of(&at_k).sd }
     };
-    Ok(Some(frames.iter().enumerate().map(estimate).collect()))
+    Ok(Some(masses.iter().enumerate().map(estimate).collect()))
 }
 
 /// Evaluates a model as [`evaluate`] does its fields; an ensemble's members as well, for how much the measures depend on the cells.

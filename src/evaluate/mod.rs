@@ -5,6 +5,7 @@ pub mod energy;
 pub mod ensemble;
 pub mod hold_out;
 pub mod mass;
+mod predicted;
 pub mod protocol;
 mod sampled;
 pub mod validation;
@@ -16,13 +17,15 @@ use crate::device::Device;
 use crate::error::{Error, Result};
 use crate::exec::stop::Stop;
 use crate::fields::Fields;
-use crate::simulate::{
-    Particles, Trajectory, backend, branching, extrapolation, ode, resampling, sde, spread, straying,
-};
+use crate::simulate::branching::Offspring;
+use crate::simulate::founders::Founders;
+use crate::simulate::simulation::{Process, Rule, Simulation};
+use crate::simulate::{Particles, branching, extrapolation, ode, stray};
 use crate::snapshots::{MatrixView, Snapshots};
 use crate::statistics::Estimate;
 use crate::transport::PointCloud;
 use crate::transport::cloud::{Cloud, SnapshotCells};
+use predicted::Predicted;
 pub(crate) use sampled::Distances;
 use sampled::Sampling;
 
@@ -204,6 +207,31 @@ impl EvaluationOptions {
         if matches!(self.mode, Mode::Ode(_)) { 1 } else { self.runs }
     }
 
+    /// The simulation of a run of this seed.
+    fn simulation(&self, seed: u64) -> Simulation {
+        let plain = Simulation { seed, device: self.device, ..Simulation::default() };
+        match self.mode {
+            Mode::Ode(ode::Solver::DormandPrince(tolerance)) => Simulation { tolerance, ..plain },
+            Mode::Ode(ode::Solver::RungeKutta4 { step }) => {
+                Simulation { rule: Rule::RungeKutta4, step: Some(step), ..plain }
+            }
+            Mode::Ode(ode::Solver::Euler { step }) => {
+                Simulation { rule: Rule::Euler, step: Some(step), ..plain }
+            }
+            Mode::Sde { step } => Simulation { process: Process::Sde, step: Some(step), ..plain },
+            Mode::Branching { step, motion, turnover, branching_rate, max_population } => Simulation {
+                process: Process::Branching,
+                step: Some(step),
+                motion: Some(motion),
+                turnover,
+                offspring: if branching_rate == 0.0 { Offspring::OneHot } else { Offspring::Reference },
+                branching_rate: Some(branching_rate),
+                max_population,
+                ..plain
+            },
+        }
+    }
+
     fn sampling(&self) -> Sampling {
         Sampling { exact_cells: self.exact_cells, seed: self.seed }
     }
@@ -230,15 +258,19 @@ impl Run {
         run: usize,
         stop: &Stop,
     ) -> Result<Self> {
-        let start = Particles::of_snapshot(snapshots, 0);
-        let (later, seed) = (&snapshots.times()[1..], options.seed.wrapping_add(run as u64));
-        let predicted = predict(fields, &start, later, options, seed, stop)?;
-        let strayed = straying(&predicted);
-        let sampling = options.sampling();
-        let compare = |(k, frame): (usize, &Particles)| {
-            compare(&start, frame, (snapshots, k + 1), (&sampling, run as u64), stop)
+        let simulation = options.simulation(options.seed.wrapping_add(run as u64));
+        let founders = Founders::of_snapshot(snapshots, 0, &simulation)?;
+        let (later, sampling) = (&snapshots.times()[1..], options.sampling());
+        let cells: Vec<usize> = (1..snapshots.len()).map(|k| snapshots.count(k)).collect();
+        let sampling = (&sampling, run as u64);
+        let (predicted, summary) =
+            predicted::predict((&simulation, fields), &founders, (later, &cells), sampling, stop)?;
+        let start = founders.mass();
+        let compare = |(k, predicted): (usize, &Predicted)| {
+            compare(start, predicted, (snapshots, k + 1), sampling, stop)
         };
-        let measures: Vec<Result<Compared>> = predicted.frames.par_iter().enumerate().map(compare).collect();
+        let measures: Vec<Result<Compared>> = predicted.par_iter().enumerate().map(compare).collect();
+        let strayed = stray(summary.outside);
         Ok(Self { measures: measures.into_iter().collect::<Result<_>>()?, strayed })
     }
 }
@@ -324,30 +356,6 @@ pub(crate) fn summarise(
     })
 }
 
-fn predict(
-    fields: &dyn Fields,
-    start: &Particles,
-    times: &[f64],
-    options: &EvaluationOptions,
-    seed: u64,
-    stop: &Stop,
-) -> Result<Trajectory> {
-    let open = |adaptive| backend::open(options.device, fields, start.len(), adaptive);
-    let predicted = match options.mode {
-        Mode::Ode(solver) => {
-            let adaptive = matches!(solver, ode::Solver::DormandPrince(_));
-            open(adaptive)?.flow(start, times, &solver, spread(start), stop)?
-        }
-        Mode::Sde { step } => open(false)?.diffusion(start, times, &sde::Options::new(step, seed), stop)?,
-        Mode::Branching { step, motion, turnover, branching_rate, max_population } => {
-            let options = branching::Options { step, seed, motion, turnover, branching_rate, max_population };
-            let start = resampling::equal(start, seed)?;
-            open(false)?.branching(&start, 0, times, &options, stop)?
-        }
-    };
-    Ok(predicted.trajectory(fields))
-}
-
 /// A predicted snapshot beside its cells; a population that died out has no distances.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) struct Compared {
@@ -368,18 +376,15 @@ impl Compared {
 }
 
 fn compare(
-    start: &Particles,
-    predicted: &Particles,
+    start: f64,
+    predicted: &Predicted,
     (snapshots, k): (&Snapshots, usize),
     (sampling, run): (&Sampling, u64),
     stop: &Stop,
 ) -> Result<Compared> {
-    let rme = mass::relative_mass_error(start.mass(), predicted.mass(), snapshots, k)?;
+    let rme = mass::relative_mass_error(start, predicted.mass(), snapshots, k)?;
     let lives = predicted.mass() > 0.0;
-    let distances = || {
-        let (predicted, cells) = (ParticleCloud::new(predicted), SnapshotCells::new(snapshots, k));
-        sampling.distances(&predicted, &cells, run, stop)
-    };
+    let distances = || sampling.distances(predicted, &SnapshotCells::new(snapshots, k), run, stop);
     Ok(Compared { distances: lives.then(distances).transpose()?, rme, particles: predicted.len() })
 }
 
@@ -400,32 +405,6 @@ fn sampled(
     let floor = sampling.floor(largest, &SnapshotCells::new(snapshots, k), stop)?;
     let [w1_floor, w2_floor] = floor.unwrap_or([f64::NAN; 2]);
     Ok(Some(Sampled { cells, w1_se: error(|of| of.w1.sd), w2_se: error(|of| of.w2.sd), w1_floor, w2_floor }))
-}
-
-/// Particles where they lie, with their weights.
-struct ParticleCloud<'a> {
-    particles: &'a Particles,
-    weights: Vec<f64>,
-}
-
-impl<'a> ParticleCloud<'a> {
-    fn new(particles: &'a Particles) -> Self {
-        Self { particles, weights: particles.weights() }
-    }
-}
-
-impl Cloud for ParticleCloud<'_> {
-    fn dims(&self) -> usize {
-        self.particles.dims
-    }
-
-    fn weights(&self) -> &[f64] {
-        &self.weights
-    }
-
-    fn part(&self, rows: &[usize]) -> PointCloud {
-        PointCloud::gathered(self.dims(), rows, |row| self.particles.point(row), &self.weights)
-    }
 }
 
 /// Particles, for the static solvers.

@@ -93,23 +93,40 @@ impl Sampling {
         (largest / self.sample_cells()).clamp(2, MOST_SAMPLES)
     }
 
+    /// The rows of a population of these weights that [`distances`](Self::distances) to so many `cells` looks at, in increasing order.
+    ///
+    /// # Errors
+    /// As [`distances`](Self::distances).
+    pub(super) fn rows(&self, weights: &[f64], cells: usize, draw: u64) -> Result<Vec<usize>> {
+        let largest = weights.len().max(cells);
+        if largest <= self.exact_cells || weights.len() <= self.sample_cells() {
+            return Ok((0..weights.len()).collect());
+        }
+        let mut rows = self.draw(weights, self.count(largest), draw + 1)?.concat();
+        rows.sort_unstable();
+        rows.dedup();
+        Ok(rows)
+    }
+
     /// `count` samples in proportion to the weights, or all points as they are where they are no more than a sample.
     fn samples(&self, population: &dyn Cloud, count: usize, index: u64) -> Result<Vec<PointCloud>> {
-        let size = self.sample_cells();
-        if population.len() <= size {
+        if population.len() <= self.sample_cells() {
             return Ok(vec![whole(population)]);
         }
+        let samples = self.draw(population.weights(), count, index)?;
+        let equal = |rows: Vec<usize>| population.part(&rows).with_weights(&vec![1.0; rows.len()]);
+        Ok(samples.into_iter().map(equal).collect())
+    }
+
+    /// The rows of `count` samples in proportion to the weights.
+    fn draw(&self, weights: &[f64], count: usize, index: u64) -> Result<Vec<Vec<usize>>> {
         let mut rng = stream(self.seed, Purpose::Evaluation, index, 0);
         // In a random order every part of a systematic draw is a sample of the whole, and draws of one point go to different samples.
-        let mut order: Vec<usize> = (0..population.len()).collect();
+        let mut order: Vec<usize> = (0..weights.len()).collect();
         order.shuffle(&mut rng);
-        let weights = population.weights();
         let weights: Vec<f64> = order.iter().map(|&row| weights[row]).collect();
-        let drawn = systematic(&weights, count * size, uniform(&mut rng))?;
-        let sample = |k: usize| {
-            let rows: Vec<usize> = drawn.iter().skip(k).step_by(count).map(|&at| order[at]).collect();
-            population.part(&rows).with_weights(&vec![1.0; rows.len()])
-        };
+        let drawn = systematic(&weights, count * self.sample_cells(), uniform(&mut rng))?;
+        let sample = |k: usize| drawn.iter().skip(k).step_by(count).map(|&at| order[at]).collect();
         Ok((0..count).map(sample).collect())
     }
 }

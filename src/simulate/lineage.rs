@@ -77,12 +77,17 @@ impl Lineage {
     /// and a branch is as long as its cell lived. Cells that died end before those that are alive at the last
     /// time. A founder that never divided is a leaf in parentheses, `(c1:4);`: readers take no tree without them.
     pub fn newick(&self) -> String {
+        self.newick_of(&|id| id)
+    }
+
+    /// The same with the cells called by other numbers.
+    pub(super) fn newick_of(&self, number: &dyn Fn(u64) -> u64) -> String {
         let daughters = self.first_daughters();
         let mut text = String::new();
         for founder in 0..self.founders() {
             let lone = daughters[founder].is_none();
             text.push_str(if lone { "(" } else { "" });
-            self.write_tree(founder, &daughters, &mut text);
+            self.write_tree(founder, &daughters, number, &mut text);
             text.push_str(if lone { ");\n" } else { ";\n" });
         }
         text
@@ -100,7 +105,13 @@ impl Lineage {
     }
 
     /// Iterative, since a lineage may be deeper than a thread's stack.
-    fn write_tree(&self, root: usize, daughters: &[Option<usize>], text: &mut String) {
+    fn write_tree(
+        &self,
+        root: usize,
+        daughters: &[Option<usize>],
+        number: &dyn Fn(u64) -> u64,
+        text: &mut String,
+    ) {
         enum Visit {
             Enter(usize),
             Leave(usize),
@@ -130,7 +141,8 @@ impl Lineage {
             };
             if let Some(id) = leaving {
                 let node = &self.nodes[id];
-                write!(text, "c{id}:{}", node.end - node.birth).expect("writing to a string cannot fail");
+                let called = number(id as u64);
+                write!(text, "c{called}:{}", node.end - node.birth).expect("writing to a string cannot fail");
             }
         }
     }

@@ -14,6 +14,7 @@ pub(crate) mod backend;
 pub mod branching;
 pub(crate) mod families;
 mod forest;
+pub mod founders;
 pub mod lineage;
 pub mod ode;
 pub mod resampling;
@@ -478,12 +479,7 @@ pub(crate) fn extrapolation(fields: &dyn Fields, times: impl IntoIterator<Item =
 /// More of the particles' time outside of the cells' box than this share of it is worth a word.
 const MOST_OUTSIDE: f64 = 0.2;
 
-/// A warning if particles spent much of their time where there were no cells.
-pub(crate) fn straying(trajectory: &Trajectory) -> Option<String> {
-    stray(trajectory.outside)
-}
-
-/// The same of the share of their time that they spent there.
+/// A warning if particles spent much of their time where there were no cells, of the share that they did.
 pub(crate) fn stray(outside: Option<f64>) -> Option<String> {
     let share = outside.filter(|&share| share > MOST_OUTSIDE)?;
     Some(format!(

@@ -18,7 +18,7 @@ use crate::named::named;
 
 /// Founders that are simulated at a time: whole blocks, so that every particle is in the block that it is in among all, which
 /// chooses its steps.
-const PIECE: usize = 256 * BLOCK;
+pub(crate) const PIECE: usize = 256 * BLOCK;
 
 /// What moves.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -135,6 +135,11 @@ impl Piece {
     /// The number that the particle `id` of the piece has among those of all pieces.
     pub fn number(&self, id: u64) -> u64 {
         self.numbers.map_or(id, |numbers| numbers.of(id))
+    }
+
+    /// The piece's part of the forest in the Newick format, see [`Lineage::newick`], with these numbers; empty without a lineage.
+    pub fn newick(&self) -> String {
+        self.lineage.as_ref().map_or(String::new(), |lineage| lineage.newick_of(&|id| self.number(id)))
     }
 }
 
@@ -356,7 +361,7 @@ impl Simulation {
             if runner.is_none() {
                 runner = Some(self.runner(fields, count, time, times)?);
             }
-            let Some(runner) = &runner else { continue };
+            let runner = runner.as_ref().expect("made for the first piece");
             let shard = runner.run(&start, rows.start as u64, spread, stop)?;
             for (sum, ticks) in residence.iter_mut().zip(shard.residence) {
                 *sum += ticks;

@@ -667,6 +667,57 @@ void transports() {
     REFUSED(CHREODE_ERROR_INVALID_ARGUMENT, "weights must be 3", transport(source, target, Options("transport"), {1, 1}));
 }
 
+// Tasks in any order, by a plan that was sent, make what the one call makes.
+void work(const Model &model) {
+    const Snapshots cells = gene_network();
+    const Options how = quick_fit();
+    const auto done = [&](const Work &plan, const Model *of) {
+        const Work sent = Work::from_bytes(plan.to_bytes());
+        std::vector<Work::Part> parts;
+        for (std::size_t task = sent.task_count(); task-- > 0;) {
+            parts.push_back(of ? sent.run(task, cells, *of) : sent.run(task, cells, 2));
+            CHECK(plan.check_part(parts.back()) == task);
+        }
+        return parts;
+    };
+    const Work fitting = plan_fit(cells, how);
+    is_move_only(plan_fit(cells, how));
+    CHECK(fitting.task_count() > 0 && contains(fitting.task(0), "\"block\""));
+    const std::vector<Work::Part> blocks = done(fitting, nullptr);
+    CHECK(!fitting.rows(0).empty() && fitting.rows(0).size() <= cells.cell_count(0) + cells.cell_count(1));
+    CHECK(fitting.finish_fit(cells, blocks).to_bytes() == fit(cells, how).to_bytes());
+    REFUSED(CHREODE_ERROR_INVALID_DATA, "no part yet", fitting.finish_fit(cells, {}));
+    REFUSED(CHREODE_ERROR_INVALID_DATA, "", fitting.check_part(Work::Part(9)));
+    REFUSED(CHREODE_ERROR_INVALID_ARGUMENT, "the job of the plan", fitting.finish_validate(cells, blocks));
+
+    const std::vector<double> times{1.0, 2.0};
+    const Options branching("simulate", {{"mode", "branching"}, {"step", 0.2}, {"seed", 3}});
+    const Work simulating = plan_simulate(model, cells, times, branching, 1);
+    CHECK(contains(simulating.task(0), "\"shard\""));
+    const Trajectory together = simulating.finish_simulate(model, cells, done(simulating, &model));
+    const Trajectory at_once = model.simulate(cells.times()[0], cells.points(0), times, branching);
+    CHECK(together.newick() == at_once.newick() && together.ids(1) == at_once.ids(1));
+    REFUSED(CHREODE_ERROR_INVALID_ARGUMENT, "model", simulating.run(0, cells));
+
+    const Options euler("evaluate", {{"solver", "euler"}, {"step", 0.2}});
+    const Work evaluating = plan_evaluate(model, cells, euler);
+    CHECK(evaluating.finish_evaluate(model, cells, done(evaluating, &model)).json() == model.evaluate(cells, euler).json());
+
+    const Options quick("validate", {{"epochs", 2}, {"hidden", "4x1"}, {"growth_hidden", "4x1"}, {"splits", 1}});
+    const Work validating = plan_validate(cells, quick);
+    CHECK(contains(validating.finish_validate(cells, done(validating, nullptr)).json(), "\"verdict\""));
+
+    // What the progress function throws ends the call and comes back.
+    struct Enough {};
+    bool thrown = false;
+    try {
+        fitting.finish_fit(cells, blocks, 1, [](const Progress &) { throw Enough{}; });
+    } catch (const Enough &) {
+        thrown = true;
+    }
+    CHECK(thrown);
+}
+
 // Each with handles and a message of its own.
 void threads() {
     const std::vector<std::uint8_t> one = fitted().to_bytes();
@@ -724,6 +775,7 @@ void everything(const std::string &folder) {
     evaluations(model);
     files(model, folder);
     transports();
+    work(model);
     threads();
 }
 

@@ -81,25 +81,26 @@ function check(status)
 end
 
 # A handle of the library: freed when it is collected, or by `close`. Tasks take turns with it. `bytes` is about what the library
-# holds for it.
+# holds for it, `kept` what the library reads and Julia holds: it lives as long as the handle.
 mutable struct Handle{T}
     pointer::Ptr{T}
     free::Function
     lock::ReentrantLock
     busy::Bool
     bytes::Int
+    kept::Any
 
-    function Handle(pointer::Ptr{T}, free::Function) where {T}
-        return finalizer(collected, new{T}(pointer, free, ReentrantLock(), false, 0))
+    function Handle(pointer::Ptr{T}, free::Function, kept = nothing) where {T}
+        return finalizer(collected, new{T}(pointer, free, ReentrantLock(), false, 0, kept))
     end
 end
 
 # A handle whose pointer `make(made)` writes: an interrupt comes before or after, so that nothing made is lost.
-function make_handle(make, free, ::Type{T}) where {T}
+function make_handle(make, free, ::Type{T}, kept = nothing) where {T}
     return disable_sigint() do
         pointer = Ref{Ptr{T}}(C_NULL)
         check(make(pointer))
-        Handle(pointer[], free)
+        Handle(pointer[], free, kept)
     end
 end
 
@@ -119,6 +120,7 @@ function release(handle::Handle)
     handle.pointer = C_NULL
     pointer == C_NULL && return nothing
     handle.free(pointer)
+    handle.kept = nothing
     ccall(:jl_gc_counted_free_with_size, Cvoid, (Ptr{Cvoid}, Csize_t), C_NULL, handle.bytes)
     return nothing
 end

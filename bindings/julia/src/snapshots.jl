@@ -9,6 +9,7 @@
         growth_prior = nothing,
         clones = nothing,
         cells = :columns,
+        copy = true,
     )
 
 Cells at increasing times: what a fit learns from and an evaluation compares with. `x` has one column a cell, or one row with
@@ -20,6 +21,9 @@ or one number a time in increasing order of the times.
 the couplings of a fit, by the options `source_penalty` and `target_penalty`. `clones` is the clone of each, as from lineage barcodes: any
 labels, `missing`, `nothing` or `""` where none is known. Cells of different clones are not joined, or at the price of the option
 `clone_penalty`.
+
+With `copy = false` the points stay where they are, as for cells that memory holds once: `x` is a `Matrix{Float32}` with one column a cell, or
+a memory-mapped one. It is kept as long as anything is made of it, and must not be changed meanwhile; all results are those of a copy.
 
     Snapshots(blocks, times; weights = nothing, masses = nothing, cells = :columns)
 
@@ -54,15 +58,16 @@ struct Snapshots
             end
             (dims, times, counts, masses)
         end
-        # Points in single and weights in double precision.
-        holds(handle, sum(parts[3]) * (4 * parts[1] + 8))
+        # Points in single and weights in double precision; of points that Julia holds, where they are.
+        points = handle.kept === nothing ? 4 * parts[1] : 4
+        holds(handle, sum(parts[3]) * (points + 8))
         return new(handle, parts...)
     end
 end
 
-# Snapshots that a function of the library makes.
-function snapshots_by(make)
-    return Snapshots(make_handle(make, C.chreode_snapshots_free, C.chreode_snapshots))
+# Snapshots that a function of the library makes, and what they refer to.
+function snapshots_by(make, kept = nothing)
+    return Snapshots(make_handle(make, C.chreode_snapshots_free, C.chreode_snapshots, kept))
 end
 
 function Snapshots(
@@ -73,7 +78,9 @@ function Snapshots(
     growth_prior = nothing,
     clones = nothing,
     cells::Symbol = :columns,
+    copy::Bool = true,
 )
+    copy || refuse_other_layout(x, cells)
     data = points_of("x", x, cells)
     count, other, _ = shape(data, cells)
     times = times_of(time)
@@ -87,10 +94,11 @@ function Snapshots(
         ))
     end
     given = weights_of(weights, count)
-    snapshots = snapshots_by() do made
+    snapshots = snapshots_by(copy ? nothing : data) do made
         GC.@preserve data given begin
             matrix = Ref(reading(data, cells))
-            C.chreode_snapshots_new(
+            new = copy ? C.chreode_snapshots_new : C.chreode_snapshots_borrow
+            new(
                 matrix,
                 times,
                 length(times),
@@ -143,6 +151,19 @@ function Snapshots(x, time; options...)
     ))
 end
 
+# What the library cannot read where it is.
+function refuse_other_layout(x, cells::Symbol)
+    fits = false
+    if x isa StridedMatrix{Float32}
+        _, coordinates, from_cell, from_coordinate = shape(x, cells)
+        fits = (from_cell, from_coordinate) == (coordinates, 1)
+    end
+    fits || throw(ArgumentError(
+        "x must be a Matrix{Float32} with one column a cell where it is not copied, got $(typeof(x)) with one of its $cells a cell",
+    ))
+    return nothing
+end
+
 expecting(snapshots::Snapshots, ::Nothing, by_time) = snapshots
 
 function expecting(snapshots::Snapshots, growth_prior, by_time)
@@ -150,7 +171,7 @@ function expecting(snapshots::Snapshots, growth_prior, by_time)
     refuse_other_count("growth_prior", rates, by_time)
     rates = rates[by_time]
     return use(snapshots.handle) do handle
-        snapshots_by() do made
+        snapshots_by(snapshots.handle.kept) do made
             C.chreode_snapshots_with_growth_prior(handle, rates, length(rates), made)
         end
     end
@@ -168,7 +189,7 @@ function barcoded(snapshots::Snapshots, clones, by_time)
         get!(known, label, length(known))
     numbers = Int64[number(label) for label in labels[by_time]]
     return use(snapshots.handle) do handle
-        snapshots_by() do made
+        snapshots_by(snapshots.handle.kept) do made
             C.chreode_snapshots_with_clones(handle, numbers, length(numbers), made)
         end
     end
@@ -204,7 +225,7 @@ The same snapshots with other total masses: `Dict(time => mass, …)`, or one po
 function with_masses(snapshots::Snapshots, masses)
     given = masses_of(masses, snapshots.times)
     return use(snapshots.handle) do handle
-        snapshots_by() do made
+        snapshots_by(snapshots.handle.kept) do made
             C.chreode_snapshots_with_masses(handle, given, length(given), made)
         end
     end
@@ -239,7 +260,7 @@ The snapshots without those at some times: what a held-out fit learns from.
 function without(snapshots::Snapshots, times)
     given = times_of("times", "element", times)
     return use(snapshots.handle) do handle
-        snapshots_by() do made
+        snapshots_by(snapshots.handle.kept) do made
             C.chreode_snapshots_without(handle, given, length(given), made)
         end
     end

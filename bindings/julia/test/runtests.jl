@@ -215,6 +215,30 @@ end
     @test_throws ArgumentError Snapshots(x, time; growth_prior = fill(missing, 60))
 end
 
+@testset "points stay where they are, and as long as anything is made of them" begin
+    by_time = sortperm(time; rev = true)
+    x = Matrix{Float32}(together[:, by_time])
+    made = Snapshots(x, time[by_time]; copy = false, masses = [3, 1, 4, 1, 5])
+    copied = Snapshots(x, time[by_time]; masses = [3, 1, 4, 1, 5])
+    bytes(of) = Chreode.to_bytes(fit_dynamics(of; SMALL...))
+    @test bytes(made) == bytes(copied)
+    kept = WeakRef(x)
+    part = without(made, 2)
+    close(made)
+    before = points(part, 1)
+    made = x = nothing
+    GC.gc()
+    @test kept.value !== nothing && points(part, 1) == before
+    close(part)
+    part = nothing
+    GC.gc()
+    refused(x; options...) = message(() -> Snapshots(x, time; copy = false, options...))
+    for (x, cells) in [(Float64.(together), :columns), (permutedims(together), :rows)]
+        @test occursin("must be a Matrix{Float32}", refused(x; cells))
+    end
+    @test occursin("must be a Matrix{Float32}", refused(view(together, 2:-1:1, :)))
+end
+
 @testset "masses by the names of the times" begin
     masses = with_masses(snapshots, [3, 1, 4, 1, 5])
     @test Chreode.weights(again(masses), 5) == Chreode.weights(masses, 5)

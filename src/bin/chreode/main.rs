@@ -32,6 +32,7 @@ mod progress;
 mod report;
 mod simulate;
 mod source;
+mod spool;
 mod table;
 mod transport;
 mod validate;

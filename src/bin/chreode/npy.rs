@@ -265,12 +265,9 @@ impl Header {
     }
 }
 
-/// A matrix as NumPy saves it: float32, in C order.
-pub fn matrix_bytes<'a>(rows: usize, cols: usize, points: impl Iterator<Item = &'a [f32]>) -> Vec<u8> {
-    let mut bytes = header_bytes("'<f4'", &format!("{rows}, {cols}"));
-    bytes.reserve(4 * rows * cols);
-    points.flatten().for_each(|x| bytes.extend_from_slice(&x.to_le_bytes()));
-    bytes
+/// What stands before the numbers of a matrix of float32 in C order, as NumPy saves it.
+pub fn matrix_header(rows: usize, cols: usize) -> Vec<u8> {
+    header_bytes("'<f4'", &format!("{rows}, {cols}"))
 }
 
 /// A table as NumPy saves an array of records: a field a column, of doubles, of whole numbers (−1 for none) or of text.

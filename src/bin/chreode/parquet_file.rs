@@ -1,9 +1,11 @@
 //! Parquet files: flat columns of numbers and text.
 
 use std::fs::File;
+use std::ops::Range;
 use std::path::Path;
 use std::sync::Arc;
 
+use chreode::exec::files::NewFile;
 use parquet::basic::{Compression, ConvertedType, LogicalType, Repetition, Type as Physical};
 use parquet::column::reader::{ColumnReader, ColumnReaderImpl};
 use parquet::data_type::{ByteArray, ByteArrayType, DataType, DoubleType, FloatType, Int64Type};
@@ -156,30 +158,42 @@ fn read<T: DataType, V: Clone>(
 /// Rows of a group that is written.
 const GROUP: usize = 1 << 18;
 
-/// Cells as a Parquet file, compressed by snappy: columns, then coordinates.
-pub fn bytes(cells: &Cells<'_>) -> Told<Vec<u8>> {
-    let field = |name: &str, kind: Physical, repetition: Repetition| {
-        Type::primitive_type_builder(name, kind).with_repetition(repetition).build().map(Arc::new)
-    };
-    let of_column = |(name, values): &(String, Values)| match values {
-        Values::Real(_) => field(name, Physical::DOUBLE, Repetition::REQUIRED),
-        Values::Whole(_) => field(name, Physical::INT64, Repetition::OPTIONAL),
-        Values::Text(_) => Type::primitive_type_builder(name, Physical::BYTE_ARRAY)
-            .with_repetition(Repetition::REQUIRED)
-            .with_logical_type(Some(LogicalType::String))
-            .build()
-            .map(Arc::new),
-    };
-    let of_coordinate = |name: &String| field(name, Physical::FLOAT, Repetition::REQUIRED);
-    let fields = cells.columns.iter().map(of_column).chain(cells.names.iter().map(of_coordinate));
-    let fields = fields.collect::<Result<Vec<_>, _>>().map_err(told)?;
-    let schema = Type::group_type_builder("cells").with_fields(fields).build().map_err(told)?;
-    let properties = WriterProperties::builder().set_compression(Compression::SNAPPY).build();
-    let mut writer =
-        SerializedFileWriter::new(vec![], Arc::new(schema), Arc::new(properties)).map_err(told)?;
-    for first in (0..cells.points.len()).step_by(GROUP) {
-        let rows = first..cells.points.len().min(first + GROUP);
-        let mut group = writer.next_row_group().map_err(told)?;
+/// A Parquet file in the making, compressed by snappy: columns, then coordinates.
+pub struct Writer(SerializedFileWriter<NewFile>);
+
+impl Writer {
+    /// A file of cells like these.
+    pub fn new(file: NewFile, cells: &Cells<'_>) -> Told<Self> {
+        let field = |name: &str, kind: Physical, repetition: Repetition| {
+            Type::primitive_type_builder(name, kind).with_repetition(repetition).build().map(Arc::new)
+        };
+        let of_column = |(name, values): &(String, Values)| match values {
+            Values::Real(_) => field(name, Physical::DOUBLE, Repetition::REQUIRED),
+            Values::Whole(_) => field(name, Physical::INT64, Repetition::OPTIONAL),
+            Values::Text(_) => Type::primitive_type_builder(name, Physical::BYTE_ARRAY)
+                .with_repetition(Repetition::REQUIRED)
+                .with_logical_type(Some(LogicalType::String))
+                .build()
+                .map(Arc::new),
+        };
+        let of_coordinate = |name: &String| field(name, Physical::FLOAT, Repetition::REQUIRED);
+        let fields = cells.columns.iter().map(of_column).chain(cells.names.iter().map(of_coordinate));
+        let fields = fields.collect::<Result<Vec<_>, _>>().map_err(told)?;
+        let schema = Type::group_type_builder("cells").with_fields(fields).build().map_err(told)?;
+        let properties = WriterProperties::builder().set_compression(Compression::SNAPPY).build();
+        SerializedFileWriter::new(file, Arc::new(schema), Arc::new(properties)).map(Self).map_err(told)
+    }
+
+    /// Writes the next cells, in groups of their own.
+    pub fn append(&mut self, cells: &Cells<'_>) -> Told<()> {
+        for first in (0..cells.points.len()).step_by(GROUP) {
+            self.write_group(cells, first..cells.points.len().min(first + GROUP))?;
+        }
+        Ok(())
+    }
+
+    fn write_group(&mut self, cells: &Cells<'_>, rows: Range<usize>) -> Told<()> {
+        let mut group = self.0.next_row_group().map_err(told)?;
         macro_rules! column {
             ($kind:ty, $values:expr, $levels:expr) => {
                 if let Some(mut column) = group.next_column().map_err(told)? {
@@ -208,7 +222,11 @@ pub fn bytes(cells: &Cells<'_>) -> Told<Vec<u8>> {
             let all: Vec<f32> = cells.points[rows.clone()].iter().map(|cell| cell[c]).collect();
             column!(FloatType, &all, None);
         }
-        group.close().map_err(told)?;
+        group.close().map(drop).map_err(told)
     }
-    writer.into_inner().map_err(told)
+
+    /// The file, which is whole now.
+    pub fn finish(self) -> Told<NewFile> {
+        self.0.into_inner().map_err(told)
+    }
 }

@@ -1,15 +1,19 @@
 //! `chreode simulate`: particles at the times asked for, as a file.
 
-use std::path::PathBuf;
+use std::io::Write;
+use std::path::{Path, PathBuf};
 
-use chreode::evaluate::ensemble::masses;
-use chreode::exec::files::write_atomically;
+use chreode::Error;
+use chreode::evaluate::ensemble::errors_of_masses;
+use chreode::exec::files::NewFile;
 use chreode::exec::rng::{Purpose, stream, uniform};
 use chreode::exec::stop::Stop;
+use chreode::fields::Fields;
 use chreode::model::Dynamics;
-use chreode::simulate::lineage::{Fate, Lineage};
-use chreode::simulate::simulation::{Outcome, Process, Simulation};
-use chreode::simulate::{Particles, Trajectory};
+use chreode::simulate::Particles;
+use chreode::simulate::founders::Founders;
+use chreode::simulate::lineage::Fate;
+use chreode::simulate::simulation::{Piece, Process, Simulation, Summary};
 use chreode::statistics::Estimate;
 use clap::Args;
 use serde_json::json;
@@ -18,7 +22,8 @@ use crate::arguments::Flags;
 use crate::cells::{Data, DataArgs};
 use crate::failure::{Failure, Result};
 use crate::output::{check_writable, columns, print, print_json, short, warn};
-use crate::written::{Cells, Values, write_cells};
+use crate::spool::{Rows, Spool};
+use crate::written::{CellWriter, Cells, Values};
 
 #[derive(Debug, Args)]
 pub struct Simulate {
@@ -76,18 +81,48 @@ impl Simulate {
         for path in std::iter::once(&self.output).chain(&self.newick) {
             check_writable(path)?;
         }
-        let start = self.start(&data)?;
-        let times = self.output_times(&data, start.time);
-        let Outcome { trajectory, lineage, warnings, .. } =
-            self.simulation.0.run(&model, &start, &times, &Stop::default())?;
-        warn(&warnings);
-        let Trajectory { frames, outside } = trajectory;
-        let masses = masses(&model, &self.simulation.0, &start, &frames, &Stop::default())?;
-        let written = self.write(&data, &start, &frames, lineage.as_ref())?;
-        if let Some((path, lineage)) = self.newick.as_ref().zip(lineage.as_ref()) {
-            write_atomically(path, lineage.newick().as_bytes())?;
+        let founders = self.founders(&data)?;
+        let times = self.output_times(&data, founders.time());
+        let mut spool = Spool::beside(&self.output, times.len())?;
+        let mut newick = self.newick.as_deref().map(Newick::create).transpose()?;
+        let mut told = Told::of(&times);
+        let summary = self.pieces(&model, &founders, &times, &mut |piece| {
+            for (k, frame) in piece.frames.iter().enumerate() {
+                spool.add(k, &rows_of(&piece, k, frame))?;
+            }
+            if let Some(newick) = &mut newick {
+                newick.add(&piece)?;
+            }
+            told.add(&piece);
+            Ok(())
+        })?;
+        warn(&summary.warnings);
+        let of_member = &mut |member: &Dynamics| {
+            let mut of_member = Told::of(&times);
+            let take = &mut |piece| {
+                of_member.add(&piece);
+                Ok(())
+            };
+            self.pieces(member, &founders, &times, take).map(|_| of_member.masses)
+        };
+        let masses = errors_of_masses(&model, &self.simulation.0, &told.masses, of_member)?;
+        let written = self.write(&data.names, &times, spool)?;
+        if let Some(newick) = newick {
+            newick.file.keep()?;
         }
-        self.tell(&frames, masses.as_deref(), lineage.as_ref(), outside, &warnings, &written)
+        self.tell(&told, masses.as_deref(), &summary, &written)
+    }
+
+    /// Simulates all founders, some at a time.
+    fn pieces(
+        &self,
+        fields: &dyn Fields,
+        founders: &Founders<'_>,
+        times: &[f64],
+        take: &mut dyn FnMut(Piece) -> chreode::Result<()>,
+    ) -> chreode::Result<Summary> {
+        let (count, some) = (founders.count(), &mut |rows| Ok(founders.some(rows)));
+        self.simulation.0.run_in_pieces(fields, count, some, times, &Stop::default(), take)
     }
 
     fn check_arguments(&self) -> Result<()> {
@@ -101,22 +136,19 @@ impl Simulate {
         Ok(())
     }
 
-    fn start(&self, data: &Data) -> Result<Particles> {
+    fn founders<'a>(&self, data: &'a Data) -> Result<Founders<'a>> {
         let snapshots = &data.snapshots;
         let k = self.from.map_or(Ok(0), |time| snapshots.index_of(time))?;
-        let all = Particles::of_snapshot(snapshots, k);
-        let Some(founders) = self.founders else { return Ok(all) };
-        if founders > all.len() {
-            let (time, cells) = (all.time, all.len());
+        let Some(count) = self.founders else {
+            return Ok(Founders::of_snapshot(snapshots, k, &self.simulation.0)?);
+        };
+        let (time, cells) = (snapshots.times()[k], snapshots.count(k));
+        if count > cells {
             return Err(Failure::Usage(format!(
-                "--founders must be at most {cells}, the cells at time {time}, got {founders}"
+                "--founders must be at most {cells}, the cells at time {time}, got {count}"
             )));
         }
-        let rows = snapshots.sample(k, founders, self.simulation.0.seed)?;
-        let points = rows.iter().flat_map(|&row| all.point(row)).copied().collect();
-        // Heavy cells are drawn more often, so all that are drawn weigh the same.
-        let weights = vec![all.mass() / all.len() as f64; founders];
-        Ok(Particles::new(all.time, all.dims, points, Some(&weights))?)
+        Ok(Founders::sample(snapshots, k, count, self.simulation.0.seed)?)
     }
 
     fn output_times(&self, data: &Data, start: f64) -> Vec<f64> {
@@ -124,86 +156,141 @@ impl Simulate {
         self.times.clone().unwrap_or_else(later)
     }
 
-    fn write(
-        &self,
-        data: &Data,
-        start: &Particles,
-        frames: &[Particles],
-        lineage: Option<&Lineage>,
-    ) -> Result<String> {
-        let all: usize = frames.iter().map(Particles::len).sum();
-        let mut real = [(); 2].map(|()| Vec::with_capacity(all));
-        let mut whole = [(); 2].map(|()| Vec::with_capacity(all));
-        for (f, frame) in frames.iter().enumerate() {
-            let before = if f == 0 { start } else { &frames[f - 1] };
-            for (row, weight) in frame.weights().into_iter().enumerate() {
-                let id = frame.ids[row];
-                let parent = match lineage {
-                    Some(lineage) => lineage.nodes()[id as usize].parent,
-                    None => Some(before.ids[frame.ancestors[row]]).filter(|&ancestor| ancestor != id),
-                };
-                real[0].push(frame.time);
-                whole[0].push(Some(id));
-                whole[1].push(parent);
-                real[1].push(weight);
-            }
-        }
-        let ([times, weights], [ids, parents]) = (real, whole);
-        let values = [Values::Real(times), Values::Whole(ids), Values::Whole(parents), Values::Real(weights)];
-        let cells = Cells {
-            columns: COLUMNS.map(String::from).into_iter().zip(values).collect(),
-            names: data.names.clone(),
-            points: frames.iter().flat_map(|frame| (0..frame.len()).map(|row| frame.point(row))).collect(),
+    fn write(&self, names: &[String], times: &[f64], spool: Spool) -> Result<String> {
+        let cells = |time: f64, rows: &Rows| {
+            let all = |value: f64| vec![value; rows.len()];
+            let [ids, parents] = [rows.ids.iter().map(|&id| Some(id)).collect(), rows.parents.clone()];
+            let values = [
+                Values::Real(all(time)),
+                Values::Whole(ids),
+                Values::Whole(parents),
+                Values::Real(rows.weights.clone()),
+            ];
+            COLUMNS.map(String::from).into_iter().zip(values).collect()
         };
-        write_cells(&self.output, &cells)
+        let none = Cells { columns: cells(0.0, &Rows::default()), names: names.to_vec(), points: vec![] };
+        let mut writer = CellWriter::create(&self.output, &none, spool.len())?;
+        spool.read(&mut |k, rows| {
+            let points = rows.points.chunks_exact(names.len()).collect();
+            writer.append(&Cells { columns: cells(times[k], rows), names: names.to_vec(), points })
+        })?;
+        writer.finish()
     }
 
-    fn tell(
-        &self,
-        frames: &[Particles],
-        masses: Option<&[Estimate]>,
-        lineage: Option<&Lineage>,
-        outside: Option<f64>,
-        warnings: &[String],
-        written: &str,
-    ) -> Result<()> {
-        let count = |fate: Fate| lineage.map(|lineage| lineage.times_of(fate).count());
-        let (divisions, deaths) = (count(Fate::Divided), count(Fate::Died));
+    fn tell(&self, told: &Told, masses: Option<&[Estimate]>, summary: &Summary, written: &str) -> Result<()> {
+        let branches = self.simulation.0.process == Process::Branching;
+        let of_events = |count: usize| branches.then_some(count);
+        let (divisions, deaths) = (of_events(told.divisions), of_events(told.deaths));
+        let frames = || told.times.iter().zip(&told.particles).zip(&told.masses).enumerate();
         if self.json {
-            let of_frame = |(k, frame): (usize, &Particles)| -> chreode::Result<serde_json::Value> {
-                let mut told = json!({ "time": frame.time, "particles": frame.len(), "mass": frame.mass() });
+            let of_frame = |(k, ((time, particles), mass))| -> chreode::Result<serde_json::Value> {
+                let mut told = json!({ "time": time, "particles": particles, "mass": mass });
                 if let Some(masses) = masses {
-                    told["mass_sd"] = json!(masses[k].sd);
-                    told["mass_q05"] = json!(masses[k].quantile(0.05)?);
-                    told["mass_q95"] = json!(masses[k].quantile(0.95)?);
+                    let mass: &Estimate = &masses[k];
+                    told["mass_sd"] = json!(mass.sd);
+                    told["mass_q05"] = json!(mass.quantile(0.05)?);
+                    told["mass_q95"] = json!(mass.quantile(0.95)?);
                 }
                 Ok(told)
             };
             return print_json(&json!({
-                "time_points": frames.iter().enumerate().map(of_frame).collect::<chreode::Result<Vec<_>>>()?,
+                "time_points": frames().map(of_frame).collect::<chreode::Result<Vec<_>>>()?,
                 "divisions": divisions,
                 "deaths": deaths,
-                "outside": outside,
-                "warnings": warnings,
+                "outside": summary.outside,
+                "warnings": summary.warnings,
                 "output": self.output.display().to_string(),
             }));
         }
-        let row = |(k, frame): (usize, &Particles)| {
+        let row = |(k, ((time, particles), mass)): (usize, ((&f64, &usize), &f64))| {
             let error = masses.map_or(String::new(), |masses| format!(" ± {}", short(masses[k].sd)));
-            vec![frame.time.to_string(), frame.len().to_string(), short(frame.mass()) + &error]
+            vec![time.to_string(), particles.to_string(), short(*mass) + &error]
         };
-        let mut text =
-            columns(&["time", "particles", "mass"], &frames.iter().enumerate().map(row).collect::<Vec<_>>());
+        let mut text = columns(&["time", "particles", "mass"], &frames().map(row).collect::<Vec<_>>());
         if let Some((divisions, deaths)) = divisions.zip(deaths) {
             text += &format!("{divisions} divisions, {deaths} deaths\n");
         }
-        if let Some(outside) = outside {
+        if let Some(outside) = summary.outside {
             text += &format!(
                 "{:.1} % of the particles' time outside of the box of the fitted cells\n",
                 100.0 * outside
             );
         }
         print(&(text + &format!("particles: {written}")))
+    }
+}
+
+/// What is written of the particles of a piece at output time `k`.
+fn rows_of(piece: &Piece, k: usize, frame: &Particles) -> Rows {
+    let parent = |row: usize| match (&piece.lineage, k.checked_sub(1)) {
+        (Some(lineage), _) => lineage.nodes()[frame.ids[row] as usize].parent.map(|id| piece.number(id)),
+        (None, before) => {
+            // Of all particles of the piece, or of its founders, who are numbered by their rows.
+            let ancestor = frame.ancestors[row];
+            let ancestor = before.map_or((piece.founders.start + ancestor) as u64, |before| {
+                piece.frames[before].ids[ancestor]
+            });
+            Some(ancestor).filter(|&ancestor| ancestor != frame.ids[row])
+        }
+    };
+    Rows {
+        ids: frame.ids.iter().map(|&id| piece.number(id)).collect(),
+        parents: (0..frame.len()).map(parent).collect(),
+        weights: frame.weights(),
+        points: frame.points.clone(),
+    }
+}
+
+/// The lineage forest in a file in the making.
+struct Newick<'a> {
+    path: &'a Path,
+    file: NewFile,
+}
+
+impl<'a> Newick<'a> {
+    fn create(path: &'a Path) -> chreode::Result<Self> {
+        Ok(Self { path, file: NewFile::create(path)? })
+    }
+
+    fn add(&mut self, piece: &Piece) -> chreode::Result<()> {
+        self.file
+            .write_all(piece.newick().as_bytes())
+            .map_err(|error| Error::Io { path: self.path.into(), message: error.to_string() })
+    }
+}
+
+/// What there is to tell of the pieces so far.
+struct Told {
+    /// The output times, and how many particles of which mass there are at each.
+    times: Vec<f64>,
+    particles: Vec<usize>,
+    masses: Vec<f64>,
+    divisions: usize,
+    deaths: usize,
+}
+
+impl Told {
+    fn of(times: &[f64]) -> Self {
+        let count = times.len();
+        Self {
+            times: times.to_vec(),
+            particles: vec![0; count],
+            masses: vec![0.0; count],
+            divisions: 0,
+            deaths: 0,
+        }
+    }
+
+    fn add(&mut self, piece: &Piece) {
+        for (k, frame) in piece.frames.iter().enumerate() {
+            self.particles[k] += frame.len();
+            // Weight after weight, as of all particles at once.
+            self.masses[k] = frame.log_weights.iter().fold(self.masses[k], |mass, &l| mass + libm::exp(l));
+        }
+        for node in piece.lineage.iter().flat_map(|lineage| lineage.nodes()) {
+            self.divisions += usize::from(node.fate == Fate::Divided);
+            self.deaths += usize::from(node.fate == Fate::Died);
+        }
     }
 }
 

@@ -3,7 +3,7 @@
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
-use chreode::exec::files::write_atomically;
+use chreode::exec::files::NewFile;
 use flate2::Compression;
 use flate2::write::GzEncoder;
 
@@ -67,51 +67,115 @@ pub fn beside(path: &Path) -> PathBuf {
 
 /// Writes cells; tells in words what was written.
 pub fn write_cells(path: &Path, cells: &Cells<'_>) -> Result<String> {
-    match format(path) {
-        Format::Text(_) => {
-            let header = cells.columns.iter().map(|(name, _)| name.clone()).chain(cells.names.clone());
-            let rows = cells.points.iter().enumerate().map(|(row, point)| {
-                let before = cells.columns.iter().map(move |(_, values)| values.text(row));
-                before.chain(point.iter().map(f32::to_string))
-            });
-            write_csv(path, &header.collect::<Vec<_>>(), rows)?;
-        }
-        Format::Npy => return write_npy(path, cells),
-        Format::Parquet => write_parquet(path, cells)?,
-    }
-    Ok(path.display().to_string())
-}
-
-#[cfg(feature = "npy")]
-fn write_npy(path: &Path, cells: &Cells<'_>) -> Result<String> {
-    if cells.names.is_empty() {
-        write_atomically(path, &crate::npy::record_bytes(cells.points.len(), &cells.columns))?;
+    #[cfg(feature = "npy")]
+    if cells.names.is_empty() && matches!(format(path), Format::Npy) {
+        // A table without coordinates is an array of records.
+        chreode::exec::files::write_atomically(
+            path,
+            &crate::npy::record_bytes(cells.points.len(), &cells.columns),
+        )?;
         return Ok(path.display().to_string());
     }
-    let table = beside(path);
-    let header: Vec<String> = cells.columns.iter().map(|(name, _)| name.clone()).collect();
-    let row = |row: usize| cells.columns.iter().map(move |(_, values)| values.text(row));
-    write_csv(&table, &header, (0..cells.points.len()).map(row))?;
-    let points = cells.points.iter().copied();
-    write_atomically(path, &crate::npy::matrix_bytes(cells.points.len(), cells.names.len(), points))?;
-    Ok(format!("{} (coordinates, float32) and {} ({})", path.display(), table.display(), header.join(", ")))
+    let mut writer = CellWriter::create(path, cells, cells.points.len())?;
+    writer.append(cells)?;
+    writer.finish()
 }
 
-#[cfg(not(feature = "npy"))]
-fn write_npy(path: &Path, _: &Cells<'_>) -> Result<String> {
-    Err(without(path, "npy"))
+/// A file of cells that are written some at a time.
+pub struct CellWriter {
+    path: PathBuf,
+    file: CellFile,
 }
 
-#[cfg(feature = "parquet")]
-fn write_parquet(path: &Path, cells: &Cells<'_>) -> Result<()> {
-    let bytes = crate::parquet_file::bytes(cells)
-        .map_err(|why| Failure::Failed(format!("{}: {why}", path.display())))?;
-    Ok(write_atomically(path, &bytes)?)
+enum CellFile {
+    Text(TextFile),
+    #[cfg(feature = "npy")]
+    Npy {
+        array: NewFile,
+        /// All but the coordinates.
+        table: TextFile,
+    },
+    #[cfg(feature = "parquet")]
+    Parquet(crate::parquet_file::Writer),
 }
 
-#[cfg(not(feature = "parquet"))]
-fn write_parquet(path: &Path, _: &Cells<'_>) -> Result<()> {
-    Err(without(path, "parquet"))
+impl CellWriter {
+    /// A file of `rows` cells, which are like these: their columns and the names of their coordinates.
+    #[cfg_attr(not(feature = "npy"), expect(unused_variables))]
+    pub fn create(path: &Path, cells: &Cells<'_>, rows: usize) -> Result<Self> {
+        let columns: Vec<String> = cells.columns.iter().map(|(name, _)| name.clone()).collect();
+        let file = match format(path) {
+            Format::Text(_) => {
+                CellFile::Text(TextFile::create(path, &[&columns[..], &cells.names].concat())?)
+            }
+            #[cfg(feature = "npy")]
+            Format::Npy => {
+                let table = TextFile::create(&beside(path), &columns)?;
+                let mut array = NewFile::create(path)?;
+                let header = crate::npy::matrix_header(rows, cells.names.len());
+                array.write_all(&header).map_err(|error| failed(path, error))?;
+                CellFile::Npy { array, table }
+            }
+            #[cfg(feature = "parquet")]
+            Format::Parquet => {
+                let file = NewFile::create(path)?;
+                let writer = crate::parquet_file::Writer::new(file, cells);
+                CellFile::Parquet(writer.map_err(|why| failed(path, why))?)
+            }
+            #[cfg(not(feature = "npy"))]
+            Format::Npy => return Err(without(path, "npy")),
+            #[cfg(not(feature = "parquet"))]
+            Format::Parquet => return Err(without(path, "parquet")),
+        };
+        Ok(Self { path: path.into(), file })
+    }
+
+    /// Writes the next cells.
+    pub fn append(&mut self, cells: &Cells<'_>) -> Result<()> {
+        let values = |row: usize| cells.columns.iter().map(move |(_, values)| values.text(row));
+        match &mut self.file {
+            CellFile::Text(table) => {
+                for (row, point) in cells.points.iter().enumerate() {
+                    table.record(values(row).chain(point.iter().map(f32::to_string)))?;
+                }
+            }
+            #[cfg(feature = "npy")]
+            CellFile::Npy { array, table } => {
+                for (row, point) in cells.points.iter().enumerate() {
+                    table.record(values(row))?;
+                    let mut numbers = point.iter();
+                    numbers
+                        .try_for_each(|x| array.write_all(&x.to_le_bytes()))
+                        .map_err(|error| failed(&self.path, error))?;
+                }
+            }
+            #[cfg(feature = "parquet")]
+            CellFile::Parquet(writer) => writer.append(cells).map_err(|why| failed(&self.path, why))?,
+        }
+        Ok(())
+    }
+
+    /// Puts the file where it belongs; tells in words what was written.
+    pub fn finish(self) -> Result<String> {
+        let shown = self.path.display().to_string();
+        match self.file {
+            CellFile::Text(table) => table.finish()?,
+            #[cfg(feature = "npy")]
+            CellFile::Npy { array, table } => {
+                let (beside, header) = (table.path.display().to_string(), table.header.join(", "));
+                table.finish()?;
+                array.keep()?;
+                return Ok(format!("{shown} (coordinates, float32) and {beside} ({header})"));
+            }
+            #[cfg(feature = "parquet")]
+            CellFile::Parquet(writer) => writer.finish().map_err(|why| failed(&self.path, why))?.keep()?,
+        }
+        Ok(shown)
+    }
+}
+
+fn failed(path: &Path, why: impl std::fmt::Display) -> Failure {
+    Failure::Failed(format!("{}: {why}", path.display()))
 }
 
 /// A format that was left out when the command was built.
@@ -128,18 +192,68 @@ pub fn write_csv<R>(path: &Path, header: &[String], rows: impl Iterator<Item = R
 where
     R: IntoIterator<Item = String>,
 {
-    let failed = |error: String| Failure::Failed(format!("{}: {error}", path.display()));
-    let delimiter = if let Format::Text(delimiter) = format(path) { delimiter } else { b',' };
-    let mut writer = csv::WriterBuilder::new().delimiter(delimiter).from_writer(Vec::new());
-    writer.write_record(header).map_err(|e| failed(e.to_string()))?;
+    let mut table = TextFile::create(path, header)?;
     for row in rows {
-        writer.write_record(row).map_err(|e| failed(e.to_string()))?;
+        table.record(row)?;
     }
-    let mut contents = writer.into_inner().map_err(|e| failed(e.to_string()))?;
-    if extension(path) == "gz" {
-        let mut encoder = GzEncoder::new(Vec::new(), Compression::default());
-        encoder.write_all(&contents).map_err(|e| failed(e.to_string()))?;
-        contents = encoder.finish().map_err(|e| failed(e.to_string()))?;
+    table.finish()
+}
+
+/// A table of text that is written row by row.
+struct TextFile {
+    path: PathBuf,
+    #[cfg_attr(not(feature = "npy"), expect(dead_code))]
+    header: Vec<String>,
+    writer: csv::Writer<Stream>,
+}
+
+/// Bytes on their way to a file.
+enum Stream {
+    Plain(NewFile),
+    Compressed(GzEncoder<NewFile>),
+}
+
+impl TextFile {
+    fn create(path: &Path, header: &[String]) -> Result<Self> {
+        let delimiter = if let Format::Text(delimiter) = format(path) { delimiter } else { b',' };
+        let file = NewFile::create(path)?;
+        let stream = if extension(path) == "gz" {
+            Stream::Compressed(GzEncoder::new(file, Compression::default()))
+        } else {
+            Stream::Plain(file)
+        };
+        let writer = csv::WriterBuilder::new().delimiter(delimiter).from_writer(stream);
+        let mut table = Self { path: path.into(), header: header.to_vec(), writer };
+        table.record(header)?;
+        Ok(table)
     }
-    Ok(write_atomically(path, &contents)?)
+
+    fn record<T: AsRef<[u8]>>(&mut self, row: impl IntoIterator<Item = T>) -> Result<()> {
+        self.writer.write_record(row).map_err(|error| failed(&self.path, error))
+    }
+
+    fn finish(self) -> Result<()> {
+        let stream = self.writer.into_inner().map_err(|error| failed(&self.path, error.error()))?;
+        let file = match stream {
+            Stream::Plain(file) => file,
+            Stream::Compressed(encoder) => encoder.finish().map_err(|error| failed(&self.path, error))?,
+        };
+        Ok(file.keep()?)
+    }
+}
+
+impl Write for Stream {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        match self {
+            Stream::Plain(file) => file.write(bytes),
+            Stream::Compressed(encoder) => encoder.write(bytes),
+        }
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        match self {
+            Stream::Plain(file) => file.flush(),
+            Stream::Compressed(encoder) => encoder.flush(),
+        }
+    }
 }
