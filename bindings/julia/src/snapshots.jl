@@ -98,14 +98,7 @@ function Snapshots(
         GC.@preserve data given begin
             matrix = Ref(reading(data, cells))
             new = copy ? C.chreode_snapshots_new : C.chreode_snapshots_borrow
-            new(
-                matrix,
-                times,
-                length(times),
-                optional(given),
-                length(given),
-                made,
-            )
+            new(matrix, times, length(times), optional(given), length(given), made)
         end
     end
     # The library takes what else is known in the order of time, cells of one time as they were given.
@@ -158,9 +151,10 @@ function refuse_other_layout(x, cells::Symbol)
         _, coordinates, from_cell, from_coordinate = shape(x, cells)
         fits = (from_cell, from_coordinate) == (coordinates, 1)
     end
-    fits || throw(ArgumentError(
-        "x must be a Matrix{Float32} with one column a cell where it is not copied, got $(typeof(x)) with one of its $cells a cell",
-    ))
+    fits ||
+        throw(ArgumentError(
+            "x must be a Matrix{Float32} with one column a cell where it is not copied, got $(typeof(x)) with one of its $cells a cell",
+        ))
     return nothing
 end
 

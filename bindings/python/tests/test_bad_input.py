@@ -114,8 +114,8 @@ def test_points(model):
         (ValueError, "weights", lambda: model.simulate(x, [0, 1], weights=[1.0])),
         (
             chreode.PopulationLimitError,
-            "limit of 21 cells",
-            lambda: model.simulate(x, mode="branching", turnover=50, max_population=21),
+            "limit of 20 cells",
+            lambda: model.simulate(x, mode="branching", turnover=50, max_population=20),
         ),
         (ValueError, "dimension|columns|coordinates", lambda: model.evaluate(np.zeros((2, 3)), [0, 1])),
         (TypeError, "neither", lambda: model.evaluate(chreode.Snapshots(X, T), T)),

@@ -123,13 +123,18 @@ impl Subject {
         &self.options.options
     }
 
-    /// The options that were set, in words.
+    /// The options that were set, in words; not on what it was computed.
     fn given(&self) -> String {
         let given = |entry: &Entry<FitOptions>| {
             let text = self.settings().get(entry.name).ok()??;
             Some(format!("{} {text}", entry.name.replace('_', "-")))
         };
-        FitOptions::ENTRIES.iter().filter_map(given).collect::<Vec<_>>().join(", ")
+        FitOptions::ENTRIES
+            .iter()
+            .filter(|entry| entry.name != "device")
+            .filter_map(given)
+            .collect::<Vec<_>>()
+            .join(", ")
     }
 
     /// The options that were set.

@@ -55,6 +55,7 @@ class FitOptions(TypedDict, total=False):
     metric_width: Real
     metric_ridge: Real
     chunk_size: Integer
+    keep_couplings: Switch
     epochs: Integer
     batch_size: Integer
     seed: Integer
@@ -84,6 +85,7 @@ class FitOptions(TypedDict, total=False):
     energy_weight: Real
     residual_weight: Real
     initial_density_weight: Real
+    kernel_variance: Real
     growth_price: Optional[Literal["quadratic", "branching", "power"]]
     growth_cap: Real
     plan_epsilon: Real
