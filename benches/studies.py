@@ -51,11 +51,13 @@ def w1_and_rme(evaluated):
     return [mean(point["w1"]) for point in points], sum(mean(point["rme"]) for point in points) / len(points)
 
 
-def cells_by_time(path, times="samples"):
-    by_time = {}
+def cells_by_time(path):
+    """The coordinates of cells, of a table of data or of a simulation."""
+    by_time, others = {}, {"samples", "time", "particle", "parent", "weight"}
     with open(path, newline="") as file:
         for row in csv.DictReader(file):
-            by_time.setdefault(float(row[times]), []).append([float(v) for k, v in row.items() if k != times])
+            time = float(row["samples"] if "samples" in row else row["time"])
+            by_time.setdefault(time, []).append([float(v) for k, v in row.items() if k not in others])
     return dict(sorted(by_time.items()))
 
 

@@ -115,7 +115,7 @@ def test_points(model):
         (
             chreode.PopulationLimitError,
             "limit of 20 cells",
-            lambda: model.simulate(x, mode="branching", turnover=50, max_population=20),
+            lambda: model.simulate(x, mode="branching", turnover=2, max_population=20, seed=1),
         ),
         (ValueError, "dimension|columns|coordinates", lambda: model.evaluate(np.zeros((2, 3)), [0, 1])),
         (TypeError, "neither", lambda: model.evaluate(chreode.Snapshots(X, T), T)),
