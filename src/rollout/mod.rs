@@ -4,7 +4,7 @@
 //! | model | learns | is trained on |
 //! | --- | --- | --- |
 //! | MIOFlow (Huguet et al., NeurIPS 2022) | v | reconstruction, energy |
-//! | TIGON (Sha et al., Nature Machine Intelligence 2024) | v, g | [densities](density_fit), Wasserstein–Fisher–Rao action |
+//! | TIGON (Sha et al., Nature Machine Intelligence 2024) | v, g | densities, Wasserstein–Fisher–Rao action |
 //! | its flow (`tigon-w2`) | v, g | reconstruction, mass, Wasserstein–Fisher–Rao action |
 //! | DeepRUOT (Zhang, Li, Zhou, ICLR 2025) | v, g, ln p | the same, the energy of regularised unbalanced transport, the Fokker–Planck equation |
 //! | Var-RUOT (Sun et al., NeurIPS 2025) | one potential λ | the same, the Hamilton–Jacobi–Bellman equation |
