@@ -283,7 +283,6 @@ pub fn time_order(labels: &[f64]) -> Vec<usize> {
     order
 }
 
-/// [`time_order`], once labels, weights and points have been found to be of one length, and the points resolved.
 #[cfg(test)]
 mod tests {
     use super::*;

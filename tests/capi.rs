@@ -1682,6 +1682,13 @@ fn clones_and_couplings_are_those_of_rust() {
     // Through the dynamics: of the two times asked for, and as Rust has it.
     let how = options("fates", &[("from", "1"), ("to", "3"), ("descendants", "4"), ("seed", "3")]);
     let mut descended = null_mut();
+    let bars = options("fates", &[("error_bars", "true")]);
+    // SAFETY: all are made above.
+    let refused = unsafe { chreode_descent(model, data, bars, None, null_mut(), &mut descended) };
+    assert!(refused == CHREODE_ERROR_INVALID_ARGUMENT && descended.is_null());
+    assert!(message().contains("error_bars must be left out"), "{}", message());
+    // SAFETY: made above.
+    unsafe { chreode_options_free(bars) };
     ok!(chreode_descent(model, data, how, None, null_mut(), &mut descended));
     ok!(chreode_couplings_times(descended, times.as_mut_ptr(), null_mut(), 2));
     assert_eq!(times[..2], [1.0, 3.0]);

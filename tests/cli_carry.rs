@@ -59,10 +59,14 @@ fn cells_of_each_label_are_carried_on_and_back_under_their_names_and_nothing_is_
     );
     assert!(one.succeeded().stdout.starts_with("from 0 to 1\ncells  mass  arrived  lost\nlow"), "{one:?}");
     assert!(fs::read_to_string(folder.join("one.tsv")).unwrap().starts_with("cell\ttime\tmass_low\n"));
-    for file in ["all.npy", "all.parquet"] {
+    for file in ["all.csv", "all.npy", "all.parquet"] {
         run(&folder, &format!("carry model cells.csv --ignore-column kind --mode ode -o {file}")).succeeded();
         assert!(folder.join(file).is_file());
     }
+    let (last, records) =
+        (column(&folder.join("all.csv"), "mass"), fs::read(folder.join("all.npy")).unwrap());
+    let in_records = f64::from_le_bytes(*records.last_chunk().unwrap());
+    assert_eq!(in_records.to_string(), *last.last().unwrap());
     let threads = ["1", "2"].map(|threads| {
         run(&folder, &format!("carry model cells.csv --label-column kind --threads {threads} -o t.csv"))
             .succeeded();
@@ -148,7 +152,10 @@ fn cells_are_carried_through_couplings_that_the_model_keeps() {
         told(&format!("{carry} --label none")).contains("--label none: no cell at time 0 has it; there are")
     );
     assert!(told(&format!("{carry} --from 1 --to 1")).contains("--to 1: the cells are of that time"));
-    assert!(told(&format!("{carry} --from 7")).contains('7'));
+    assert!(
+        told(&format!("{carry} --from 7")).contains("--from: time must be one of the data's time points")
+    );
+    assert!(told(&format!("{carry} --error-bars=false")).contains("--error-bars: the members"));
     let ensemble = kept("--keep-couplings --ensemble 2 -o no");
     assert!(ensemble.one_line().contains("keep_couplings must be false for an ensemble"), "{ensemble:?}");
     let rollout = run(&folder, "fit cells.csv --ignore-column kind --method tigon --keep-couplings -o no");

@@ -5,7 +5,7 @@ use std::ffi::{c_char, c_void};
 use serde_json::json;
 
 use super::model::chreode_model;
-use super::options::{build, chreode_options};
+use super::options::{build, chreode_options, settings};
 use super::pointers::{borrow, clear, fill, fill_text, free, give, put, slice, text};
 use super::progress::{Listener, chreode_progress_fn};
 use super::snapshots::chreode_snapshots;
@@ -56,7 +56,7 @@ pub unsafe extern "C" fn chreode_couple(
 /// and pulls one back by Bayes' rule. Their report has `from`, `to`, `neighbours`, `outside` as of chreode_fates_report, `pairs`,
 /// `unmatched_mass` and `warnings`.
 ///
-/// The options `from` and `to` may be left out; `error_bars` has no effect here, and `threads`, `progress` and `user_data` are as those of
+/// The options `from` and `to` may be left out, and `error_bars` must be; `threads`, `progress` and `user_data` are as those of
 /// chreode_fates_new.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn chreode_descent(
@@ -72,7 +72,12 @@ pub unsafe extern "C" fn chreode_descent(
         clear("couplings", couplings)?;
         let model = borrow("model", model)?;
         let chreode_snapshots(snapshots) = borrow("snapshots", snapshots)?;
-        let options = build::<FateOptions>(options)?;
+        let settings = settings::<FateOptions>(options)?;
+        if let Some(given) = settings.get("error_bars")? {
+            let allowed = "left out: the members of an ensemble are not asked one by one";
+            return Err(Error::argument("error_bars", given, allowed).into());
+        }
+        let options = settings.build()?;
         let dynamics = &model.dynamics;
         let listener = Listener::new(progress, user_data);
         let found = model.workers.lend_as_asked(options.threads, |threads| {

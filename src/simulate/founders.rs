@@ -2,6 +2,7 @@
 
 use std::ops::Range;
 
+use super::resampling::Drawn;
 use super::simulation::{Process, Simulation};
 use super::{Particles, resampling};
 use crate::error::Result;
@@ -15,14 +16,6 @@ pub struct Founders<'a> {
     drawn: Option<Drawn>,
 }
 
-#[derive(Debug, Clone)]
-struct Drawn {
-    /// ln of the weight of each.
-    log_weight: f64,
-    /// The row of each.
-    rows: Vec<usize>,
-}
-
 impl<'a> Founders<'a> {
     /// All cells of snapshot `k`, as a simulation starts from them: those that branch are [`equal`](resampling::equal).
     ///
@@ -34,7 +27,6 @@ impl<'a> Founders<'a> {
             let log_weights: Vec<f64> = snapshots.weights(k).iter().map(|&w| libm::log(w)).collect();
             drawn = resampling::equal_rows(&log_weights, simulation.seed)?;
         }
-        let drawn = drawn.map(|(log_weight, rows)| Drawn { log_weight, rows });
         Ok(Self { snapshots, k, drawn })
     }
 

@@ -77,13 +77,24 @@ pub fn equal(particles: &Particles, seed: u64) -> Result<Cow<'_, Particles>> {
     }
 }
 
-/// The common ln w of the particles that [`equal`] would start from in place of some of these ln w, and the row that each is drawn from,
-/// in increasing order; none where the given ones are equal.
+/// Particles of equal weight that were drawn from others.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Drawn {
+    /// ln of the weight of each.
+    pub log_weight: f64,
+    /// The row that each is drawn from.
+    pub rows: Vec<usize>,
+}
+
+/// What [`equal`] would draw from particles of these ln w, in increasing order of the rows; nothing where they are equal.
 ///
 /// # Errors
 /// [`Error::InvalidData`] if there is no mass.
-pub fn equal_rows(log_weights: &[f64], seed: u64) -> Result<Option<(f64, Vec<usize>)>> {
-    if are_equal(log_weights) { Ok(None) } else { equalise(log_weights, seed, (0, 0)).map(Some) }
+pub fn equal_rows(log_weights: &[f64], seed: u64) -> Result<Option<Drawn>> {
+    if are_equal(log_weights) {
+        return Ok(None);
+    }
+    equalise(log_weights, seed, (0, 0)).map(|(log_weight, rows)| Some(Drawn { log_weight, rows }))
 }
 
 fn are_equal(log_weights: &[f64]) -> bool {

@@ -16,6 +16,7 @@ use crate::exec::progress::{Reporter, Stage};
 use crate::model::Dynamics;
 use crate::options::Settings;
 use crate::simulate::lineage::{Fate, Lineage, Node};
+use crate::simulate::resampling::Drawn;
 use crate::simulate::simulation::{Outcome, Process, Simulation};
 use crate::simulate::{BLOCK, Particles, Shard, Trajectory, resampling, spread};
 use crate::snapshots::Snapshots;
@@ -36,15 +37,6 @@ pub(super) struct SimulateJob {
     /// Of each shard, the fingerprint of its founders.
     cells: Vec<Fingerprint>,
     shape: Shape,
-}
-
-/// Founders of equal weight that were drawn from cells.
-#[derive(Debug, PartialEq)]
-struct Drawn {
-    /// The row of each, in increasing order.
-    rows: Vec<usize>,
-    /// ln of the weight of each.
-    log_weight: f64,
 }
 
 /// What came of a task.
@@ -85,8 +77,7 @@ impl SimulateJob {
             return Ok(job);
         }
         if simulation.process == Process::Branching {
-            let drawn = resampling::equal_rows(&start.log_weights, simulation.seed)?;
-            job.drawn = drawn.map(|(log_weight, rows)| Drawn { rows, log_weight });
+            job.drawn = resampling::equal_rows(&start.log_weights, simulation.seed)?;
         }
         job.cells =
             job.shards().into_iter().map(|shard| fingerprint_of(snapshots, &job.cells_of(shard))).collect();

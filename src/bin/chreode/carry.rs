@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use chreode::exec::stop::Stop;
-use chreode::fates::{FateOptions, Labels, descent};
+use chreode::fates::{FateOptions, descent};
 use chreode::model::Dynamics;
 use chreode::options::Target;
 use chreode::snapshots::Snapshots;
@@ -16,8 +16,8 @@ use serde_json::json;
 use crate::arguments::Flags;
 use crate::cells::{DataArgs, Labelled};
 use crate::failure::{Failure, Result};
-use crate::output::{check_writable, columns, print, print_json, short, warn};
-use crate::written::{Cells, Values, write_cells};
+use crate::output::{check_table_writable, columns, print, print_json, short, warn};
+use crate::written::{Values, write_table};
 
 #[derive(Debug, Args)]
 pub struct Carry {
@@ -122,18 +122,25 @@ struct Group {
 
 impl Carry {
     pub fn run(self) -> Result<()> {
+        if self.options.given.contains(&"error_bars") {
+            let told = "--error-bars: the members of an ensemble are not asked one by one";
+            return Err(Failure::Usage(told.into()));
+        }
         let model = Dynamics::load(&self.model)?;
         let mut cells = match &self.label_column {
             Some(column) => self.data.read_labelled_for(&self.model, &model, column)?,
             None => self.data.read_unlabelled_for(&self.model, &model)?,
         };
         cells.data = cells.data.with_masses_of(&model, &self.data)?;
-        check_writable(&self.output)?;
+        check_table_writable(&self.output)?;
         let snapshots = &cells.data.snapshots;
         let options = &self.options.fates;
         let last = snapshots.len() - 1;
-        let from = options.from.map_or(Ok(0), |time| snapshots.index_of(time))?;
-        let to = options.to.map_or(Ok(last), |time| snapshots.index_of(time))?;
+        let number = |name: &str, time: f64| {
+            snapshots.index_of(time).map_err(|error| Failure::Usage(format!("--{name}: {error}")))
+        };
+        let from = options.from.map_or(Ok(0), |time| number("from", time))?;
+        let to = options.to.map_or(Ok(last), |time| number("to", time))?;
         if from == to {
             let time = snapshots.times()[to];
             return Err(Failure::Usage(format!(
@@ -235,21 +242,16 @@ impl Carry {
         // As they stand in the data.
         let mut order: Vec<usize> = (0..snapshots.count(to)).collect();
         order.sort_by_key(|&cell| cells.rows[first + cell]);
-        let rows = order.iter().map(|&cell| cells.rows[first + cell]);
-        let named = match &cells.cells {
-            Some(names) => Values::Text(rows.map(|row| names[row].clone()).collect()),
-            None => Values::Whole(rows.map(|row| Some(row as u64 + 1)).collect()),
-        };
+        let named = order.iter().map(|&cell| cells.called(first + cell)).collect();
         let mut columns = vec![
-            ("cell".to_string(), named),
+            ("cell".to_string(), Values::Text(named)),
             ("time".to_string(), Values::Real(vec![snapshots.times()[to]; order.len()])),
         ];
         for (group, carried) in groups.iter().zip(carried) {
             let name = group.label.as_ref().map_or("mass".into(), |label| format!("mass_{label}"));
             columns.push((name, Values::Real(order.iter().map(|&cell| carried.masses[cell]).collect())));
         }
-        let table = Cells { columns, names: vec![], points: vec![&[]; order.len()] };
-        write_cells(&self.output, &table)
+        write_table(&self.output, columns, order.len())
     }
 
     fn tell(
@@ -295,13 +297,4 @@ fn number_of(couplings: &Couplings, time: f64) -> Result<usize> {
             couplings.times()
         ))
     })
-}
-
-impl DataArgs {
-    /// The cells with the coordinates of a model, their names if they have any, and the row that each was in; no labels.
-    fn read_unlabelled_for(&self, path: &std::path::Path, model: &Dynamics) -> Result<Labelled> {
-        let crate::cells::Named { data, cells, rows } = self.read_named_for(path, model)?;
-        let labels = Labels::new(vec![None; rows.len()])?;
-        Ok(Labelled { data, labels, names: vec![], cells, rows })
-    }
 }

@@ -112,6 +112,14 @@ pub struct Labelled {
     pub rows: Vec<usize>,
 }
 
+impl Labelled {
+    /// What a cell is called: its name, or its row in the data, from 1.
+    pub fn called(&self, cell: usize) -> String {
+        let row = self.rows[cell];
+        self.cells.as_ref().map_or_else(|| (row + 1).to_string(), |names| names[row].clone())
+    }
+}
+
 /// Where cells are drawn in an embedding of two coordinates.
 #[derive(Debug)]
 pub struct Embedding {
@@ -242,6 +250,13 @@ impl DataArgs {
         Ok(Labelled { data, labels, names, cells: table.cells, rows })
     }
 
+    /// The same without labels.
+    pub fn read_unlabelled_for(&self, path: &Path, model: &Dynamics) -> Result<Labelled> {
+        let Named { data, cells, rows } = self.read_named_for(path, model)?;
+        let labels = fates::Labels::new(vec![None; rows.len()])?;
+        Ok(Labelled { data, labels, names: vec![], cells, rows })
+    }
+
     /// The cells with the coordinates of a model, with the labels of a column, and with their places in an embedding.
     pub fn read_described_for(
         &self,
@@ -281,7 +296,12 @@ impl DataArgs {
             return Err(failed(format!("obsm `{key}` has one column; an embedding has two")));
         };
         let points = matrix.points.view(matrix.rows, matrix.names.len())?;
-        let places = rows.iter().map(|&row| (points.get(row, 0), points.get(row, 1))).collect();
+        let places: Vec<(f64, f64)> =
+            rows.iter().map(|&row| (points.get(row, 0), points.get(row, 1))).collect();
+        if let Some(cell) = places.iter().position(|(x, y)| !(x.is_finite() && y.is_finite())) {
+            let (row, (x, y)) = (rows[cell] + 1, places[cell]);
+            return Err(failed(format!("obsm `{key}`, row {row}: ({x}, {y}) is not finite")));
+        }
         Ok(Embedding { names: [across.clone(), up.clone()], places })
     }
 

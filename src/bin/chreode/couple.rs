@@ -12,7 +12,7 @@ use crate::failure::{Failure, Result};
 use crate::fit::FitArgs;
 use crate::output::{Folder, columns, print, print_json, short, warn};
 use crate::progress::Bar;
-use crate::written::{Cells, Values, write_cells};
+use crate::written::{Values, write_table};
 
 #[derive(Debug, Args)]
 pub struct Couple {
@@ -25,7 +25,7 @@ pub struct Couple {
     /// coupling_1, coupling_2, …, one an interval, hold a pair of cells a row: source and target, the rows of the data, counted from 0;
     /// sent, the mass that the source sends, and received, the mass that the target receives; source_cell and target_cell, their names, where
     /// the data have names of rows. cells holds a cell a row: its row in the data, its name (cell) if it has one, its time and weight; what of
-    /// it is sent to partners and what dies; what is received from partners and what is born. All files are written, or none.
+    /// it is sent to partners and what dies; what is received from partners and what is born. All files are written, or none; what else the folder holds stays there.
     #[arg(short, long, value_name = "DIR")]
     output: PathBuf,
     /// The format of the files; .npy are arrays of records, with the columns as fields
@@ -141,9 +141,8 @@ impl Couple {
 
     fn write(&self, folder: &Folder, name: &str, columns: Vec<(&str, Values)>, rows: usize) -> Result<()> {
         let columns = columns.into_iter().map(|(name, values)| (name.to_string(), values)).collect();
-        let table = Cells { columns, names: vec![], points: vec![&[]; rows] };
         let file = folder.file(&format!("{name}.{}", self.format.extension()));
-        write_cells(&file, &table).map(drop)
+        write_table(&file, columns, rows).map(drop)
     }
 
     fn tell(&self, made: &Coupled) -> Result<()> {

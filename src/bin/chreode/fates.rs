@@ -11,8 +11,8 @@ use serde_json::{Value, json};
 use crate::arguments::Flags;
 use crate::cells::{DataArgs, Labelled};
 use crate::failure::Result;
-use crate::output::{check_writable, columns, print, print_json, short, warn};
-use crate::written::{Cells, Values, write_cells};
+use crate::output::{check_table_writable, columns, print, print_json, short, warn};
+use crate::written::{Values, write_table};
 
 #[derive(Debug, Args)]
 pub struct Fates {
@@ -51,7 +51,7 @@ impl Fates {
         let model = Dynamics::load(&self.model)?;
         let mut labelled = self.data.read_labelled_for(&self.model, &model, &self.label_column)?;
         labelled.data = labelled.data.with_masses_of(&model, &self.data)?;
-        outputs().try_for_each(|path| check_writable(path))?;
+        outputs().try_for_each(|path| check_table_writable(path))?;
         let snapshots = &labelled.data.snapshots;
         let found = fates_of_model(&model, snapshots, &labelled.labels, &self.options.0, &Stop::default())?;
         warn(&found.warnings);
@@ -79,10 +79,7 @@ impl Fates {
         // As they stand in the data.
         let mut order: Vec<usize> = (0..found.cells.len()).collect();
         order.sort_by_key(|&row| labelled.rows[found.cells[row]]);
-        let name = |&row: &usize| {
-            let at = labelled.rows[found.cells[row]];
-            labelled.cells.as_ref().map_or_else(|| (at + 1).to_string(), |names| names[at].clone())
-        };
+        let name = |&row: &usize| labelled.called(found.cells[row]);
         let label = |&row: &usize| labelled.label(found.cells[row]).unwrap_or_default().to_string();
         let mut columns = vec![
             ("cell".to_string(), Values::Text(order.iter().map(name).collect())),
@@ -96,7 +93,7 @@ impl Fates {
                 columns.push((name, Values::Real(of_rows)));
             }
         }
-        write_table(&self.output, columns, order.len())
+        write_table(&self.output, columns, order.len()).map(drop)
     }
 
     fn as_json(&self, labelled: &Labelled, found: &chreode::fates::Fates, names: &[&str]) -> Value {
@@ -185,12 +182,7 @@ fn write_transitions(
     let mut columns = vec![time];
     columns.extend(texts.map(|(name, all)| (name.to_string(), Values::Text(all))));
     columns.extend(rest.into_iter().filter(|(name, _)| has_sd || name != "sd_mass"));
-    write_table(path, columns, rows)
-}
-
-/// Writes columns without coordinates.
-fn write_table(path: &std::path::Path, columns: Vec<(String, Values)>, rows: usize) -> Result<()> {
-    write_cells(path, &Cells { columns, names: vec![], points: vec![&[]; rows] }).map(drop)
+    write_table(path, columns, rows).map(drop)
 }
 
 /// What the cells of each label became, in words.

@@ -289,7 +289,7 @@ pub fn record_bytes(rows: usize, columns: &[(String, crate::written::Values)]) -
             Values::Whole(_) => "<i8".into(),
             Values::Text(_) => format!("<U{width}"),
         };
-        format!("('{name}', '{kind}')")
+        format!("('{}', '{kind}')", literal(name))
     };
     let fields: Vec<String> = columns.iter().zip(&widths).map(field).collect();
     let mut bytes = header_bytes(&format!("[{}]", fields.join(", ")), &format!("{rows},"));
@@ -310,15 +310,28 @@ pub fn record_bytes(rows: usize, columns: &[(String, crate::written::Values)]) -
     bytes
 }
 
+/// A name between the quotes of a text of Python's.
+fn literal(name: &str) -> String {
+    name.replace('\\', "\\\\").replace('\'', "\\'").replace('\n', "\\n").replace('\r', "\\r")
+}
+
 /// What stands before the elements of an array in C order, of this type and shape.
 fn header_bytes(descr: &str, shape: &str) -> Vec<u8> {
     let mut header = format!("{{'descr': {descr}, 'fortran_order': False, 'shape': ({shape}), }}");
-    // Magic, version and length take 10 bytes; numbers begin at a multiple of 64.
-    header += &" ".repeat(63 - (10 + header.len()) % 64);
+    // The first version has Latin letters and 16 bits for the length, the third all letters and 32.
+    let is_plain = header.is_ascii() && header.len() < 65_000;
+    let before = if is_plain { 10 } else { 12 };
+    // Numbers begin at a multiple of 64.
+    header += &" ".repeat(63 - (before + header.len()) % 64);
     header.push('\n');
-    let mut bytes = Vec::with_capacity(10 + header.len());
-    bytes.extend_from_slice(b"\x93NUMPY\x01\x00");
-    bytes.extend_from_slice(&(header.len() as u16).to_le_bytes());
+    let mut bytes = Vec::with_capacity(before + header.len());
+    if is_plain {
+        bytes.extend_from_slice(b"\x93NUMPY\x01\x00");
+        bytes.extend_from_slice(&(header.len() as u16).to_le_bytes());
+    } else {
+        bytes.extend_from_slice(b"\x93NUMPY\x03\x00");
+        bytes.extend_from_slice(&(header.len() as u32).to_le_bytes());
+    }
     bytes.extend_from_slice(header.as_bytes());
     bytes
 }

@@ -44,12 +44,13 @@ pub fn warn(warnings: &[String]) {
 pub fn check_writable(path: &Path) -> Result<()> {
     if extension(path) == "npy" {
         // What an array cannot hold is written beside it.
-        check_file(&beside(path))?;
+        check_table_writable(&beside(path))?;
     }
-    check_file(path)
+    check_table_writable(path)
 }
 
-fn check_file(path: &Path) -> Result<()> {
+/// The same of a table without coordinates, which is one file of any kind.
+pub fn check_table_writable(path: &Path) -> Result<()> {
     let failed = |what: &str| Failure::Failed(format!("{}: cannot be written: {what}", path.display()));
     let Some(name) = path.file_name() else { return Err(failed("not the name of a file")) };
     if path.is_dir() {

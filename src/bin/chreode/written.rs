@@ -67,18 +67,20 @@ pub fn beside(path: &Path) -> PathBuf {
 
 /// Writes cells; tells in words what was written.
 pub fn write_cells(path: &Path, cells: &Cells<'_>) -> Result<String> {
-    #[cfg(feature = "npy")]
-    if cells.names.is_empty() && matches!(format(path), Format::Npy) {
-        // A table without coordinates is an array of records.
-        chreode::exec::files::write_atomically(
-            path,
-            &crate::npy::record_bytes(cells.points.len(), &cells.columns),
-        )?;
-        return Ok(path.display().to_string());
-    }
     let mut writer = CellWriter::create(path, cells, cells.points.len())?;
     writer.append(cells)?;
     writer.finish()
+}
+
+/// Writes a table without coordinates; tells in words what was written.
+pub fn write_table(path: &Path, columns: Vec<(String, Values)>, rows: usize) -> Result<String> {
+    #[cfg(feature = "npy")]
+    if matches!(format(path), Format::Npy) {
+        // An array of records.
+        chreode::exec::files::write_atomically(path, &crate::npy::record_bytes(rows, &columns))?;
+        return Ok(path.display().to_string());
+    }
+    write_cells(path, &Cells { columns, names: vec![], points: vec![&[]; rows] })
 }
 
 /// A file of cells that are written some at a time.

@@ -4,6 +4,7 @@ use std::fmt::Write;
 
 use super::colours::{self, GREY, PALE};
 use super::labels::LabelledCells;
+use super::nearest::AMONG;
 use super::pictures::{Curve, Figure, Mark, dot, interval, plane, shaded};
 use super::section::ModelSection;
 use super::svg::{Axis, Plot, Stroke, escape};
@@ -91,7 +92,7 @@ pub fn mass(section: &ModelSection<'_>, labels: &LabelledCells) -> Option<Figure
         bar: None,
         legend,
         caption: format!(
-            "Lines: the weighted particles from the first snapshot, each with the labels of the 15 labelled cells that are nearest to \
+            "Lines: the weighted particles from the first snapshot, each with the labels of the {AMONG} labelled cells that are nearest to \
              it. Dots: the observed cells.{bands}"
         ),
     })

@@ -3,7 +3,7 @@
 use rayon::prelude::*;
 
 /// A particle is among so many cells.
-const AMONG: usize = 15;
+pub const AMONG: usize = 15;
 /// Points that are looked at together.
 const BLOCK: usize = 64;
 

@@ -9,8 +9,8 @@ use crate::report::colours;
 use crate::report::labels::LabelledCells;
 use crate::report::section::ModelSection;
 
-/// Labels that have a number in a film; the last number is for cells without.
-const LABELS: usize = 254;
+/// Labels that have a number of 8 bits.
+const LABELS: usize = 256;
 /// Labels whose fates are played.
 const FATES: usize = 12;
 
@@ -76,15 +76,14 @@ impl Channels {
             let shares = labels.shares(&frame.points);
             values.extend(shares.chunks_exact(labels.names.len()).map(|shares| {
                 let most = shares.iter().enumerate().max_by(|a, b| a.1.total_cmp(b.1).then(b.0.cmp(&a.0)));
-                most.map_or(255, |(label, _)| label as u8)
+                most.map_or(0, |(label, _)| label as u8)
             }));
         }
         let channel = self.add(1, &values);
         let of_names: Vec<&str> = (0..labels.names.len()).map(colours::of_label).collect();
         self.names.push("label".into());
         self.modes.push(json!({
-            "name": "label", "channel": channel, "column": 0, "names": labels.names, "colours": of_names, "none": colours::PALE,
-            "dots": colours::PALETTE.len(),
+            "name": "label", "channel": channel, "column": 0, "names": labels.names, "colours": of_names, "dots": colours::PALETTE.len(),
         }));
     }
 

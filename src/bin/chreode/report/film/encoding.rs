@@ -22,7 +22,7 @@ use super::population::Population;
 
 /// Bytes of a row without what it is coloured by.
 pub const ROW: usize = 8;
-/// What of a scale is its end: the next number is for what is unknown.
+/// The number of the end of a scale.
 pub const LAST: f64 = 254.0;
 
 /// An axis of what is shown, from where to where.

@@ -42,7 +42,7 @@
 
   // The colours of all values of a mode.
   function paint(mode) {
-    if (mode.names) return [...mode.colours, ...Array(256 - mode.colours.length).fill(mode.none)];
+    if (mode.names) return mode.colours;
     const parts = mode.stops.map(stop => [1, 3, 5].map(at => parseInt(stop.slice(at, at + 2), 16)));
     return Array.from({ length: 256 }, (_, value) => {
       const place = Math.min(value / 254, 1) * (parts.length - 1), i = Math.min(Math.floor(place), parts.length - 2);
@@ -162,8 +162,11 @@
         context.stroke(path);
       }
       const count = (number, what) => `${number} ${what}${number === 1 ? "" : "s"}`;
-      const told = [`time ${now.toFixed(film.digits)}`, count(alive.length, "cell")];
-      if (film.branches) told.push(count(before(film.divisions), "division"), count(before(film.deaths), "death"));
+      const [divisions, deaths] = [film.divisions, film.deaths].map(before);
+      // Those that are born and die between two frames are counted, but not drawn.
+      const cells = film.branches ? film.counts[0] + divisions - deaths : alive.length;
+      const told = [`time ${now.toFixed(film.digits)}`, count(cells, "cell")];
+      if (film.branches) told.push(count(divisions, "division"), count(deaths, "death"));
       clock.textContent = told.join(" · ");
       if (of && of.names) {
         key.querySelectorAll("span").forEach((span, i) => { span.textContent = ` (${counts.get(i) || 0})`; });
@@ -183,7 +186,7 @@
       const lines = film.names.filter(name => name).map((name, i) => `${name} ${short([nearest.x, nearest.y][i])}`);
       for (const of of film.modes) {
         const number = value(of, nearest.row);
-        if (of.names) lines.push(`${of.name} ${of.names[number] ?? "unknown"}`);
+        if (of.names) lines.push(`${of.name} ${of.names[number]}`);
         else lines.push(`${of.name} ${short(of.low + (of.high - of.low) * number / 254)}`);
       }
       lines.push(descent(nearest.at));

@@ -8,6 +8,7 @@ use serde_json::json;
 
 use super::colours;
 use super::figure;
+use super::nearest::AMONG;
 use super::pictures::{self, Figure, Mark, cells, dot, plane};
 use super::section::ModelSection;
 use super::svg::escape;
@@ -74,8 +75,10 @@ fn film(section: &ModelSection<'_>, title: &str, population: &Population) -> Str
     };
     let mut caption = format!("{} Grey: the cells of all snapshots.", population.told);
     if !section.view.is_linear() {
-        caption += " In the embedding, a cell of the simulation stands where the 15 cells of the data that are nearest to it are in \
-                    the mean.";
+        caption += &format!(
+            " In the embedding, a cell of the simulation stands where the {AMONG} cells of the data that are nearest to it are in the \
+             mean."
+        );
     }
     let still = figure("", &still(section, population, &places));
     format!(

@@ -31,6 +31,9 @@ impl Population {
     /// A population whose frames have at most `rows` rows together.
     pub fn new(section: &ModelSection<'_>, rows: usize) -> chreode::Result<Self> {
         let times = fine_times(section.shown.times(), FRAMES);
+        if times.len() < 2 {
+            return Err(Error::InvalidData("the cells are of one time".into()));
+        }
         let mut count = section.shown.count(0).min(FOUNDERS).min(rows / times.len()).max(1);
         if !section.model.has_growth() {
             return Self::moving(section, &times, count);
