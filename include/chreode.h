@@ -628,7 +628,7 @@ chreode_status chreode_couple(const chreode_snapshots *snapshots,
  * and pulls one back by Bayes' rule. Their report has `from`, `to`, `neighbours`, `outside` as of chreode_fates_report, `pairs`,
  * `unmatched_mass` and `warnings`.
  *
- * The options `from` and `to` may be left out; `error_bars` has no effect here, and `threads`, `progress` and `user_data` are as those of
+ * The options `from` and `to` may be left out, and `error_bars` must be; `threads`, `progress` and `user_data` are as those of
  * chreode_fates_new.
  */
 chreode_status chreode_descent(const chreode_model *model,

@@ -36,6 +36,7 @@
 
 #include "chreode.h"
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <exception>
@@ -873,7 +874,8 @@ class Couplings : public detail::Handle<chreode_couplings, chreode_couplings_fre
     /// Carries a mass on each cell of time number `from` to those of time number `to`, onwards (descendants) or back (ancestors), as a
     /// "share" or as "mass": see chreode_couplings_carry.
     Carried carry(std::size_t from, std::size_t to, Span<const double> masses, const std::string &carry = "share") const {
-        Carried carried{std::vector<double>(count_at(to)), std::vector<double>(from < to ? to - from : from - to)};
+        const std::size_t steps = from < to ? to - from : from - to;
+        Carried carried{std::vector<double>(count_at(to)), std::vector<double>(std::min(steps, time_count()))};
         detail::check(chreode_couplings_carry(get(), from, to, detail::c_text(carry), masses.data(), masses.size(),
                                               carried.masses.data(), carried.masses.size(), carried.lost.data(),
                                               carried.lost.size()));

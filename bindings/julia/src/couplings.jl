@@ -158,6 +158,7 @@ function descent(
 end
 
 function descended(model, snapshots, order, progress, options)
+    refuse_other_dims(snapshots, model)
     handle = use(options_of("fates", options)) do choice
         use(snapshots.handle) do held
             use(model.handle) do pointer
@@ -323,6 +324,11 @@ function carried(couplings, distribution, from, to, carry, onwards)
 end
 
 function number_of(couplings::Couplings, name, time)
+    # What it is measured in is not known.
+    time isa Period &&
+        throw(ArgumentError(
+            "$name must be one of the times $(couplings.times), as a number, got $time",
+        ))
     at = only(times_of(name, "element", [time]))
     k = findfirst(==(at), couplings.times)
     k === nothing &&

@@ -46,10 +46,7 @@ function evaluate(
     workers = nothing,
     options...,
 )
-    snapshots.dims == model.dims ||
-        throw(DimensionMismatch(
-            "snapshots must have the $(model.dims) coordinates of the model, got $(snapshots.dims)",
-        ))
+    refuse_other_dims(snapshots, model)
     workers === nothing || return evaluate_by(workers, model, snapshots; options...)
     handle = use(options_of("evaluate", options)) do choice
         use(snapshots.handle) do cells

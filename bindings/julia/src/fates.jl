@@ -96,10 +96,7 @@ end
 
 # `order` has the number that each cell of the snapshots was given with.
 function fates_by(model, snapshots, labels, order, cells, progress, options)
-    snapshots.dims == model.dims ||
-        throw(DimensionMismatch(
-            "snapshots must have the $(model.dims) coordinates of the model, got $(snapshots.dims)",
-        ))
+    refuse_other_dims(snapshots, model)
     codes, names = numbered_labels(labels, length(order))
     of_cells = codes[order]
     handle = use(options_of("fates", options)) do choice

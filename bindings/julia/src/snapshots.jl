@@ -189,6 +189,14 @@ function barcoded(snapshots::Snapshots, clones, by_time)
     end
 end
 
+function refuse_other_dims(snapshots::Snapshots, model)
+    snapshots.dims == model.dims ||
+        throw(DimensionMismatch(
+            "snapshots must have the $(model.dims) coordinates of the model, got $(snapshots.dims)",
+        ))
+    return nothing
+end
+
 function refuse_other_count(name, values, by_time)
     length(values) == length(by_time) ||
         throw(DimensionMismatch(

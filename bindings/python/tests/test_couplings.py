@@ -153,6 +153,12 @@ def test_a_model_keeps_its_couplings_where_it_is_asked_to(cells, coupled, model)
         for ours, theirs in zip(again.pairs(2), coupled.pairs(2)):
             assert np.array_equal(ours, theirs)
         assert np.array_equal(again.sent, coupled.sent)
+    # Times as they were given.
+    x, time = cells
+    labels = np.array([f"day{int(t)}" for t in time])
+    labelled = chreode.fit(x, labels, keep_couplings=True, epochs=1, hidden="4", **OPTIONS).couplings
+    ones = np.ones(labelled.counts[0])
+    assert np.array_equal(labelled.push(ones, "day0", "day2").masses, coupled.push(ones, 0, 2).masses)
 
 
 def test_mishaps_are_errors(coupled, cells):

@@ -68,7 +68,7 @@ descent <- function(object, ...) {
 descent.chreode_dynamics <- function(object, x = NULL, time = NULL, weights = NULL, masses = NULL, ..., dimred = NULL, seed = NULL,
                                      threads = object$threads, progress = FALSE) {
     handle <- model_handle(object, threads)
-    given <- list(...)
+    given <- with_times(list(...), object)
     # Without noise nothing is drawn, R's generator neither.
     noise <- is.null(given$mode) || !identical(as.character(given$mode), "ode")
     options <- new_options("fates", c(given, list(seed = if (noise || !is.null(seed)) as_seed(seed))))
@@ -85,7 +85,7 @@ descent.chreode_dynamics <- function(object, x = NULL, time = NULL, weights = NU
 
 #' @rdname descent
 #' @return `couplings()`: an object as of [couple()], of the cells that a model was fitted to, where it was asked to keep them by the option
-#'   `keep_couplings`. Without the cells, of a model from a file, they are in the order of time and have no names.
+#'   `keep_couplings`. Without the cells, of a model from a file, they are in the order of time and have no names, and no `weight`.
 #' @export
 couplings <- function(object) {
     check_dynamics(object)
@@ -195,7 +195,7 @@ carried <- function(object, distribution, from, to, carry, onwards) {
     b <- number_of_time(object, to, "to")
     if (a == b || (a < b) != onwards) {
         other <- if (onwards) "pull" else "push"
-        invalid("to must be ", if (onwards) "later" else "earlier", " than from, got ", from, " and ", to, "; the other way goes ", other, "()")
+        invalid("to must be ", if (onwards) "later" else "earlier", " than from, got ", format(from), " and ", format(to), "; the other way goes ", other, "()")
     }
     names <- function(k) if (object$named) rownames(object$cells)[object$rows[[k]]]
     found <- native(.Call(
@@ -223,8 +223,7 @@ at_cells <- function(distribution, cells, count) {
 
 number_of_time <- function(object, time, name) {
     if (length(time) != 1 || is.na(time)) invalid(name, " must be one time, got ", in_words(time))
-    labels <- object$memory$labels
-    at <- if (as.character(time) %in% names(labels)) labels[[as.character(time)]] else suppressWarnings(as.numeric(time))
+    at <- as_times(time, name, NULL, memory_of(object), single = TRUE)$time
     k <- match(signif(at, 12), signif(object$times, 12))
     if (is.na(k)) invalid(name, " must be one of the times ", in_list(format_each(object$times)), ", got ", format(time))
     k

@@ -47,7 +47,7 @@ fates.chreode_dynamics <- function(object, labels, x = NULL, time = NULL, weight
                                    dimred = NULL, seed = NULL, threads = object$threads, progress = FALSE) {
     if (missing(labels)) invalid("labels must be given: one a cell, NA where it is not known")
     handle <- model_handle(object, threads)
-    given <- list(...)
+    given <- with_times(list(...), object)
     # Without noise nothing is drawn, R's generator neither.
     noise <- is.null(given$mode) || !identical(as.character(given$mode), "ode")
     if (noise || !is.null(seed)) seed <- as_seed(seed)

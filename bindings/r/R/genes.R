@@ -393,14 +393,18 @@ named_by_genes <- function(rotation, x) {
         if (is.null(rownames(rotation))) rownames(rotation) <- rownames(x)
         return(rotation)
     }
+    if (identical(rownames(rotation), rownames(x))) return(rotation)
     lacking <- setdiff(rownames(rotation), rownames(x))
     if (length(lacking)) invalid("rotation has genes that the experiment lacks: ", in_list(lacking, 3))
+    twice <- intersect(rownames(rotation), c(rownames(x)[duplicated(rownames(x))], rownames(rotation)[duplicated(rownames(rotation))]))
+    if (length(twice)) invalid("genes go by their names, which are there more than once: ", in_list(twice, 3))
     rotation
 }
 
 # The rows of an experiment that the genes of a rotation are.
 genes_of <- function(rotation, x) {
-    if (is.null(rownames(x))) seq_len(nrow(x)) else match(rownames(rotation), rownames(x))
+    if (is.null(rownames(x)) || identical(rownames(rotation), rownames(x))) return(seq_len(nrow(x)))
+    match(rownames(rotation), rownames(x))
 }
 
 # The rows of genes by name or number; all if none are given.
@@ -426,7 +430,7 @@ center_of <- function(object, x, loadings, given, dimred, assay) {
         }
         genes <- rownames(loadings$matrix)
         if (length(given) == count && !is.null(names(given)) && !is.null(genes)) {
-            if (!setequal(names(given), genes)) invalid("center has names that are not those of the genes: ", in_list(names(given), 3))
+            if (!setequal(names(given), genes)) invalid("center has no value for the genes ", in_list(setdiff(genes, names(given)), 3))
             given <- given[match(genes, names(given))]
         }
         return(rep_len(unname(as.double(given)), count))

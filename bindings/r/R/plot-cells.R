@@ -98,7 +98,7 @@ draw_labels <- function(xy, values, label, palette, legend, main = NULL, cex = s
     points(xy[[1]][order], xy[[2]][order], pch = looks$pch[code[order]], cex = cex, col = looks$colour[code[order]])
 }
 
-# Labels as a factor that keeps the order of its levels; what is blank is none.
+# Labels as a factor: one keeps the order of its levels, of others what is blank is none.
 as_factor <- function(values) {
     if (is.factor(values)) values else as_labels(values, matrix(0, length(values), 0))
 }

@@ -25,20 +25,21 @@ plot_label_mass <- function(object, labels, x = NULL, time = NULL, weights = NUL
     check_dynamics(object)
     if (is_experiment(x)) labels <- column_of(x, labels, "labels")
     cells <- data_or_fitted(object, x, time, weights, masses, dimred, measured = TRUE)
-    labels <- decoded(labels)
-    labels <- if (is.factor(labels)) one_a_cell(labels, "labels", cells$x) else as_labels(labels, cells$x)
+    labels <- as_factor(one_a_cell(decoded(labels), "labels", cells$x))
     known <- which(!is.na(labels))
     if (!length(known)) unusable("labels must be known of a cell or more")
     observed <- read_snapshots(cells)
     times <- seq(observed$times[1], observed$times[length(observed$times)], length.out = 25)
-    unit <- observed$masses[1] / sum(observed$weights[[1]])
     members <- ensemble_members(object)
-    each <- lapply(members, function(member) {
-        # Members leave the box of the cells as their mean does.
-        run <- suppressWarnings(classes = "chreode_reported", simulate(
-            member, seed = 0, points = observed$points[[1]], weights = observed$weights[[1]] * unit, times = times,
-            start_time = times[1], mode = "ode"
-        ))
+    each <- lapply(seq_along(members), function(k) {
+        move <- function() {
+            simulate(
+                members[[k]], seed = 0, points = observed$points[[1]], weights = observed$weights[[1]], times = times,
+                start_time = times[1], mode = "ode"
+            )
+        }
+        # One tells for all that they leave the box of the cells.
+        run <- if (k == 1) move() else suppressWarnings(move(), classes = "chreode_reported")
         label_masses(run, cells$x[known, , drop = FALSE], as.integer(labels)[known], nlevels(labels))
     })
     mean <- Reduce(`+`, each) / length(each)

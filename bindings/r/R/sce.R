@@ -185,6 +185,13 @@ add_fates <- function(x, found, prefix = "", overwrite = FALSE) {
     if (anyNA(rows)) {
         invalid("found has cells that x lacks: ", in_list(rownames(found)[is.na(rows)], 3), " beside ", in_list(colnames(x), 3))
     }
+    # None is left of another model.
+    before <- S4Vectors::metadata(x)$chreode[[paste0(prefix, "fates")]]$labels
+    if (length(before)) {
+        of_labels <- c(paste0("p_", before), paste0("n_", before), "p_none")
+        left <- setdiff(paste0(prefix, outer(c("", "se_", "sd_"), of_labels, paste0)), names(values))
+        x <- with_columns(x, setNames(vector("list", length(left)), left))
+    }
     x <- with_columns(x, lapply(as.list(values), function(one) replace(rep(NA_real_, ncol(x)), rows, one)))
     record <- attributes(found)[c("made", "labels", "to", "neighbours", "unlabelled", "outside", "transitions")]
     with_record(x, paste0(prefix, "fates"), c(record$made, record[-1]))

@@ -133,3 +133,11 @@ match_times <- function(keys, times, labels) {
     }
     at
 }
+
+# Options of fates that are times: by the labels of the fit, too.
+with_times <- function(given, object) {
+    for (name in intersect(c("from", "to"), names(given))) {
+        if (length(given[[name]]) == 1) given[[name]] <- as_times(given[[name]], name, NULL, memory_of(object), single = TRUE)$time
+    }
+    given
+}

@@ -41,6 +41,16 @@ if TYPE_CHECKING:
 Path = Union[str, bytes, "os.PathLike[str]", "os.PathLike[bytes]"]
 
 
+def _between(snapshots: _snapshots.Snapshots, start: Any, to: Any) -> dict[str, Optional[float]]:
+    """The options ``from`` and ``to``, of times or labels like those of the cells."""
+    clock = snapshots._source.clock
+    asked = (("from", "start", start), ("to", "to", to))
+    return {
+        option: None if at is None else float(_times.numbers(name, [at], clock=clock)[0][0])
+        for option, name, at in asked
+    }
+
+
 class Dynamics:
     """Learned dynamics: velocity, growth rate and score drift of a population.
 
@@ -443,8 +453,8 @@ class Dynamics:
         mode: Optional[str] = None,
         seed: Optional[int] = None,
         *,
-        start: Optional[float] = None,
-        to: Optional[float] = None,
+        start: Any = None,
+        to: Any = None,
         obsm: Optional[str] = None,
         weights: Any = None,
         masses: Any = None,
@@ -482,7 +492,7 @@ class Dynamics:
         of_rows, names = _fates.codes(_names.by_rows("labels", labels, cells), int(snapshots.counts.sum()))
         of_cells = np.ascontiguousarray(of_rows if order is None else of_rows[order])
         made = ffi.new("chreode_fates **")
-        chosen = make("fates", {"mode": mode, "seed": seed, "from": start, "to": to, **dict(options)})
+        chosen = make("fates", {"mode": mode, "seed": seed, **_between(snapshots, start, to), **dict(options)})
         watched = _progress.Watch(progress)
         with chosen as choice, snapshots._handle as held, self._use() as model, watched as watch:
             watch.check(
@@ -538,12 +548,8 @@ class Dynamics:
         """
         cells = _anndata.names(x) if _anndata.is_anndata(x) else _names.rows(x)
         snapshots = _snapshots.of(x, time, obsm, weights, masses, self._source)
-        between = {
-            name: None if at is None else float(_times.numbers(argument, [at], clock=snapshots._source.clock)[0][0])
-            for name, argument, at in (("from", "start", start), ("to", "to", to))
-        }
         made = ffi.new("chreode_couplings **")
-        chosen = make("fates", {"mode": mode, "seed": seed, **between, **dict(options)})
+        chosen = make("fates", {"mode": mode, "seed": seed, **_between(snapshots, start, to), **dict(options)})
         watched = _progress.Watch(progress)
         with chosen as choice, snapshots._handle as held, self._use() as model, watched as watch:
             watch.check(lib.chreode_descent(model, held, choice, watch.callback, ffi.NULL, made))
@@ -560,7 +566,9 @@ class Dynamics:
         made = ffi.new("chreode_couplings **")
         with self._use() as model:
             check(lib.chreode_model_couplings(model, made))
-        return _couplings.Couplings._own(made[0])
+        found = _couplings.Couplings._own(made[0])
+        found._clock = self._source.clock
+        return found
 
     def annotate(
         self,

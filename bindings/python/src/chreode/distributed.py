@@ -160,8 +160,8 @@ def simulate(
     """Simulates a population, as :meth:`chreode.Dynamics.simulate` does and to its bits, by the workers of ``client``.
 
     There is a task for about so many ``founders`` each, of a branching population with the lineage of their families; with
-    resampling there is one, since all particles depend on each other, and on a device. An ensemble's error bars are simulated in this process, unless
-    ``error_bars=False``.
+    resampling there is one, since all particles depend on each other, and on a device. An ensemble's error bars are
+    simulated in this process, unless ``error_bars=False``.
 
     ``points`` may be the path of a ``.npy`` or ``.h5ad`` file; it, ``client``, ``task_threads`` and ``progress`` are as in
     :func:`fit`, the others as in :meth:`chreode.Dynamics.simulate`.

@@ -56,6 +56,9 @@ test_that("mass goes on and back, and what does not is told", {
     )
     labelled <- suppressMessages(coupled_by(data$x, paste0("day", data$time)))
     expect_identical(push(labelled, there, "day0", "day4"), forth)
+    # In the unit of the cells' times.
+    hours <- suppressMessages(coupled_by(data$x, as.difftime(data$time, units = "hours")))
+    expect_identical(push(hours, there, as.difftime(0, units = "mins"), as.difftime(240, units = "mins")), forth)
 })
 
 test_that("cells have descendants and ancestors through the dynamics", {
@@ -97,7 +100,7 @@ test_that("mishaps are errors", {
     ones <- rep(1, coupled$counts[1])
     refused <- function(call, told) expect_error(call, told, class = "chreode_invalid_argument")
     refused(push(coupled, ones, 0, 0), "to must be later than from")
-    refused(pull(coupled, ones, 0, 1), "goes push()")
+    refused(pull(coupled, ones, 0, 1), "goes push\\(\\)")
     refused(push(coupled, ones, 0, 9), "to must be one of the times 0, 1, 2, 3, 4, got 9")
     refused(push(coupled, ones[-1], 0, 1), "one element for each")
     refused(push(coupled, -ones, 0, 1), "not negative")

@@ -92,6 +92,11 @@ test_that("fates go to the columns of the cells that they are of, by name", {
     expect_identical(record$fates, list(mode = "ode"))
     expect_identical(record$transitions, attr(found, "transitions"))
     expect_refused(add_fates(written, found, "ode_"), "chreode_invalid_argument", "x has ode_p_high")
+    # Nothing is left of labels that are gone.
+    other <- suppressWarnings(fates(fit, ifelse(is.na(sce$kind), NA, "any"), sce, mode = "ode"), classes = "chreode_reported")
+    again <- add_fates(written, other, "ode_", overwrite = TRUE)
+    expect_true("ode_p_any" %in% names(SummarizedExperiment::colData(again)))
+    expect_false(any(c("ode_p_high", "ode_se_n_low") %in% names(SummarizedExperiment::colData(again))))
     colnames(turned)[turned$day == 0] <- paste0("other", seq_len(sum(turned$day == 0)))
     expect_refused(add_fates(turned, found), "chreode_invalid_argument", "found has cells that x lacks: cell1, cell2, cell3")
     expect_refused(add_fates(sce, 1), "chreode_invalid_argument", "found must be what fates() gave")
