@@ -28,14 +28,14 @@ def many():
 
 def calls(many):
     x, snapshots, model = many
-    at = np.linspace(0, 1, 400_000)
+    at = np.linspace(0, 1, 1_000_000)
     steps = {"solver": "rk4", "step": 1e-5}
     return {
         "transport": lambda **told: chreode.transport(x[:5000], x[5000:], cost="euclidean", penalty=np.inf, **told),
         "simulation": lambda **told: model.simulate(x[:5000], [0.0, 1.0], **steps, **told),
         "evaluation": lambda **told: model.evaluate(snapshots, **steps, **told),
         "coupling": lambda **told: chreode.fit(snapshots, method="usb", delta=9.0, sigma=0.1, **told),
-        "field": lambda **told: model.velocity(np.tile(x, (40, 1)), at, **told),
+        "field": lambda **told: model.velocity(np.tile(x, (100, 1)), at, **told),
     }
 
 
@@ -49,7 +49,7 @@ def test_an_interrupt_ends_every_long_call(many, name):
         os.kill(os.getpid(), signal.SIGINT)
 
     call = calls(many)[name]
-    timer = threading.Timer(0.5, interrupt)
+    timer = threading.Timer(0.3, interrupt)
     timer.start()
     try:
         with pytest.raises(KeyboardInterrupt):
