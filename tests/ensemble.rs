@@ -145,7 +145,8 @@ fn deviations_are_those_over_the_members_and_what_intervals_add() {
     let sigma = model.info().sigma;
     let units = [length / duration, 1.0 / duration, sigma / duration.sqrt()];
     let added = [errors.velocity, errors.growth, errors.score_drift].map(|error| error.resolution.unwrap());
-    assert!(added.iter().all(|&added| added > 0.0));
+    // Where the members differ by more than the coarse fits move, nothing is added.
+    assert!(added.iter().any(|&added| added > 0.0), "{added:?}");
     for (f, sds) in deviations(&model, &snapshots).iter().enumerate() {
         for (i, &sd) in sds.iter().enumerate() {
             let of_members: Vec<f64> = of_members.iter().map(|fields| fields[f][i].into()).collect();

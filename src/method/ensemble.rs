@@ -6,6 +6,10 @@
 //! the balanced bootstrap of Davison, Hinkley, Schechtman, Biometrika 1986). And between snapshots a bridge is a guess, which no
 //! resampling of cells can tell from the truth: the guess gets worse with the interval, so fits to every second snapshot, with all of their cells, move by about as much
 //! as is wrong, to first order in the interval (Richardson, Phil. Trans. 1911). Both variances are added.
+//!
+//! Those fits would move as well if bridges were exact, since other cells say what the rates are: of a rate that is the difference of two
+//! snapshots' quantities over the interval between them, each with an error of its own, ¾ of the rate's variance by the cells at the first and the
+//! last snapshot, 5/4 in between, where it is that of the snapshots around. So once the variance by the cells is left out of what they move by.
 
 use std::ops::ControlFlow;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
@@ -240,8 +244,8 @@ pub(super) struct Coarse {
     lengthened: Vec<bool>,
 }
 
-/// How far the mean fields are off: root mean squares over cells of what the members differ by, and of how far from their mean the
-/// coarse fits' mean is, where one of these has longer intervals.
+/// How far the mean fields are off: root mean squares over cells of what the members differ by, and of how much further than that from
+/// their mean the coarse fits' mean is, where one of these has longer intervals.
 ///
 /// # Errors
 /// [`Error::InvalidData`] for networks that do not go together, which fits of one recipe do.
@@ -274,12 +278,14 @@ pub(super) fn uncertainty(
             ensemble.deviation(time, &points, values, &mut spread);
         });
         for (f, (sums, unit)) in sums.iter_mut().zip(ensemble.units(time)).enumerate() {
+            let sampling = deviation.0[f].iter().map(|&sd| (f64::from(sd) / unit).powi(2)).sum::<f64>();
             sums.cells += deviation.0[f].len() as f64;
-            sums.sampling += deviation.0[f].iter().map(|&sd| (f64::from(sd) / unit).powi(2)).sum::<f64>();
+            sums.sampling += sampling;
             if moved.is_empty() {
                 continue;
             }
             sums.moved_cells += mean.0[f].len() as f64;
+            sums.moved -= sampling;
             for (i, &mean) in mean.0[f].iter().enumerate() {
                 let of_coarse = moved.iter().map(|moved| f64::from(moved.0[f][i])).sum::<f64>();
                 let difference = of_coarse / moved.len() as f64 - f64::from(mean);
@@ -291,7 +297,7 @@ pub(super) fn uncertainty(
     Ok(Uncertainty { velocity, growth, score_drift })
 }
 
-/// Sums of squares.
+/// Sums of squares; that of what coarse fits move by has less those of what members differ by at the same cells, and may be negative.
 #[derive(Debug, Clone, Copy, Default)]
 struct Sums {
     cells: f64,
@@ -303,7 +309,7 @@ struct Sums {
 impl Sums {
     fn error(self) -> FieldError {
         // Without noise the score has the unit 0, and no error.
-        let root = |sum: f64, cells: f64| if sum.is_finite() { (sum / cells).sqrt() } else { 0.0 };
+        let root = |sum: f64, cells: f64| if sum.is_finite() { (sum.max(0.0) / cells).sqrt() } else { 0.0 };
         FieldError {
             sampling: root(self.sampling, self.cells),
             resolution: (self.moved_cells > 0.0).then(|| root(self.moved, self.moved_cells)),
@@ -383,6 +389,14 @@ mod tests {
             variance /= points.len() as f64;
             assert!((variance - 1.0).abs() < 0.05, "{members} members: {variance}");
         }
+    }
+
+    #[test]
+    fn what_coarse_fits_move_by_counts_as_far_as_it_is_more_than_other_cells_explain() {
+        let error = |moved| Sums { cells: 2.0, sampling: 18.0, moved_cells: 4.0, moved }.error();
+        let of = |resolution| FieldError { sampling: 3.0, resolution: Some(resolution) };
+        assert_eq!((error(36.0), error(-36.0)), (of(3.0), of(0.0)));
+        assert_eq!(Sums { moved_cells: 0.0, ..Sums::default() }.error().resolution, None);
     }
 
     #[test]

@@ -12,8 +12,8 @@ use crate::fields::{FieldValues, SpreadScratch};
 pub struct FieldError {
     /// The standard deviation over the members, which were fitted to resampled cells: what other cells would have changed.
     pub sampling: f64,
-    /// By how much the field moves when every second snapshot is left out, so that intervals are twice as long: what is wrong with
-    /// the way between snapshots, to first order in the interval. None where there are two snapshots only.
+    /// By how much more than other cells explain the field moves when every second snapshot is left out, so that intervals are twice as
+    /// long: what is wrong with the way between snapshots, to first order in the interval. None where there are two snapshots only.
     pub resolution: Option<f64>,
 }
 
