@@ -130,6 +130,34 @@ pub unsafe extern "C" fn chreode_model_member(
     })
 }
 
+/// Tells the number of branches of a population that goes several ways, each with a velocity of its own; 0 of a model that has none. Of
+/// a simulation of such a model every founder is a particle in each of them.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn chreode_model_branches(
+    model: *const chreode_model,
+    branches: *mut usize,
+) -> chreode_status {
+    // SAFETY: the conventions of the header.
+    guard(|| unsafe { put("branches", branches, borrow("model", model)?.dynamics.branches()) })
+}
+
+/// Makes a model of one branch, counted from 0, to be used and freed as any other: cells move by its velocity and keep their mass. The
+/// fields of the whole model are refused.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn chreode_model_branch(
+    model: *const chreode_model,
+    index: usize,
+    branch: *mut *mut chreode_model,
+) -> chreode_status {
+    // SAFETY: the conventions of the header.
+    guard(|| unsafe {
+        clear("branch", branch)?;
+        let model = borrow("model", model)?;
+        let workers = Workers::new(model.workers.count());
+        give("branch", branch, chreode_model::new(model.dynamics.branch(index)?, None, workers))
+    })
+}
+
 /// Tells the number of training steps whose loss is known: 0 for a model from bytes.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn chreode_model_loss_count(
