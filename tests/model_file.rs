@@ -17,6 +17,7 @@ fn model(method: Method) -> Dynamics {
     options.training.hidden = vec![7, 5];
     options.training.growth_hidden = Some(vec![3]);
     options.interpolant_epochs = 2;
+    options.rollout.growth_epochs = 2;
     options.seed = u64::MAX; // beyond what JSON numbers hold
     let snapshots = GeneNetwork { cells_per_state: 5, seed: 1 }.generate().unwrap();
     fit(&snapshots, &options, &mut silent).unwrap().dynamics

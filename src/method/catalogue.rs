@@ -156,7 +156,8 @@ catalogue! {
         presets: of_potential,
     },
     /// BranchSBM: paths as Metric FM's from the first snapshot to each part of the last, and how much of the population goes each way
-    /// (Tang et al., ICLR 2026). Between these two, snapshots only tell where paths are to be near to.
+    /// (Tang et al., ICLR 2026). Between these two, snapshots only tell where paths are to be near to. Its last stage, of ways and weights
+    /// together, is an option.
     BranchSbm = Recipe {
         name: "branch-sbm",
         source: "Tang et al., ICLR 2026",

@@ -255,7 +255,7 @@ impl<'a> WayLoss<'a> {
                     |way: usize| setting.equations[way].0.start + f64::from(states[way][step].log_weight[i]);
                 let error = (0..ways).map(weight).sum::<f64>() - wanted;
                 mass += error * error / shares;
-                for way in 0..ways {
+                for (way, adjoints) in adjoints.iter_mut().enumerate() {
                     let mut slope = mass_weight * 2.0 * error / shares;
                     let own = weight(way);
                     if own < 0.0 {
@@ -267,7 +267,7 @@ impl<'a> WayLoss<'a> {
                         of_branches += miss * miss / ends;
                         slope += local_mass_weight * 2.0 * miss / ends;
                     }
-                    adjoints[way][step].log_weight[i] = slope as f32;
+                    adjoints[step].log_weight[i] = slope as f32;
                 }
             }
         }
@@ -364,5 +364,132 @@ impl Loss for WayLoss<'_> {
 
     fn take_up(&mut self, notes: Vec<f64>) {
         self.values = notes;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::nn::Activation;
+    use crate::snapshots::MatrixView;
+
+    /// Two ways, the first of which loses, to cells that weigh differently.
+    fn look<R>(look: impl FnOnce(&Setting<'_>, &[Mlp], &[Mlp]) -> R) -> R {
+        let place = |i: usize, c: usize, shift: f64| ((i * 7 + c * 5) % 13) as f64 / 6.0 - 1.0 + shift;
+        let ends = |shift: f64| {
+            let points: Vec<f64> =
+                (0..50).flat_map(|i| [0, 1].map(|c| place(i, c, if i < 23 { 0.0 } else { shift }))).collect();
+            let labels: Vec<f64> = (0..50).map(|i| if i < 23 { 1.0 } else { 3.0 }).collect();
+            let weights: Vec<f64> = (0..50).map(|i| 1.0 + (i % 3) as f64).collect();
+            let view = MatrixView::from_f64(&points, 50, 2).unwrap();
+            Snapshots::new(view, &labels, Some(&weights)).unwrap()
+        };
+        let (first, second) = (ends(1.5), ends(-1.0));
+        let training = TrainingOptions {
+            batch_size: 20,
+            hidden: vec![9, 7],
+            growth_hidden: None,
+            activation: Activation::Tanh,
+            ..TrainingOptions::default()
+        };
+        let options = RolloutOptions {
+            scheme: super::super::Scheme::Euler,
+            steps: 4,
+            energy_weight: 0.3,
+            mass_weight: 0.7,
+            local_mass_weight: 1.1,
+            density_weight: 0.9,
+            ..RolloutOptions::DEFAULT
+        };
+        // As random as silent networks are not.
+        let network = |role, seed| {
+            let mut network = training.network(role, 2, seed).unwrap();
+            network.parameters_mut().iter_mut().for_each(|p| *p *= 1.5);
+            network
+        };
+        let way = |ends, start, gains, goal, seed| Way {
+            ends,
+            weight: BranchWeight { start, gains },
+            goal,
+            velocity: network(Role::Velocity, seed),
+            seed,
+        };
+        let ways = vec![way(&first, 1.0, false, 0.6, 3), way(&second, 0.0, true, 0.9, 4)];
+        let scaling = Scaling::of_ends(&first);
+        let setting = Setting::new(&ways, &scaling, &options, &training, 5).unwrap();
+        let velocities: Vec<Mlp> = ways.iter().map(|way| way.velocity.clone()).collect();
+        look(&setting, &velocities, &[network(Role::Source, 3), network(Role::Source, 4)])
+    }
+
+    #[test]
+    fn the_loss_has_the_right_gradient_in_sources_alone_and_with_velocities() {
+        look(|setting, velocities, sources| {
+            for is_joint in [false, true] {
+                let mut loss = WayLoss::new(setting, velocities, sources, is_joint);
+                let both = velocities.iter().zip(sources).flat_map(|(v, g)| [v.clone(), g.clone()]);
+                let mut networks: Vec<Mlp> = if is_joint { both.collect() } else { sources.to_vec() };
+                loss.evaluate(0, &networks).unwrap();
+                let gradients: Vec<Vec<f32>> =
+                    (0..networks.len()).map(|k| loss.gradient(k).to_vec()).collect();
+                for which in 0..=networks.len() {
+                    let along = |k: usize, i: usize| match which {
+                        w if w == gradients.len() => ((i * 13 + k * 5) % 11) as f64 / 5.0 - 1.0,
+                        w if w == k => f64::from(gradients[k][i]),
+                        _ => 0.0,
+                    };
+                    let places = || {
+                        gradients.iter().enumerate().flat_map(|(k, of)| (0..of.len()).map(move |i| (k, i)))
+                    };
+                    let length = places().map(|(k, i)| along(k, i).powi(2)).sum::<f64>().sqrt();
+                    assert!(length > 0.0, "{which}: the gradient is zero");
+                    let got: f64 =
+                        places().map(|(k, i)| along(k, i) / length * f64::from(gradients[k][i])).sum();
+                    let mut at = |step: f64| {
+                        let before = networks.clone();
+                        for (k, network) in networks.iter_mut().enumerate() {
+                            for (i, parameter) in network.parameters_mut().iter_mut().enumerate() {
+                                *parameter = (f64::from(*parameter) + step * along(k, i) / length) as f32;
+                            }
+                        }
+                        let value = loss.evaluate(0, &networks).unwrap();
+                        networks = before;
+                        value
+                    };
+                    let h = 1e-2;
+                    let want = (8.0 * (at(h) - at(-h)) - (at(2.0 * h) - at(-2.0 * h))) / (12.0 * h);
+                    // As the gradients of rollouts: rounding of 1e-5, and the step's.
+                    assert!(
+                        (got - want).abs() < 2e-3 * want.abs() + 3e-4,
+                        "{is_joint}, {which}: {got}, not {want}"
+                    );
+                }
+            }
+        });
+    }
+
+    #[test]
+    fn the_terms_are_those_of_weights_that_are_added_to() {
+        look(|setting, velocities, sources| {
+            // Sources that are the same everywhere: ln(1 + e^z), z = 1.
+            let rate = (1.0 + 1f64.exp()).ln();
+            let mut sources = sources.to_vec();
+            for source in &mut sources {
+                let last = source.architecture().layers().last().unwrap();
+                let parameters = source.parameters_mut();
+                parameters[last.weights()].fill(0.0);
+                parameters[last.bias()].fill(1.0);
+            }
+            let mut loss = WayLoss::new(setting, velocities, &sources, false);
+            loss.evaluate(0, &sources).unwrap();
+            let [_, mass, negative, of_branches, density] = loss.values[..] else { panic!("there are five") };
+            // The one loses what the other gains: the sum stays 1, and is to become 1.5; the first is 1 − 1.313 at the end.
+            let wanted = (1..=4).map(|j| (0.125 * f64::from(j)).powi(2)).sum::<f64>() / 4.0;
+            let below = (1..=4).map(|j| (rate * f64::from(j) / 4.0 - 1.0).max(0.0)).sum::<f64>() / 4.0;
+            let ends = ((1.0 - rate - 0.6).powi(2) + (rate - 0.9).powi(2)) / 2.0;
+            for (got, want) in [(mass, wanted), (negative, below), (of_branches, ends), (density, 0.0)] {
+                assert!((got - want).abs() < 1e-5, "{got}, not {want}");
+            }
+            assert!(below > 0.05);
+        });
     }
 }
