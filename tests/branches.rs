@@ -3,16 +3,19 @@
 use chreode::Error;
 use chreode::evaluate::mass::relative_mass_error;
 use chreode::evaluate::protocol::Protocol;
+use chreode::evaluate::validation::{Annotations, ValidationOptions};
 use chreode::exec::progress::silent;
 use chreode::exec::rng::{Purpose, normals, stream};
 use chreode::exec::stop::Stop;
 use chreode::fates::{FateOptions, Labels, fates};
 use chreode::fields::{FieldValues, Fields, Scratch};
-use chreode::method::{FitOptions, Method, Preset, fit};
+use chreode::method::{FitOptions, Method, NamedRecipe, Preset, fit, validate};
 use chreode::model::Dynamics;
+use chreode::options::Settings;
 use chreode::simulate::simulation::{Process, Simulation};
 use chreode::simulate::{Particles, branching, sde};
 use chreode::snapshots::{MatrixView, Snapshots};
+use chreode::work::Plan;
 
 /// A Y in the plane: cells at (0, 0), at time 1 on the stem, and at time 2 so many at (4, 2) and at (4, −2), each cloud of deviation 0.3.
 fn forked(up: usize, down: usize) -> Snapshots {
@@ -119,6 +122,17 @@ fn ways_and_weights_learned_together_lose_none_of_it() {
     assert!((up - 0.7).abs() < 0.05 && (down - 0.3).abs() < 0.05, "{up} : {down}");
     let measured = Protocol::default().run(&model, &snapshots, &Stop::default()).unwrap();
     assert!(measured.time_points[1].w1.mean < 0.4, "{}", measured.time_points[1].w1.mean);
+}
+
+#[test]
+fn held_out_cells_are_held_against_all_particles_of_their_founders() {
+    let recipes = [NamedRecipe { name: "ways".into(), options: quick() }];
+    let (annotations, options) = (Annotations::default(), ValidationOptions::default());
+    let found = validate(&forked(140, 60), &annotations, &recipes, &options, &mut silent).unwrap();
+    assert!(found.to_json().to_string().contains("\"ways\""));
+    let verdict = found.verdict(0).unwrap().sentence;
+    // Their masses are learned in a moment, places are not.
+    assert!(verdict.starts_with("W1 to unseen cells is") && verdict.contains("mass"), "{verdict}");
 }
 
 /// The velocity at cells.
@@ -235,6 +249,9 @@ fn what_a_model_of_branches_does_not_have_is_refused_and_a_branch_has_it() {
         |model: &Dynamics| fates(model, &snapshots, &labels, &FateOptions::default(), &stop).map(drop);
     whole(asked(&model), "fates");
     asked(&model.branch(1).unwrap()).unwrap();
+    let plan = Plan::simulate(&model, &snapshots, &[2.0], &Settings::default(), 100).map(drop);
+    whole(plan, "a plan");
+    whole(Plan::evaluate(&model, &snapshots, &Settings::default()).map(drop), "a plan");
     // Which way a cell goes is not known from later on, nor from before.
     let later = Particles::of_snapshot(&snapshots, 1);
     let told = run(&model, Simulation::default(), &later, &[2.0]).unwrap_err().to_string();

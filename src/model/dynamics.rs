@@ -40,7 +40,7 @@ impl Dynamics {
     /// Fields of branches, from the weight of each and its networks.
     ///
     /// # Errors
-    /// As [`new`](Self::new).
+    /// As [`new`](Self::new); [`Error::InvalidData`] for noise, which branches have none of.
     pub(crate) fn of_branches(
         info: ModelInfo,
         scaling: Scaling,
@@ -48,6 +48,9 @@ impl Dynamics {
         guard: Option<Guard>,
     ) -> Result<Self> {
         info.check(scaling.centre.len())?;
+        if info.sigma != 0.0 {
+            return Err(Error::InvalidData(format!("branches have no noise, and sigma is {}", info.sigma)));
+        }
         let compiled = Compiled::of_branches(scaling, branches, guard)?;
         Ok(Self { info, compiled, couplings: None })
     }

@@ -451,7 +451,9 @@ fields of the whole model are refused.
 """
 function branch(model::Dynamics, index::Integer)
     1 <= index <= branches(model) ||
-        throw(ArgumentError("branch must be 1 to $(branches(model)), the branches of the model, got $index"))
+        throw(ArgumentError(
+            "branch must be 1 to $(branches(model)), the branches of the model, got $index",
+        ))
     return use(model.handle) do handle
         dynamics_by(made -> C.chreode_model_branch(handle, index - 1, made))
     end

@@ -120,7 +120,14 @@ end
 end
 
 @testset "branches are models of their own and the whole has no fields" begin
-    small = (hidden = "16x2", epochs = 5, interpolant_epochs = 2, growth_epochs = 2, seed = 1, threads = 2)
+    small = (
+        hidden = "16x2",
+        epochs = 5,
+        interpolant_epochs = 2,
+        growth_epochs = 2,
+        seed = 1,
+        threads = 2,
+    )
     branched = fit_dynamics(snapshots; small..., method = "branch-sbm")
     @test Chreode.branches(branched) == 2 && Chreode.branches(model) == 0
     x = points(snapshots, 1)

@@ -639,7 +639,7 @@ class Dynamics:
 
     @property
     def branches(self) -> int:
-        """How many branches the population has, each with a velocity of its own, where it goes several ways; 0 of a model that has none."""
+        """How many branches the population has, each with a velocity of its own; 0 of a model that has none."""
         count: int = self.info["branches"]
         return count
 
