@@ -331,8 +331,8 @@ typedef struct {
  */
 typedef struct {
     /**
-     * What is being done. A fit goes through "coupling", "interpolant", "local", "pre-training", "score", "training", "fine-tuning" and
-     * "post-local", or some of them; other calls are one stage each: "transport", "simulation", "evaluation", "validation", "field",
+     * What is being done. A fit goes through "coupling", "interpolant", "local", "pre-training", "score", "training", "fine-tuning",
+     * "post-local", "growth" and "joint", or some of them; other calls are one stage each: "transport", "simulation", "evaluation", "validation", "field",
      * "fates". The text lives as long as the call of the progress
      * function.
      */
@@ -749,7 +749,7 @@ chreode_status chreode_model_dims(const chreode_model *model, size_t *dims);
 
 /**
  * Gets what the model is, as a JSON object (size, then fill): method, dims, sigma, delta (null for a method without
- * growth), times, seed (as text), epochs, members, uncertainty (of an ensemble, by field the root mean square errors "sampling",
+ * growth), times, seed (as text), epochs, members, branches, uncertainty (of an ensemble, by field the root mean square errors "sampling",
  * over the members, and "resolution", what the distance of the snapshots adds, in network units of an interval; else null),
  * parameters, has_growth, has_score, has_landscape, fields (the names of those
  * that were learned), coordinates and masses (null where nobody set them), attributes (an object of texts), has_couplings (whether it keeps those of its
@@ -765,7 +765,7 @@ chreode_status chreode_model_info(const chreode_model *model,
  * branching_rate, penalty (chosen or given; null where the method has none), choices (name, value and rule of each),
  * unmatched_mass ([dying, born] of each interval), pairs and couplings (blocks, iterations, relative_gap, whole_gap,
  * whole_gap_error, converged of each interval; the relative gap is the largest of the blocks, the whole gap an estimate, with
- * its standard error, of how far the coupling in blocks is from the best one of all cells at the most), epochs, first_loss, last_loss, interpolant (null, or epochs, first_loss and last_loss of the paths' own training), rollout (null, or the losses of the stages "pre-training", "local", "post-local", "fine-tuning" and "score" and the
+ * its standard error, of how far the coupling in blocks is from the best one of all cells at the most), epochs, first_loss, last_loss, interpolant (null, or epochs, first_loss and last_loss of the paths' own training), branches (null, or cells, mass, pairs and relative_gap of each), rollout (null, or the losses of the stages "pre-training", "local", "post-local", "fine-tuning", "score", "growth" and "joint" and the
  * terms of the last loss by name), ensemble (null, or members, coarse_fits and uncertainty; the rest is then that of the first
  * member), growth_over_branching_rate, warnings (sentences that say why the fit may mean little),
  * coupling_seconds, training_seconds, cpu_seconds (null where the system does not tell). A model's file keeps it; `null` for a model from bytes. Later versions may add keys.
@@ -786,6 +786,21 @@ chreode_status chreode_model_members(const chreode_model *model, size_t *members
 chreode_status chreode_model_member(const chreode_model *model,
                                     size_t index,
                                     chreode_model **member);
+
+/**
+ * Tells the number of branches of a population that goes several ways, each with a velocity of its own; 0 of a model that has none. Of
+ * a simulation of such a model every founder is a particle in each of them.
+ */
+chreode_status chreode_model_branches(const chreode_model *model,
+                                      size_t *branches);
+
+/**
+ * Makes a model of one branch, counted from 0, to be used and freed as any other: cells move by its velocity and keep their mass. The
+ * fields of the whole model are refused.
+ */
+chreode_status chreode_model_branch(const chreode_model *model,
+                                    size_t index,
+                                    chreode_model **branch);
 
 /**
  * Tells the number of training steps whose loss is known: 0 for a model from bytes.
@@ -1018,8 +1033,8 @@ chreode_status chreode_trajectory_masses(const chreode_trajectory *trajectory,
                                          size_t frame_count);
 
 /**
- * Gets who the particles of frame `k` are. Of weighted particles: the row of `points` that each started from. Of a branching
- * population: the cell's number in the lineage.
+ * Gets who the particles of frame `k` are. Of weighted particles: the row of `points` that each started from; of a model of branches that
+ * times their number, plus the branch that it is in. Of a branching population: the cell's number in the lineage.
  */
 chreode_status chreode_trajectory_ids(const chreode_trajectory *trajectory,
                                       size_t k,

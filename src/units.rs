@@ -76,6 +76,13 @@ impl Scaling {
         }
     }
 
+    /// The same with the time from the first snapshot to the last as the unit, of those who know no others.
+    pub(crate) fn of_ends(snapshots: &Snapshots) -> Self {
+        let times = snapshots.times();
+        let duration = times[times.len() - 1] - times[0];
+        Self { duration, knots: vec![], ..Self::of(snapshots) }
+    }
+
     /// The unit of time at a time; on the border of two intervals, that of the later one.
     pub(crate) fn clock(&self, time: f64) -> Clock {
         // Neither the first nor the last snapshot is a border.

@@ -296,6 +296,49 @@ fn asked(evaluate: impl Fn(*const chreode_matrix, *const chreode_matrix_mut) -> 
 }
 
 #[test]
+fn branches_are_models_of_their_own_and_the_whole_has_no_fields() {
+    let settings = [
+        ("method", "branch-sbm"),
+        ("epochs", "5"),
+        ("interpolant_epochs", "2"),
+        ("growth_epochs", "2"),
+        ("batch_size", "8"),
+        ("hidden", "8x2"),
+    ];
+    let (data, fit, mut model) = (snapshots(), options("fit", &settings), null_mut());
+    ok!(chreode_fit(data, fit, None, null_mut(), &mut model));
+    let mut count = 0;
+    ok!(chreode_model_branches(model, &mut count));
+    assert_eq!(count, 2);
+    let (invalid, v, square) =
+        (CHREODE_ERROR_INVALID_ARGUMENT, c"velocity".as_ptr(), matrix(&SQUARE, 4, 2, (2, 1)));
+    let mut numbers = [0f32; 8];
+    let values = output(&mut numbers, 4, 2);
+    refused!(invalid, "one velocity for velocity", chreode_model_field(model, v, 1.0, &square, &values));
+    let of_branches: Vec<[f32; 8]> = (0..2)
+        .map(|index| {
+            let mut branch = null_mut();
+            ok!(chreode_model_branch(model, index, &mut branch));
+            ok!(chreode_model_branches(branch, &mut count));
+            assert_eq!(count, 0);
+            let mut numbers = [0f32; 8];
+            ok!(chreode_model_field(branch, v, 1.0, &square, &output(&mut numbers, 4, 2)));
+            free(branch);
+            numbers
+        })
+        .collect();
+    assert!(of_branches[0] != of_branches[1] && of_branches.iter().flatten().all(|v| v.is_finite()));
+    let mut branch = null_mut();
+    refused!(invalid, "branch must be below 2", chreode_model_branch(model, 2, &mut branch));
+    free(model);
+    // SAFETY: as the header wants it.
+    unsafe {
+        chreode_snapshots_free(data);
+        chreode_options_free(fit);
+    }
+}
+
+#[test]
 fn an_ensemble_has_members_and_error_bars() {
     let settings =
         [("method", "usb"), ("ensemble", "3"), ("epochs", "5"), ("batch_size", "8"), ("hidden", "8x2")];

@@ -194,7 +194,7 @@ fn an_ensemble_tells_its_errors_everywhere() {
 fn every_method_and_a_free_combination_can_be_fitted_and_evaluated() {
     let folder = with_cells("methods");
     let methods = run(&folder, "methods --json").json();
-    assert_eq!(methods.as_array().unwrap().len(), 18);
+    assert_eq!(methods.as_array().unwrap().len(), 19);
     let names =
         methods.as_array().unwrap().iter().map(|m| format!("--method {}", m["name"].as_str().unwrap()));
     for choice in names.chain(["--coupling wfr --bridge straight".into()]) {
@@ -202,6 +202,7 @@ fn every_method_and_a_free_combination_can_be_fitted_and_evaluated() {
             "--method deep-ruot" => "--pretraining-epochs 2 --score-epochs 2",
             "--method var-ruot" => "--score-epochs 2",
             "--method metric-fm" => "--interpolant-epochs 2",
+            "--method branch-sbm" => "--interpolant-epochs 2 --growth-epochs 2",
             _ => "",
         };
         let call = format!("fit cells.csv {choice} {TINY} {stages} -o model --report page.html --json");
@@ -209,10 +210,10 @@ fn every_method_and_a_free_combination_can_be_fitted_and_evaluated() {
         let rollout = ["mioflow", "tigon", "ruot"].iter().any(|name| choice.contains(name));
         assert_eq!(
             fitted["unmatched_mass"].as_array().unwrap().len(),
-            if rollout { 0 } else { 4 },
+            if rollout || choice.ends_with("branch-sbm") { 0 } else { 4 },
             "{choice}"
         );
-        let rolled_out = rollout || choice.contains("vgfm");
+        let rolled_out = rollout || choice.contains("vgfm") || choice.contains("branch-sbm");
         assert_eq!(fitted["rollout"]["terms"].is_object(), rolled_out, "{choice}");
         let page = fs::read_to_string(folder.join("page.html")).unwrap();
         let landscape = ["ruot", "action-matching", "wlf"].iter().any(|name| choice.contains(name));

@@ -17,6 +17,7 @@ fn model(method: Method) -> Dynamics {
     options.training.hidden = vec![7, 5];
     options.training.growth_hidden = Some(vec![3]);
     options.interpolant_epochs = 2;
+    options.rollout.growth_epochs = 2;
     options.seed = u64::MAX; // beyond what JSON numbers hold
     let snapshots = GeneNetwork { cells_per_state: 5, seed: 1 }.generate().unwrap();
     fit(&snapshots, &options, &mut silent).unwrap().dynamics
@@ -469,4 +470,45 @@ proptest! {
     fn random_bytes_are_refused(bytes in prop::collection::vec(any::<u8>(), 0..300)) {
         complaint(&bytes);
     }
+}
+
+#[test]
+fn branches_are_read_as_written_and_what_they_claim_is_checked() {
+    let both = [("velocity", 2), ("source", 1)];
+    let read = |version, networks: &[(&str, usize)], branches: Value| {
+        Dynamics::from_bytes(&written(version, networks, json!({ "sigma": 0.0, "branches": branches })))
+    };
+    let one = json!([{ "start": 1.0, "gains": true }]);
+    let model = read(6, &both, one.clone()).unwrap();
+    assert_eq!((model.branches(), model.members()), (1, 1));
+    assert!(Dynamics::from_bytes(&model.to_bytes()).unwrap() == model);
+    let told = |version, networks: &[(&str, usize)], branches: Value| match read(version, networks, branches)
+    {
+        Err(Error::ModelFile(told)) => told,
+        other => panic!("expected a complaint, got {other:?}"),
+    };
+    assert!(told(5, &both, one.clone()).contains("`branches` is not of format version 5, which has none"));
+    for (branches, why) in [
+        (json!([]), "not a list of branches"),
+        (json!(2), "not a list of branches"),
+        (json!([{ "start": -1.0, "gains": true }]), "the weights of the branches at the start"),
+        (json!([{ "start": 0.0, "gains": true }]), "the weights of the branches at the start"),
+        (json!([{ "start": 1.0, "gains": 1 }]), "`gains` is neither true nor false"),
+        (json!([{ "gains": true }]), "`start` is missing"),
+        (json!([{ "start": 1.0, "gains": true }, { "start": 0.0, "gains": true }]), "lacks a tensor"),
+    ] {
+        let told = told(6, &both, branches);
+        assert!(told.contains(why), "{told}, not {why}");
+    }
+    for (networks, why) in [
+        (&[("velocity", 2)][..], "a source is that of a branch"),
+        (&[("velocity", 2), ("source", 1), ("growth", 1)], "a branch has a velocity and a source"),
+        (&[("velocity", 2), ("source", 2)], "the source network takes"),
+    ] {
+        assert!(told(6, networks, one.clone()).contains(why), "{why}");
+    }
+    let noisy = complaint(&written(6, &both, json!({ "branches": one })));
+    assert!(noisy.contains("branches have no noise, and sigma is 0.7"), "{noisy}");
+    let without = complaint(&written(6, &both, json!({})));
+    assert!(without.contains("a source is that of a branch"), "{without}");
 }

@@ -13,7 +13,7 @@ use super::status::{Failure, chreode_status, guard};
 use crate::error::{Error, Result};
 use crate::exec::progress::Stage;
 use crate::exec::stop::Stop;
-use crate::fields::{FieldValues, Fields, Scratch, SpreadScratch};
+use crate::fields::{FieldValues, Fields, Scratch, SpreadScratch, require_whole};
 use crate::model::Dynamics;
 use crate::options::nearest;
 use crate::simulate::BLOCK;
@@ -267,6 +267,7 @@ impl<'a> Asked<'a> {
                 let allowed = format!("one of {all} (nearest: {})", nearest(name, names()));
                 Error::argument("field", name, &allowed)
             })?;
+            require_whole(&model.dynamics, field.name.to_str().unwrap_or_default())?;
             if !matches!(what, What::Mean) {
                 model.dynamics.require_ensemble()?;
                 if field.place.is_none() {

@@ -63,7 +63,7 @@ pub unsafe extern "C" fn chreode_model_dims(model: *const chreode_model, dims: *
 }
 
 /// Gets what the model is, as a JSON object (size, then fill): method, dims, sigma, delta (null for a method without
-/// growth), times, seed (as text), epochs, members, uncertainty (of an ensemble, by field the root mean square errors "sampling",
+/// growth), times, seed (as text), epochs, members, branches, uncertainty (of an ensemble, by field the root mean square errors "sampling",
 /// over the members, and "resolution", what the distance of the snapshots adds, in network units of an interval; else null),
 /// parameters, has_growth, has_score, has_landscape, fields (the names of those
 /// that were learned), coordinates and masses (null where nobody set them), attributes (an object of texts), has_couplings (whether it keeps those of its
@@ -86,7 +86,7 @@ pub unsafe extern "C" fn chreode_model_info(
 /// branching_rate, penalty (chosen or given; null where the method has none), choices (name, value and rule of each),
 /// unmatched_mass ([dying, born] of each interval), pairs and couplings (blocks, iterations, relative_gap, whole_gap,
 /// whole_gap_error, converged of each interval; the relative gap is the largest of the blocks, the whole gap an estimate, with
-/// its standard error, of how far the coupling in blocks is from the best one of all cells at the most), epochs, first_loss, last_loss, interpolant (null, or epochs, first_loss and last_loss of the paths' own training), rollout (null, or the losses of the stages "pre-training", "local", "post-local", "fine-tuning" and "score" and the
+/// its standard error, of how far the coupling in blocks is from the best one of all cells at the most), epochs, first_loss, last_loss, interpolant (null, or epochs, first_loss and last_loss of the paths' own training), branches (null, or cells, mass, pairs and relative_gap of each), rollout (null, or the losses of the stages "pre-training", "local", "post-local", "fine-tuning", "score", "growth" and "joint" and the
 /// terms of the last loss by name), ensemble (null, or members, coarse_fits and uncertainty; the rest is then that of the first
 /// member), growth_over_branching_rate, warnings (sentences that say why the fit may mean little),
 /// coupling_seconds, training_seconds, cpu_seconds (null where the system does not tell). A model's file keeps it; `null` for a model from bytes. Later versions may add keys.
@@ -127,6 +127,34 @@ pub unsafe extern "C" fn chreode_model_member(
         let model = borrow("model", model)?;
         let workers = Workers::new(model.workers.count());
         give("member", member, chreode_model::new(model.dynamics.member(index)?, None, workers))
+    })
+}
+
+/// Tells the number of branches of a population that goes several ways, each with a velocity of its own; 0 of a model that has none. Of
+/// a simulation of such a model every founder is a particle in each of them.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn chreode_model_branches(
+    model: *const chreode_model,
+    branches: *mut usize,
+) -> chreode_status {
+    // SAFETY: the conventions of the header.
+    guard(|| unsafe { put("branches", branches, borrow("model", model)?.dynamics.branches()) })
+}
+
+/// Makes a model of one branch, counted from 0, to be used and freed as any other: cells move by its velocity and keep their mass. The
+/// fields of the whole model are refused.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn chreode_model_branch(
+    model: *const chreode_model,
+    index: usize,
+    branch: *mut *mut chreode_model,
+) -> chreode_status {
+    // SAFETY: the conventions of the header.
+    guard(|| unsafe {
+        clear("branch", branch)?;
+        let model = borrow("model", model)?;
+        let workers = Workers::new(model.workers.count());
+        give("branch", branch, chreode_model::new(model.dynamics.branch(index)?, None, workers))
     })
 }
 

@@ -13,8 +13,8 @@ use crate::exec::watch;
 #[repr(C)]
 #[derive(Debug, Clone, Copy)]
 pub struct chreode_progress {
-    /// What is being done. A fit goes through "coupling", "interpolant", "local", "pre-training", "score", "training", "fine-tuning" and
-    /// "post-local", or some of them; other calls are one stage each: "transport", "simulation", "evaluation", "validation", "field",
+    /// What is being done. A fit goes through "coupling", "interpolant", "local", "pre-training", "score", "training", "fine-tuning",
+    /// "post-local", "growth" and "joint", or some of them; other calls are one stage each: "transport", "simulation", "evaluation", "validation", "field",
     /// "fates". The text lives as long as the call of the progress
     /// function.
     pub stage: *const c_char,

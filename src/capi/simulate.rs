@@ -227,8 +227,8 @@ pub unsafe extern "C" fn chreode_trajectory_masses(
     })
 }
 
-/// Gets who the particles of frame `k` are. Of weighted particles: the row of `points` that each started from. Of a branching
-/// population: the cell's number in the lineage.
+/// Gets who the particles of frame `k` are. Of weighted particles: the row of `points` that each started from; of a model of branches that
+/// times their number, plus the branch that it is in. Of a branching population: the cell's number in the lineage.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn chreode_trajectory_ids(
     trajectory: *const chreode_trajectory,

@@ -1,10 +1,12 @@
 //! The path action: how much motion and growth the learned fields spend.
 
+use std::borrow::Cow;
+
 use rayon::prelude::*;
 
 use crate::error::{Error, Result, positive};
 use crate::exec::stop::Stop;
-use crate::fields::{FieldValues, Fields, Scratch};
+use crate::fields::{Branch, FieldValues, Fields, Scratch};
 use crate::simulate::{BLOCK, Particles, ode};
 use crate::snapshots::Snapshots;
 
@@ -31,7 +33,8 @@ pub struct PathAction {
 ///
 /// The integral is the left rectangle sum on 100 equally spaced times from the first to the last snapshot:
 /// the field's values at each of the first 99, times Δt = (t_K − t_0)/99. That is the quadrature of the
-/// published comparisons, within O(Δt) of the integral.
+/// published comparisons, within O(Δt) of the integral. Of [branches](Fields::of_branches) it is the sum of the actions of all, g being what
+/// each adds to its founder's weight, for each unit of that (the energy of BranchSBM: Tang et al., ICLR 2026).
 ///
 /// # Errors
 /// [`Error::InvalidArgument`] if `delta` is not positive and finite, [`Error::InvalidData`] for a single
@@ -51,20 +54,47 @@ pub fn path_action(
     let step = (last - first) / (GRID - 1) as f64;
     let times: Vec<f64> = (0..GRID - 1).map(|i| first + i as f64 * step).collect();
     let dims = snapshots.dims();
+    let ways = fields.of_branches();
     let (mut flow, mut regularised) = (0.0, 0.0);
     for (points, weights) in snapshots.points(0).chunks(CELLS * dims).zip(snapshots.weights(0).chunks(CELLS))
     {
         let start = Particles::new(first, dims, points.to_vec(), Some(weights))?;
         let paths = ode::integrate(fields, &start, &times, solver, stop)?;
         for frame in &paths.frames {
-            let (of_flow, of_diffusion) = weighted_costs(fields, frame, delta);
-            flow += of_flow * step;
-            regularised += of_diffusion * step;
+            for (fields, particles) in parts(fields, &ways, frame) {
+                let (of_flow, of_diffusion) = weighted_costs(fields, &particles, delta);
+                flow += of_flow * step;
+                regularised += of_diffusion * step;
+            }
         }
     }
     let mass = snapshots.mass(0);
     let priced = fields.growth_cost(first, 0.0).is_some();
     Ok(PathAction { flow: flow / mass, regularised: priced.then_some(regularised / mass) })
+}
+
+/// The particles of a frame with the fields that they move by: all with the whole ones, or those of each branch with its own.
+fn parts<'a>(
+    fields: &'a dyn Fields,
+    ways: &'a [Branch<'_>],
+    frame: &'a Particles,
+) -> Vec<(&'a dyn Fields, Cow<'a, Particles>)> {
+    if ways.is_empty() {
+        return vec![(fields, Cow::Borrowed(frame))];
+    }
+    let of_branch = |(b, branch): (usize, &'a Branch<'_>)| {
+        let rows = || (b..frame.len()).step_by(ways.len());
+        let particles = Particles {
+            time: frame.time,
+            dims: frame.dims,
+            points: rows().flat_map(|row| frame.point(row)).copied().collect(),
+            log_weights: rows().map(|row| frame.log_weights[row]).collect(),
+            ids: vec![],
+            ancestors: vec![],
+        };
+        (&*branch.fields as &dyn Fields, Cow::Owned(particles))
+    };
+    ways.iter().enumerate().map(of_branch).collect()
 }
 
 /// Σ ½(‖v‖² + δ² g²) w and Σ (½‖v + s‖² + Ψ(g)) w over the particles.

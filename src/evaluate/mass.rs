@@ -4,7 +4,7 @@ use rayon::prelude::*;
 
 use crate::error::{Error, Result, positive};
 use crate::exec::stop::Stop;
-use crate::fields::{FieldValues, Fields, Scratch};
+use crate::fields::{FieldValues, Fields, Scratch, require_whole};
 use crate::simulate::BLOCK;
 use crate::snapshots::Snapshots;
 
@@ -96,6 +96,7 @@ pub fn growth_error(
 
 /// g(x, t) at all cells of all snapshots, each at its own time.
 fn learned_growth(fields: &dyn Fields, snapshots: &Snapshots, stop: &Stop) -> Result<Vec<f64>> {
+    require_whole(fields, "a growth rate of cells")?;
     let mut learned = vec![];
     for (k, &time) in snapshots.times().iter().enumerate() {
         let mut growth = vec![0.0; snapshots.count(k)];

@@ -28,6 +28,10 @@ pub enum Stage {
     FineTuning,
     /// As [`Local`](Self::Local), afterwards.
     PostLocal,
+    /// How much of the population goes each way is learned, along ways that are known (BranchSBM).
+    Growth,
+    /// The ways and how much goes each of them are learned together (BranchSBM).
+    Joint,
     /// One static transport problem.
     Transport,
     /// A population is simulated.
@@ -53,6 +57,8 @@ named!(
     Training = "training",
     FineTuning = "fine-tuning",
     PostLocal = "post-local",
+    Growth = "growth",
+    Joint = "joint",
     Transport = "transport",
     Simulation = "simulation",
     Evaluation = "evaluation",

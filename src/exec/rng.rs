@@ -36,6 +36,8 @@ pub enum Purpose {
     Evaluation = 11,
     /// Noise, divisions and deaths of the descendants of which fates are counted.
     Fate = 12,
+    /// The parts of a snapshot, and the seeds of the branches that lead there.
+    Branch = 13,
 }
 
 /// The generator of `(seed, purpose, index, sub_index)`.

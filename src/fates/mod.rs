@@ -33,7 +33,7 @@ mod transitions;
 
 use crate::error::{Error, Result};
 use crate::exec::stop::Stop;
-use crate::fields::Fields;
+use crate::fields::{Fields, require_whole};
 use crate::simulate::branching::Motion;
 use crate::simulate::families::{Families, Founders};
 use crate::simulate::simulation::{Process, Simulation};
@@ -240,6 +240,7 @@ impl FateOptions {
     /// Refuses what cannot be asked of these fields and cells.
     fn check_of(&self, fields: &dyn Fields, snapshots: &Snapshots) -> Result<()> {
         self.check()?;
+        require_whole(fields, "fates")?;
         if fields.dims() != snapshots.dims() {
             let allowed = format!("{}, the dimension of the fields", fields.dims());
             return Err(Error::argument("dimension of the cells", snapshots.dims(), &allowed));

@@ -1,6 +1,8 @@
 //! Networks as fields: the one description from which the CPU and the devices evaluate them.
 
-use super::{Diffusion, FieldValues, GrowthLaw, Guard, MemberScratch, Moments, Scratch, SpreadScratch};
+use super::{
+    Branch, Diffusion, FieldValues, Fields, GrowthLaw, Guard, MemberScratch, Moments, Scratch, SpreadScratch,
+};
 use crate::error::{Error, Result};
 use crate::nn::Mlp;
 use crate::units::{Clock, Scaling};
@@ -20,12 +22,15 @@ pub(crate) enum Role {
     Score,
     /// ln p, up to a constant: one output. Its gradient is that of the score drift, s = (σ²/2) ∇ ln p.
     LogDensity,
+    /// What a [branch](BranchWeight) adds to the weights of its particles a unit of time, whatever they weigh: one output z, of which it
+    /// is ± ln(1 + e^z).
+    Source,
 }
 
 impl Role {
     /// All roles.
-    pub(crate) const ALL: [Self; 5] =
-        [Role::Velocity, Role::Potential, Role::Growth, Role::Score, Role::LogDensity];
+    pub(crate) const ALL: [Self; 6] =
+        [Role::Velocity, Role::Potential, Role::Growth, Role::Score, Role::LogDensity, Role::Source];
 
     /// The name in a model file.
     pub(crate) fn name(self) -> &'static str {
@@ -35,6 +40,7 @@ impl Role {
             Role::Growth => "growth",
             Role::Score => "score",
             Role::LogDensity => "log_density",
+            Role::Source => "source",
         }
     }
 
@@ -42,7 +48,7 @@ impl Role {
     pub(crate) fn outputs(self, dims: usize) -> usize {
         match self {
             Role::Velocity | Role::Score => dims,
-            Role::Potential | Role::Growth | Role::LogDensity => 1,
+            Role::Potential | Role::Growth | Role::LogDensity | Role::Source => 1,
         }
     }
 
@@ -59,6 +65,23 @@ pub(crate) struct Network {
     pub(crate) mlp: Mlp,
 }
 
+/// How the particles of a branch weigh, for each unit of their founder's weight: they begin with `start`, and its source adds to that
+/// what is positive where the branch `gains`, and negative where it does not.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) struct BranchWeight {
+    pub(crate) start: f64,
+    pub(crate) gains: bool,
+}
+
+impl BranchWeight {
+    /// The rate of a source network's output `z`, and its derivative: ± ln(1 + e^z).
+    pub(crate) fn source(self, z: f64) -> (f64, f64) {
+        let sign = if self.gains { 1.0 } else { -1.0 };
+        let value = z.max(0.0) + libm::log1p(libm::exp(-z.abs()));
+        (sign * value, sign / (1.0 + libm::exp(-z)))
+    }
+}
+
 /// Fields that are made of networks: which there are, and what becomes of their outputs.
 ///
 /// [`Fields::compiled`](super::Fields::compiled) offers it to whoever can evaluate fields faster, or elsewhere, than one
@@ -71,8 +94,11 @@ pub struct Compiled {
     pub(crate) diffusion: Diffusion,
     /// The networks of every member of an ensemble, of a model that is none of its only one. The fields are the means of those
     /// of the members, which have the same roles: at most one network of each, in the order of the roles, which is that of the
-    /// model file.
+    /// model file. Where there are `branches`, those of each branch.
     pub(crate) members: Vec<Vec<Network>>,
+    /// How each branch weighs, of a population that goes several ways; empty of others. The fields are then those of each branch, and
+    /// there are none of the whole.
+    pub(crate) branches: Vec<BranchWeight>,
     /// g as a function of λ, where there is a potential.
     pub(crate) law: Option<GrowthLaw>,
     /// Where the networks are asked, unless everywhere.
@@ -95,7 +121,25 @@ impl Compiled {
         for networks in &mut members {
             networks.sort_by_key(|network| network.role as u8);
         }
-        let compiled = Self { scaling, diffusion, members, law, guard };
+        let compiled = Self { scaling, diffusion, members, branches: vec![], law, guard };
+        compiled.check().map(|()| compiled)
+    }
+
+    /// Fields of branches, a velocity and a source for each.
+    ///
+    /// # Errors
+    /// As [`new`](Self::new); [`Error::InvalidData`] unless there is a weight for each branch, of which one is positive at the start.
+    pub(crate) fn of_branches(
+        scaling: Scaling,
+        mut branches: Vec<(BranchWeight, Vec<Network>)>,
+        guard: Option<Guard>,
+    ) -> Result<Self> {
+        for (_, networks) in &mut branches {
+            networks.sort_by_key(|network| network.role as u8);
+        }
+        let (branches, members) = branches.into_iter().unzip();
+        let diffusion = Diffusion::Constant(0.0);
+        let compiled = Self { scaling, diffusion, members, branches, law: None, guard };
         compiled.check().map(|()| compiled)
     }
 
@@ -110,9 +154,27 @@ impl Compiled {
             scaling: self.scaling.clone(),
             diffusion: self.diffusion,
             members: vec![self.members[index].clone()],
+            branches: self.branches.get(index).copied().into_iter().collect(),
             law: self.law,
             guard: self.guard.clone(),
         }
+    }
+
+    /// The velocity of one branch alone, as that of a population that goes one way and keeps its mass.
+    pub(crate) fn velocity_of_branch(&self, index: usize) -> Self {
+        let mut alone = self.member(index);
+        alone.branches.clear();
+        alone.members[0].retain(|network| network.role == Role::Velocity);
+        alone
+    }
+
+    /// The branches, as simulations ask for them.
+    pub(crate) fn branches(&self) -> Vec<Branch<'_>> {
+        let branch = |(index, weight): (usize, &BranchWeight)| Branch {
+            fields: Box::new(OfBranch { compiled: self, index }),
+            start: weight.start,
+        };
+        self.branches.iter().enumerate().map(branch).collect()
     }
 
     fn check(&self) -> Result<()> {
@@ -142,6 +204,24 @@ impl Compiled {
         }
         if has(Role::Score) && has(Role::LogDensity) {
             return refused("there is both a score and a log_density network");
+        }
+        let is_branched = !self.branches.is_empty();
+        if is_branched != has(Role::Source) {
+            return refused("a source is that of a branch, which has one");
+        }
+        if is_branched {
+            let starts = || self.branches.iter().map(|branch| branch.start);
+            if self.branches.len() != self.members.len()
+                || !starts().all(|start| start >= 0.0 && start.is_finite())
+                || starts().all(|start| start == 0.0)
+            {
+                return refused(
+                    "the weights of the branches at the start are not one each, not negative, and some positive",
+                );
+            }
+            if !has(Role::Velocity) || has(Role::Growth) || self.has_score() {
+                return refused("a branch has a velocity and a source, and no other network");
+            }
         }
         let dims = self.dims();
         for Network { role, mlp } in self.members.iter().flatten() {
@@ -216,8 +296,12 @@ impl Compiled {
         divide(values, self.members.len());
     }
 
-    /// As [`Fields::evaluate`](super::Fields::evaluate): the mean over the members, added in their order.
+    /// As [`Fields::evaluate`](super::Fields::evaluate): the mean over the members, added in their order. Not a number where there are
+    /// branches.
     pub(crate) fn evaluate(&self, time: f64, points: &[f32], values: FieldValues<'_>, scratch: &mut Scratch) {
+        if !self.branches.is_empty() {
+            return values.into_parts().into_iter().flatten().for_each(|part| part.fill(f32::NAN));
+        }
         let Scratch { input, networks, member } = scratch;
         let clock = self.scaling.clock(time);
         let input = self.network_input(time, points, input);
@@ -235,6 +319,34 @@ impl Compiled {
                 .for_each(|(sum, own)| add(sum.as_deref_mut().unwrap_or_default(), own));
         }
         sums.into_iter().flatten().for_each(|sum| divide(sum, self.members.len()));
+    }
+
+    /// The velocity of a branch, and its source in the place of growth.
+    fn evaluate_branch(
+        &self,
+        index: usize,
+        time: f64,
+        points: &[f32],
+        values: FieldValues<'_>,
+        scratch: &mut Scratch,
+    ) {
+        let Scratch { input, networks: MemberScratch { layers, .. }, .. } = scratch;
+        let (clock, weight) = (self.scaling.clock(time), self.branches[index]);
+        let input = self.network_input(time, points, input);
+        let FieldValues { mut velocity, mut growth, score_drift } = values;
+        score_drift.into_iter().for_each(|score_drift| score_drift.fill(0.0));
+        for Network { role, mlp } in &self.members[index] {
+            match (role, velocity.as_deref_mut(), growth.as_deref_mut()) {
+                (Role::Velocity, Some(velocity), _) => {
+                    apply(mlp, input, self.scaling.length / clock.unit, velocity, layers);
+                }
+                (Role::Source, _, Some(source)) => {
+                    apply(mlp, input, 1.0, source, layers);
+                    source.iter_mut().for_each(|z| *z = (weight.source((*z).into()).0 / clock.unit) as f32);
+                }
+                _ => {}
+            }
+        }
     }
 
     /// The standard deviations of the requested fields over the members, with one less than their number in the denominator; 0 of
@@ -342,6 +454,7 @@ impl Compiled {
                         write_space_gradient(dims, gradient, unit, score_drift);
                     }
                 }
+                Role::Source => unreachable!("a source is evaluated with its branch"),
             }
         }
         if let (true, Some(velocity), Some(score_drift)) = (gives_the_sum, velocity, score_drift) {
@@ -369,6 +482,34 @@ impl Compiled {
             }),
         }
         input
+    }
+}
+
+/// The fields of a branch: its velocity, and its source as the growth.
+struct OfBranch<'a> {
+    compiled: &'a Compiled,
+    index: usize,
+}
+
+impl Fields for OfBranch<'_> {
+    fn dims(&self) -> usize {
+        self.compiled.dims()
+    }
+
+    fn sigma(&self, time: f64) -> f64 {
+        self.compiled.diffusion.at(time)
+    }
+
+    fn evaluate(&self, time: f64, points: &[f32], values: FieldValues<'_>, scratch: &mut Scratch) {
+        self.compiled.evaluate_branch(self.index, time, points, values, scratch);
+    }
+
+    fn knots(&self) -> &[f64] {
+        self.compiled.knots()
+    }
+
+    fn guard(&self) -> Option<&Guard> {
+        self.compiled.guard.as_ref()
     }
 }
 

@@ -31,6 +31,21 @@ impl Guard {
         Self { times: snapshots.times().to_vec(), lower: corners(f32::min), upper: corners(f32::max) }
     }
 
+    /// One box of all cells, at all times.
+    pub(crate) fn around(snapshots: &Snapshots) -> Self {
+        let extreme = |of: fn(f32, f32) -> f32| -> Vec<f32> {
+            let mut rows = snapshots.all_cells();
+            let first = rows.next().map(<[f32]>::to_vec).unwrap_or_default();
+            rows.fold(first, |corner, row| corner.iter().zip(row).map(|(&a, &b)| of(a, b)).collect())
+        };
+        let times = snapshots.times();
+        Self {
+            times: vec![times[0], times[times.len() - 1]],
+            lower: extreme(f32::min),
+            upper: extreme(f32::max),
+        }
+    }
+
     /// The guard of these boxes, in `dims` dimensions.
     ///
     /// # Errors

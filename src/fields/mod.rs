@@ -17,9 +17,11 @@ mod growth_law;
 mod growth_price;
 mod guard;
 
+use crate::error::{Error, Result};
+
 pub use closed_form::{ClosedForm, ScalarField, VectorField};
 pub use compiled::Compiled;
-pub(crate) use compiled::{Network, Role};
+pub(crate) use compiled::{BranchWeight, Network, Role};
 pub use diffusion::Diffusion;
 pub use growth_law::GrowthLaw;
 pub use growth_price::GrowthPrice;
@@ -109,6 +111,23 @@ impl Moments {
     }
 }
 
+/// One of the ways that a population goes, for [`Fields::of_branches`].
+///
+/// Its particles move along the velocity of its fields, and their weights change by addition: of a founder of weight w they weigh
+/// w max(0, `start` + ∫ g dt) with the fields' g along their way.
+pub struct Branch<'a> {
+    /// The velocity, and what is added to a weight a unit of time in the place of the growth rate.
+    pub fields: Box<dyn Fields + 'a>,
+    /// The share of its founder's weight that a particle begins with.
+    pub start: f64,
+}
+
+impl std::fmt::Debug for Branch<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Branch").field("start", &self.start).finish_non_exhaustive()
+    }
+}
+
 /// Velocity v, growth rate g, score drift s and diffusion σ of a population:
 ///
 /// ```text
@@ -162,8 +181,31 @@ pub trait Fields: Sync {
         &[]
     }
 
+    /// The branches of a population that goes several ways (BranchSBM: Tang et al., ICLR 2026): every founder has a particle in each of
+    /// them, and all those particles are the population. There are then no fields of the whole, which [`evaluate`](Self::evaluate)
+    /// leaves as no numbers. Empty of other fields.
+    fn of_branches(&self) -> Vec<Branch<'_>> {
+        vec![]
+    }
+
     /// The networks behind the fields, where there are any: those can be evaluated on a device as well.
     fn compiled(&self) -> Option<&Compiled> {
         None
     }
+}
+
+/// Refuses fields of branches, which have none of the whole, for `what` asks for those.
+///
+/// # Errors
+/// [`Error::InvalidArgument`].
+pub(crate) fn require_whole(fields: &dyn Fields, what: &str) -> Result<()> {
+    let branches = fields.of_branches().len();
+    if branches == 0 {
+        return Ok(());
+    }
+    let allowed = format!(
+        "a population with one velocity for {what}; of a model of branches each branch has its own: take one branch of it as a model, or \
+         simulate all of them by the mode ode"
+    );
+    Err(Error::argument("the model", format!("one of {branches} branches"), &allowed))
 }

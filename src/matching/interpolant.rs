@@ -5,12 +5,14 @@ use rand::seq::index;
 use rayon::prelude::*;
 
 use super::metric::{Metric, MetricScratch};
-use super::source::Source;
+use super::source::{Source, placed};
 use crate::error::{Result, fits_in_memory};
 use crate::exec::rng::{Purpose, stream};
 use crate::nn::{Activation, Architecture, Directions, Mlp, Tape};
+use crate::snapshots::Snapshots;
 use crate::train::{Loss, TrainingOptions};
 use crate::transport::sampling::Draw;
+use crate::units::Scaling;
 
 /// How paths are learned.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -101,12 +103,25 @@ impl Curves {
     }
 }
 
+/// The cells of some snapshots that weigh anything, in network units.
+pub(super) fn places(
+    snapshots: &Snapshots,
+    scaling: &Scaling,
+    of: impl IntoIterator<Item = usize>,
+) -> Vec<f32> {
+    let cells = of.into_iter().flat_map(|k| {
+        let weighted = snapshots.cells_of(k).zip(snapshots.weights(k));
+        weighted.filter(|(_, w)| **w > 0.0).flat_map(|(cell, _)| placed(scaling, cell))
+    });
+    cells.collect()
+}
+
 /// The mean energy of paths under the metric, E Σ_c ẋ_c² G_c(x)/d over pairs and relative times (Metric FM: Kapuśniak et al.,
-/// NeurIPS 2024), with the metric of the cells of the two snapshots. Its minimisers are geodesics.
+/// NeurIPS 2024), with the metric of given cells. Its minimisers are geodesics.
 pub(super) struct Energy<'a> {
     source: Source<'a>,
     metric: Metric,
-    /// Of each interval, the cells of its two snapshots in network units.
+    /// Of each interval, the cells that make the metric, those of its two snapshots or more, in network units.
     cells: Vec<Vec<f32>>,
     /// Those of a step, and how many each stands for.
     landmarks: Vec<(Vec<f32>, f64)>,
@@ -129,7 +144,8 @@ struct Task {
 }
 
 impl<'a> Energy<'a> {
-    pub(super) fn new(source: Source<'a>, metric: Metric, network: &Mlp) -> Self {
+    /// The energy under the metric of these `cells` of each interval, in network units.
+    pub(super) fn new(source: Source<'a>, metric: Metric, cells: Vec<Vec<f32>>, network: &Mlp) -> Self {
         let dims = source.snapshots.dims();
         let task = |interval: usize, rows: usize| Task {
             interval,
@@ -145,16 +161,9 @@ impl<'a> Energy<'a> {
         let of_interval = |interval: usize| {
             (0..rows).step_by(TASK_ROWS).map(move |first| task(interval, TASK_ROWS.min(rows - first)))
         };
-        let cells = |interval: usize| {
-            let of = [interval, interval + 1].into_iter().flat_map(|k| {
-                let weighted = source.snapshots.cells_of(k).zip(source.snapshots.weights(k));
-                weighted.filter(|(_, w)| **w > 0.0).flat_map(|(cell, _)| source.placed(cell))
-            });
-            of.collect()
-        };
         let intervals = source.intervals.len();
         Self {
-            cells: (0..intervals).map(cells).collect(),
+            cells,
             landmarks: vec![(vec![], 1.0); intervals],
             tasks: (0..intervals).flat_map(of_interval).collect(),
             gradient: vec![0.0; network.parameters().len()],
@@ -270,10 +279,9 @@ mod tests {
     use crate::exec::progress::{Reporter, Stage, silent};
     use crate::exec::threads::Threads;
     use crate::scales::Scales;
-    use crate::snapshots::{MatrixView, Snapshots};
+    use crate::snapshots::MatrixView;
     use crate::train::{Descent, Keep, PairWeighting};
     use crate::transport::coupling::{Coupling, Pair};
-    use crate::units::Scaling;
 
     /// A cell at either end of the half circle of radius 1, coupled with each other, and many along it at the first time.
     fn half_circle<R>(look: impl FnOnce(Source<'_>) -> R) -> R {
@@ -307,6 +315,10 @@ mod tests {
         })
     }
 
+    fn cells_of(source: &Source<'_>) -> Vec<Vec<f32>> {
+        vec![places(source.snapshots, source.scaling, [0, 1])]
+    }
+
     const METRIC: Metric = Metric { width: 0.4, ridge: 0.1 };
 
     fn small() -> TrainingOptions {
@@ -319,7 +331,7 @@ mod tests {
             let shape = network(&small(), 2, 5).unwrap().architecture().clone();
             // As random as a silent network is not.
             let mut networks = [Mlp::new(shape, 5, 9).unwrap()];
-            let mut energy = Energy::new(source, METRIC, &networks[0]);
+            let mut energy = Energy::new(source, METRIC, cells_of(&source), &networks[0]);
             energy.evaluate(0, &networks).unwrap();
             let gradient = energy.gradient(0).to_vec();
             for which in 0..2 {
@@ -349,7 +361,7 @@ mod tests {
     fn paths_bend_to_where_the_cells_are() {
         half_circle(|source| {
             let mut networks = vec![network(&small(), 2, 5).unwrap()];
-            let mut energy = Energy::new(source, METRIC, &networks[0]);
+            let mut energy = Energy::new(source, METRIC, cells_of(&source), &networks[0]);
             let descent = Descent {
                 stage: Stage::Interpolant,
                 steps: 400,

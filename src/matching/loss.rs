@@ -73,7 +73,7 @@ fn of_network(role: Role, gradient: &mut BatchGradient, network: &Mlp, batch: &B
                     (row.score_weight.mul_add(value, noise[at]), row.weight, row.score_weight)
                 })
             }
-            Role::Potential | Role::LogDensity => {
+            Role::Potential | Role::LogDensity | Role::Source => {
                 unreachable!("bridges give velocity, growth and score, and no others are made for them")
             }
         }

@@ -2,6 +2,7 @@
 
 mod action;
 mod batch;
+mod branches;
 mod chain;
 mod curvature;
 mod interpolant;
@@ -11,6 +12,7 @@ mod objective;
 mod source;
 
 use action::Action;
+pub(crate) use branches::{Branches, train_branches};
 pub(crate) use chain::Chains;
 pub(crate) use curvature::{Curvature, Looseness};
 use interpolant::Energy;
@@ -85,7 +87,9 @@ pub(crate) fn train(
     if facts.learned {
         let InterpolantOptions { epochs, metric } = paths.interpolant;
         curves.push(interpolant::network(options, snapshots.dims(), seed)?);
-        let mut energy = Energy::new(source, metric, &curves[0]);
+        let cells = |interval| interpolant::places(snapshots, scaling, [interval, interval + 1]);
+        let cells = (0..coupled.intervals.len()).map(cells).collect();
+        let mut energy = Energy::new(source, metric, cells, &curves[0]);
         let descent = Descent {
             stage: Stage::Interpolant,
             steps: epochs,

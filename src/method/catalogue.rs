@@ -5,7 +5,7 @@ use crate::bridge::BridgeKind;
 use crate::error::{Error, Result};
 use crate::matching::Objective;
 use crate::nn::Activation;
-use crate::rollout::{EquationsKind, RolloutOptions};
+use crate::rollout::{EquationsKind, RolloutOptions, Scheme};
 use crate::train::{PairWeighting, TrainingOptions};
 
 /// The enum of the methods, and their recipes, from one list.
@@ -154,6 +154,37 @@ catalogue! {
             objective: Objective::Lagrangian,
         },
         presets: of_potential,
+    },
+    /// BranchSBM: paths as Metric FM's from the first snapshot to each part of the last, and how much of the population goes each way
+    /// (Tang et al., ICLR 2026). Between these two, snapshots only tell where paths are to be near to. Its last stage, of ways and weights
+    /// together, is an option.
+    BranchSbm = Recipe {
+        name: "branch-sbm",
+        source: "Tang et al., ICLR 2026",
+        learning: Learning::Branches,
+        // Networks, pairs of a step, rate and weights as published.
+        presets: || {
+            let training = TrainingOptions {
+                epochs: 2000,
+                batch_size: 128,
+                hidden: vec![64; 3],
+                growth_hidden: None,
+                activation: Activation::Silu,
+                learning_rate: 1e-3,
+                final_learning_rate: None,
+                ..TrainingOptions::default()
+            };
+            let rollout = RolloutOptions {
+                scheme: Scheme::Euler,
+                steps: 10,
+                energy_weight: 1.0,
+                mass_weight: 100.0,
+                local_mass_weight: 1000.0,
+                density_weight: 1.0,
+                ..RolloutOptions::DEFAULT
+            };
+            (training, rollout)
+        },
     },
     /// MIOFlow: rollout of a velocity (Huguet et al., NeurIPS 2022). Coordinates are taken as given: the paper first trains an autoencoder
     /// whose latent distances are those of diffusion along the data's manifold, rolls out in its latent space and decodes; here that is the

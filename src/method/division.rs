@@ -171,7 +171,7 @@ impl<'a> Division<'a> {
     ) -> Result<Fit> {
         let threads = Threads::new(self.options.threads)?;
         let (_in_use, started) = begin(snapshots, self.options, &threads)?;
-        let (settled, scaling) = (self.settled(), Scaling::of(snapshots));
+        let (settled, scaling) = (self.settled(), self.options.scaling(snapshots));
         let fitted = match pieces {
             Pieces::Members(learned) => {
                 let learned = learned.into_iter().map(Ok).collect();
@@ -182,7 +182,7 @@ impl<'a> Division<'a> {
                 let of_interval =
                     |gauge: &Gauge| blocks.by_ref().take(gauge.blocks).collect::<Vec<SolvedBlock>>();
                 let solved = self.gauges.iter().map(of_interval).collect();
-                settled.learn(snapshots, &scaling, Some(solved), &threads, reporter)?.into()
+                settled.learn_single(snapshots, &scaling, Some(solved), &threads, reporter)?
             }
         };
         settled.conclude(snapshots, scaling, fitted, &threads, started)

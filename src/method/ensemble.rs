@@ -163,7 +163,7 @@ pub(super) fn assemble(
         lengthened: thin.lengthened,
     });
     let coarse = whole.then(|| coarse.collect());
-    Ok(Fitted { members, coarse, law, sigma, couplings: None, report, stopped })
+    Ok(Fitted { members, branches: vec![], coarse, law, sigma, couplings: None, report, stopped })
 }
 
 /// The fits that had begun to train when they ended; the first of other errors than that they were stopped.

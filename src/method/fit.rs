@@ -5,14 +5,14 @@ use std::time::Instant;
 use super::couple::{BlockSolver, Coupler};
 use super::ensemble::Coarse;
 use super::resolve::Resolved;
-use super::{CouplingKind, FitOptions, FitReport, Learning, ensemble, warnings};
+use super::{CouplingKind, FitOptions, FitReport, Learning, branches, ensemble, warnings};
 use crate::device::Opened;
 use crate::error::{Error, Result, positive};
 use crate::exec::clock::cpu_seconds;
 use crate::exec::progress::{Progress, ProgressFn, Reporter, Stage};
 use crate::exec::threads::Threads;
 use crate::exec::watch::watched;
-use crate::fields::{FieldValues, Fields, GrowthLaw, GrowthPrice, Guard, Network, Scratch};
+use crate::fields::{BranchWeight, FieldValues, Fields, GrowthLaw, GrowthPrice, Guard, Network, Scratch};
 use crate::matching::{InterpolantOptions, Metric, PathOptions, Trained};
 use crate::model::{Dynamics, ModelInfo};
 use crate::scales::Scales;
@@ -61,9 +61,9 @@ pub fn fit(snapshots: &Snapshots, options: &FitOptions, progress: &mut ProgressF
     let (_in_use, started) = begin(snapshots, options, &threads)?;
     let resolved = resolve(snapshots, options, &threads, &mut reporter)?;
     let settled = Settled { options, resolved: &resolved };
-    let scaling = Scaling::of(snapshots);
+    let scaling = options.scaling(snapshots);
     let fitted = match options.ensemble {
-        1 => settled.learn(snapshots, &scaling, None, &threads, &mut reporter)?.into(),
+        1 => settled.learn_single(snapshots, &scaling, None, &threads, &mut reporter)?,
         _ => ensemble::learn(snapshots, &scaling, settled, &mut reporter)?,
     };
     settled.conclude(snapshots, scaling, fitted, &threads, started)
@@ -154,7 +154,7 @@ fn check_growth_prior(snapshots: &Snapshots, options: &FitOptions) -> Result<()>
         if !options.recipe.takes("source_penalty") {
             let because = match options.recipe.coupling() {
                 Some(kind) => format!("its coupling {kind} has no source penalty by which it could enter"),
-                None => "it couples no cells".into(),
+                None => couples_none(options).into(),
             };
             let relaxing: Vec<&str> = CouplingKind::relaxing_source().collect();
             let allowed = format!(
@@ -180,6 +180,14 @@ fn check_growth_prior(snapshots: &Snapshots, options: &FitOptions) -> Result<()>
     Ok(())
 }
 
+/// Why a method without couplings has no use for what is known of cells.
+fn couples_none(options: &FitOptions) -> &'static str {
+    match options.recipe.learning {
+        Learning::Branches => "it couples no cells of consecutive snapshots",
+        _ => "it couples no cells",
+    }
+}
+
 /// Refuses clones where a method has no use for them, or where random blocks would part them unasked.
 fn check_clones(snapshots: &Snapshots, options: &FitOptions) -> Result<()> {
     if snapshots.clones(0).is_none() {
@@ -191,7 +199,7 @@ fn check_clones(snapshots: &Snapshots, options: &FitOptions) -> Result<()> {
         };
     }
     if options.recipe.coupling().is_none() {
-        let allowed = format!("left out with {}: it couples no cells", options.recipe.name);
+        let allowed = format!("left out with {}: {}", options.recipe.name, couples_none(options));
         return Err(Error::argument("the clones of the cells", "some", &allowed));
     }
     let largest = (0..snapshots.len()).map(|k| snapshots.count(k)).max().unwrap_or(0);
@@ -240,11 +248,23 @@ fn check(options: &FitOptions) -> Result<()> {
     if options.ensemble == 0 {
         return Err(Error::argument("ensemble", 0, "at least 1"));
     }
+    if options.ensemble > 1 && !options.recipe.takes("ensemble") {
+        return Err(no_ensemble(options));
+    }
+    if options.branches == 0 {
+        return Err(Error::argument("branches", 0, "at least 1"));
+    }
     if options.keep_couplings && options.ensemble > 1 {
         let allowed = "false for an ensemble: its members couple resampled cells, each its own";
         return Err(Error::argument("keep_couplings", true, allowed));
     }
     Ok(())
+}
+
+/// That a method makes no ensembles.
+fn no_ensemble(options: &FitOptions) -> Error {
+    let allowed = format!("1 with {}: its branches are no members of an ensemble", options.recipe.name);
+    Error::argument("ensemble", options.ensemble, &allowed)
 }
 
 /// The numbers of a fit, while the caller is asked whether it is still wanted.
@@ -257,7 +277,7 @@ pub(super) fn resolve(
     threads: &Threads,
     reporter: &mut Reporter<'_, '_>,
 ) -> Result<Resolved> {
-    let scaling = Scaling::of(snapshots);
+    let scaling = options.scaling(snapshots);
     let mut look = || {
         reporter.report(&Progress { stage: Stage::Coupling, done: 0, total: snapshots.len() - 1, loss: None })
     };
@@ -287,6 +307,8 @@ pub(crate) struct Learned {
 /// What becomes a model.
 pub(super) struct Fitted {
     pub(super) members: Vec<Vec<Network>>,
+    /// How each branch weighs, where the lists are those of branches; else empty.
+    pub(super) branches: Vec<BranchWeight>,
     /// The fits to fewer snapshots beside an ensemble, none where one of all fits was stopped.
     pub(super) coarse: Option<Vec<Coarse>>,
     pub(super) law: Option<GrowthLaw>,
@@ -298,7 +320,25 @@ pub(super) struct Fitted {
 
 impl From<Learned> for Fitted {
     fn from(Learned { networks, law, sigma, couplings, report, stopped }: Learned) -> Self {
-        Self { members: vec![networks], coarse: None, law, sigma, couplings, report, stopped }
+        let (members, branches) = (vec![networks], vec![]);
+        Self { members, branches, coarse: None, law, sigma, couplings, report, stopped }
+    }
+}
+
+impl FitOptions {
+    /// The units of the networks.
+    pub(super) fn scaling(&self, snapshots: &Snapshots) -> Scaling {
+        match self.recipe.learning {
+            Learning::Branches => Scaling::of_ends(snapshots),
+            _ => Scaling::of(snapshots),
+        }
+    }
+
+    /// What learned paths are to be.
+    pub(super) fn paths(&self) -> PathOptions {
+        let metric = Metric { width: self.metric_width, ridge: self.metric_ridge };
+        let interpolant = InterpolantOptions { epochs: self.interpolant_epochs, metric };
+        PathOptions { bandwidth: self.bandwidth, interpolant }
     }
 }
 
@@ -317,7 +357,7 @@ impl Settled<'_> {
         started: Option<f64>,
     ) -> Result<Fit> {
         let Self { options, resolved } = self;
-        let Fitted { members, coarse, law, sigma, couplings, mut report, stopped } = fitted;
+        let Fitted { members, branches, coarse, law, sigma, couplings, mut report, stopped } = fitted;
         report.final_sigma = options.rollout.final_sigma.filter(|_| options.recipe.takes("final_sigma"));
         let info = ModelInfo {
             method: options.recipe.name.into(),
@@ -336,8 +376,14 @@ impl Settled<'_> {
             uncertainty: None,
             attributes: Default::default(),
         };
-        let guard = options.guard.then(|| Guard::of(snapshots));
-        let mut dynamics = Dynamics::new(info, scaling, members, law, guard)?;
+        let mut dynamics = if branches.is_empty() {
+            let guard = options.guard.then(|| Guard::of(snapshots));
+            Dynamics::new(info, scaling, members, law, guard)?
+        } else {
+            // On their way from the first to the last, cells know of no snapshots.
+            let guard = options.guard.then(|| Guard::around(snapshots));
+            Dynamics::of_branches(info, scaling, branches.into_iter().zip(members).collect(), guard)?
+        };
         dynamics.couplings = couplings;
         if let (Some(coarse), Some(ensemble)) = (coarse, &mut report.ensemble) {
             let uncertainty = threads.run(|| ensemble::uncertainty(&dynamics, coarse, snapshots))?;
@@ -365,6 +411,24 @@ impl Settled<'_> {
             penalty: resolved.penalty,
             choices: resolved.choices.clone(),
             ..FitReport::default()
+        }
+    }
+
+    /// Learns a single fit, as [`learn`](Self::learn) does, or its branches.
+    ///
+    /// # Errors
+    /// As [`fit`].
+    pub(super) fn learn_single(
+        self,
+        snapshots: &Snapshots,
+        scaling: &Scaling,
+        solved: Option<Vec<Vec<SolvedBlock>>>,
+        threads: &Threads,
+        reporter: &mut Reporter<'_, '_>,
+    ) -> Result<Fitted> {
+        match self.options.recipe.learning {
+            Learning::Branches => branches::learn(snapshots, scaling, self, threads, reporter),
+            _ => Ok(self.learn(snapshots, scaling, solved, threads, reporter)?.into()),
         }
     }
 
@@ -399,9 +463,7 @@ impl Settled<'_> {
                 let alpha = (resolved.scales().delta / scaling.length).powi(2);
                 let law = (objective.has_potential() && facts.grows).then(|| GrowthLaw::quadratic(alpha));
                 let law = law.transpose()?;
-                let metric = Metric { width: options.metric_width, ridge: options.metric_ridge };
-                let interpolant = InterpolantOptions { epochs: options.interpolant_epochs, metric };
-                let paths = PathOptions { bandwidth: options.bandwidth, interpolant };
+                let paths = options.paths();
                 let Trained { networks, interpolant_losses, descended } = matching::train(
                     snapshots,
                     scaling,
@@ -437,6 +499,8 @@ impl Settled<'_> {
                 learned.report.training_seconds = started.elapsed().as_secs_f64();
                 Ok(learned)
             }
+            // Their lists of networks are no members.
+            Learning::Branches => Err(no_ensemble(options)),
             Learning::Rollout(kind) => {
                 let started = Instant::now();
                 let scales = resolved.scales();

@@ -114,6 +114,9 @@ pub struct FitOptions {
     pub metric_width: f64,
     /// ρ of that metric, the same unit squared: motion costs at most 1/ρ as much as among many cells.
     pub metric_ridge: f64,
+    /// How many branches there are, of a method that has some: parts of the last snapshot by k-means (Lloyd, IEEE Trans. Inf. Theory 1982, from starts
+    /// by Arthur, Vassilvitskii, SODA 2007), each of which has a way of its own that leads there.
+    pub branches: usize,
     /// Couple in random blocks of at most this many cells a side; a number as large as the snapshots couples them whole. Where
     /// absent, snapshots of more than [`WHOLE_CELLS`](Self::WHOLE_CELLS) are coupled in blocks of [`BLOCK_CELLS`](Self::BLOCK_CELLS). What
     /// that costs at the most, the report estimates ([`FitReport::whole_gaps`](super::FitReport::whole_gaps)).
@@ -203,6 +206,7 @@ impl FitOptions {
             interpolant_epochs: 1000,
             metric_width: 0.4,
             metric_ridge: 1e-3,
+            branches: 2,
             chunk_size: None,
             keep_couplings: false,
             seed: 0,

@@ -39,6 +39,9 @@ pub enum Learning {
     },
     /// By differentiating through rolled-out particles.
     Rollout(EquationsKind),
+    /// From learned paths between optimally coupled cells of the first snapshot and of each part of the last, and then how much of the
+    /// population goes each way: BranchSBM (Tang et al., ICLR 2026).
+    Branches,
 }
 
 /// The options that every method takes.
@@ -71,6 +74,23 @@ const EVERY_REGRESSION: &[&str] = &["pair_weighting", "finetune_steps"];
 const FINE_TUNING: &[&str] =
     &["finetune_learning_rate", "finetune_batch_size", "scheme", "rollout_steps", "plan_epsilon"];
 
+/// The options of branches, beside those of their learned paths.
+const OF_BRANCHES: &[&str] = &[
+    "branches",
+    "chunk_size",
+    "ema",
+    "growth_hidden",
+    "growth_epochs",
+    "joint_epochs",
+    "scheme",
+    "rollout_steps",
+    "energy_weight",
+    "mass_weight",
+    "local_mass_weight",
+    "density_weight",
+    "density_hinge",
+];
+
 impl Recipe {
     /// A free combination.
     pub fn custom(coupling: CouplingKind, bridge: BridgeKind) -> Self {
@@ -83,7 +103,7 @@ impl Recipe {
     pub fn coupling(&self) -> Option<CouplingKind> {
         match self.learning {
             Learning::Matching { coupling, .. } => Some(coupling),
-            Learning::Rollout(_) => None,
+            Learning::Rollout(_) | Learning::Branches => None,
         }
     }
 
@@ -91,7 +111,7 @@ impl Recipe {
     pub fn bridge(&self) -> Option<BridgeKind> {
         match self.learning {
             Learning::Matching { bridge, .. } => Some(bridge),
-            Learning::Rollout(_) => None,
+            Learning::Rollout(_) | Learning::Branches => None,
         }
     }
 
@@ -105,6 +125,7 @@ impl Recipe {
                 format!("coupling {coupling}, bridge {bridge}, {objective} of a potential")
             }
             Learning::Rollout(_) => "rolled-out particles".into(),
+            Learning::Branches => "branches from the first snapshot to parts of the last".into(),
         }
     }
 
@@ -115,6 +136,8 @@ impl Recipe {
                 (bridge.facts().grows, bridge.facts().noise.is_some(), objective.has_potential())
             }
             Learning::Rollout(kind) => (kind.facts().grows, kind.facts().scores, kind.facts().has_landscape),
+            // What each branch adds to weights is no growth rate.
+            Learning::Branches => (false, false, false),
         };
         let all = [("velocity", true), ("growth", growth), ("score", score), ("landscape", landscape)];
         all.into_iter().filter(|(_, learned)| *learned).map(|(name, _)| name).collect()
@@ -131,6 +154,9 @@ impl Recipe {
         if option == "branching_rate" {
             // It ties the two: δ² = σ²/λ.
             return self.takes("sigma") && self.takes("delta");
+        }
+        if option == "ensemble" {
+            return self.learning != Learning::Branches;
         }
         EVERY.contains(&option)
             || match self.learning {
@@ -153,6 +179,9 @@ impl Recipe {
                         || of_objective
                 }
                 Learning::Rollout(kind) => kind.facts().options.contains(&option),
+                Learning::Branches => {
+                    OF_BRANCHES.contains(&option) || BridgeKind::Geodesic.facts().options.contains(&option)
+                }
             }
     }
 
@@ -161,6 +190,7 @@ impl Recipe {
         match self.learning {
             Learning::Matching { coupling, bridge, .. } => bridge.facts().noise.or(coupling.facts().noise),
             Learning::Rollout(kind) => kind.facts().noise,
+            Learning::Branches => None,
         }
     }
 
@@ -178,6 +208,7 @@ impl Recipe {
                     || objective.has_potential() && bridge.facts().grows
             }
             Learning::Rollout(_) => self.takes("delta"),
+            Learning::Branches => false,
         }
     }
 

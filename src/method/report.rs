@@ -36,6 +36,8 @@ pub struct FitReport {
     pub losses: Vec<f64>,
     /// The losses of the training of a bridge's paths, where it learns them.
     pub interpolant_losses: Vec<f64>,
+    /// The branches of a population that goes several ways, in their order; empty of other fits, whose intervals are told of above.
+    pub branches: Vec<BranchReport>,
     /// What a simulation-based fit, or the fine-tuning of another, tells beside.
     pub rollout: Option<RolloutReport>,
     /// What an ensemble found of its errors; the rest of the report is then that of its first member, but for the seconds, which
@@ -54,6 +56,20 @@ pub struct FitReport {
     /// Processor seconds of all threads of the fit, without what they waited for; none where the system does not tell. Where the
     /// threads are the ambient pool, what else it did meanwhile is counted too.
     pub cpu_seconds: Option<f64>,
+}
+
+/// A part of the last snapshot, and how its cells were coupled with those of the first.
+#[derive(Debug, Clone, Copy, PartialEq)]
+#[non_exhaustive]
+pub struct BranchReport {
+    /// Its cells that weigh anything.
+    pub cells: usize,
+    /// Their mass.
+    pub mass: f64,
+    /// The number of matched pairs.
+    pub pairs: usize,
+    /// The largest duality gap of the coupling's blocks, relative to the block's optimum.
+    pub relative_gap: f64,
 }
 
 /// What an ensemble is made of, and how far its mean is off.
@@ -116,6 +132,7 @@ impl FitReport {
             "first_loss": self.losses.first(),
             "last_loss": self.losses.last(),
             "interpolant": (!self.interpolant_losses.is_empty()).then(|| stage(&self.interpolant_losses)),
+            "branches": (!self.branches.is_empty()).then(|| self.branches.iter().map(of_branch).collect::<Value>()),
             "rollout": self.rollout.as_ref().map(of_rollout),
             "ensemble": self.ensemble.as_ref().map(of_ensemble),
             "growth_over_branching_rate": self.growth_over_branching_rate,
@@ -132,6 +149,11 @@ fn of_ensemble(ensemble: &EnsembleReport) -> Value {
     json!({ "members": ensemble.members, "coarse_fits": ensemble.coarse_fits, "uncertainty": errors })
 }
 
+fn of_branch(branch: &BranchReport) -> Value {
+    let &BranchReport { cells, mass, pairs, relative_gap } = branch;
+    json!({ "cells": cells, "mass": mass, "pairs": pairs, "relative_gap": relative_gap })
+}
+
 fn stage(losses: &[f64]) -> Value {
     json!({ "epochs": losses.len(), "first_loss": losses.first(), "last_loss": losses.last() })
 }
@@ -143,6 +165,8 @@ fn of_rollout(rollout: &RolloutReport) -> Value {
         "post-local": stage(&rollout.post_local_losses),
         "fine-tuning": stage(&rollout.finetuning_losses),
         "score": stage(&rollout.score_losses),
+        "growth": stage(&rollout.growth_losses),
+        "joint": stage(&rollout.joint_losses),
         "terms": rollout.last_terms().map(|(name, value)| (name.into(), value.into())).collect::<Map<String, Value>>(),
     })
 }

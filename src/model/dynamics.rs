@@ -2,7 +2,10 @@
 
 use super::ModelInfo;
 use crate::error::{Error, Result};
-use crate::fields::{Compiled, FieldValues, Fields, GrowthLaw, GrowthPrice, Guard, Network, Price, Scratch};
+use crate::fields::{
+    Branch, BranchWeight, Compiled, FieldValues, Fields, GrowthLaw, GrowthPrice, Guard, Network, Price,
+    Scratch,
+};
 use crate::transport::couplings::Couplings;
 use crate::units::Scaling;
 
@@ -31,6 +34,24 @@ impl Dynamics {
     ) -> Result<Self> {
         info.check(scaling.centre.len())?;
         let compiled = Compiled::new(scaling, info.diffusion(), members, law, guard)?;
+        Ok(Self { info, compiled, couplings: None })
+    }
+
+    /// Fields of branches, from the weight of each and its networks.
+    ///
+    /// # Errors
+    /// As [`new`](Self::new); [`Error::InvalidData`] for noise, which branches have none of.
+    pub(crate) fn of_branches(
+        info: ModelInfo,
+        scaling: Scaling,
+        branches: Vec<(BranchWeight, Vec<Network>)>,
+        guard: Option<Guard>,
+    ) -> Result<Self> {
+        info.check(scaling.centre.len())?;
+        if info.sigma != 0.0 {
+            return Err(Error::InvalidData(format!("branches have no noise, and sigma is {}", info.sigma)));
+        }
+        let compiled = Compiled::of_branches(scaling, branches, guard)?;
         Ok(Self { info, compiled, couplings: None })
     }
 
@@ -146,8 +167,13 @@ impl Fields for Dynamics {
         times.first().zip(times.last()).map(|(&first, &last)| [first, last])
     }
 
+    fn of_branches(&self) -> Vec<Branch<'_>> {
+        self.compiled.branches()
+    }
+
     fn compiled(&self) -> Option<&Compiled> {
-        Some(&self.compiled)
+        // Of branches none are the whole.
+        Some(&self.compiled).filter(|compiled| compiled.branches.is_empty())
     }
 }
 

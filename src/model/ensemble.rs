@@ -55,7 +55,7 @@ impl Uncertainty {
 impl Dynamics {
     /// The number of members of an ensemble, whose mean the fields are; 1 of a model that is none.
     pub fn members(&self) -> usize {
-        self.compiled.members.len()
+        if self.branches() > 0 { 1 } else { self.compiled.members.len() }
     }
 
     /// One member of an ensemble, as a model of its own: the same but for the fields, which are that member's.
@@ -68,6 +68,9 @@ impl Dynamics {
             return Err(Error::argument("member", index, &allowed));
         }
         let info = super::ModelInfo { uncertainty: None, ..self.info.clone() };
+        if self.branches() > 0 {
+            return Ok(Self { info, compiled: self.compiled.clone(), couplings: None });
+        }
         Ok(Self { info, compiled: self.compiled.member(index), couplings: None })
     }
 

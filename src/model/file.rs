@@ -6,6 +6,10 @@
 //! networks of all members have the same shapes. The metadata key `chreode` holds the format's version, the recipe, the times, the change of units and
 //! the networks' shapes; where there are any, also names of coordinates, masses and attributes.
 //!
+//! A population of branches has `branches` in the metadata, of each its `start`, the share of its founder's weight that a particle begins
+//! with, and whether its source adds to that (`gains`) or takes from it; the networks of each are `velocity` and `source`, whose names
+//! begin with the branch's number as those of a member do, unless there is one branch only. Its score, growth and potential are none.
+//!
 //! A model that keeps couplings has beside them, of the interval k from 0, `coupling.<k>.source` and `coupling.<k>.target` (cells of each
 //! pair, whole numbers), `coupling.<k>.sent`, `coupling.<k>.received` and `coupling.<k>.coupled` (masses, in double precision), and
 //! `coupling.<k>.dying` and `coupling.<k>.born` with their masses in `coupling.<k>.dying_mass` and `coupling.<k>.born_mass`; the metadata
@@ -20,7 +24,7 @@ use serde_json::{Value, json};
 use super::{Dynamics, FieldError, ModelInfo, Uncertainty};
 use crate::error::{Error, Result};
 use crate::exec::files::write_atomically;
-use crate::fields::{GrowthLaw, GrowthPrice, Guard, Network, Role};
+use crate::fields::{BranchWeight, GrowthLaw, GrowthPrice, Guard, Network, Role};
 use crate::nn::{Activation, Architecture, Mlp};
 use crate::transport::coupling::{Coupling, Pair};
 use crate::transport::couplings::Couplings;
@@ -29,10 +33,10 @@ use crate::units::Scaling;
 /// The newest version of the format that this library reads and writes.
 ///
 /// Version 2 has potentials, densities and a diffusion that changes with time; version 3 has units of time for each interval
-/// (`knots`) or a guard; version 4 has ensembles (`members`); version 5 has couplings. An older reader would pass over some of them in silence, so a model
+/// (`knots`) or a guard; version 4 has ensembles (`members`); version 5 has couplings; version 6 has branches. An older reader would pass over some of them in silence, so a model
 /// is of the oldest version that has all that
 /// it needs.
-pub const FORMAT_VERSION: u64 = 5;
+pub const FORMAT_VERSION: u64 = 6;
 
 /// The key of our JSON in the safetensors metadata.
 const KEY: &str = "chreode";
@@ -42,7 +46,8 @@ impl Dynamics {
     pub fn to_bytes(&self) -> Vec<u8> {
         let mut buffers: Vec<Tensor> = vec![];
         let mut shapes = serde_json::Map::new();
-        let members = self.members();
+        // Those of branches are told apart as those of members are.
+        let (members, lists) = (self.members(), self.compiled.members.len());
         let of_members = self.compiled.members.iter().enumerate();
         for (member, Network { role, mlp: network }) in
             of_members.flat_map(|(m, all)| all.iter().map(move |n| (m, n)))
@@ -52,7 +57,7 @@ impl Dynamics {
                 role.into(),
                 json!({ "hidden": shape.hidden, "outputs": shape.outputs, "activation": shape.activation.as_str() }),
             );
-            let name = tensor_name(members, member, role);
+            let name = tensor_name(lists, member, role);
             let bytes = |range: std::ops::Range<usize>| -> Vec<u8> {
                 network.parameters()[range].iter().flat_map(|p| p.to_le_bytes()).collect()
             };
@@ -110,6 +115,11 @@ impl Dynamics {
         }
         if members > 1 {
             metadata["members"] = json!(members);
+        }
+        if !self.compiled.branches.is_empty() {
+            let branch =
+                |BranchWeight { start, gains }: &BranchWeight| json!({ "start": start, "gains": gains });
+            metadata["branches"] = self.compiled.branches.iter().map(branch).collect();
         }
         if let Some(uncertainty) = uncertainty {
             metadata["uncertainty"] = uncertainty.to_json();
@@ -203,7 +213,11 @@ impl Dynamics {
         let shapes = Metadata(fields.get("networks")?);
         let inputs = scaling.centre.len() + 1;
         let roles = || Role::ALL.into_iter().filter(|role| shapes.find(role.name()).is_some());
-        let count = read_member_count(&fields, version, &tensors)?;
+        let branches = read_branches(&fields, version)?;
+        let count = match branches.len() {
+            0 => read_member_count(&fields, version, &tensors)?,
+            count => count,
+        };
         let member = |member: usize| -> Result<Vec<Network>> {
             let network = |role: Role| {
                 let (name, shape) = (tensor_name(count, member, role.name()), shapes.get(role.name())?);
@@ -217,12 +231,17 @@ impl Dynamics {
             name.split('.').next().is_some_and(|first| first.parse::<usize>().is_ok_and(|m| m >= count))
         };
         if count > 1 && tensors.names().into_iter().any(named) {
-            return Err(bad(format!("it holds tensors of other members than its {count}")));
+            return Err(bad(format!("it holds tensors of other members or branches than its {count}")));
         }
         let has_potential = roles().any(|role| role == Role::Potential);
         let law = if has_potential { read_law(&fields)? } else { None };
         let guard = fields.find("guard").map(|_| read_guard(&fields, inputs - 1, version)).transpose()?;
-        let mut model = Dynamics::new(info, scaling, members, law, guard).map_err(|e| bad(e.to_string()))?;
+        let model = if branches.is_empty() {
+            Dynamics::new(info, scaling, members, law, guard)
+        } else {
+            Dynamics::of_branches(info, scaling, branches.into_iter().zip(members).collect(), guard)
+        };
+        let mut model = model.map_err(|e| bad(e.to_string()))?;
         model.couplings =
             fields.find("couplings").map(|_| read_couplings(&fields, version, &tensors)).transpose()?;
         Ok(model)
@@ -248,8 +267,11 @@ impl Dynamics {
 
     /// The oldest version of the format that says all there is to say of the model.
     fn format_version(&self) -> u64 {
+        if self.branches() > 0 {
+            return 6;
+        }
         let recent = |network: &Network| matches!(network.role, Role::Potential | Role::LogDensity);
-        if self.couplings.is_some() {
+        if self.couplings.is_some() && self.branches() == 0 {
             return 5;
         }
         if self.members() > 1 {
@@ -367,6 +389,22 @@ fn read_member_count(fields: &Metadata<'_>, version: u64, tensors: &SafeTensors<
         return Err(fields.wrong("members", "not the number of members of an ensemble"));
     }
     Ok(count)
+}
+
+/// How each branch weighs, of a file of this version; empty of a model without.
+fn read_branches(fields: &Metadata<'_>, version: u64) -> Result<Vec<BranchWeight>> {
+    let Some(branches) = fields.find("branches") else { return Ok(vec![]) };
+    if version < 6 {
+        return Err(fields.wrong("branches", &format!("not of format version {version}, which has none")));
+    }
+    let read = |branch: &Value| {
+        let branch = Metadata(branch);
+        let gains =
+            branch.get("gains")?.as_bool().ok_or_else(|| branch.wrong("gains", "neither true nor false"))?;
+        Ok(BranchWeight { start: branch.number("start")?, gains })
+    };
+    let branches = branches.as_array().filter(|branches| !branches.is_empty());
+    branches.ok_or_else(|| fields.wrong("branches", "not a list of branches"))?.iter().map(read).collect()
 }
 
 /// How far the fields of an ensemble are off.

@@ -1,5 +1,6 @@
 //! Models: learned fields, what they were made with, and their file.
 
+mod branches;
 mod dynamics;
 mod ensemble;
 mod file;

@@ -150,6 +150,12 @@ impl Target for FitOptions {
             meaning: "What the cells' spread about a place is at least, the same unit squared: its inverse is what motion far from all cells costs",
         },
         Entry {
+            name: "branches",
+            kind: Integer(1..=1000, |o, v| o.branches = v as usize),
+            default: Value("2"),
+            meaning: "Branches of the population: parts of the last snapshot by k-means, to each of which a way of its own leads",
+        },
+        Entry {
             name: "chunk_size",
             kind: Integer(1..=u64::MAX, |o, v| o.chunk_size = Some(v as usize)),
             default: Rule("all cells at once, blocks of 2000 for snapshots of more than 6000"),
@@ -303,7 +309,7 @@ impl Target for FitOptions {
             name: "local_mass_weight",
             kind: Real(NotNegative, |o, v| o.rollout.local_mass_weight = v),
             default: Brought(|o| Some(o.rollout.local_mass_weight.to_string()), ""),
-            meaning: "Weight of the particles’ own masses in the loss of a rollout",
+            meaning: "Weight of the particles’ own masses in the loss of a rollout, and of those at the end of each branch",
         },
         Entry {
             name: "density_weight",
@@ -397,6 +403,18 @@ impl Target for FitOptions {
             kind: Integer(0..=u64::MAX, |o, v| o.rollout.score_epochs = v as usize),
             default: Brought(|o| Some(o.rollout.score_epochs.to_string()), ""),
             meaning: "Steps of the density, or of the score after a fine-tuning, on bridges between rolled-out cells",
+        },
+        Entry {
+            name: "growth_epochs",
+            kind: Integer(1..=u64::MAX, |o, v| o.rollout.growth_epochs = v as usize),
+            default: Brought(|o| Some(o.rollout.growth_epochs.to_string()), ""),
+            meaning: "Steps of how much of the population goes into each branch, once the ways there are known",
+        },
+        Entry {
+            name: "joint_epochs",
+            kind: Integer(0..=u64::MAX, |o, v| o.rollout.joint_epochs = v as usize),
+            default: Brought(|o| Some(o.rollout.joint_epochs.to_string()), ""),
+            meaning: "Steps of that and of the ways together, afterwards; 0 for none",
         },
         Entry {
             name: "final_sigma",

@@ -7,6 +7,7 @@
 //! | TIGON (Sha et al., Nature Machine Intelligence 2024) | v, g | densities, Wasserstein–Fisher–Rao action |
 //! | its flow (`tigon-w2`) | v, g | reconstruction, mass, Wasserstein–Fisher–Rao action |
 //! | DeepRUOT (Zhang, Li, Zhou, ICLR 2025) | v, g, ln p | the same, the energy of regularised unbalanced transport, the Fokker–Planck equation |
+//! | BranchSBM (Tang et al., ICLR 2026), after its regressions | g, u of each branch | masses, energy: see `branches` |
 //! | Var-RUOT (Sun et al., NeurIPS 2025) | one potential λ | the same, the Hamilton–Jacobi–Bellman equation |
 //!
 //! [Fine-tuning](RolloutOptions::finetune_steps) gives the networks of a simulation-free method the first two terms of it.
@@ -23,6 +24,7 @@
 //! unit of time, in which the equations are the same: between snapshots that are met, the path of least energy does not
 //! depend on the unit, and so a short interval gives up no more of its reconstruction for its energy than a long one.
 
+mod branches;
 mod density_fit;
 mod equations;
 mod fit;
@@ -40,6 +42,7 @@ mod terms;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use branches::{Way, weigh};
 pub use equations::{EquationsFacts, EquationsKind};
 pub(crate) use fit::{finetune, train};
 pub use options::{EXACT_DIMS, RolloutOptions};

@@ -57,6 +57,10 @@ pub struct RolloutOptions {
     pub finetune_learning_rate: f64,
     /// The most particles, and cells of a snapshot, of it: of more a sample is drawn, the same in all its steps.
     pub finetune_batch_size: usize,
+    /// BranchSBM's training steps of how much goes each way, along the ways that are known by then.
+    pub growth_epochs: usize,
+    /// Its training steps of the ways and of that together, afterwards; 0 for none.
+    pub joint_epochs: usize,
     /// DeepRUOT's σ at the last snapshot, geometric in time from that at the first; constant where absent.
     pub final_sigma: Option<f64>,
 }
@@ -89,6 +93,8 @@ impl RolloutOptions {
         finetune_steps: 0,
         finetune_learning_rate: 1e-4,
         finetune_batch_size: 1024,
+        growth_epochs: 1000,
+        joint_epochs: 0,
         final_sigma: None,
     };
 

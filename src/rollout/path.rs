@@ -268,9 +268,12 @@ impl Paths {
                     self.grid.snapshots
                 )));
             }
-            self.sum_weights(interval);
+            if equations.first_weight().is_none() {
+                self.sum_weights(interval);
+            }
             let total = self.totals[interval][self.grid.steps[interval]];
-            if !(equations.carries_density() || total > 1e-30 && total.is_finite()) {
+            let has_log_weights = !equations.carries_density() && equations.first_weight().is_none();
+            if has_log_weights && !(total > 1e-30 && total.is_finite()) {
                 return Err(Error::NonFinite(format!(
                     "the total weight of the particles is {total} at snapshot {snapshot} of {}; a larger mass_weight or a \
                      smaller learning_rate would keep it from vanishing",

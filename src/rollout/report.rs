@@ -14,6 +14,10 @@ pub struct RolloutReport {
     pub score_losses: Vec<f64>,
     /// The losses of the fine-tuning of a simulation-free method.
     pub finetuning_losses: Vec<f64>,
+    /// The losses of how much goes each way, along known ways (BranchSBM).
+    pub growth_losses: Vec<f64>,
+    /// Of both together.
+    pub joint_losses: Vec<f64>,
     /// The terms of the main stage's loss, or of the fine-tuning's, in their order.
     pub terms: Vec<Term>,
 }
@@ -22,8 +26,8 @@ pub struct RolloutReport {
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub struct Term {
-    /// What it is called: `transport`, `density`, `mass`, `local_mass`, `energy`, `residual` or `initial_density`; of TIGON
-    /// `density_from_start`, `density_from_previous` and `energy`, and `kernel_variance`, by which the densities were made.
+    /// What it is called: `transport`, `density`, `mass`, `local_mass`, `energy`, `residual` or `initial_density`; of BranchSBM
+    /// `energy`, `mass`, `negative_mass`, `branch_mass` and `density`; of TIGON `density_from_start`, `density_from_previous` and `energy`, and `kernel_variance`, by which the densities were made.
     pub name: &'static str,
     /// Its value at every training step.
     pub values: Vec<f64>,

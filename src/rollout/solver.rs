@@ -50,7 +50,8 @@ pub(super) fn advance(
         let square = record.tape.product(residual, residual);
         record.tape.scale(square, length as f32)
     });
-    let mut energy = first.energy.map(|energy| record.weigh(energy, start, length));
+    let first_weight = equations.first_weight();
+    let mut energy = first.energy.map(|energy| record.weigh(energy, (start, first_weight), length));
     let mut state = match scheme {
         Scheme::Euler => record.moved(start, first, length),
         Scheme::RungeKutta4 => {
@@ -63,7 +64,7 @@ pub(super) fn advance(
                 rates = equations.rates(record, moment.after(at * length), stage, later);
                 end = record.moved(end, rates, share * length);
                 if let (Some(sum), Some(rate)) = (energy, rates.energy) {
-                    let more = record.weigh(rate, stage, share * length);
+                    let more = record.weigh(rate, (stage, first_weight), share * length);
                     energy = Some(record.tape.sum((sum, 1.0), (more, 1.0)));
                 }
             }
@@ -90,10 +91,13 @@ impl Record<'_> {
     }
 
     /// length · w · rate.
-    fn weigh(&mut self, rate: Var, state: State, length: f64) -> Var {
-        let weight = self.tape.map(state.log_weight, |l| {
-            let w = libm::expf(l);
-            (w, w)
+    fn weigh(&mut self, rate: Var, (state, first): (State, Option<f32>), length: f64) -> Var {
+        let weight = self.tape.map(state.log_weight, |l| match first {
+            Some(first) => (first + l, 1.0),
+            None => {
+                let w = libm::expf(l);
+                (w, w)
+            }
         });
         let product = self.tape.product(rate, weight);
         self.tape.scale(product, length as f32)

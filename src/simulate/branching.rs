@@ -12,7 +12,7 @@ use super::{
 use crate::error::{Error, Result};
 use crate::exec::rng::{ChaCha8Rng, Purpose, stream, uniform};
 use crate::exec::stop::Stop;
-use crate::fields::Fields;
+use crate::fields::{Fields, require_whole};
 use crate::named::named;
 
 /// How particles move between divisions.
@@ -134,6 +134,7 @@ pub(super) fn simulate_some(
     options: &Options,
     stop: &Stop,
 ) -> Result<Shard> {
+    require_whole(fields, "the mode branching")?;
     check(fields.dims(), start, times, options)?;
     let mut forest = Forest::new(first, start.len(), start.time)?;
     let mut living = Living::new(start, &forest);

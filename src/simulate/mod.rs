@@ -11,6 +11,7 @@
 //! blocks of [`BLOCK`] particles in parallel. A result is the same bits at any number of threads.
 
 pub(crate) mod backend;
+mod branches;
 pub mod branching;
 pub(crate) mod families;
 mod forest;
@@ -51,8 +52,8 @@ pub struct Particles {
     pub points: Vec<f32>,
     /// ln w of each particle; −∞ for a particle without mass.
     pub log_weights: Vec<f64>,
-    /// Who each particle is. Of weighted simulation: the starting particle's id, kept. Of [`branching`]: the
-    /// index of its node in the lineage.
+    /// Who each particle is. Of weighted simulation: the starting particle's id, kept; of [branches](Fields::of_branches) that id times
+    /// their number, plus the branch. Of [`branching`]: the index of its node in the lineage.
     pub ids: Vec<u64>,
     /// For each particle, the row of the previously reported frame (for the first frame: of the start) that
     /// it comes from.
@@ -489,12 +490,31 @@ pub(crate) fn stray(outside: Option<f64>) -> Option<String> {
     ))
 }
 
+/// What becomes of the weight w of a founder.
+#[derive(Debug, Clone, Copy)]
+enum Weighing {
+    /// w e^a, a the last number of the particle's state.
+    Growing,
+    /// w max(0, start + a).
+    Adding { start: f64 },
+}
+
+impl Weighing {
+    /// ln of the weight, of that of the founder and the last number of the state.
+    fn log_weight(self, founder: f64, last: f64) -> f64 {
+        match self {
+            Weighing::Growing => founder + last,
+            Weighing::Adding { start } => founder + libm::log((start + last).max(0.0)),
+        }
+    }
+}
+
 /// Writes a state's rows into a reported frame's rows: positions in single precision, ln w from the growth.
 fn record(
     time: f64,
     state: &[f64],
     (ids, naming): (&[u64], Naming),
-    start_log_weights: &[f64],
+    (start_log_weights, weighing): (&[f64], Weighing),
     points: &mut [f32],
     log_weights: &mut [f64],
 ) -> Result<()> {
@@ -509,7 +529,7 @@ fn record(
                 )));
             }
         }
-        log_weights[i] = start_log_weights[i] + row[dims];
+        log_weights[i] = weighing.log_weight(start_log_weights[i], row[dims]);
         if libm::exp(log_weights[i]).is_infinite() {
             return Err(Error::NonFinite(format!(
                 "{}: its weight at time {time} is e^{:.6}, beyond double precision; the learned growth does not hold \
@@ -541,7 +561,8 @@ fn report(
             let of_block = b * BLOCK..b * BLOCK + log_weights.len();
             let state = &state[of_block.start * width..of_block.end * width];
             let who = (&ids[of_block.clone()], naming);
-            record(time, state, who, &start_log_weights[of_block], points, log_weights)
+            let start = (&start_log_weights[of_block], Weighing::Growing);
+            record(time, state, who, start, points, log_weights)
         })
         .collect();
     outcomes.into_iter().collect::<Result<()>>()?;

@@ -2,14 +2,15 @@
 
 use rayon::prelude::*;
 
+use super::branches;
 use super::{
-    BLOCK, BlockFields, OutputInterval, Particles, Residence, Stretch, TimeStep, Trajectory, check_finite,
-    fill_state, particle, record, runs_backward, share_outside,
+    BLOCK, BlockFields, OutputInterval, Particles, Residence, Stretch, TimeStep, Trajectory, Weighing,
+    check_finite, fill_state, particle, record, runs_backward, share_outside,
 };
 use crate::error::{Error, Result, positive};
 use crate::exec::simd::vectorised;
 use crate::exec::stop::Stop;
-use crate::fields::Fields;
+use crate::fields::{Branch, Fields};
 
 /// How the probability flow is integrated.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -67,6 +68,10 @@ impl Default for Tolerance {
 /// `times` increase from the start time on (the first may equal it), or decrease from it: then the flow is
 /// integrated backward.
 ///
+/// Of fields of [branches](Fields::of_branches) every particle of the start is one in each of them: those of particle i, of K branches, are
+/// the rows iK to iK + K − 1 of a frame, with the ids Kj to Kj + K − 1 where its own is j. The start is at the first of the times that
+/// they were learned from, before which and between which nothing tells which way a cell goes.
+///
 /// Sources: Dormand and Prince, J. Comput. Appl. Math. 1980; step control and dense output as in Hairer,
 /// Nørsett and Wanner, Solving Ordinary Differential Equations I, 1993, II.4–II.6.
 ///
@@ -114,8 +119,29 @@ pub(super) fn integrate_some(
     spread: f64,
     stop: &Stop,
 ) -> Result<(Vec<Particles>, Residence)> {
+    let ways = fields.of_branches();
+    if ways.is_empty() {
+        return integrate_flow(fields, start, times, (solver, spread), Weighing::Growing, stop);
+    }
+    branches::check(fields, start, times)?;
+    let way = |branch: &Branch<'_>| {
+        let weighing = Weighing::Adding { start: branch.start };
+        integrate_flow(&*branch.fields, start, times, (solver, spread), weighing, stop)
+    };
+    Ok(branches::together(ways.iter().map(way).collect::<Result<_>>()?))
+}
+
+/// Particles along one flow.
+fn integrate_flow(
+    fields: &dyn Fields,
+    start: &Particles,
+    times: &[f64],
+    (solver, spread): (&Solver, f64),
+    weighing: Weighing,
+    stop: &Stop,
+) -> Result<(Vec<Particles>, Residence)> {
     runs_backward(fields.dims(), start, times)?;
-    let plan = Plan::new(fields, start, times, solver, spread, stop)?;
+    let plan = Plan::new(fields, start, times, (solver, spread), weighing, stop)?;
     let mut frames: Vec<Particles> = times.iter().map(|&time| Particles { time, ..start.clone() }).collect();
     frames.iter_mut().for_each(|frame| frame.ancestors = (0..start.len()).collect());
 
@@ -141,6 +167,7 @@ struct Plan<'a> {
     start: &'a Particles,
     times: &'a [f64],
     stepping: Stepping,
+    weighing: Weighing,
     stop: &'a Stop,
 }
 
@@ -159,8 +186,8 @@ impl<'a> Plan<'a> {
         fields: &dyn Fields,
         start: &'a Particles,
         times: &'a [f64],
-        solver: &Solver,
-        spread: f64,
+        (solver, spread): (&Solver, f64),
+        weighing: Weighing,
         stop: &'a Stop,
     ) -> Result<Self> {
         let intervals = |step| OutputInterval::all(start.time, times, step, fields.knots());
@@ -174,7 +201,7 @@ impl<'a> Plan<'a> {
                 Stepping::Adaptive { tolerance, scale: spread, stretches }
             }
         };
-        Ok(Self { start, times, stepping, stop })
+        Ok(Self { start, times, stepping, weighing, stop })
     }
 }
 
@@ -245,7 +272,7 @@ fn integrate_block(
             plan.times[k],
             state,
             (ids, particle),
-            &start.log_weights[first..first + rows],
+            (&start.log_weights[first..first + rows], plan.weighing),
             points,
             log_weights,
         )

@@ -7,7 +7,7 @@ use super::{
 use crate::error::{Error, Result};
 use crate::exec::rng::{Purpose, normals, stream};
 use crate::exec::stop::Stop;
-use crate::fields::Fields;
+use crate::fields::{Fields, require_whole};
 
 /// How the diffusion is simulated.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -80,6 +80,7 @@ pub(super) fn simulate_some(
     options: &Options,
     stop: &Stop,
 ) -> Result<(Vec<Particles>, Residence)> {
+    require_whole(fields, "the mode sde")?;
     let backward = runs_backward(fields.dims(), start, times)?;
     options.check()?;
     let noise = Noise { seed: options.seed, backward };

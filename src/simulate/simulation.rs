@@ -128,6 +128,8 @@ pub struct Piece {
     pub frames: Vec<Particles>,
     /// The cells of their families, of a branching population.
     pub lineage: Option<Lineage>,
+    /// In how many branches each founder has a particle, 1 where it is one: see [`ode::integrate`].
+    pub branches: usize,
     numbers: Option<Renumbering>,
 }
 
@@ -333,6 +335,7 @@ impl Simulation {
         take: &mut dyn FnMut(Piece) -> Result<()>,
     ) -> Result<Summary> {
         let branches = self.process == Process::Branching;
+        let ways = fields.of_branches().len().max(1);
         let piece = if self.resamples() { count.max(1) } else { PIECE };
         let pieces = || (0..count).step_by(piece).map(|from| from..count.min(from + piece));
         // On a GPU it is refused, by the backend.
@@ -372,7 +375,8 @@ impl Simulation {
             }
             self.check_living(fields, time, times, &living)?;
             let numbers = shard.lineage.as_ref().map(|lineage| next.take(lineage));
-            take(Piece { founders: rows, frames: shard.frames, lineage: shard.lineage, numbers })?;
+            let Shard { frames, lineage, .. } = shard;
+            take(Piece { founders: rows, frames, lineage, branches: ways, numbers })?;
         }
         let outside = fields.guard().map(|_| share_of(residence));
         let far = extrapolation(fields, times.iter().copied().chain(begin.map(|(time, _)| time)));

@@ -9,7 +9,7 @@ use crate::nn::{Architecture, Mlp};
 fn stream(role: Role) -> u64 {
     match role {
         Role::Velocity | Role::Potential => 0,
-        Role::Growth => 1,
+        Role::Growth | Role::Source => 1,
         Role::Score | Role::LogDensity => 2,
     }
 }
@@ -22,7 +22,7 @@ impl TrainingOptions {
     pub(crate) fn architecture(&self, role: Role, dims: usize) -> Result<Architecture> {
         let own = match role {
             Role::Velocity | Role::Potential => None,
-            Role::Growth => self.growth_hidden.as_ref(),
+            Role::Growth | Role::Source => self.growth_hidden.as_ref(),
             Role::Score | Role::LogDensity => self.score_hidden.as_ref(),
         };
         let hidden = own.unwrap_or(&self.hidden).clone();

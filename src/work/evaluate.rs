@@ -15,6 +15,7 @@ use crate::evaluate::{Compared, Distances, Evaluation, EvaluationOptions, Run, a
 use crate::exec::arrays::{Arrays, Read};
 use crate::exec::progress::{Reporter, Stage};
 use crate::exec::stop::Stop;
+use crate::fields::require_whole;
 use crate::model::Dynamics;
 use crate::options::Settings;
 use crate::snapshots::Snapshots;
@@ -55,6 +56,7 @@ impl EvaluateJob {
         settings: &Settings<Protocol>,
     ) -> Result<Self> {
         let (settings, protocol) = without_threads(settings)?;
+        require_whole(model, "a plan")?;
         let options = protocol.options(model, snapshots)?;
         check(snapshots, &options)?;
         let members = if has_error_bars(model, protocol.simulation.error_bars) { model.members() } else { 0 };

@@ -188,6 +188,9 @@ fn read_rollout(read: &Read<'_>, terms: &[String]) -> Result<RolloutReport> {
         post_local_losses: read.reals("post-local")?,
         finetuning_losses: read.reals("fine-tuning")?,
         score_losses: read.reals("score-training")?,
+        // Of branches there are no ensembles.
+        growth_losses: vec![],
+        joint_losses: vec![],
         terms: terms.iter().map(term).collect::<Result<_>>()?,
     })
 }

@@ -13,6 +13,7 @@ use super::worker::stage_of;
 use crate::error::{Error, Result};
 use crate::exec::arrays::{Arrays, Read};
 use crate::exec::progress::{Reporter, Stage};
+use crate::fields::require_whole;
 use crate::model::Dynamics;
 use crate::options::Settings;
 use crate::simulate::lineage::{Fate, Lineage, Node};
@@ -55,6 +56,7 @@ impl SimulateJob {
     ) -> Result<Self> {
         let (settings, simulation) = without_threads(settings)?;
         refuse_auto(simulation.device)?;
+        require_whole(model, "a plan")?;
         if founders == 0 {
             return Err(Error::argument("founders", 0, "at least 1"));
         }

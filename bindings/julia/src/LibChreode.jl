@@ -837,6 +837,27 @@ function chreode_model_member(model, index, member)
     end
 end
 
+function chreode_model_branches(model, branches)
+    address = symbol(:chreode_model_branches)
+    return shielded() do
+        ccall(address, chreode_status, (Ptr{chreode_model}, Ptr{Csize_t}), model, branches)
+    end
+end
+
+function chreode_model_branch(model, index, branch)
+    address = symbol(:chreode_model_branch)
+    return shielded() do
+        ccall(
+            address,
+            chreode_status,
+            (Ptr{chreode_model}, Csize_t, Ptr{Ptr{chreode_model}}),
+            model,
+            index,
+            branch,
+        )
+    end
+end
+
 function chreode_model_loss_count(model, count)
     address = symbol(:chreode_model_loss_count)
     return shielded() do

@@ -439,6 +439,26 @@ function member(model::Dynamics, index::Integer)
     end
 end
 
+"""
+`Chreode.branches(model)`: how many branches the population has, each with a velocity of its own, where it goes several ways; 0 of a model that
+has none.
+"""
+branches(model::Dynamics) = Int(model.info["branches"])
+
+"""
+`Chreode.branch(model, index)`: one branch, counted from 1, as a model of its own, by whose velocity cells move and keep their mass. The
+fields of the whole model are refused.
+"""
+function branch(model::Dynamics, index::Integer)
+    1 <= index <= branches(model) ||
+        throw(ArgumentError(
+            "branch must be 1 to $(branches(model)), the branches of the model, got $index",
+        ))
+    return use(model.handle) do handle
+        dynamics_by(made -> C.chreode_model_branch(handle, index - 1, made))
+    end
+end
+
 """`Chreode.threads(model)`: how many threads the model computes with, 0 for all cores. The results are the same bits at any number."""
 function threads(model::Dynamics)
     return use(model.handle) do handle

@@ -119,6 +119,24 @@ end
     @test failure(() -> Chreode.member(ensemble, 4)) isa ArgumentError
 end
 
+@testset "branches are models of their own and the whole has no fields" begin
+    small = (
+        hidden = "16x2",
+        epochs = 5,
+        interpolant_epochs = 2,
+        growth_epochs = 2,
+        seed = 1,
+        threads = 2,
+    )
+    branched = fit_dynamics(snapshots; small..., method = "branch-sbm")
+    @test Chreode.branches(branched) == 2 && Chreode.branches(model) == 0
+    x = points(snapshots, 1)
+    first, second = [Chreode.branch(branched, index).velocity(x, 0.0) for index in 1:2]
+    @test all(isfinite, first) && first != second
+    @test failure(() -> branched.velocity(x, 0.0)) isa ChreodeError
+    @test failure(() -> Chreode.branch(branched, 3)) isa ArgumentError
+end
+
 @testset "types are inferred" begin
     @test @inferred(fit_dynamics(snapshots; epochs = 1)) isa Dynamics
     @test @inferred(fit_dynamics(together, time; epochs = 1)) isa Dynamics

@@ -13,6 +13,10 @@ METHODS <- list(
         "exact optimal transport, learned paths near the cells: velocity alone",
         "Metric FM: Kapu\u015bniak et al., Metric flow matching for smooth interpolations on the data manifold, NeurIPS 2024."
     ),
+    "branch-sbm" = c(
+        "branches from the first snapshot to parts of the last, each with a velocity, and how much of the population goes each way",
+        "BranchSBM: Tang et al., Branched Schr\u00f6dinger bridge matching, ICLR 2026."
+    ),
     "sf2m" = c(
         "entropic optimal transport, Brownian bridges: velocity and score",
         "SF2M: Tong et al., Simulation-free Schr\u00f6dinger bridges via score and flow matching, AISTATS 2024."

@@ -6,7 +6,7 @@ new_dynamics <- function(pointer, threads, memory = list()) {
     # A model of another language remembers nothing but the names that the library itself keeps.
     if (is.null(memory$coordinates)) memory$coordinates <- unlist(info$coordinates)
     # Later versions of the library tell more.
-    info <- info[c("method", "dims", "sigma", "delta", "times", "seed", "epochs", "members", "parameters", "has_growth", "has_score", "has_landscape")]
+    info <- info[c("method", "dims", "sigma", "delta", "times", "seed", "epochs", "members", "branches", "parameters", "has_growth", "has_score", "has_landscape")]
     # The library tells seeds as text, since not every number reader takes those beyond 2^53; neither does R.
     if (as.numeric(info$seed) < 2^53) info$seed <- as.numeric(info$seed)
     report_text <- native(.Call(C_r_model_report, pointer))
@@ -78,6 +78,26 @@ ensemble_members <- function(object) {
         member <- new_dynamics(native(.Call(C_r_model_member, handle, k - 1)), object$threads, object$memory)
         member$data <- object$data
         member
+    })
+}
+
+#' The branches of a population
+#'
+#' @param object A model of [fit_dynamics()] whose population goes several ways, as `method = "branch-sbm"` learns it.
+#' @return A list of its branches, each a model of its own by whose velocity cells move and keep their mass; how much of the population
+#'   goes which way, a simulation of the whole model tells. Empty of a model that has none.
+#' @examples
+#' data <- dataset("gene-network", cells_per_state = 30)
+#' fit <- fit_dynamics(data$x, data$time, method = "branch-sbm", hidden = "16x2", epochs = 30, interpolant_epochs = 10,
+#'                     growth_epochs = 30, seed = 1, progress = FALSE)
+#' sapply(population_branches(fit), function(branch) mean(predict(branch, data$x, 1, field = "velocity")))
+#' @export
+population_branches <- function(object) {
+    handle <- model_handle(object)
+    lapply(seq_len(object$branches), function(k) {
+        branch <- new_dynamics(native(.Call(C_r_model_branch, handle, k - 1)), object$threads, object$memory)
+        branch$data <- object$data
+        branch
     })
 }
 

@@ -97,6 +97,7 @@ SEXP r_model_set_threads(SEXP model, SEXP threads);
 SEXP r_model_to_bytes(SEXP model);
 SEXP r_model_from_bytes(SEXP bytes);
 SEXP r_model_member(SEXP model, SEXP index);
+SEXP r_model_branch(SEXP model, SEXP index);
 SEXP r_model_memory(SEXP model);
 SEXP r_model_set_memory(SEXP model, SEXP text);
 SEXP r_model_save(SEXP model, SEXP path);

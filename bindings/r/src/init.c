@@ -28,6 +28,7 @@ static const R_CallMethodDef ROUTINES[] = {
     ROUTINE(r_model_to_bytes, 1),
     ROUTINE(r_model_from_bytes, 1),
     ROUTINE(r_model_member, 2),
+    ROUTINE(r_model_branch, 2),
     ROUTINE(r_model_memory, 1),
     ROUTINE(r_model_set_memory, 2),
     ROUTINE(r_model_save, 2),

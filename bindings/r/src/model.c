@@ -59,6 +59,16 @@ SEXP r_model_member(SEXP model, SEXP index) {
     return result;
 }
 
+/* One branch of a population, counted from 0, as a model of its own. */
+SEXP r_model_branch(SEXP model, SEXP index) {
+    SEXP pointer = PROTECT(new_handle(MODEL));
+    chreode_model *branch = NULL;
+    chreode_status status = chreode_model_branch(handle_of(model, MODEL), (size_t)number_in(index), &branch);
+    SEXP result = given(pointer, branch, status);
+    UNPROTECT(1);
+    return result;
+}
+
 /* What R remembers beside the model is one text of the model's. */
 static const char MEMORY[] = "r.memory";
 

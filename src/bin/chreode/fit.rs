@@ -294,6 +294,15 @@ fn summary(options: &FitOptions, report: &FitReport) -> String {
             short(*born)
         );
     }
+    for (k, branch) in report.branches.iter().enumerate() {
+        text += &format!(
+            "branch {k}: {} cells of mass {}, {} pairs, relative gap {}\n",
+            branch.cells,
+            short(branch.mass),
+            branch.pairs,
+            short(branch.relative_gap)
+        );
+    }
     if let Some(ensemble) = report.ensemble {
         text += &of_ensemble(&ensemble);
     }
@@ -314,6 +323,8 @@ fn summary(options: &FitOptions, report: &FitReport) -> String {
             ("post-local", &rollout.post_local_losses),
             ("fine-tuning", &rollout.finetuning_losses),
             ("score", &rollout.score_losses),
+            ("growth", &rollout.growth_losses),
+            ("joint", &rollout.joint_losses),
         ];
         for (stage, losses) in stages {
             if let (Some(first), Some(last)) = (losses.first(), losses.last()) {

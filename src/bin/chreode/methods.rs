@@ -31,8 +31,14 @@ impl Methods {
         }
         let row = |&method: &Method| {
             let recipe = method.recipe();
-            let coupling = recipe.coupling().map_or("rollout", CouplingKind::as_str).to_string();
-            let bridge = recipe.bridge().map_or("—", BridgeKind::as_str).to_string();
+            let (coupling, bridge) = match recipe.learning {
+                // Those of each branch, which cannot be chosen.
+                Learning::Branches => (CouplingKind::ExactOt.to_string(), BridgeKind::Geodesic.to_string()),
+                _ => (
+                    recipe.coupling().map_or("rollout", CouplingKind::as_str).to_string(),
+                    recipe.bridge().map_or("—", BridgeKind::as_str).to_string(),
+                ),
+            };
             vec![recipe.name.into(), coupling, bridge, recipe.fields().join(", "), recipe.source.into()]
         };
         let rows: Vec<Vec<String>> = Method::ALL.iter().map(row).collect();

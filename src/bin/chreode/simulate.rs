@@ -230,7 +230,9 @@ fn rows_of(piece: &Piece, k: usize, frame: &Particles) -> Rows {
             let ancestor = before.map_or((piece.founders.start + ancestor) as u64, |before| {
                 piece.frames[before].ids[ancestor]
             });
-            Some(ancestor).filter(|&ancestor| ancestor != frame.ids[row])
+            // A particle of a branch has its founder's number times that of the branches, plus its own.
+            let own = if k == 0 { frame.ids[row] / piece.branches as u64 } else { frame.ids[row] };
+            Some(ancestor).filter(|&ancestor| ancestor != own)
         }
     };
     Rows {

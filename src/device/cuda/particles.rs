@@ -247,6 +247,7 @@ fn role_number(role: Role) -> i32 {
         Role::Potential => 2,
         Role::Score => 3,
         Role::LogDensity => 4,
+        Role::Source => unreachable!("a model of branches runs on the CPU"),
     }
 }
 

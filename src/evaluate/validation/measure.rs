@@ -78,7 +78,8 @@ pub(super) fn measure(
         distance(&start, frame, simulator.particles, held, i + 1, spread, stop)
     };
     let distances = frames.iter().enumerate().map(of_frame).collect::<Result<_>>()?;
-    let truth = split.growth.as_ref();
+    // Cells of branches have no growth rate of their own.
+    let truth = split.growth.as_ref().filter(|_| fields.of_branches().is_empty());
     let growth = truth.map(|truth| growth_error(fields, held, truth, stop)).transpose()?;
     Ok(Measured { distances, growth, simulator, seconds: 0.0 })
 }
@@ -126,6 +127,8 @@ fn predict(
     let step = (process == Process::Sde).then_some(options.step.unwrap_or(shortest / STEPS));
     let simulation = Simulation { process, step, seed, ..Simulation::default() };
     let frames = simulation.run(fields, &start, times, stop)?.trajectory.frames;
+    // Each founder has a particle in every branch.
+    let particles = particles * fields.of_branches().len().max(1);
     Ok((start, frames, Simulator { process, particles }))
 }
 

@@ -3,6 +3,7 @@
 //!
 //! To add a model, add its file and its row here. All quantities are in the networks' units.
 
+mod branch;
 mod deep_ruot;
 mod diffusion;
 mod flow;
@@ -11,6 +12,7 @@ mod matched;
 mod tigon;
 mod var_ruot;
 
+pub(super) use branch::Branch;
 pub(super) use matched::{MATCHED, MATCHED_WITH_GROWTH};
 pub(super) use tigon::CarriedDensity;
 
@@ -198,6 +200,11 @@ pub(super) trait Equations: Send + Sync {
     /// of how they change.
     fn carries_density(&self) -> bool {
         false
+    }
+
+    /// The weight that a particle begins with, where it carries what is added to that in the place of the logarithm of its weight.
+    fn first_weight(&self) -> Option<f32> {
+        None
     }
 
     /// Whether the residual needs the Laplacian along its directions, or first derivatives only.

@@ -98,6 +98,12 @@ impl Objective {
         }
     }
 
+    /// How far particles are from their nearest cells, of this weight, and nothing else.
+    pub(super) fn of_density(hinge: f64, weight: f64) -> Self {
+        let density: Box<dyn SnapshotTerm> = Box::new(density::Density { hinge });
+        Self { at_snapshots: vec![(density, weight)], parts: 1.0, along_paths: PathWeights::default() }
+    }
+
     /// The same without the terms along the paths.
     pub(super) fn at_snapshots_alone(mut self) -> Self {
         self.along_paths = PathWeights::default();

@@ -62,6 +62,9 @@ pub(crate) fn open<'a>(
     particles: usize,
     adaptive: bool,
 ) -> Result<Box<dyn Backend + 'a>> {
+    if !fields.of_branches().is_empty() {
+        device.require_cpu("a model of branches")?;
+    }
     let only_the_cpu = adaptive || fields.compiled().is_none_or(|compiled| compiled.members.len() > 1);
     let device = if only_the_cpu && device == Device::Auto { Device::Cpu } else { device };
     match device.open(particles, ENOUGH)? {

@@ -638,6 +638,24 @@ class Dynamics:
         return self._own(made[0])
 
     @property
+    def branches(self) -> int:
+        """How many branches the population has, each with a velocity of its own; 0 of a model that has none."""
+        count: int = self.info["branches"]
+        return count
+
+    def branch(self, index: int) -> Dynamics:
+        """One branch, counted from 0, as a model of its own, by whose velocity cells move and keep their mass.
+
+        The fields of the whole model are refused.
+        """
+        if operator.index(index) < 0:
+            raise InvalidArgumentError(f"branch must be 0 to {self.branches - 1}, got {index}")
+        made = ffi.new("chreode_model **")
+        with self._use() as model:
+            check(lib.chreode_model_branch(model, index, made))
+        return self._own(made[0])
+
+    @property
     def threads(self) -> int:
         """How many threads compute, 0 for all cores. The results are the same bits at any number."""
         with self._use() as model:

@@ -102,7 +102,7 @@ fn in_sample(
     }
     measured["cpu_seconds"] = json!(fitted.report.cpu_seconds);
     measured["parameters"] = json!(model.parameter_count());
-    measured["grows"] = json!(model.has_growth());
+    measured["grows"] = json!(model.has_growth() || model.branches() > 0);
     measured["warnings"] = json!(fitted.report.warnings);
     Ok(measured)
 }

@@ -309,6 +309,8 @@ fn meaning(term: &str) -> &'static str {
         "mass" => "square of the relative error of the total",
         "local_mass" => "squares of the errors of the particles' own masses",
         "energy" => "of the paths",
+        "negative_mass" => "mean of what weights fall below zero",
+        "branch_mass" => "mean square of what the weights in each branch miss at the end",
         "residual" => "mean square of what the optimality condition misses",
         "initial_density" => "mean square error of its logarithm",
         "density_from_start" => "mean square error of the first snapshot's density, carried to the others",

@@ -70,7 +70,10 @@ pub fn trajectories(section: &ModelSection<'_>) -> Figure {
         "Observed cells and paths of the learned velocity from cells of the first snapshot.".to_string();
     match &section.flow {
         Ok(frames) => {
-            let rows = (0..frames[0].len()).step_by(frames[0].len().div_ceil(PATHS));
+            // Of a founder that goes several ways, all of them.
+            let ways = section.model.branches().max(1);
+            let founders = (0..frames[0].len() / ways).step_by(frames[0].len().div_ceil(PATHS));
+            let rows = founders.flat_map(|founder| founder * ways..(founder + 1) * ways);
             let path = |row: usize| section.flow_places.iter().map(move |places| places[row]);
             plot.lines(rows.map(path), Stroke::new(INK, 0.9).faint(0.55));
         }

@@ -157,6 +157,8 @@ impl<'a> ModelSection<'a> {
         let growth_sd = (model.members() > 1).then(growth_sd).transpose()?;
         let populations = if model.has_growth() {
             branch(model, &start, &fine, times, seed).map_err(|error| error.to_string())
+        } else if model.branches() > 0 {
+            Err("what goes into its branches are weights of particles, of which none divides or dies".into())
         } else {
             Err("this method learns no growth, so nothing divides or dies".into())
         };
@@ -273,6 +275,9 @@ fn branch(
 
 fn growth(model: &Dynamics, snapshots: &Snapshots, k: usize) -> Vec<f32> {
     let mut growth = vec![0.0; snapshots.count(k)];
+    if !model.has_growth() {
+        return growth;
+    }
     let values = FieldValues { growth: Some(&mut growth), ..Default::default() };
     model.evaluate(snapshots.times()[k], &snapshots.points(k), values, &mut Scratch::default());
     growth

@@ -20,8 +20,11 @@ const STEPS: usize = 160;
 const APART: f64 = 1.1;
 const SHORTEST: usize = 16;
 
-/// The velocity of each cell at its own time; none in one dimension.
+/// The velocity of each cell at its own time; none in one dimension, nor of a population whose branches have one each.
 pub fn figure(section: &ModelSection<'_>) -> Option<Figure> {
+    if section.model.branches() > 0 {
+        return None;
+    }
     if section.view.is_linear() && section.shown.dims() == 1 {
         return None;
     }

@@ -34,7 +34,9 @@ impl Population {
         if times.len() < 2 {
             return Err(Error::InvalidData("the cells are of one time".into()));
         }
-        let mut count = section.shown.count(0).min(FOUNDERS).min(rows / times.len()).max(1);
+        let mut count = section.shown.count(0).min(FOUNDERS).min(rows / times.len());
+        // Each is a particle in every branch.
+        count = count.min(MOST).div_ceil(section.model.branches().max(1)).max(1);
         if !section.model.has_growth() {
             return Self::moving(section, &times, count);
         }
@@ -85,6 +87,14 @@ impl Population {
         } else {
             ode::integrate(model, &founders, times, &ode::Solver::default(), &stop)?.frames
         };
+        let ways = model.branches();
+        if ways > 0 {
+            let told = format!(
+                "A simulation of the model along the velocities of its branches, of {count} cells of the first snapshot, each of which \
+                 goes all {ways} ways, whatever it weighs there."
+            );
+            return Ok(Self { frames, lineage: None, told });
+        }
         let how = if is_noisy { "with its noise" } else { "along its velocity" };
         let told = format!(
             "A simulation of the model, {how}, of {count} cells of the first snapshot; it has no growth, so nothing divides or dies."

@@ -1,0 +1,32 @@
+//! A branch of BranchSBM: a velocity, and what is added to the weights of its particles.
+
+use super::{Equations, Moment, Rates, Record, State, Wanted};
+use crate::fields::BranchWeight;
+
+/// dX = u dt, dw = g dt, at the price ‖u‖²/d + g² of a unit of mass (Tang et al., ICLR 2026): g is added, whatever a particle weighs.
+///
+/// Networks: u, and the one of which g is ± ln(1 + e^z).
+pub(in super::super) struct Branch(pub(in super::super) BranchWeight);
+
+impl Equations for Branch {
+    fn rates(&self, record: &mut Record<'_>, moment: Moment, state: State, wanted: Wanted) -> Rates {
+        let Record { tape, networks, .. } = record;
+        let input = tape.input(moment.time as f32, state.x);
+        let drift = tape.apply(networks, 0, input, 1).output;
+        let output = tape.apply(networks, 1, input, 1).output;
+        let source = tape.map(output, |z| {
+            let (value, slope) = self.0.source(z.into());
+            (value as f32, slope as f32)
+        });
+        let energy = (wanted != Wanted::Motion).then(|| {
+            let dims = networks[0].architecture().outputs as f32;
+            let (speed, price) = (tape.dot(drift, drift), tape.product(source, source));
+            tape.sum((speed, 1.0 / dims), (price, 1.0))
+        });
+        Rates { drift, growth: Some(source), energy, residual: None }
+    }
+
+    fn first_weight(&self) -> Option<f32> {
+        Some(self.0.start as f32)
+    }
+}
