@@ -68,6 +68,8 @@ typedef struct {
 int32_t watch(const chreode_progress *now, void *data);
 /* What a call gave: its result, or an interruption, which R code goes on with. */
 SEXP watched(watcher *by, SEXP result);
+/* What a call gave that makes a handle: given(), watched. */
+SEXP given_watched(watcher *by, SEXP pointer, void *handle, chreode_status status);
 
 /* The entry points: see init.c. */
 SEXP r_abi(void);
