@@ -109,7 +109,7 @@ new_couplings <- function(handle, data = NULL, snapshots = NULL) {
         known <- native(.Call(C_r_snapshots_read, snapshots))
         there <- known$times %in% found$times
         weights <- unlist(known$weights[there])
-        order <- by_time[rep(there, vapply(known$weights, length, 1L))]
+        order <- by_time[rep(there, lengths(known$weights))]
     }
     masses <- lapply(setNames(nm = c("sent", "dying", "received", "born")), function(part) unlist(lapply(found$cells, `[[`, part)))
     cells <- as.data.frame(c(list(time = rep(found$times, found$counts)), if (!is.null(weights)) list(weight = weights), masses))

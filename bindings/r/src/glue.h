@@ -89,6 +89,7 @@ SEXP r_snapshots_with_masses(SEXP snapshots, SEXP masses);
 SEXP r_snapshots_with_growth_prior(SEXP snapshots, SEXP rates);
 SEXP r_snapshots_with_clones(SEXP snapshots, SEXP clones);
 SEXP r_snapshots_read(SEXP snapshots);
+SEXP r_snapshots_points(SEXP snapshots);
 
 SEXP r_fit(SEXP snapshots, SEXP options, SEXP progress);
 
