@@ -224,7 +224,7 @@ at_cells <- function(distribution, cells, count) {
 number_of_time <- function(object, time, name) {
     if (length(time) != 1 || is.na(time)) invalid(name, " must be one time, got ", in_words(time))
     at <- as_times(time, name, NULL, memory_of(object), single = TRUE)$time
-    k <- match(signif(at, 12), signif(object$times, 12))
+    k <- same_time(at, object$times)
     if (is.na(k)) invalid(name, " must be one of the times ", in_list(format_each(object$times)), ", got ", format(time))
     k
 }

@@ -177,11 +177,11 @@ titled_time <- function(time, memory) {
     if (is.na(known)) paste("time", format(time, digits = 4)) else names(memory$labels)[known]
 }
 
-# The cells of each time with their weights and masses, as the library has them.
+# The cells of each time with their weights, whose sum is the mass of the time, as the library has them.
 read_snapshots <- function(cells) {
     snapshots <- new_snapshots(cells)
     on.exit(native(.Call(C_r_free, snapshots)))
-    native(.Call(C_r_snapshots_read, snapshots))
+    c(native(.Call(C_r_snapshots_read, snapshots)), list(points = native(.Call(C_r_snapshots_points, snapshots))))
 }
 
 # Cells in the space of the model and in the plane, with the names of its axes; `own`, whether it is the first two coordinates.
