@@ -241,8 +241,9 @@ gene_trends <- function(object, x = NULL, rotation = NULL, times = NULL, start_t
             threads = threads, ...
         )
     }
-    # Every member is simulated below: the masses of the ensemble's need not be once more.
-    simulation <- if (isTRUE(object$members > 1)) run(object, error_bars = FALSE, ...) else run(object, ...)
+    # Every member is simulated below: unless it is asked for, the masses of the ensemble's need not be once more.
+    spared <- isTRUE(object$members > 1) && !"error_bars" %in% names(list(...))
+    simulation <- if (spared) run(object, error_bars = FALSE, ...) else run(object, ...)
     path <- mean_path(simulation)
     mean <- rep(center, each = nrow(path)) + in_genes(path, loadings)
     sd <- array(NA_real_, dim(mean), dimnames(mean))
