@@ -4,6 +4,8 @@ mod action;
 mod batch;
 mod chain;
 mod curvature;
+#[cfg(test)]
+mod fixture;
 mod interpolant;
 mod loss;
 mod metric;
