@@ -45,8 +45,9 @@ fn curves(section: &ModelSection<'_>) -> Option<Figure> {
     for (k, &time) in times.iter().enumerate() {
         let curve = heights(section, time, &grid)?;
         let lowest = curve.iter().copied().fold(f64::INFINITY, f64::min);
-        let stride = snapshots.count(k).div_ceil(CELLS);
-        let some: Vec<f32> = snapshots.points(k).iter().copied().step_by(stride).collect();
+        let points = snapshots.points(k);
+        let stride = section.drawn(k).count().div_ceil(CELLS);
+        let some: Vec<f32> = section.drawn(k).step_by(stride).map(|row| points[row]).collect();
         let on_curve = heights(section, time, &some)?.into_iter().map(|h| h - lowest);
         let cells: Vec<(f64, f64)> = some.into_iter().map(f64::from).zip(on_curve).collect();
         of_times.push((curve.into_iter().map(|h| h - lowest).collect::<Vec<f64>>(), cells));
