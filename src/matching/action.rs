@@ -260,6 +260,7 @@ mod tests {
     use super::*;
     use crate::bridge::BridgeKind;
     use crate::nn::Activation;
+    use crate::scales::Scales;
     use crate::transport::coupling::{Coupling, Pair};
 
     /// Pairs in the plane with masses of their own, a cell that dies and one that is born, over the interval from 0 to 2.
@@ -272,7 +273,8 @@ mod tests {
             dying: vec![(3, 1.0), (2, 0.3)],
             born: vec![(3, 1.0)],
         };
-        in_the_plane(&points, &times, coupling, (BridgeKind::TravellingDirac, 1.5), |source| {
+        let (kind, scales) = (BridgeKind::TravellingDirac, Scales { sigma: 0.0, delta: 1.5 });
+        in_the_plane(&points, &times, coupling, (kind.facts(), &*kind.build(&scales).unwrap()), |source| {
             look(Source { gives_ends: true, ..source })
         })
     }

@@ -1,8 +1,7 @@
 //! The source of rows that tests of losses begin from.
 
 use super::source::{CoupledInterval, Source};
-use crate::bridge::BridgeKind;
-use crate::scales::Scales;
+use crate::bridge::{Bridge, BridgeFacts};
 use crate::snapshots::{MatrixView, Snapshots};
 use crate::train::PairWeighting;
 use crate::transport::coupling::Coupling;
@@ -13,23 +12,21 @@ pub(super) fn in_the_plane<R>(
     points: &[f64],
     times: &[f64],
     coupling: Coupling,
-    (kind, delta): (BridgeKind, f64),
+    (facts, bridge): (&BridgeFacts, &dyn Bridge),
     look: impl FnOnce(Source<'_>) -> R,
 ) -> R {
     let cells = MatrixView::from_f64(points, times.len(), 2).unwrap();
     let snapshots = Snapshots::new(cells, times, None).unwrap();
-    let bridge = kind.build(&Scales { sigma: 0.0, delta }).unwrap();
-    let of_bridge = (kind.facts(), &*bridge);
     let weighting = (1.0, PairWeighting::Mass);
-    let interval = CoupledInterval::new(&snapshots, 0, coupling, None, of_bridge, weighting).unwrap();
+    let interval = CoupledInterval::new(&snapshots, 0, coupling, None, (facts, bridge), weighting).unwrap();
     look(Source {
         snapshots: &snapshots,
         intervals: std::slice::from_ref(&interval),
         curvature: None,
         chains: None,
         interpolant: None,
-        bridge: &*bridge,
-        facts: kind.facts(),
+        bridge,
+        facts,
         gives_ends: false,
         scaling: &Scaling::of(&snapshots),
         sigma: 0.0,

@@ -269,6 +269,7 @@ mod tests {
     use crate::bridge::BridgeKind;
     use crate::exec::progress::{Reporter, Stage, silent};
     use crate::exec::threads::Threads;
+    use crate::scales::Scales;
     use crate::train::{Descent, Keep};
     use crate::transport::coupling::{Coupling, Pair};
 
@@ -280,7 +281,8 @@ mod tests {
         let times: Vec<f64> = (0..62).map(|i| f64::from(i / 61)).collect();
         let pair = Pair { source: 0, target: 0, sent: 1.0, received: 1.0, coupled: 1.0 };
         let coupling = Coupling { pairs: vec![pair], ..Default::default() };
-        in_the_plane(&points, &times, coupling, (BridgeKind::Geodesic, 1.0), look)
+        let (kind, scales) = (BridgeKind::Geodesic, Scales { sigma: 0.0, delta: 1.0 });
+        in_the_plane(&points, &times, coupling, (kind.facts(), &*kind.build(&scales).unwrap()), look)
     }
 
     const METRIC: Metric = Metric { width: 0.4, ridge: 0.1 };
