@@ -176,4 +176,13 @@ fn a_folder_that_cannot_be_written_is_refused_before_anything_is_coupled_and_fai
     let files: Vec<_> = fs::read_dir(folder.join("there")).unwrap().map(|f| f.unwrap().file_name()).collect();
     assert_eq!(files, ["coupling_1.csv"]);
     assert_eq!(fs::read_to_string(folder.join("there/coupling_1.csv")).unwrap(), "mine");
+    // Couplings of more intervals would be taken for some of this call, which has two.
+    fs::write(folder.join("there/coupling_x.csv"), "mine").unwrap();
+    fs::write(folder.join("there/coupling_12.npy"), "mine").unwrap();
+    let refused = run(&folder, "couple cells.csv --method tigon -o there");
+    assert!(refused.one_line().contains("there: coupling_12.npy there is of an earlier call"), "{refused:?}");
+    fs::remove_file(folder.join("there/coupling_12.npy")).unwrap();
+    run(&folder, "couple cells.csv --method wfr-fm --delta 3 -o there").succeeded();
+    assert!(fs::read_to_string(folder.join("there/coupling_1.csv")).unwrap().starts_with("source,"));
+    assert_eq!(fs::read_to_string(folder.join("there/coupling_x.csv")).unwrap(), "mine");
 }

@@ -123,6 +123,28 @@ fn a_page_of_five_thousand_cells_is_below_three_megabytes() {
     assert!(size < 3_000_000, "{size} bytes");
 }
 
+/// Of many times, too: the film has what other pictures leave, these draw some of the cells, and the page says so.
+#[test]
+fn a_page_of_forty_times_is_below_three_megabytes_and_says_what_it_leaves_out() {
+    let folder = folder("report_times");
+    run(
+        &folder,
+        "generate branching --cells 60000 --time-points 40 --dims 2 --growth 0 --seed 3 -o cells.csv",
+    )
+    .succeeded();
+    let written = fs::read_to_string(folder.join("cells.csv")).unwrap();
+    // A model of a few of the cells, by a method without growth: what it is matters little.
+    let few = |(row, _): &(usize, &str)| *row == 0 || row % 60 == 1;
+    let few: Vec<&str> = written.lines().enumerate().filter(few).map(|(_, line)| line).collect();
+    fs::write(folder.join("few.csv"), few.join("\n")).unwrap();
+    run(&folder, &format!("fit few.csv --method ot-cfm -o model {TINY}")).succeeded();
+    run(&folder, "report model cells.csv -o page.html").succeeded();
+    let page = fs::read_to_string(folder.join("page.html")).unwrap();
+    assert!((1_500_000..3_000_000).contains(&page.len()), "{} bytes", page.len());
+    assert!(page.contains("Pictures of all times draw one cell in 5."));
+    assert!(page.contains("<canvas"));
+}
+
 #[test]
 fn a_wrong_call_is_one_line_that_says_what_is_wrong() {
     let folder = with_described("report_wrong", 60);

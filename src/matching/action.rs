@@ -55,8 +55,6 @@ struct Task {
     /// Of sweeps that are made for the derivatives by places alone.
     unused: Vec<Vec<f32>>,
     loss: f64,
-    /// Σ weight h at the bent places.
-    ascended: f64,
 }
 
 impl<'a> Action<'a> {
@@ -168,7 +166,6 @@ impl Task {
         }
         let leaf = tape.leaf(2 * count, at_ends);
         let s = tape.apply(networks, 0, leaf, 1).output;
-        let inner = |row: &Row| share * row.weight * (row.times[1] - row.times[0]);
         let outer = |at: usize| {
             let (row, side) = (&rows[at % count], at / count);
             share * row.weight * row.at_ends[side] * if side == 0 { 1.0 } else { -1.0 }
@@ -180,7 +177,7 @@ impl Task {
                 .map(|(at, &value)| f64::from(weight(at)) * f64::from(value))
                 .sum::<f64>()
         };
-        let of_row = |at: usize| inner(&rows[at]);
+        let of_row = |at: usize| share * rows[at].weight * (rows[at].times[1] - rows[at].times[0]);
         self.loss = weigh(tape.value(h), &of_row) + weigh(tape.value(s), &outer);
         tape.seed(h, |to| to.iter_mut().enumerate().for_each(|(at, to)| *to += of_row(at)));
         tape.seed(s, |to| to.iter_mut().enumerate().for_each(|(at, to)| *to += outer(at)));
@@ -188,7 +185,7 @@ impl Task {
         let Some(phi) = paths else { return };
         // φ ascends Σ weight h: by the chain of derivatives through where it bends the rows to.
         let Self { tape, curves, bent, hump, slopes, gradients, unused, .. } = self;
-        self.ascended = differentiate(tape, (networks, law), dims, bent, (unused, slopes), of_row);
+        differentiate(tape, (networks, law), dims, bent, (unused, slopes), of_row);
         curves.seed(phi, |to| {
             let of_rows = to.chunks_exact_mut(dims).zip(slopes.chunks_exact(dims + 1)).zip(&*hump);
             for ((to, slope), hump) in of_rows {
@@ -236,7 +233,7 @@ impl Task {
     }
 }
 
-/// Σ weight h at rows (t, x), whose derivative in them goes to `slopes`.
+/// The derivative of Σ weight h in the rows (t, x), to `slopes`.
 fn differentiate(
     tape: &mut Tape,
     (networks, law): (&[Mlp], Option<GrowthLaw>),
@@ -244,12 +241,10 @@ fn differentiate(
     rows: &[f32],
     (unused, slopes): (&mut [Vec<f32>], &mut Vec<f32>),
     weight: impl Fn(usize) -> f32,
-) -> f64 {
+) {
     tape.reset();
     let leaf = tape.leaf(rows.len() / (dims + 1), rows);
     let h = rate(tape, networks, law, leaf, dims);
-    let values = tape.value(h).iter().enumerate();
-    let value = values.map(|(at, &h)| f64::from(weight(at)) * f64::from(h)).sum();
     tape.seed(h, |to| to.iter_mut().enumerate().for_each(|(at, to)| *to += weight(at)));
     tape.backward(networks, unused);
     slopes.clear();
@@ -257,52 +252,30 @@ fn differentiate(
         Some(adjoint) => slopes.extend_from_slice(adjoint),
         None => slopes.resize(rows.len(), 0.0),
     }
-    value
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::source::CoupledInterval;
+    use super::super::fixture::in_the_plane;
     use super::*;
     use crate::bridge::BridgeKind;
     use crate::nn::Activation;
     use crate::scales::Scales;
-    use crate::snapshots::{MatrixView, Snapshots};
-    use crate::train::PairWeighting;
     use crate::transport::coupling::{Coupling, Pair};
-    use crate::units::Scaling;
 
     /// Pairs in the plane with masses of their own, a cell that dies and one that is born, over the interval from 0 to 2.
     fn pairs<R>(look: impl FnOnce(Source<'_>) -> R) -> R {
         let points = [0.0, 0.0, 1.0, 0.5, 0.3, 0.9, 1.5, 1.5, 0.4, 0.7, 1.2, 1.0, 0.0, 2.0, 2.0, 0.2];
         let times = [0.0, 0.0, 0.0, 0.0, 2.0, 2.0, 2.0, 2.0];
-        let snapshots = Snapshots::new(MatrixView::from_f64(&points, 8, 2).unwrap(), &times, None).unwrap();
         let pair = |cell, sent, received| Pair { source: cell, target: cell, sent, received, coupled: sent };
         let coupling = Coupling {
             pairs: vec![pair(0, 1.0, 2.0), pair(1, 1.0, 0.4), pair(2, 0.7, 1.0)],
             dying: vec![(3, 1.0), (2, 0.3)],
             born: vec![(3, 1.0)],
         };
-        let kind = BridgeKind::TravellingDirac;
-        let bridge = kind.build(&Scales { sigma: 0.0, delta: 1.5 }).unwrap();
-        let of_bridge = (kind.facts(), &*bridge);
-        let weighting = (1.0, PairWeighting::Mass);
-        let interval = CoupledInterval::new(&snapshots, 0, coupling, None, of_bridge, weighting).unwrap();
-        look(Source {
-            snapshots: &snapshots,
-            intervals: std::slice::from_ref(&interval),
-            curvature: None,
-            chains: None,
-            interpolant: None,
-            bridge: &*bridge,
-            facts: kind.facts(),
-            gives_ends: true,
-            scaling: &Scaling::of(&snapshots),
-            sigma: 0.0,
-            bandwidth: 0.0,
-            weighting: PairWeighting::Mass,
-            rows_per_interval: 100,
-            seed: 3,
+        let (kind, scales) = (BridgeKind::TravellingDirac, Scales { sigma: 0.0, delta: 1.5 });
+        in_the_plane(&points, &times, coupling, (kind.facts(), &*kind.build(&scales).unwrap()), |source| {
+            look(Source { gives_ends: true, ..source })
         })
     }
 
@@ -363,6 +336,22 @@ mod tests {
         });
     }
 
+    /// Σ weight h at the places that the paths bend the rows of the last evaluation to.
+    fn ascended(action: &Action<'_>, networks: &[Mlp]) -> f64 {
+        let mut tape = Tape::default();
+        let of_task = |(index, task): (usize, &Task)| {
+            let (rows, ..) = action.batch.of_task(index);
+            tape.reset();
+            let leaf = tape.leaf(rows.len(), &task.bent);
+            let h = rate(&mut tape, networks, law(), leaf, 2);
+            let of_row = |(h, row): (&f32, &Row)| {
+                f64::from(0.5 * row.weight * (row.times[1] - row.times[0])) * f64::from(*h)
+            };
+            tape.value(h).iter().zip(rows).map(of_row).sum::<f64>()
+        };
+        action.tasks.iter().enumerate().map(of_task).sum()
+    }
+
     #[test]
     fn the_potential_and_the_paths_have_the_right_gradients() {
         pairs(|source| {
@@ -373,8 +362,7 @@ mod tests {
                 let which = usize::from(learned);
                 let value = |action: &mut Action<'_>, networks: &[Mlp]| {
                     let loss = action.evaluate(0, networks).unwrap();
-                    let ascended: f64 = action.tasks.iter().map(|task| task.ascended).sum();
-                    if learned { -ascended } else { loss }
+                    if learned { -ascended(action, networks) } else { loss }
                 };
                 value(&mut action, &networks);
                 let gradient = action.gradient(which).to_vec();

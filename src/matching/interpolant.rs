@@ -273,14 +273,13 @@ impl Task {
 
 #[cfg(test)]
 mod tests {
-    use super::super::source::CoupledInterval;
+    use super::super::fixture::in_the_plane;
     use super::*;
     use crate::bridge::BridgeKind;
     use crate::exec::progress::{Reporter, Stage, silent};
     use crate::exec::threads::Threads;
     use crate::scales::Scales;
-    use crate::snapshots::MatrixView;
-    use crate::train::{Descent, Keep, PairWeighting};
+    use crate::train::{Descent, Keep};
     use crate::transport::coupling::{Coupling, Pair};
 
     /// A cell at either end of the half circle of radius 1, coupled with each other, and many along it at the first time.
@@ -289,30 +288,10 @@ mod tests {
         let mut points: Vec<f64> = angles.flat_map(|angle| [angle.cos(), angle.sin()]).collect();
         points.extend([1.0, 0.0]);
         let times: Vec<f64> = (0..62).map(|i| f64::from(i / 61)).collect();
-        let snapshots = Snapshots::new(MatrixView::from_f64(&points, 62, 2).unwrap(), &times, None).unwrap();
         let pair = Pair { source: 0, target: 0, sent: 1.0, received: 1.0, coupled: 1.0 };
         let coupling = Coupling { pairs: vec![pair], ..Default::default() };
-        let kind = BridgeKind::Geodesic;
-        let bridge = kind.build(&Scales { sigma: 0.0, delta: 1.0 }).unwrap();
-        let of_bridge = (kind.facts(), &*bridge);
-        let weighting = (1.0, PairWeighting::Mass);
-        let interval = CoupledInterval::new(&snapshots, 0, coupling, None, of_bridge, weighting).unwrap();
-        look(Source {
-            snapshots: &snapshots,
-            intervals: std::slice::from_ref(&interval),
-            curvature: None,
-            chains: None,
-            interpolant: None,
-            bridge: &*bridge,
-            facts: kind.facts(),
-            gives_ends: false,
-            scaling: &Scaling::of(&snapshots),
-            sigma: 0.0,
-            bandwidth: 0.0,
-            weighting: PairWeighting::Mass,
-            rows_per_interval: 100,
-            seed: 3,
-        })
+        let (kind, scales) = (BridgeKind::Geodesic, Scales { sigma: 0.0, delta: 1.0 });
+        in_the_plane(&points, &times, coupling, (kind.facts(), &*kind.build(&scales).unwrap()), look)
     }
 
     fn cells_of(source: &Source<'_>) -> Vec<Vec<f32>> {

@@ -5,6 +5,8 @@ mod batch;
 mod branches;
 mod chain;
 mod curvature;
+#[cfg(test)]
+mod fixture;
 mod interpolant;
 mod loss;
 mod metric;

@@ -316,10 +316,12 @@ impl Tape {
         node.saved.extend_from_slice(directions.vectors());
         node.value.fill(0.0);
         let tangents = &self.value(jet)[applied.rows * columns..];
-        for (index, (xi, row)) in
-            node.saved.chunks_exact(columns).zip(tangents.chunks_exact(columns)).enumerate()
-        {
-            node.value[index % applied.rows] += xi.iter().zip(row).map(|(a, b)| a * b).sum::<f32>();
+        let block = applied.rows * columns;
+        for (directions, tangents) in node.saved.chunks_exact(block).zip(tangents.chunks_exact(block)) {
+            let rows = directions.chunks_exact(columns).zip(tangents.chunks_exact(columns));
+            for (sum, (xi, row)) in node.value.iter_mut().zip(rows) {
+                *sum += xi.iter().zip(row).map(|(a, b)| a * b).sum::<f32>();
+            }
         }
         self.put(node)
     }
@@ -501,10 +503,12 @@ impl Tape {
             Operation::Trace { jet } => {
                 let (rows, width) = (node.rows, self.nodes[jet.0].columns);
                 let to = &mut self.reach(jet)[rows * width..];
-                let pairs = to.chunks_exact_mut(width).zip(node.saved.chunks_exact(width));
-                for (index, (to, xi)) in pairs.enumerate() {
-                    let d = adjoint[index % rows];
-                    to.iter_mut().zip(xi).for_each(|(to, xi)| *to += d * xi);
+                let blocks = to.chunks_exact_mut(rows * width).zip(node.saved.chunks_exact(rows * width));
+                for (to, directions) in blocks {
+                    let pairs = to.chunks_exact_mut(width).zip(directions.chunks_exact(width));
+                    for ((to, xi), d) in pairs.zip(adjoint) {
+                        to.iter_mut().zip(xi).for_each(|(to, xi)| *to += d * xi);
+                    }
                 }
             }
         }

@@ -23,9 +23,10 @@
 
 use super::equations::CarriedDensity;
 use super::fit::{Run, run_number};
-use super::kernel::KernelDensity;
+use super::kernel::{AtPoints, KernelDensity};
 use super::path::{Cloud, PathWeights, Paths};
 use super::report::Term;
+use super::snapshot::ScaledSnapshot;
 use crate::error::Result;
 use crate::exec::progress::Stage;
 use crate::exec::rng::{Purpose, stream};
@@ -47,10 +48,14 @@ const NAMES: [&str; 4] = ["density_from_start", "density_from_previous", "energy
 /// The loss of densities carried along the flow, differentiated through the solver's steps.
 pub(super) struct DensityFit<'a> {
     run: &'a Run<'a>,
+    /// Those of the snapshots, of unit mass.
+    densities: Vec<KernelDensity<'a>>,
     /// The paths of the energy.
     onwards: &'a mut Paths,
+    /// The points that they start from, drawn from the first snapshot.
+    start: Cloud,
     /// Of each later snapshot, the paths from it to the first.
-    back: Vec<Paths>,
+    back: Vec<Back>,
     gradients: Vec<Vec<f32>>,
     /// What is noted, step after step.
     values: Vec<f64>,
@@ -58,15 +63,74 @@ pub(super) struct DensityFit<'a> {
     scale: f64,
 }
 
+/// The paths from points of a later snapshot to the first one, and how the densities that they carry are compared.
+struct Back {
+    paths: Paths,
+    /// The points drawn; Δ is zero there.
+    start: Cloud,
+    /// The snapshot's density at them.
+    wanted: Vec<f64>,
+    /// Where the paths are at a snapshot, and its density there.
+    ends: Cloud,
+    found: AtPoints,
+    /// The loss's derivatives with respect to the ends of each interval: not zero where densities are compared.
+    at_marks: Vec<Cloud>,
+}
+
+impl Back {
+    fn new(run: &Run<'_>, k: usize, networks: &[Mlp]) -> Self {
+        let count = run.training.batch_size;
+        let cloud = || Cloud { x: vec![0.0; count * run.dims], log_weight: vec![0.0; count] };
+        Self {
+            paths: Paths::new(run.grid.back_from(k), run.dims, count, networks),
+            start: cloud(),
+            wanted: Vec::with_capacity(count),
+            ends: Cloud::default(),
+            found: AtPoints::default(),
+            at_marks: (0..k).map(|_| cloud()).collect(),
+        }
+    }
+
+    /// How the `density` of mass `mass` and variance `variance` at the end of an interval, carried to the points that the paths start from,
+    /// misses what is wanted there: the mean square. The derivative of `factor` times that in the ends is added to those at the marks.
+    fn miss(
+        &mut self,
+        (density, mass, variance): (&KernelDensity<'_>, f64, f64),
+        interval: usize,
+        factor: f64,
+    ) -> f64 {
+        let Self { paths, wanted, ends, found, at_marks, .. } = self;
+        paths.end_of(interval, ends);
+        density.log_density_and_slopes(variance, &ends.x, found);
+        let (dims, count) = (ends.x.len() / wanted.len(), wanted.len() as f64);
+        let derivative = &mut at_marks[interval];
+        let mut square = 0.0;
+        for (i, wanted) in wanted.iter().enumerate() {
+            // The paths back carry −Δ.
+            let carried = mass * libm::exp(found.log_density()[i] - f64::from(ends.log_weight[i]));
+            let error = carried - wanted;
+            square += error * error / count;
+            let slope = factor * 2.0 * error * carried / count;
+            derivative.log_weight[i] += -slope as f32;
+            let to = derivative.x[i * dims..(i + 1) * dims].iter_mut().zip(found.slopes(i));
+            to.for_each(|(to, along)| *to += (slope * along) as f32);
+        }
+        square
+    }
+}
+
 impl<'a> DensityFit<'a> {
     /// `onwards` has room for the particles of the run.
     pub(super) fn new(run: &'a Run<'a>, networks: &[Mlp], onwards: &'a mut Paths) -> Self {
         let count = run.training.batch_size;
-        let back = |k| Paths::new(run.grid.back_from(k), run.dims, count, networks);
+        let density =
+            |population: &'a ScaledSnapshot| KernelDensity::new(&population.x, &population.weights, run.dims);
         let mut fit = Self {
             run,
+            densities: run.populations.iter().map(density).collect(),
             onwards,
-            back: (1..run.populations.len()).map(back).collect(),
+            start: Cloud { x: vec![], log_weight: vec![-libm::log(count as f64) as f32; count] },
+            back: (1..run.populations.len()).map(|k| Back::new(run, k, networks)).collect(),
             gradients: networks.iter().map(|network| vec![0.0; network.parameters().len()]).collect(),
             values: vec![],
             scale: f64::NAN,
@@ -81,16 +145,18 @@ impl<'a> DensityFit<'a> {
     }
 
     /// The density of a snapshot of unit mass.
-    pub(super) fn density(&self, k: usize, variance: f64) -> KernelDensity<'_> {
-        let population = &self.run.populations[k];
-        KernelDensity { cells: &population.x, weights: &population.weights, dims: self.run.dims, variance }
+    #[cfg(test)]
+    pub(super) fn density(&self, k: usize) -> &KernelDensity<'_> {
+        &self.densities[k]
     }
 
-    /// Points of a snapshot's density, with the variance of draws.
-    pub(super) fn draw(&self, k: usize, number: u64) -> Vec<f32> {
-        let run = self.run;
+    /// Draws points of a snapshot's density, with the variance of draws.
+    pub(super) fn draw(&mut self, k: usize, number: u64) -> &Cloud {
+        let Self { run, densities, start, back, .. } = self;
+        let to = if k == 0 { start } else { &mut back[k - 1].start };
         let mut rng = stream(run.seed, Purpose::Rollout, number, u64::MAX - 1 - k as u64);
-        self.density(k, run.options.kernel_variance).draw(run.training.batch_size, &mut rng)
+        densities[k].draw(run.options.kernel_variance, run.training.batch_size, &mut rng, &mut to.x);
+        to
     }
 
     /// v of the first steps.
@@ -111,98 +177,71 @@ impl<'a> DensityFit<'a> {
         let (count, dims) = (population.weights.len(), self.run.dims);
         let rows: Vec<usize> = (0..count).step_by(count.div_ceil(CELLS_OF_SCALE)).collect();
         let (x, weights) = population.rows(&rows, dims);
-        let (log_density, _) = self.density(0, self.first_variance()).log_density(&x);
-        weights.iter().zip(log_density).map(|(b, l)| b * libm::exp(2.0 * l)).sum()
+        let mut found = AtPoints::default();
+        self.densities[0].log_density(self.first_variance(), &x, &mut found);
+        weights.iter().zip(found.log_density()).map(|(b, l)| b * libm::exp(2.0 * l)).sum()
     }
 
-    /// How a density at a snapshot, carried to the points `ends` of the paths back from where it should be `wanted`, misses that: the mean
-    /// square, and the derivative of `factor` times that in the ends.
-    pub(super) fn miss(
-        &self,
-        (k, variance): (usize, f64),
-        ends: &Cloud,
-        wanted: &[f64],
-        factor: f64,
-    ) -> (f64, Cloud) {
-        let (log_density, slopes) = self.density(k, variance).log_density(&ends.x);
-        let (dims, count) = (self.run.dims, wanted.len() as f64);
-        let mut derivative = Cloud { x: vec![0.0; ends.x.len()], log_weight: vec![0.0; wanted.len()] };
-        let mut square = 0.0;
-        for (i, wanted) in wanted.iter().enumerate() {
-            // The paths back carry −Δ.
-            let carried =
-                self.run.populations[k].mass * libm::exp(log_density[i] - f64::from(ends.log_weight[i]));
-            let error = carried - wanted;
-            square += error * error / count;
-            let slope = factor * 2.0 * error * carried / count;
-            derivative.log_weight[i] = -slope as f32;
-            let of_row = i * dims..(i + 1) * dims;
-            let to = derivative.x[of_row.clone()].iter_mut().zip(&slopes[of_row]);
-            to.for_each(|(to, along)| *to = (slope * along) as f32);
+    /// How the densities of the earlier snapshots, carried to points of snapshot `k`, miss its own: the mean squares, over ⟨ρ_0²⟩ and the
+    /// number of snapshots, of that of the first one and of the one before. Their gradient is added to the others.
+    fn errors_at(&mut self, k: usize, number: u64, variance: f64, networks: &[Mlp]) -> Result<[f64; 2]> {
+        self.draw(k, number);
+        let share = 1.0 / (self.scale * self.back.len() as f64);
+        let Self { run, densities, back, gradients, .. } = self;
+        let mass = |k: usize| run.populations[k].mass;
+        let back = &mut back[k - 1];
+        densities[k].log_density(variance, &back.start.x, &mut back.found);
+        back.wanted.clear();
+        back.wanted.extend(back.found.log_density().iter().map(|l| mass(k) * libm::exp(*l)));
+        back.paths.forward(&CarriedDensity, networks, &run.stepping, number, &back.start, &[])?;
+        // Interval 0 of these paths ends at the snapshot before, the last one at the first.
+        let ends = [k - 1, 0];
+        for interval in ends {
+            back.at_marks[interval].clear();
         }
-        (square, derivative)
+        let errors = ends.map(|interval| {
+            let at = k - 1 - interval;
+            share * back.miss((&densities[at], mass(at), variance), interval, share)
+        });
+        back.paths.backward(
+            &CarriedDensity,
+            networks,
+            &run.stepping,
+            number,
+            &PathWeights::default(),
+            &back.at_marks,
+            None,
+            gradients,
+        );
+        Ok(errors)
+    }
+
+    /// The energy along the paths of points of the first snapshot; the gradient of `weight` times that is added to the others.
+    fn energy(&mut self, number: u64, weight: f64, networks: &[Mlp]) -> Result<f64> {
+        self.draw(0, number);
+        let Self { run, onwards, start, gradients, .. } = self;
+        let parts = run.grid.intervals() as f64 * run.dims as f64;
+        onwards.forward(&*run.equations, networks, &run.stepping, number, start, &[])?;
+        let weights = PathWeights { energy: weight / parts, ..PathWeights::default() };
+        let stepping = &run.stepping;
+        let costs =
+            onwards.backward(&*run.equations, networks, stepping, number, &weights, &[], None, gradients);
+        Ok(costs.energy / parts)
     }
 }
 
 impl Loss for DensityFit<'_> {
     fn evaluate(&mut self, step: usize, networks: &[Mlp]) -> Result<f64> {
-        let run = self.run;
         let number = run_number(Stage::Training, step);
         let variance = self.variance(step);
-        let share = 1.0 / (self.scale * self.back.len() as f64);
-        let mut gradients = std::mem::take(&mut self.gradients);
-        gradients.iter_mut().for_each(|gradient| gradient.fill(0.0));
+        self.gradients.iter_mut().for_each(|gradient| gradient.fill(0.0));
         let mut errors = [0.0; 2];
-        for k in 1..run.populations.len() {
-            let x = self.draw(k, number);
-            let (log_density, _) = self.density(k, variance).log_density(&x);
-            let wanted: Vec<f64> =
-                log_density.iter().map(|l| run.populations[k].mass * libm::exp(*l)).collect();
-            let start = Cloud { x, log_weight: vec![0.0; wanted.len()] };
-            let paths = &mut self.back[k - 1];
-            paths.forward(&CarriedDensity, networks, &run.stepping, number, &start, &[])?;
-            let mut at_marks = vec![Cloud { x: vec![0.0; start.x.len()], log_weight: start.log_weight }; k];
-            // Interval 0 of these paths ends at the snapshot before, the last one at the first.
-            for (error, interval) in errors.iter_mut().zip([k - 1, 0]) {
-                let mut ends = Cloud::default();
-                self.back[k - 1].end_of(interval, &mut ends);
-                let (square, derivative) = self.miss((k - 1 - interval, variance), &ends, &wanted, share);
-                *error += square * share;
-                at_marks[interval].add(&derivative);
-            }
-            self.back[k - 1].backward(
-                &CarriedDensity,
-                networks,
-                &run.stepping,
-                number,
-                &PathWeights::default(),
-                &at_marks,
-                None,
-                &mut gradients,
-            );
+        for k in 1..self.densities.len() {
+            let more = self.errors_at(k, number, variance, networks)?;
+            errors.iter_mut().zip(more).for_each(|(error, more)| *error += more);
         }
-        let parts = run.grid.intervals() as f64 * run.dims as f64;
-        let weight = run.options.energy_weight;
-        let mut energy = 0.0;
-        if weight > 0.0 {
-            let x = self.draw(0, number);
-            let count = run.training.batch_size;
-            let start = Cloud { x, log_weight: vec![-libm::log(count as f64) as f32; count] };
-            self.onwards.forward(&*run.equations, networks, &run.stepping, number, &start, &[])?;
-            let still = Cloud { x: vec![0.0; count * run.dims], log_weight: vec![0.0; count] };
-            let costs = self.onwards.backward(
-                &*run.equations,
-                networks,
-                &run.stepping,
-                number,
-                &PathWeights { energy: weight / parts, ..PathWeights::default() },
-                &vec![still; run.grid.intervals()],
-                None,
-                &mut gradients,
-            );
-            energy = costs.energy / parts;
-        }
-        self.gradients = gradients;
+        let weight = self.run.options.energy_weight;
+        let energy = if weight > 0.0 { self.energy(number, weight, networks)? } else { 0.0 };
         self.values.extend([errors[0], errors[1], energy, variance]);
         Ok(errors[0] + errors[1] + weight * energy)
     }

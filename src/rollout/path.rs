@@ -146,17 +146,23 @@ pub(super) struct InitialDraws {
 }
 
 /// What the particles of all chunks carry at one moment.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Default)]
 pub(super) struct Cloud {
     pub(super) x: Vec<f32>,
     pub(super) log_weight: Vec<f32>,
 }
 
 impl Cloud {
-    /// Adds what another one carries.
-    pub(super) fn add(&mut self, more: &Cloud) {
-        self.x.iter_mut().zip(&more.x).for_each(|(sum, value)| *sum += value);
-        self.log_weight.iter_mut().zip(&more.log_weight).for_each(|(sum, value)| *sum += value);
+    /// Takes what another one carries, in the room that it has.
+    fn copy_from(&mut self, other: &Cloud) {
+        self.x.clone_from(&other.x);
+        self.log_weight.clone_from(&other.log_weight);
+    }
+
+    /// Makes all of it zero.
+    pub(super) fn clear(&mut self) {
+        self.x.fill(0.0);
+        self.log_weight.fill(0.0);
     }
 }
 
@@ -167,10 +173,12 @@ pub(super) struct Paths {
     dims: usize,
     particles: usize,
     chunks: Vec<Chunk>,
-    /// For each interval and step, Σ w.
+    /// For each interval and step, Σ w, where particles have weights.
     totals: Vec<Vec<f64>>,
     /// For each interval, the rows that its particles were drawn from at its start, where they were resampled.
     ancestors: Vec<Option<Vec<usize>>>,
+    /// The particles at the start of the interval that the forward pass has come to.
+    current: Cloud,
 }
 
 /// A block of consecutive particles.
@@ -223,6 +231,7 @@ impl Paths {
             chunks: (0..count).map(chunk).collect(),
             totals: grid.steps.iter().map(|steps| vec![0.0; steps + 1]).collect(),
             ancestors: vec![None; grid.intervals()],
+            current: Cloud::default(),
             grid,
         }
     }
@@ -251,7 +260,8 @@ impl Paths {
         start: &Cloud,
         restarts: &[Cloud],
     ) -> Result<()> {
-        let mut current = start.clone();
+        let mut current = std::mem::take(&mut self.current);
+        current.copy_from(start);
         for interval in 0..self.grid.intervals() {
             let grid = &self.grid;
             let dims = self.dims;
@@ -268,26 +278,26 @@ impl Paths {
                     self.grid.snapshots
                 )));
             }
-            if equations.first_weight().is_none() {
+            if equations.first_weight().is_none() && !equations.carries_density() {
                 self.sum_weights(interval);
-            }
-            let total = self.totals[interval][self.grid.steps[interval]];
-            let has_log_weights = !equations.carries_density() && equations.first_weight().is_none();
-            if has_log_weights && !(total > 1e-30 && total.is_finite()) {
-                return Err(Error::NonFinite(format!(
-                    "the total weight of the particles is {total} at snapshot {snapshot} of {}; a larger mass_weight or a \
-                     smaller learning_rate would keep it from vanishing",
-                    self.grid.snapshots
-                )));
+                let total = self.totals[interval][self.grid.steps[interval]];
+                if !(total > 1e-30 && total.is_finite()) {
+                    return Err(Error::NonFinite(format!(
+                        "the total weight of the particles is {total} at snapshot {snapshot} of {}; a larger mass_weight or a \
+                         smaller learning_rate would keep it from vanishing",
+                        self.grid.snapshots
+                    )));
+                }
             }
             if interval + 1 < self.grid.intervals() {
                 self.end_of(interval, &mut current);
                 if let Some(restart) = restarts.get(interval) {
-                    current.clone_from(restart);
+                    current.copy_from(restart);
                 }
                 self.ancestors[interval + 1] = resample(&mut current, self.dims, stepping, (run, interval))?;
             }
         }
+        self.current = current;
         Ok(())
     }
 
@@ -326,8 +336,8 @@ impl Paths {
     }
 
     /// Sweeps the paths of the last [`forward`](Self::forward) from their end to their start. `at_marks` are the loss's
-    /// derivatives with respect to the particles at the end of each interval; to them come those of the costs along the
-    /// path. Adds the parameter gradient of network k to `gradients[k]`.
+    /// derivatives with respect to the particles at the end of each interval, or none; to them come those of the costs along
+    /// the path. Adds the parameter gradient of network k to `gradients[k]`.
     ///
     /// The weights ŵ of the residual are not differentiated: they say where the condition is to hold, and a loss must not
     /// fall by moving mass away from where it fails.
@@ -345,8 +355,7 @@ impl Paths {
     ) -> PathCosts {
         for chunk in &mut self.chunks {
             chunk.gradients.iter_mut().for_each(|gradient| gradient.fill(0.0));
-            chunk.adjoint.x.fill(0.0);
-            chunk.adjoint.log_weight.fill(0.0);
+            chunk.adjoint.clear();
             chunk.costs = PathCosts::default();
         }
         let (grid, dims, particles) = (&self.grid, self.dims, self.particles);
@@ -354,10 +363,11 @@ impl Paths {
             let totals = &self.totals[interval];
             self.chunks.par_iter_mut().with_max_len(1).for_each(|chunk| {
                 if stepping.detached {
-                    chunk.adjoint.x.fill(0.0);
-                    chunk.adjoint.log_weight.fill(0.0);
+                    chunk.adjoint.clear();
                 }
-                chunk.add_to_adjoint(&at_marks[interval], dims);
+                if let Some(at_mark) = at_marks.get(interval) {
+                    chunk.add_to_adjoint(at_mark, dims);
+                }
                 for index in (0..grid.steps[interval]).rev() {
                     let step = ((interval, index), totals[index]);
                     chunk.backward(equations, networks, (stepping, run), grid, step, weights, dims);
@@ -556,11 +566,12 @@ fn resample(
     stepping: &Stepping,
     (run, interval): (u64, usize),
 ) -> Result<Option<Vec<usize>>> {
-    let log_weights: Vec<f64> = cloud.log_weight.iter().map(|&l| f64::from(l)).collect();
-    let size = effective_sample_size(log_weights.iter().copied());
-    if size >= stepping.resample_below * log_weights.len() as f64 {
+    let log_weights = cloud.log_weight.iter().map(|&l| f64::from(l));
+    let fewest = stepping.resample_below * log_weights.len() as f64;
+    if fewest == 0.0 || effective_sample_size(log_weights.clone()) >= fewest {
         return Ok(None);
     }
+    let log_weights: Vec<f64> = log_weights.collect();
     let (log_weight, ancestors) = equalise(&log_weights, stepping.seed, (run, interval as u64))?;
     cloud.x = ancestors.iter().flat_map(|&row| &cloud.x[row * dims..(row + 1) * dims]).copied().collect();
     cloud.log_weight.fill(log_weight as f32);

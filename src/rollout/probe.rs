@@ -3,6 +3,7 @@
 use super::density_fit::DensityFit;
 use super::equations::{EquationsFacts, EquationsKind, MATCHED_WITH_GROWTH};
 use super::fit::{RolloutLoss, Run, run_number};
+use super::kernel::AtPoints;
 use super::options::RolloutOptions;
 use super::path::{Cloud, Paths};
 use crate::exec::progress::Stage;
@@ -165,15 +166,17 @@ impl Probe {
     /// What the first step of TIGON draws from each later snapshot, in network units.
     pub(crate) fn draws(&mut self) -> Vec<Vec<f32>> {
         let Self { run, networks, paths, .. } = self;
-        let loss = DensityFit::new(run, networks, paths);
-        (1..run.populations.len()).map(|k| loss.draw(k, run_number(Stage::Training, 0))).collect()
+        let mut loss = DensityFit::new(run, networks, paths);
+        (1..run.populations.len()).map(|k| loss.draw(k, run_number(Stage::Training, 0)).x.clone()).collect()
     }
 
     /// The mean square of a snapshot's density of the first step, with its mass, at points.
     pub(crate) fn mean_square_density(&mut self, points: &[f32], k: usize) -> f64 {
         let Self { run, networks, paths, .. } = self;
         let mass = run.populations[k].mass;
-        let (log_density, _) = DensityFit::new(run, networks, paths).density(k, 1.0).log_density(points);
+        let mut found = AtPoints::default();
+        DensityFit::new(run, networks, paths).density(k).log_density(1.0, points, &mut found);
+        let log_density = found.log_density();
         log_density.iter().map(|l| (mass * libm::exp(*l)).powi(2)).sum::<f64>() / log_density.len() as f64
     }
 

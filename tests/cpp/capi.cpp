@@ -101,6 +101,14 @@ void is_move_only(Handle &&handle) {
     handle = std::move(again);
 }
 
+std::size_t count_all(const Snapshots &cells) {
+    std::size_t count = 0;
+    for (std::size_t k = 0; k < cells.time_count(); ++k) {
+        count += cells.cell_count(k);
+    }
+    return count;
+}
+
 // What was moved from throws, whatever is asked of it.
 template <class Handle, class Use>
 void is_empty_when_moved_from(Handle handle, chreode_status status, const char *told, Use use) {
@@ -146,6 +154,15 @@ void handles() {
     is_empty_when_moved_from(model().evaluate(snapshots), null, "evaluation", [](const Evaluation &e) { e.json(); });
     is_empty_when_moved_from(matched(), null, "plan", [](const Plan &p) { p.entries(); });
     is_empty_when_moved_from(couple(snapshots, quick_fit()), null, "couplings", [](const Couplings &c) { c.times(); });
+    const auto counted = [&] {
+        const std::vector<std::int32_t> labels(count_all(snapshots), 0);
+        return model().fates(snapshots, labels, Options("fates", {{"descendants", 2}}));
+    };
+    is_empty_when_moved_from(counted(), null, "fates", [](const Fates &f) { f.cells(); });
+    is_empty_when_moved_from(counted(), null, "fates", [](const Fates &f) { f.values("p"); });
+    const auto planned = [&] { return plan_fit(snapshots, quick_fit()); };
+    is_empty_when_moved_from(planned(), null, "work", [](const Work &w) { w.to_bytes(); });
+    is_empty_when_moved_from(planned(), null, "work", [&](const Work &w) { w.run(0, snapshots); });
 }
 
 void options() {
@@ -573,12 +590,8 @@ void couplings() {
 
 void fates(const Model &model) {
     const Snapshots cells = gene_network();
-    std::size_t count = 0;
-    for (std::size_t k = 0; k < cells.time_count(); ++k) {
-        count += cells.cell_count(k);
-    }
-    std::vector<std::int32_t> labels(count);
-    for (std::size_t i = 0; i < count; ++i) {
+    std::vector<std::int32_t> labels(count_all(cells));
+    for (std::size_t i = 0; i < labels.size(); ++i) {
         labels[i] = static_cast<std::int32_t>(i % 3) - 1;
     }
     const Options quick("fates", {{"descendants", 5}, {"from", 1.0}});

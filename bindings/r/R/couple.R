@@ -109,7 +109,7 @@ new_couplings <- function(handle, data = NULL, snapshots = NULL) {
         known <- native(.Call(C_r_snapshots_read, snapshots))
         there <- known$times %in% found$times
         weights <- unlist(known$weights[there])
-        order <- by_time[rep(there, vapply(known$weights, length, 1L))]
+        order <- by_time[rep(there, lengths(known$weights))]
     }
     masses <- lapply(setNames(nm = c("sent", "dying", "received", "born")), function(part) unlist(lapply(found$cells, `[[`, part)))
     cells <- as.data.frame(c(list(time = rep(found$times, found$counts)), if (!is.null(weights)) list(weight = weights), masses))
@@ -224,7 +224,7 @@ at_cells <- function(distribution, cells, count) {
 number_of_time <- function(object, time, name) {
     if (length(time) != 1 || is.na(time)) invalid(name, " must be one time, got ", in_words(time))
     at <- as_times(time, name, NULL, memory_of(object), single = TRUE)$time
-    k <- match(signif(at, 12), signif(object$times, 12))
+    k <- same_time(at, object$times)
     if (is.na(k)) invalid(name, " must be one of the times ", in_list(format_each(object$times)), ", got ", format(time))
     k
 }

@@ -27,13 +27,13 @@ dataset <- function(name = "gene-network", ...) {
     snapshots <- native(.Call(C_r_snapshots_generate, new_options(name, list(...))))
     on.exit(native(.Call(C_r_free, snapshots)))
     read <- native(.Call(C_r_snapshots_read, snapshots))
-    x <- do.call(rbind, read$points)
+    x <- do.call(rbind, native(.Call(C_r_snapshots_points, snapshots)))
     colnames(x) <- paste0("x", seq_len(ncol(x)))
     weights <- unlist(read$weights)
     sums <- vapply(read$weights, sum, 0)
     list(
         x = x,
-        time = rep(read$times, vapply(read$points, nrow, integer(1))),
+        time = rep(read$times, lengths(read$weights)),
         weights = if (any(weights != 1)) weights,
         masses = if (!isTRUE(all.equal(sums, read$masses, tolerance = 1e-12))) read$masses
     )

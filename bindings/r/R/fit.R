@@ -124,7 +124,7 @@ fit_cells <- function(data, options, threads, progress, keep_data, BPPARAM = NUL
         fit <- new_dynamics(result$model, threads, data$memory)
         fit$complete <- is.null(stopped)
         fit$population <- data.frame(
-            time = population$times, cells = vapply(population$points, nrow, 1L), mass = population$masses
+            time = population$times, cells = lengths(population$weights), mass = population$masses
         )
         if (isTRUE(keep_data)) fit$data <- data[c("x", "time", "weights", "masses")]
     }

@@ -110,8 +110,14 @@ gene_association <- function(x, quantity, assay = NULL) {
     count <- if (experiment) nrow(x) else ncol(expression)
     ranks <- standard(cbind(rank(values[known])))
     correlation <- rep(NA_real_, count)
+    by_row <- experiment
+    if (is_sparse(expression)) {
+        # Stored by genes, so that some of them are found without a walk through all.
+        expression <- methods::as(if (by_row) Matrix::t(expression) else expression, "CsparseMatrix")
+        by_row <- FALSE
+    }
     for (some in some_at_once(count)) {
-        dense <- if (experiment) t(as.matrix(expression[some, known, drop = FALSE])) else as.matrix(expression[known, some, drop = FALSE])
+        dense <- if (by_row) t(as.matrix(expression[some, known, drop = FALSE])) else as.matrix(expression[known, some, drop = FALSE])
         refuse_missing_expression(dense, some, genes)
         correlation[some] <- crossprod(standard(apply(dense, 2, rank)), ranks)
     }
@@ -134,6 +140,11 @@ print.chreode_association <- function(x, n = 10, digits = 3, ...) {
     print(as.data.frame(unclass(x)[names(x)])[seq_len(min(n, nrow(x))), ], digits = digits, row.names = FALSE)
     if (nrow(x) > n) cat("...\n")
     invisible(x)
+}
+
+# Whether a matrix is a sparse one of package Matrix.
+is_sparse <- function(x) {
+    isS4(x) && methods::is(x, "sparseMatrix")
 }
 
 # The numbers of genes, so many at a time.
@@ -241,8 +252,9 @@ gene_trends <- function(object, x = NULL, rotation = NULL, times = NULL, start_t
             threads = threads, ...
         )
     }
-    # Every member is simulated below: the masses of the ensemble's need not be once more.
-    simulation <- if (isTRUE(object$members > 1)) run(object, error_bars = FALSE, ...) else run(object, ...)
+    # Every member is simulated below: unless it is asked for, the masses of the ensemble's need not be once more.
+    spared <- isTRUE(object$members > 1) && !"error_bars" %in% names(list(...))
+    simulation <- if (spared) run(object, error_bars = FALSE, ...) else run(object, ...)
     path <- mean_path(simulation)
     mean <- rep(center, each = nrow(path)) + in_genes(path, loadings)
     sd <- array(NA_real_, dim(mean), dimnames(mean))
@@ -441,7 +453,11 @@ center_of <- function(object, x, loadings, given, dimred, assay) {
     points <- as_cells(coordinates_of(x, dimred), "x", object$coordinates)
     expression <- assay_of(x, assay)[genes_of(loadings$matrix, x), , drop = FALSE]
     # The mean of a PCA's coordinates is 0. Of a part of its cells this is the same origin, but for what the rotation leaves out.
-    mean <- unlist(lapply(some_at_once(count), function(some) rowMeans(as.matrix(expression[some, , drop = FALSE]))))
+    mean <- if (is_sparse(expression)) {
+        Matrix::rowMeans(expression)
+    } else {
+        unlist(lapply(some_at_once(count), function(some) rowMeans(as.matrix(expression[some, , drop = FALSE]))))
+    }
     origin <- mean - as.vector(loadings$matrix %*% colMeans(points))
     some <- seq_len(min(CELLS_CHECKED, ncol(x)))
     projected <- crossprod(as.matrix(expression[, some, drop = FALSE]) - origin, loadings$matrix)

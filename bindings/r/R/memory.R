@@ -11,7 +11,7 @@ memory_of <- function(object) {
 remembered_masses <- function(memory, times) {
     known <- memory$masses
     if (is.null(known)) return(NULL)
-    at <- match(signif(times, 12), signif(known$time, 12))
+    at <- same_time(times, known$time)
     if (anyNA(at)) {
         invalid(
             "the model was fitted with masses, and knows none for time ", in_list(format_each(times[is.na(at)])),

@@ -129,16 +129,14 @@ plot_populations <- function(object, x = NULL, time = NULL, weights = NULL, mass
     cells <- data_or_fitted(object, x, time, weights, masses, dimred, measured = TRUE)
     observed <- read_snapshots(cells)
     if (is.null(simulation)) {
-        # Particles weigh what the snapshot's mass says.
-        unit <- observed$masses[1] / sum(observed$weights[[1]])
         simulation <- simulate(
-            object, seed = 0, points = observed$points[[1]], weights = observed$weights[[1]] * unit, times = observed$times,
+            object, seed = 0, points = observed$points[[1]], weights = observed$weights[[1]], times = observed$times,
             start_time = observed$times[1], mode = "ode"
         )
     }
     if (!inherits(simulation, "chreode_simulation")) invalid("simulation must be one of simulate(), got ", in_words(simulation))
     shown <- embedding(object, x, cells, basis)
-    frame_at <- match(signif(observed$times, 9), signif(simulation$times, 9))
+    frame_at <- same_time(observed$times, simulation$times)
     both <- which(!is.na(frame_at))
     if (!length(both)) {
         invalid("simulation must have frames at times of the cells (", in_list(format_each(observed$times)), "), it has none")
@@ -179,11 +177,11 @@ titled_time <- function(time, memory) {
     if (is.na(known)) paste("time", format(time, digits = 4)) else names(memory$labels)[known]
 }
 
-# The cells of each time with their weights and masses, as the library has them.
+# The cells of each time with their weights, whose sum is the mass of the time, as the library has them.
 read_snapshots <- function(cells) {
     snapshots <- new_snapshots(cells)
     on.exit(native(.Call(C_r_free, snapshots)))
-    native(.Call(C_r_snapshots_read, snapshots))
+    c(native(.Call(C_r_snapshots_read, snapshots)), list(points = native(.Call(C_r_snapshots_points, snapshots))))
 }
 
 # Cells in the space of the model and in the plane, with the names of its axes; `own`, whether it is the first two coordinates.

@@ -105,7 +105,7 @@ plot.chreode_evaluation <- function(x, object = NULL, data = NULL, time = NULL, 
     if (!is.null(object)) {
         check_dynamics(object)
         observed <- read_snapshots(data_or_fitted(object, data, time, weights, masses, dimred, measured = TRUE))
-        at <- match(signif(drawn$time, 9), signif(observed$times, 9))
+        at <- same_time(drawn$time, observed$times)
         if (anyNA(at)) invalid("data has no cells at time ", in_list(format_each(drawn$time[is.na(at)])), " of the evaluation")
         drawn <- cbind(drawn, do.call(rbind, lapply(at, references_at, observed = observed)))
     }

@@ -27,7 +27,7 @@ plot.chreode_fates <- function(x, time = NULL, least = 0.005, palette = NULL, ma
     moved <- attr(x, "transitions")
     times <- sort(unique(moved$time))
     time <- if (is.null(time)) times[1] else as_number(time, "time")
-    moved <- moved[signif(moved$time, 9) == signif(time, 9), ]
+    moved <- moved[!is.na(same_time(moved$time, time)), ]
     if (!nrow(moved)) invalid("time must be one of the fates' (", in_list(format_each(times)), "), got ", time)
     from <- ifelse(is.na(moved$from), "no label", moved$from)
     rows <- unique(from)

@@ -1,7 +1,8 @@
 # Streamlines of the velocity among cells.
 
-# Rows and columns of a grid of velocities; a point of it is drawn if cells are so many spacings away, or nearer.
+# Rows and columns of a grid of velocities; a point of it is drawn if so many cells are so many spacings away, or nearer.
 GRID <- 40
+NEAR <- 3
 REACH <- 1.5
 # Cells that speak for a point of the grid.
 SPEAKERS <- 30
@@ -47,11 +48,10 @@ plot_streamlines <- function(object, x = NULL, time = NULL, dimred = NULL, basis
     } else {
         velocity <- predict(object, if (once) points else x, if (once) when else time, dimred = if (!once && is_experiment(x)) dimred)
         if (!is.null(basis)) velocity <- project(shown$space, velocity, shown$plane, neighbours)
-        near <- nearest(grid$points, shown$plane, SPEAKERS)
-        share <- exp(-0.5 * (near$distance / grid$spacing)^2)
+        share <- exp(-0.5 * (grid$distance / grid$spacing)^2)
         total <- rowSums(share)
         share <- ifelse(total > 0, 1, 0) * share / ifelse(total > 0, total, 1)
-        field <- mean_of(velocity, near$cell, share)
+        field <- mean_of(velocity, grid$cell, share)
     }
     field <- unname(field)
     field[!grid$near, ] <- NA
@@ -64,7 +64,8 @@ plot_streamlines <- function(object, x = NULL, time = NULL, dimred = NULL, basis
     invisible(data.frame(x = grid$points[, 1], y = grid$points[, 2], u = field[, 1], v = field[, 2]))
 }
 
-# The points of a grid over cells, the first coordinate fastest; which of them are near cells; and how far apart they are.
+# The points of a grid over cells, the first coordinate fastest, and how far apart they are; the cells that speak for each, the nearest
+# first, with their distances; and whether cells are near it.
 plane_grid <- function(plane) {
     low <- apply(plane, 2, min)
     high <- apply(plane, 2, max)
@@ -73,8 +74,9 @@ plane_grid <- function(plane) {
     points <- as.matrix(expand.grid(sides))
     dimnames(points) <- NULL
     spacing <- sqrt(sum(vapply(sides, function(side) side[2] - side[1], 0)^2))
-    apart <- nearest(points, plane, 3)$distance
-    list(points = points, sides = sides, spacing = spacing, near = apart[, ncol(apart)] <= REACH * spacing)
+    found <- nearest(points, plane, SPEAKERS)
+    enough <- min(NEAR, ncol(found$distance))
+    c(list(points = points, sides = sides, spacing = spacing, near = found$distance[, enough] <= REACH * spacing), found)
 }
 
 # Lines along a field on a grid, from places that no line has passed yet, each until it comes to one of another line. All work is in

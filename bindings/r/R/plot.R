@@ -143,19 +143,15 @@ plot_growth <- function(object, cells, space, dims, palette, legend, ...) {
 }
 
 plot_mass <- function(object, cells, palette, legend, ...) {
-    snapshots <- new_snapshots(cells)
-    on.exit(native(.Call(C_r_free, snapshots)))
-    read <- native(.Call(C_r_snapshots_read, snapshots))
+    read <- read_snapshots(cells)
     grid <- seq(read$times[1], read$times[length(read$times)], length.out = 60)
     mass <- errors <- NULL
     if (object$has_growth) {
         run <- simulate(
             object, seed = 0, points = read$points[[1]], weights = read$weights[[1]], times = grid, start_time = grid[1], mode = "ode"
         )
-        # The simulation starts from the weights of the cells; the mass of the snapshot may be another.
-        unit <- read$masses[1] / sum(read$weights[[1]])
-        mass <- summary(run)$mass * unit
-        if (!is.null(run$mass_sd)) errors <- HALF_WIDTH * run$mass_sd * unit
+        mass <- summary(run)$mass
+        if (!is.null(run$mass_sd)) errors <- HALF_WIDTH * run$mass_sd
     }
     colour <- colours_of(palette, 1, PALETTE)
     frame_plot(

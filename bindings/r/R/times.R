@@ -122,8 +122,7 @@ as_masses <- function(masses, times, labels = NULL) {
 # For each time the place of the key that names it.
 match_times <- function(keys, times, labels) {
     named <- if (!is.null(labels) && all(keys %in% names(labels))) unname(labels[keys]) else unname(read_labels(keys, "masses")[keys])
-    # Names are printed with 15 digits.
-    at <- match(signif(times, 12), signif(named, 12))
+    at <- same_time(times, named)
     strange <- setdiff(seq_along(keys), at)
     if (anyDuplicated(keys) || anyNA(at) || length(strange)) {
         invalid(
@@ -132,6 +131,12 @@ match_times <- function(keys, times, labels) {
         )
     }
     at
+}
+
+# Which `among` some times each time is, NA where it is none of them. Times are the same if they agree to 12 digits: some were printed and
+# read again.
+same_time <- function(times, among) {
+    match(signif(times, 12), signif(among, 12))
 }
 
 # Options of fates that are times: by the labels of the fit, too.

@@ -8,11 +8,8 @@ SEXP r_couple(SEXP snapshots, SEXP options, SEXP progress) {
     chreode_couplings *couplings = NULL;
     chreode_status status =
         chreode_couple(handle_of(snapshots, SNAPSHOTS), handle_of(options, OPTIONS), watch, &by, &couplings);
-    R_SetExternalPtrAddr(pointer, couplings);
-    if (by.jumped) R_ContinueUnwind(token);
-    SEXP result = PROTECT(status == CHREODE_OK ? pointer : failure(status));
-    result = watched(&by, result);
-    UNPROTECT(3);
+    SEXP result = given_watched(&by, pointer, couplings, status);
+    UNPROTECT(2);
     return result;
 }
 
@@ -24,11 +21,8 @@ SEXP r_descent(SEXP model, SEXP snapshots, SEXP options, SEXP progress) {
     chreode_couplings *couplings = NULL;
     chreode_status status = chreode_descent(handle_of(model, MODEL), handle_of(snapshots, SNAPSHOTS),
                                             handle_of(options, OPTIONS), watch, &by, &couplings);
-    R_SetExternalPtrAddr(pointer, couplings);
-    if (by.jumped) R_ContinueUnwind(token);
-    SEXP result = PROTECT(status == CHREODE_OK ? pointer : failure(status));
-    result = watched(&by, result);
-    UNPROTECT(3);
+    SEXP result = given_watched(&by, pointer, couplings, status);
+    UNPROTECT(2);
     return result;
 }
 

@@ -6,10 +6,8 @@ SEXP r_evaluate(SEXP model, SEXP snapshots, SEXP options) {
     watcher by = {.function = R_NilValue};
     chreode_status status = chreode_evaluate(handle_of(model, MODEL), handle_of(snapshots, SNAPSHOTS),
                                              handle_of(options, OPTIONS), watch, &by, &evaluation);
-    R_SetExternalPtrAddr(pointer, evaluation);
-    SEXP result = PROTECT(status == CHREODE_OK ? pointer : failure(status));
-    result = watched(&by, result);
-    UNPROTECT(2);
+    SEXP result = given_watched(&by, pointer, evaluation, status);
+    UNPROTECT(1);
     return result;
 }
 

@@ -10,11 +10,8 @@ SEXP r_fates(SEXP model, SEXP snapshots, SEXP labels, SEXP options, SEXP progres
     chreode_status status =
         chreode_fates_new(handle_of(model, MODEL), handle_of(snapshots, SNAPSHOTS), of_cell,
                           of_cell ? (size_t)XLENGTH(labels) : 0, handle_of(options, OPTIONS), watch, &by, &fates);
-    R_SetExternalPtrAddr(pointer, fates);
-    if (by.jumped) R_ContinueUnwind(token);
-    SEXP result = PROTECT(status == CHREODE_OK ? pointer : failure(status));
-    result = watched(&by, result);
-    UNPROTECT(3);
+    SEXP result = given_watched(&by, pointer, fates, status);
+    UNPROTECT(2);
     return result;
 }
 

@@ -68,6 +68,8 @@ typedef struct {
 int32_t watch(const chreode_progress *now, void *data);
 /* What a call gave: its result, or an interruption, which R code goes on with. */
 SEXP watched(watcher *by, SEXP result);
+/* What a call gave that makes a handle: given(), watched. */
+SEXP given_watched(watcher *by, SEXP pointer, void *handle, chreode_status status);
 
 /* The entry points: see init.c. */
 SEXP r_abi(void);
@@ -87,6 +89,7 @@ SEXP r_snapshots_with_masses(SEXP snapshots, SEXP masses);
 SEXP r_snapshots_with_growth_prior(SEXP snapshots, SEXP rates);
 SEXP r_snapshots_with_clones(SEXP snapshots, SEXP clones);
 SEXP r_snapshots_read(SEXP snapshots);
+SEXP r_snapshots_points(SEXP snapshots);
 
 SEXP r_fit(SEXP snapshots, SEXP options, SEXP progress);
 

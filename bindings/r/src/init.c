@@ -20,6 +20,7 @@ static const R_CallMethodDef ROUTINES[] = {
     ROUTINE(r_snapshots_with_growth_prior, 2),
     ROUTINE(r_snapshots_with_clones, 2),
     ROUTINE(r_snapshots_read, 1),
+    ROUTINE(r_snapshots_points, 1),
     ROUTINE(r_fit, 3),
     ROUTINE(r_model_info, 1),
     ROUTINE(r_model_report, 1),

@@ -22,10 +22,8 @@ SEXP r_simulate(SEXP model, SEXP start, SEXP points, SEXP weights, SEXP times, S
         chreode_simulate(handle_of(model, MODEL), number_in(start), &from, weighted ? REAL(weights) : NULL,
                          weighted ? (size_t)XLENGTH(weights) : 0, timed ? REAL(times) : NULL,
                          timed ? (size_t)XLENGTH(times) : 0, handle_of(options, OPTIONS), watch, &by, &trajectory);
-    R_SetExternalPtrAddr(pointer, trajectory);
-    SEXP result = PROTECT(status == CHREODE_OK ? pointer : failure(status));
-    result = watched(&by, result);
-    UNPROTECT(2);
+    SEXP result = given_watched(&by, pointer, trajectory, status);
+    UNPROTECT(1);
     return result;
 }
 

@@ -58,32 +58,48 @@ SEXP r_snapshots_with_clones(SEXP snapshots, SEXP clones) {
     return result;
 }
 
-/* times, masses, points (a matrix a time) and weights (a vector a time). */
+/* times, masses and weights (a vector a time, in the order of its cells). */
 SEXP r_snapshots_read(SEXP snapshots) {
     const chreode_snapshots *handle = handle_of(snapshots, SNAPSHOTS);
-    size_t dims = 0, count = 0;
-    chreode_status status = chreode_snapshots_dims(handle, &dims);
-    if (status == CHREODE_OK) status = chreode_snapshots_time_count(handle, &count);
+    size_t count = 0;
+    chreode_status status = chreode_snapshots_time_count(handle, &count);
     if (status != CHREODE_OK) return failure(status);
-    const char *names[] = {"times", "masses", "points", "weights", ""};
+    const char *names[] = {"times", "masses", "weights", ""};
     SEXP result = PROTECT(Rf_mkNamed(VECSXP, names));
     SET_VECTOR_ELT(result, 0, Rf_allocVector(REALSXP, (R_xlen_t)count));
     SET_VECTOR_ELT(result, 1, Rf_allocVector(REALSXP, (R_xlen_t)count));
     SET_VECTOR_ELT(result, 2, Rf_allocVector(VECSXP, (R_xlen_t)count));
-    SET_VECTOR_ELT(result, 3, Rf_allocVector(VECSXP, (R_xlen_t)count));
     status = chreode_snapshots_times(handle, REAL(VECTOR_ELT(result, 0)), count);
     for (size_t k = 0; status == CHREODE_OK && k < count; k++) {
         size_t cells = 0;
         status = chreode_snapshots_mass(handle, k, REAL(VECTOR_ELT(result, 1)) + k);
         if (status == CHREODE_OK) status = chreode_snapshots_cell_count(handle, k, &cells);
         if (status != CHREODE_OK) break;
-        SEXP points = Rf_allocMatrix(REALSXP, (int)cells, (int)dims);
-        SET_VECTOR_ELT(VECTOR_ELT(result, 2), (R_xlen_t)k, points);
         SEXP weights = Rf_allocVector(REALSXP, (R_xlen_t)cells);
-        SET_VECTOR_ELT(VECTOR_ELT(result, 3), (R_xlen_t)k, weights);
+        SET_VECTOR_ELT(VECTOR_ELT(result, 2), (R_xlen_t)k, weights);
+        status = chreode_snapshots_weights(handle, k, REAL(weights), cells);
+    }
+    SEXP told = status == CHREODE_OK ? result : failure(status);
+    UNPROTECT(1);
+    return told;
+}
+
+/* The cells, a matrix a time. */
+SEXP r_snapshots_points(SEXP snapshots) {
+    const chreode_snapshots *handle = handle_of(snapshots, SNAPSHOTS);
+    size_t dims = 0, count = 0;
+    chreode_status status = chreode_snapshots_dims(handle, &dims);
+    if (status == CHREODE_OK) status = chreode_snapshots_time_count(handle, &count);
+    if (status != CHREODE_OK) return failure(status);
+    SEXP result = PROTECT(Rf_allocVector(VECSXP, (R_xlen_t)count));
+    for (size_t k = 0; status == CHREODE_OK && k < count; k++) {
+        size_t cells = 0;
+        status = chreode_snapshots_cell_count(handle, k, &cells);
+        if (status != CHREODE_OK) break;
+        SEXP points = Rf_allocMatrix(REALSXP, (int)cells, (int)dims);
+        SET_VECTOR_ELT(result, (R_xlen_t)k, points);
         chreode_matrix_mut view = matrix_to(points);
         status = chreode_snapshots_points(handle, k, &view);
-        if (status == CHREODE_OK) status = chreode_snapshots_weights(handle, k, REAL(weights), cells);
     }
     SEXP told = status == CHREODE_OK ? result : failure(status);
     UNPROTECT(1);

@@ -18,10 +18,7 @@ SEXP r_validate(SEXP snapshots, SEXP options, SEXP parts, SEXP growth, SEXP prog
     chreode_status status = chreode_validate(
         handle_of(snapshots, SNAPSHOTS), handle_of(options, OPTIONS), part_of, part_of ? (size_t)XLENGTH(parts) : 0,
         growth_of, growth_of ? (size_t)XLENGTH(growth) : 0, watch, &by, &validation);
-    R_SetExternalPtrAddr(pointer, validation);
-    if (by.jumped) R_ContinueUnwind(token);
-    SEXP result = PROTECT(status == CHREODE_OK ? pointer : failure(status));
-    result = watched(&by, result);
-    UNPROTECT(3);
+    SEXP result = given_watched(&by, pointer, validation, status);
+    UNPROTECT(2);
     return result;
 }

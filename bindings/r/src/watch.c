@@ -61,3 +61,10 @@ SEXP watched(watcher *by, SEXP result) {
     UNPROTECT(2);
     return interruption;
 }
+
+SEXP given_watched(watcher *by, SEXP pointer, void *handle, chreode_status status) {
+    SEXP result = PROTECT(given(pointer, handle, status));
+    result = watched(by, result);
+    UNPROTECT(1);
+    return result;
+}

@@ -20,9 +20,8 @@ SEXP r_work_plan_fit(SEXP snapshots, SEXP options, SEXP progress) {
     chreode_work *work = NULL;
     chreode_status status =
         chreode_work_plan_fit(handle_of(snapshots, SNAPSHOTS), handle_of(options, OPTIONS), watch, &by, &work);
-    SEXP result = PROTECT(given(pointer, work, status));
-    result = watched(&by, result);
-    UNPROTECT(3);
+    SEXP result = given_watched(&by, pointer, work, status);
+    UNPROTECT(2);
     return result;
 }
 

@@ -1,5 +1,6 @@
 //! `chreode couple`: which cells become which, as files.
 
+use std::fs;
 use std::path::PathBuf;
 
 use chreode::method::{self, Coupled};
@@ -25,7 +26,8 @@ pub struct Couple {
     /// coupling_1, coupling_2, …, one an interval, hold a pair of cells a row: source and target, the rows of the data, counted from 0;
     /// sent, the mass that the source sends, and received, the mass that the target receives; source_cell and target_cell, their names, where
     /// the data have names of rows. cells holds a cell a row: its row in the data, its name (cell) if it has one, its time and weight; what of
-    /// it is sent to partners and what dies; what is received from partners and what is born. All files are written, or none; what else the folder holds stays there.
+    /// it is sent to partners and what dies; what is received from partners and what is born. All files are written, or none. A folder with couplings
+    /// of more intervals, of an earlier call, is refused; files of the same names are replaced, and what else it holds stays there.
     #[arg(short, long, value_name = "DIR")]
     output: PathBuf,
     /// The format of the files; .npy are arrays of records, with the columns as fields
@@ -75,6 +77,7 @@ impl Couple {
     pub fn run(self) -> Result<()> {
         self.format.check()?;
         let named = self.data.read_named()?;
+        self.refuse_more_than(named.data.snapshots.len() - 1)?;
         let folder = Folder::open(&self.output)?;
         let mut bar = Bar::new("couple");
         let options = self.options.options();
@@ -88,6 +91,27 @@ impl Couple {
         self.write_cells(&folder, &made.couplings, &named)?;
         folder.finish()?;
         self.tell(&made)
+    }
+
+    /// Refuses a folder with couplings of more intervals: they would lie beside those of this call as if they were of it.
+    fn refuse_more_than(&self, intervals: usize) -> Result<()> {
+        // A folder that is not there yet holds nothing; one that cannot be read is refused when it is opened.
+        let Ok(files) = fs::read_dir(&self.output) else { return Ok(()) };
+        let names = files.flatten().filter_map(|file| file.file_name().into_string().ok());
+        let interval = |name: &str| {
+            let (number, extension) = name.strip_prefix("coupling_")?.split_once('.')?;
+            let is_ours = Format::value_variants().iter().any(|format| format.extension() == extension);
+            number.parse::<usize>().ok().filter(|_| is_ours)
+        };
+        match names.filter_map(|name| Some((interval(&name)?, name))).max() {
+            Some((number, name)) if number > intervals => Err(Failure::Failed(format!(
+                "{}: {name} there is of an earlier call, and this one has couplings of {intervals} interval{} only: remove it, or give \
+                 another folder",
+                self.output.display(),
+                if intervals == 1 { "" } else { "s" }
+            ))),
+            _ => Ok(()),
+        }
     }
 
     /// The pairs of an interval, whose cells before are numbered from `first`.

@@ -16,8 +16,8 @@ from ._simulation import Origin, Trajectory
 if TYPE_CHECKING:
     from ._dynamics import Dynamics
 
-#: Rows and columns of a grid of streamlines; a point of it is drawn if cells are so many spacings away, or nearer.
-_GRID, _REACH = 40, 1.5
+#: Rows and columns of a grid of streamlines; a point of it is drawn if so many cells are so many spacings away, or nearer.
+_GRID, _NEAR, _REACH = 40, 3, 1.5
 #: The share of the cells whose colours differ, about a middle; the others have the strongest.
 _MOST = 0.99
 #: Cells that speak for a point of the grid.
@@ -117,7 +117,8 @@ def streamlines(
         raise InvalidArgumentError(
             f"the model has {model.dims} coordinates, no plane: give basis, an embedding of n × 2"
         )
-    grid, near, spacing = _grid(shown.plane)
+    grid, spacing = _grid(shown.plane)
+    found, apart = _neighbours.nearest(grid, shown.plane, _SPEAKERS)
     if basis is None and np.ndim(when) == 0:
         field = np.asarray(model.velocity(grid.astype(np.float32), when), np.float64)
         title = f"velocity at time {float(when):g}"
@@ -125,13 +126,12 @@ def streamlines(
         velocity = model.velocity(points, when)
         if basis is not None:
             velocity = _neighbours.project(shown.space, velocity, shown.plane, neighbours)
-        found, apart = _neighbours.nearest(grid, shown.plane, _SPEAKERS)
         share = np.exp(-0.5 * (apart / spacing) ** 2)
         total = share.sum(1, keepdims=True)
         share = np.where(total > 0.0, share / np.where(total > 0.0, total, 1.0), 1.0 / share.shape[1])
         field = np.einsum("ij,ijk->ik", share, np.asarray(velocity, np.float64)[found])
         title = "velocity of each cell at its time" if np.ndim(when) else f"velocity at time {float(when):g}"
-    field[~near] = np.nan
+    field[apart[:, :_NEAR][:, -1] > _REACH * spacing] = np.nan
     ax = _drawing.axes_of(ax)
     _drawing.scatter(ax, shown.plane, s=_drawing.area_for(len(shown.plane)), color=_drawing.PALE)
     side_x, side_y = (np.linspace(grid[0, j], grid[-1, j], _GRID) for j in range(2))
@@ -225,15 +225,14 @@ def _labels(ax: Any, shown: Embedding, values: Any, label: Optional[str], look: 
     _drawing.legend(ax, title=label, loc="upper left", bbox_to_anchor=(1.0, 1.0))
 
 
-def _grid(plane: Any) -> tuple[Any, Any, float]:
-    """The points of a grid over cells, row by row, which of them are near cells, and how far apart they are."""
+def _grid(plane: Any) -> tuple[Any, float]:
+    """The points of a grid over cells, row by row, and how far apart they are."""
     low, high = plane.min(0), plane.max(0)
     margin = 0.05 * np.where(high > low, high - low, 1.0)
     sides = [np.linspace(low[j] - margin[j], high[j] + margin[j], _GRID) for j in range(2)]
     grid = np.stack(np.meshgrid(*sides), axis=2).reshape(-1, 2)
     spacing = float(np.hypot(*(side[1] - side[0] for side in sides)))
-    _, apart = _neighbours.nearest(grid, plane, 3)
-    return grid, apart[:, -1] <= _REACH * spacing, spacing
+    return grid, spacing
 
 
 def _same(one: float, other: float) -> bool:

@@ -102,11 +102,17 @@ test_that("associations are Spearman's, with a false discovery rate", {
     p <- sort(found$p_value)
     expect_equal(sort(found$fdr), pmin(rev(cummin(rev(p * 39 / 1:39))), 1))
     skip_if_not_installed("Matrix")
-    expect_identical(gene_association(Matrix::Matrix(x, sparse = TRUE), quantity), found)
+    sparse <- Matrix::Matrix(x, sparse = TRUE)
+    for (kind in c("CsparseMatrix", "RsparseMatrix", "TsparseMatrix")) {
+        expect_identical(gene_association(methods::as(sparse, kind), quantity), found)
+    }
     perfect <- gene_association(cbind(a = quantity, b = -quantity, c = x[, 1]), quantity)
     expect_identical(perfect$correlation[1:2], c(1, -1))
     expect_identical(perfect$p_value[1:2], c(0, 0))
     expect_output(print(found), "40 genes, 200 cells")
+    skip_if_not_installed("SingleCellExperiment")
+    sce <- SingleCellExperiment::SingleCellExperiment(assays = list(counts = Matrix::t(sparse)))
+    expect_identical(gene_association(sce, quantity), found)
 })
 
 test_that("what is not associated is rarely found", {
@@ -180,6 +186,11 @@ test_that("trends go along the mean path", {
     each <- lapply(ensemble_members(fit), quiet_trends, sce, times = c(0, 1, 2), genes = c(2, 1), center = 0)
     expect_true(all(is.na(each[[1]]$sd)))
     expect_equal(found$sd, abs(each[[1]]$mean - each[[2]]$mean) / sqrt(2), tolerance = 1e-6)
+    # The masses of the ensemble's population have errors where they are asked for.
+    expect_null(found$simulation$mass_sd)
+    asked <- quiet_trends(fit, sce, times = c(0, 1, 2), genes = c("gene2", "gene1"), error_bars = TRUE)
+    expect_identical(asked[c("mean", "sd")], found[c("mean", "sd")])
+    expect_length(asked$simulation$mass_sd, 3)
     half <- quiet_trends(fit, sce[, seq(1, ncol(sce), 2)], rotation = rotation_7(), genes = "gene2")
     expect_identical(dim(half$mean), c(21L, 1L))
     # The path of those with a weight, a column of which others than the start have none.

@@ -53,6 +53,10 @@ test_that("populations are drawn over the observed ones", {
     expect_identical(run$times, c(0, 1, 2, 3, 4))
     mine <- suppressWarnings(simulate(fit, times = c(0, 0.5, 2), seed = 1, mode = "sde"), classes = "chreode_reported")
     expect_identical(drawing(plot_populations(fit, simulation = mine, basis = small_data()$x[, 2:1])), mine)
+    # Particles weigh what the masses say.
+    data <- small_data()
+    weighed <- drawing(plot_populations(fit, data$x, data$time, masses = c(7, 8, 9, 10, 11)))
+    expect_equal(sum(weighed$frames[[1]]$weights), 7)
     expect_refused(drawing(plot_populations(fit, simulation = 1)), "chreode_invalid_argument", "simulation must be")
     late <- suppressWarnings(simulate(fit, times = 0.5), classes = "chreode_reported")
     expect_refused(drawing(plot_populations(fit, simulation = late)), "chreode_invalid_argument", "frames at times of the cells (0, 1, 2")

@@ -18,8 +18,10 @@ const CELLS: usize = 2500;
 pub fn cells(section: &ModelSection<'_>, labels: &LabelledCells) -> Figure {
     let mut plot = plane(section);
     let of = |wanted: Option<u32>| {
-        let both = labels.of.iter().flatten().zip(section.places.iter().flatten());
-        both.filter(move |(label, _)| **label == wanted).map(|(_, place)| *place).collect::<Vec<_>>()
+        let rows = (0..labels.of.len()).flat_map(|k| section.drawn(k).map(move |row| (k, row)));
+        rows.filter(|&(k, row)| labels.of[k][row] == wanted)
+            .map(|(k, row)| section.places[k][row])
+            .collect::<Vec<_>>()
     };
     plot.dots(of(None).into_iter(), dot(section), PALE, 0.8);
     let mut legend = vec![];

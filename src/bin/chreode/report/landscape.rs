@@ -16,7 +16,7 @@ const MEANING: &str = "The learned landscape, down which cells roll while noise 
 
 /// Times that have a panel, at most.
 const PANELS: usize = 6;
-/// Nodes of the grid along the wider axis.
+/// Nodes of the mesh along the wider axis of the picture, about.
 const NODES: usize = 44;
 /// Points of a curve.
 const CURVE: usize = 200;
@@ -45,8 +45,9 @@ fn curves(section: &ModelSection<'_>) -> Option<Figure> {
     for (k, &time) in times.iter().enumerate() {
         let curve = heights(section, time, &grid)?;
         let lowest = curve.iter().copied().fold(f64::INFINITY, f64::min);
-        let stride = snapshots.count(k).div_ceil(CELLS);
-        let some: Vec<f32> = snapshots.points(k).iter().copied().step_by(stride).collect();
+        let points = snapshots.points(k);
+        let stride = section.drawn(k).count().div_ceil(CELLS);
+        let some: Vec<f32> = section.drawn(k).step_by(stride).map(|row| points[row]).collect();
         let on_curve = heights(section, time, &some)?.into_iter().map(|h| h - lowest);
         let cells: Vec<(f64, f64)> = some.into_iter().map(f64::from).zip(on_curve).collect();
         of_times.push((curve.into_iter().map(|h| h - lowest).collect::<Vec<f64>>(), cells));
@@ -123,9 +124,8 @@ fn heights(section: &ModelSection<'_>, time: f64, points: &[f32]) -> Option<Vec<
 struct Sheet {
     /// Heights above the lowest.
     grid: Grid,
-    /// The first node and the distance of two, in the plane.
-    first: (f64, f64),
-    spacing: (f64, f64),
+    /// Where the nodes of the grid are.
+    mesh: Mesh,
 }
 
 impl Sheet {
@@ -134,26 +134,17 @@ impl Sheet {
             return Self::among_cells(section, k);
         }
         let snapshots = &section.shown;
-        let ((left, right), (bottom, top)) = plane(section).ranges();
-        let nodes = |length: f64| {
-            let wider = (right - left).max(top - bottom);
-            ((NODES as f64 * length / wider).round() as usize).max(4)
-        };
-        let (columns, rows) = (nodes(right - left), nodes(top - bottom));
-        // One node outside the picture on every side, where the contours close.
-        let spacing = ((right - left) / (columns - 3) as f64, (top - bottom) / (rows - 3) as f64);
-        let first = (left - spacing.0, bottom - spacing.1);
+        // The nodes outside the picture are where the contours close.
+        let mesh = Mesh::around(&plane(section), NODES);
         let through = mean(&snapshots.points(k), snapshots.dims());
         let mut points = vec![];
-        for i in 0..columns * rows {
-            let (column, row) = ((i % columns) as f64, (i / columns) as f64);
-            let place = (first.0 + column * spacing.0, first.1 + row * spacing.1);
+        for place in mesh.nodes() {
             points.extend(section.view.lift(place, &through)?);
         }
         let mut heights = heights(section, snapshots.times()[k], &points)?;
         let lowest = heights.iter().copied().fold(f64::INFINITY, f64::min);
         heights.iter_mut().for_each(|h| *h -= lowest);
-        Some(Self { grid: Grid { columns, heights }, first, spacing })
+        Some(Self { grid: Grid { columns: mesh.columns, heights }, mesh })
     }
 
     /// In an embedding: the mean of the cells' heights, where there are cells.
@@ -166,7 +157,7 @@ impl Sheet {
         let lowest = means.iter().flatten().fold(f64::INFINITY, |lowest, [height]| lowest.min(*height));
         let above = |mean: Option<[f64; 1]>| mean.map_or(f64::NAN, |[height]| height - lowest);
         let grid = Grid { columns: mesh.columns, heights: means.into_iter().map(above).collect() };
-        Some(Self { grid, first: mesh.first, spacing: mesh.spacing })
+        Some(Self { grid, mesh })
     }
 
     /// The height of a band of colour: a round number, so that the last band begins near the 98 % quantile. A few steep
@@ -185,9 +176,7 @@ impl Sheet {
         for band in 0..BANDS {
             // Each band is painted over all that is at least as high, and the next over it.
             let rings = self.grid.rings(step * band as f64);
-            let place = |&(column, row): &(f64, f64)| {
-                (self.first.0 + column * self.spacing.0, self.first.1 + row * self.spacing.1)
-            };
+            let place = |&at: &(f64, f64)| self.mesh.place(at);
             plot.areas(rings.iter().map(|ring| ring.iter().map(place)), &colour(band));
         }
         let snapshots = &section.shown;

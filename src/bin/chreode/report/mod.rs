@@ -60,6 +60,9 @@ pub fn write_picture(path: &Path, section: &ModelSection<'_>) -> Result<()> {
     Ok(write_atomically(path, svg::side_by_side(&plots).as_bytes())?)
 }
 
+/// Bytes of a page with its pictures, at most; the rest, up to three megabytes, is its style, its script and what is said above all.
+const BYTES: usize = 2_900_000;
+
 fn html(page: &Page<'_>) -> String {
     let mut body = format!("<header><h1>{}</h1>{}", escape(&page.title), data_line(page.data));
     body.extend(page.notes.iter().map(|note| format!("<p>{}</p>", escape(note))));
@@ -72,8 +75,8 @@ fn html(page: &Page<'_>) -> String {
     }
     // The page's title names a single model.
     let headed = page.models.len() > 1;
-    let bytes = film::BYTES / page.models.len().max(1);
-    body.extend(page.models.iter().map(|section| model(section, headed, bytes)));
+    let room = BYTES / page.models.len().max(1);
+    body.extend(page.models.iter().map(|section| model(section, headed, room)));
     body += &format!("<script>\n{}</script>\n", film::SCRIPT);
     document(&page.title, &body)
 }
@@ -101,17 +104,24 @@ fn data_line(data: &Data) -> String {
     )
 }
 
-fn model(section: &ModelSection<'_>, headed: bool, bytes: usize) -> String {
+/// The section of a model, in so many bytes: the film has what the other pictures leave.
+fn model(section: &ModelSection<'_>, headed: bool, room: usize) -> String {
     let name = &section.model.info().method;
-    let mut text = String::from("<section>\n");
-    if headed {
-        text += &format!("<h2>{}</h2>\n", escape(name));
-    }
-    text += &format!("<p>{}{}</p>\n", escape(&learned(section)), sampled(section));
     // Of several models, each heading says whose it is.
+    let heading = if headed { format!("<h2>{}</h2>\n", escape(name)) } else { String::new() };
     let titled = |title: &str| if headed { format!("{title}: {name}") } else { title.to_string() };
+    let pictures = pictures_of(section, &titled);
+    let film = film::card(section, &titled, room.saturating_sub(pictures.len()));
+    let (learned, sampled) = (escape(&learned(section)), sampled(section));
+    format!(
+        "<section>\n{heading}<p>{learned}{sampled}</p>\n<div class=\"wide\">{film}</div>\n{pictures}</section>\n"
+    )
+}
+
+/// All that stands below the film.
+fn pictures_of(section: &ModelSection<'_>, titled: &dyn Fn(&str) -> String) -> String {
+    let mut text = String::new();
     let figure = |of: Figure| figure(&titled(&of.title), &of);
-    text += &format!("<div class=\"wide\">{}</div>\n", film::card(section, &titled, bytes));
     if let Some(populations) = pictures::populations(section) {
         text += &format!("<div class=\"wide\">{}</div>\n", figure(populations));
     }
@@ -145,7 +155,7 @@ fn model(section: &ModelSection<'_>, headed: bool, bytes: usize) -> String {
     if let Some(landscape) = landscape::figure(section) {
         text += &format!("<div class=\"wide\">{}</div>\n", figure(landscape));
     }
-    text + "</section>\n"
+    text
 }
 
 /// What a model is made of, and how long that took, where it is known.
@@ -170,10 +180,16 @@ fn learned(section: &ModelSection<'_>) -> String {
 }
 
 fn sampled(section: &ModelSection<'_>) -> String {
-    let Some(most) = section.sample() else { return String::new() };
-    format!(
-        " Predictions and pictures use a sample of at most {most} cells a time, with weights that keep the mass of every snapshot."
-    )
+    let mut told = String::new();
+    if let Some(most) = section.sample() {
+        told += &format!(
+            " Predictions and pictures use a sample of at most {most} cells a time, with weights that keep the mass of every snapshot."
+        );
+    }
+    if section.stride() > 1 {
+        told += &format!(" Pictures of all times draw one cell in {}.", section.stride());
+    }
+    told
 }
 
 fn card(title: &str, inside: &str) -> String {

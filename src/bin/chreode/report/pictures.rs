@@ -35,7 +35,7 @@ pub enum Mark {
 
 /// A dot's diameter: smaller where there are many.
 pub fn dot(section: &ModelSection<'_>) -> f64 {
-    let cells = section.shown.cells();
+    let cells = section.shown.cells() / section.stride();
     (60.0 / (cells as f64).sqrt()).clamp(3.2, 9.0)
 }
 
@@ -64,7 +64,7 @@ pub fn trajectories(section: &ModelSection<'_>) -> Figure {
     let count = section.shown.len();
     let mut plot = plane(section);
     for k in 0..count {
-        plot.dots(cells(section, k), dot(section), &colours::of_time(k, count), 0.55);
+        plot.dots(drawn(section, k), dot(section), &colours::of_time(k, count), 0.55);
     }
     let mut caption =
         "Observed cells and paths of the learned velocity from cells of the first snapshot.".to_string();
@@ -164,8 +164,9 @@ pub fn growth(section: &ModelSection<'_>) -> Option<Figure> {
     }
     let all = || section.growth.iter().flatten().map(|&g| f64::from(g));
     let largest = section.largest_growth();
-    let cells = section.growth.iter().zip(&section.places).flat_map(|(growth, places)| {
-        growth.iter().zip(places).map(move |(&g, &place)| (f64::from(g) / largest, place))
+    let cells = section.growth.iter().enumerate().flat_map(|(k, growth)| {
+        let rows = section.drawn(k).map(|row| f64::from(growth[row]) / largest);
+        rows.zip(drawn(section, k)).collect::<Vec<_>>()
     });
     let mut plot = plane(section);
     shaded(&mut plot, cells, -1.0, colours::of_growth, dot(section) + 0.4);
@@ -501,6 +502,11 @@ pub fn plane(section: &ModelSection<'_>) -> Plot {
 /// Where the cells of snapshot `k` are drawn.
 pub fn cells<'a>(section: &'a ModelSection<'_>, k: usize) -> impl Iterator<Item = (f64, f64)> + 'a {
     section.places[k].iter().copied()
+}
+
+/// The same in a picture of all times.
+pub fn drawn<'a>(section: &'a ModelSection<'_>, k: usize) -> impl Iterator<Item = (f64, f64)> + 'a {
+    section.drawn(k).map(move |row| section.places[k][row])
 }
 
 /// All of `count` times, or so many `panels` of them, evenly, with the first and the last.

@@ -87,6 +87,8 @@ pub struct ModelSection<'a> {
 
 /// Cells a time point that a report predicts and draws, at most.
 const CELLS: usize = 1500;
+/// Cells of all times together that one picture draws, at most: each takes some 13 bytes of the page.
+const DRAWN: usize = 12_000;
 /// Founders of the branching simulation, at most.
 const FOUNDERS: usize = 400;
 /// Branching simulations, which differ by chance.
@@ -191,6 +193,16 @@ impl<'a> ModelSection<'a> {
         let mut magnitudes: Vec<f64> = self.growth.iter().flatten().map(|&g| f64::from(g).abs()).collect();
         magnitudes.sort_by(f64::total_cmp);
         magnitudes[(magnitudes.len() - 1) * 99 / 100].max(f64::MIN_POSITIVE)
+    }
+
+    /// Of the cells that are shown, pictures of all times draw every so-manyth.
+    pub fn stride(&self) -> usize {
+        self.shown.cells().div_ceil(DRAWN)
+    }
+
+    /// The rows of the cells of snapshot `k` that pictures of all times draw.
+    pub fn drawn(&self, k: usize) -> impl Iterator<Item = usize> + use<> {
+        (0..self.shown.count(k)).step_by(self.stride())
     }
 
     /// Whether pictures and predictions are of a sample of the cells: of so many a time point, at most.

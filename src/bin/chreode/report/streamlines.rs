@@ -5,7 +5,7 @@ use chreode::fields::{FieldValues, Fields, Scratch};
 use super::colours::{PALE, PALETTE};
 use super::mesh::{Mesh, NODES};
 use super::nearest::Cells;
-use super::pictures::{Figure, cells, dot, plane};
+use super::pictures::{Figure, dot, drawn, plane};
 use super::section::ModelSection;
 use super::svg::Stroke;
 
@@ -33,7 +33,7 @@ pub fn figure(section: &ModelSection<'_>) -> Option<Figure> {
     let places: Vec<(f64, f64)> = section.places.iter().flatten().copied().collect();
     let field = Field::new(mesh.means(&places, &directions(section)), &mesh);
     for k in 0..section.shown.len() {
-        plot.dots(cells(section, k), dot(section), PALE, 1.0);
+        plot.dots(drawn(section, k), dot(section), PALE, 1.0);
     }
     let lines = field.lines();
     let place = |line: &Vec<(f64, f64)>| line.iter().map(|&at| mesh.place(at)).collect::<Vec<_>>();

@@ -22,6 +22,8 @@ use super::population::Population;
 
 /// Bytes of a row without what it is coloured by.
 pub const ROW: usize = 8;
+/// Bytes of the time of a division or a death.
+pub const MOMENT: usize = 2;
 /// The number of the end of a scale.
 pub const LAST: f64 = 254.0;
 

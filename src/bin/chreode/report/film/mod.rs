@@ -9,7 +9,7 @@ use serde_json::json;
 use super::colours;
 use super::figure;
 use super::nearest::AMONG;
-use super::pictures::{self, Figure, Mark, cells, dot, plane};
+use super::pictures::{self, Figure, Mark, cells, dot, drawn, plane};
 use super::section::ModelSection;
 use super::svg::escape;
 use channels::Channels;
@@ -17,19 +17,26 @@ use population::Population;
 
 /// The script that plays all films of a page.
 pub const SCRIPT: &str = include_str!("film.js");
-/// Bytes of all films of a page, before they are written as text, which takes a third more.
-pub const BYTES: usize = 1_300_000;
-/// Panels of the still picture, at most.
+/// Bytes of a film's rows, at most and at the least, before they are written as text, which takes a third more.
+const BYTES: (usize, usize) = (60_000, 1_300_000);
+/// Panels of the still picture, and simulated cells of each, at most.
 const PANELS: usize = 6;
+const CELLS: usize = 1500;
+/// Bytes of a dot in a picture, about.
+const DOT: usize = 14;
 const TITLE: &str = "The population through time";
 /// Places that the slider has.
 const PLACES: usize = 240;
 
-/// The card of a film of at most so many `bytes`, under a heading that may say whose it is.
-pub fn card(section: &ModelSection<'_>, titled: &dyn Fn(&str) -> String, bytes: usize) -> String {
+/// The card of a film, in so many bytes of the page if they are enough for a few cells, under a heading that may say whose it is.
+pub fn card(section: &ModelSection<'_>, titled: &dyn Fn(&str) -> String, room: usize) -> String {
     let width = encoding::ROW + channels::width(section);
     let title = titled(TITLE);
-    match Population::new(section, bytes / width) {
+    let shown = &section.shown;
+    let (all, largest) = (shown.cells(), (0..shown.len()).map(|k| shown.count(k)).max().unwrap_or(0));
+    let dots = all / section.stride() + all.min(PANELS * largest) + PANELS * CELLS;
+    let bytes = (room.saturating_sub(DOT * dots) / 4 * 3).clamp(BYTES.0, BYTES.1);
+    match Population::new(section, bytes, width) {
         Ok(population) => film(section, &title, &population),
         Err(why) => {
             super::card(&title, &format!("<p>It cannot be played: {}.</p>", escape(&why.to_string())))
@@ -44,7 +51,7 @@ fn film(section: &ModelSection<'_>, title: &str, population: &Population) -> Str
         frames.iter().map(|frame| section.view.places(&frame.points, dims)).collect();
     let mut stage = plane(section);
     for k in 0..section.shown.len() {
-        stage.dots(cells(section, k), dot(section), colours::PALE, 0.5);
+        stage.dots(drawn(section, k), dot(section), colours::PALE, 0.5);
     }
     let (across, up) = stage.ranges();
     let ([left, top, width, height], wide) = (stage.inner(), stage.inner_width());
@@ -104,10 +111,12 @@ fn still(section: &ModelSection<'_>, population: &Population, places: &[Vec<(f64
         let Some(frame) = population.frames.iter().position(|frame| frame.time == times[k]) else { continue };
         let mut plot = plane(section);
         plot.dots(cells(section, k), dot(section), colours::GREY, 0.5);
-        plot.dots(places[frame].iter().copied(), dot(section), colours::PALETTE[1], 0.6);
         let cells = places[frame].len();
+        let stride = cells.div_ceil(CELLS).max(1);
+        plot.dots(places[frame].iter().copied().step_by(stride), dot(section), colours::PALETTE[1], 0.6);
         let panel = plot.finish(&format!("The simulation and the observed cells at time {}", times[k]));
-        svg += &format!("<div><h4>time {}: {cells} simulated</h4>{panel}</div>\n", times[k]);
+        let drawn = if stride > 1 { format!(", one in {stride} drawn") } else { String::new() };
+        svg += &format!("<div><h4>time {}: {cells} simulated{drawn}</h4>{panel}</div>\n", times[k]);
     }
     Figure {
         title: String::new(),

@@ -3,10 +3,11 @@
 use chreode::Error;
 use chreode::exec::stop::Stop;
 use chreode::fields::Fields;
-use chreode::simulate::lineage::Lineage;
+use chreode::simulate::lineage::{Fate, Lineage};
 use chreode::simulate::simulation::Simulation;
 use chreode::simulate::{Particles, branching, ode, sde};
 
+use super::encoding;
 use crate::report::section::{ModelSection, fine_times};
 use crate::simulate::choose;
 
@@ -28,8 +29,9 @@ const FOUNDERS: usize = 2000;
 const MOST: usize = 65_535;
 
 impl Population {
-    /// A population whose frames have at most `rows` rows together.
-    pub fn new(section: &ModelSection<'_>, rows: usize) -> chreode::Result<Self> {
+    /// A population that takes at most so many `bytes`, of which a row of a frame takes `width`.
+    pub fn new(section: &ModelSection<'_>, bytes: usize, width: usize) -> chreode::Result<Self> {
+        let rows = bytes / width;
         let times = fine_times(section.shown.times(), FRAMES);
         if times.len() < 2 {
             return Err(Error::InvalidData("the cells are of one time".into()));
@@ -44,16 +46,23 @@ impl Population {
         loop {
             match Self::branching(section, &times, count, rows) {
                 Ok(population) => {
-                    let all: usize = population.frames.iter().map(Particles::len).sum();
-                    if all <= rows || count == 1 {
+                    let taken = population.bytes(width);
+                    if taken <= bytes || count == 1 {
                         return Ok(population);
                     }
-                    count = (count * rows * 9 / all / 10).clamp(1, count - 1);
+                    count = (count * bytes / taken * 9 / 10).clamp(1, count - 1);
                 }
                 Err(Error::PopulationLimit { .. }) if count > 1 => count = (count / 4).max(1),
                 Err(error) => return Err(error),
             }
         }
+    }
+
+    /// What its frames take, and its divisions and deaths.
+    fn bytes(&self, width: usize) -> usize {
+        let rows: usize = self.frames.iter().map(Particles::len).sum();
+        let times = |fate| self.lineage.iter().flat_map(|lineage| lineage.times_of(fate)).count();
+        rows * width + encoding::MOMENT * (times(Fate::Divided) + times(Fate::Died))
     }
 
     fn branching(
@@ -71,8 +80,9 @@ impl Population {
         };
         let branched = branching::simulate(section.model, &founders, times, &options, &Stop::default())?;
         let told = format!(
-            "A simulation of the model by cells that divide and die, from {count} cells of the first snapshot. As it plays, a ring is \
-             a division, a cross a death."
+            "A simulation of the model by cells that divide and die, from {} of the first snapshot. As it plays, a ring is a \
+             division, a cross a death.",
+            some_of(section, count)
         );
         Ok(Self { frames: branched.trajectory.frames, lineage: Some(branched.lineage), told })
     }
@@ -97,10 +107,17 @@ impl Population {
         }
         let how = if is_noisy { "with its noise" } else { "along its velocity" };
         let told = format!(
-            "A simulation of the model, {how}, of {count} cells of the first snapshot; it has no growth, so nothing divides or dies."
+            "A simulation of the model, {how}, of {} of the first snapshot; it has no growth, so nothing divides or dies.",
+            some_of(section, count)
         );
         Ok(Self { frames, lineage: None, told })
     }
+}
+
+/// So many cells, of so many that there are.
+fn some_of(section: &ModelSection<'_>, count: usize) -> String {
+    let all = section.counts[0];
+    if count < all { format!("{count} of the {all} cells") } else { format!("{count} cells") }
 }
 
 /// Some cells of the first snapshot, each of weight 1: where weights differ, heavy ones more often.
