@@ -54,6 +54,7 @@ class FitOptions(TypedDict, total=False):
     interpolant_epochs: Integer
     metric_width: Real
     metric_ridge: Real
+    branches: Integer
     chunk_size: Integer
     keep_couplings: Switch
     epochs: Integer
@@ -93,6 +94,8 @@ class FitOptions(TypedDict, total=False):
     resample_below: Real
     pretraining_epochs: Integer
     score_epochs: Integer
+    growth_epochs: Integer
+    joint_epochs: Integer
     final_sigma: Real
     device: Optional[str]
     threads: Integer
