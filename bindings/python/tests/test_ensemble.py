@@ -15,7 +15,7 @@ def ensemble(snapshots):
 
 def test_members_and_their_mean(ensemble, snapshots):
     x = snapshots.points(1)
-    assert ensemble.members == 3 and ensemble.info["uncertainty"]["growth"]["resolution"] > 0
+    assert ensemble.members == 3 and ensemble.info["uncertainty"]["growth"]["sampling"] > 0
     members = [ensemble.member(index) for index in range(3)]
     assert [member.members for member in members] == [1, 1, 1]
     growth = np.array([member.growth(x, 1.0) for member in members])
