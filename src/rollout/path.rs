@@ -7,7 +7,7 @@
 
 use rayon::prelude::*;
 
-use super::equations::{Equations, Moment, Record, State, Wanted};
+use super::equations::{Carried, Equations, Moment, Record, State, Wanted};
 use super::solver::{Scheme, SolverStep, advance};
 use crate::error::{Error, Result};
 use crate::exec::rng::{Purpose, normals, stream};
@@ -278,7 +278,7 @@ impl Paths {
                     self.grid.snapshots
                 )));
             }
-            if equations.first_weight().is_none() && !equations.carries_density() {
+            if equations.carried() == Carried::LogWeight {
                 self.sum_weights(interval);
                 let total = self.totals[interval][self.grid.steps[interval]];
                 if !(total > 1e-30 && total.is_finite()) {
@@ -425,7 +425,7 @@ impl Chunk {
         dims: usize,
     ) -> (State, Option<Var>) {
         let (rows, states) = (self.rows, &self.intervals[interval]);
-        if equations.carries_density() {
+        if equations.carried() == Carried::LogDensity {
             self.directions.set_axes(rows, dims, false);
         }
         self.tape.reset();

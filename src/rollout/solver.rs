@@ -3,7 +3,7 @@
 //! The state is what the particles of a chunk carry: position and log-weight. Along with it the costs of the path are
 //! integrated, by the solver's own quadrature.
 
-use super::equations::{Equations, Moment, Rates, Record, State, Wanted};
+use super::equations::{Carried, Equations, Moment, Rates, Record, State, Wanted};
 use crate::named::named;
 use crate::nn::Var;
 
@@ -50,8 +50,8 @@ pub(super) fn advance(
         let square = record.tape.product(residual, residual);
         record.tape.scale(square, length as f32)
     });
-    let first_weight = equations.first_weight();
-    let mut energy = first.energy.map(|energy| record.weigh(energy, (start, first_weight), length));
+    let carried = equations.carried();
+    let mut energy = first.energy.map(|energy| record.weigh(energy, (start, carried), length));
     let mut state = match scheme {
         Scheme::Euler => record.moved(start, first, length),
         Scheme::RungeKutta4 => {
@@ -64,7 +64,7 @@ pub(super) fn advance(
                 rates = equations.rates(record, moment.after(at * length), stage, later);
                 end = record.moved(end, rates, share * length);
                 if let (Some(sum), Some(rate)) = (energy, rates.energy) {
-                    let more = record.weigh(rate, (stage, first_weight), share * length);
+                    let more = record.weigh(rate, (stage, carried), share * length);
                     energy = Some(record.tape.sum((sum, 1.0), (more, 1.0)));
                 }
             }
@@ -91,10 +91,10 @@ impl Record<'_> {
     }
 
     /// length · w · rate.
-    fn weigh(&mut self, rate: Var, (state, first): (State, Option<f32>), length: f64) -> Var {
-        let weight = self.tape.map(state.log_weight, |l| match first {
-            Some(first) => (first + l, 1.0),
-            None => {
+    fn weigh(&mut self, rate: Var, (state, carried): (State, Carried), length: f64) -> Var {
+        let weight = self.tape.map(state.log_weight, |l| match carried {
+            Carried::Added { first } => (first + l, 1.0),
+            Carried::LogWeight | Carried::LogDensity => {
                 let w = libm::expf(l);
                 (w, w)
             }

@@ -1,6 +1,6 @@
 //! A branch of BranchSBM: a velocity, and what is added to the weights of its particles.
 
-use super::{Equations, Moment, Rates, Record, State, Wanted};
+use super::{Carried, Equations, Moment, Rates, Record, State, Wanted};
 use crate::fields::BranchWeight;
 
 /// dX = u dt, dw = g dt, at the price ‖u‖²/d + g² of a unit of mass (Tang et al., ICLR 2026): g is added, whatever a particle weighs.
@@ -26,7 +26,7 @@ impl Equations for Branch {
         Rates { drift, growth: Some(source), energy, residual: None }
     }
 
-    fn first_weight(&self) -> Option<f32> {
-        Some(self.0.start as f32)
+    fn carried(&self) -> Carried {
+        Carried::Added { first: self.0.start as f32 }
     }
 }

@@ -177,6 +177,17 @@ pub(super) struct Record<'a> {
     pub(super) directions: &'a Directions,
 }
 
+/// What particles carry beside their place.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) enum Carried {
+    /// The logarithm of their weight.
+    LogWeight,
+    /// That of a density: the divergence along all axes is part of how it changes.
+    LogDensity,
+    /// What was added to the weight that they all began with.
+    Added { first: f32 },
+}
+
 /// A model's equations of motion, all in network units.
 ///
 /// The unit of time is that of the interval: velocity, growth rate, potential, energy and residual are each in the unit that
@@ -196,15 +207,9 @@ pub(super) trait Equations: Send + Sync {
         0.0
     }
 
-    /// Whether particles carry the logarithm of a density in the place of that of a weight: the divergence along all axes is then part
-    /// of how they change.
-    fn carries_density(&self) -> bool {
-        false
-    }
-
-    /// The weight that a particle begins with, where it carries what is added to that in the place of the logarithm of its weight.
-    fn first_weight(&self) -> Option<f32> {
-        None
+    /// What particles carry beside their place.
+    fn carried(&self) -> Carried {
+        Carried::LogWeight
     }
 
     /// Whether the residual needs the Laplacian along its directions, or first derivatives only.

@@ -1,7 +1,7 @@
 //! TIGON: a velocity and a growth rate, and the density that both carry.
 
 use super::flow::TIGON_W2;
-use super::{Equations, EquationsFacts, Moment, Rates, Record, State, Wanted};
+use super::{Carried, Equations, EquationsFacts, Moment, Rates, Record, State, Wanted};
 
 /// What is known of TIGON: its flow is that of the other flows with growth.
 pub(super) const FACTS: EquationsFacts = EquationsFacts {
@@ -45,7 +45,7 @@ impl Equations for CarriedDensity {
         Rates { drift: tape.output_value(&jet), growth: Some(rate), energy: None, residual: None }
     }
 
-    fn carries_density(&self) -> bool {
-        true
+    fn carried(&self) -> Carried {
+        Carried::LogDensity
     }
 }
