@@ -11,7 +11,7 @@ use crate::exec::threads::Threads;
 use crate::fields::Role;
 use crate::nn::Mlp;
 use crate::snapshots::Snapshots;
-use crate::train::{Descended, Descent, Keep, Loss, TrainingOptions};
+use crate::train::{Descended, Descent, Loss, TrainingOptions};
 use crate::units::Scaling;
 
 /// The branches of a fit.
@@ -44,42 +44,20 @@ pub(crate) fn train_branches(
 ) -> Result<TrainedBranches> {
     let dims = branches.cells.dims();
     let seeds = || branches.parts.iter().map(|&(.., seed)| seed);
-    let mut sources: Vec<Source<'_>> = branches
-        .parts
-        .iter()
-        .map(|&(snapshots, coupled, seed)| Source {
-            snapshots,
-            intervals: &coupled.intervals,
-            curvature: None,
-            chains: None,
-            interpolant: None,
-            bridge,
-            facts,
-            gives_ends: false,
-            scaling,
-            sigma: 0.0,
-            bandwidth: paths.bandwidth,
-            weighting: options.pair_weighting,
-            rows_per_interval: options.batch_size,
-            seed,
-        })
-        .collect();
-    let descent = |stage: Stage, steps: usize| Descent {
-        stage,
-        steps,
-        schedule: options.schedule_over(steps),
-        clip: options.clip,
-        keep: Keep::Average(options.ema),
+    let source = |&(snapshots, coupled, seed): &(_, _, u64)| {
+        Source::new(snapshots, coupled, (facts, bridge), scaling, paths.bandwidth, options, seed)
     };
+    let mut sources: Vec<Source<'_>> = branches.parts.iter().map(source).collect();
     let InterpolantOptions { epochs, metric } = paths.interpolant;
     let mut curves =
         seeds().map(|seed| interpolant::network(options, dims, seed)).collect::<Result<Vec<_>>>()?;
     let cells = interpolant::places(branches.cells, scaling, 0..branches.cells.len());
     let energies = sources.iter().zip(&curves);
-    let energies = energies.map(|(source, curve)| Energy::new(*source, metric, vec![cells.clone()], curve));
+    let energies = energies.map(|(source, curve)| Energy::new(*source, metric, vec![&cells], curve));
     let mut energy = Together(energies.collect());
+    let descent = Descent::new(Stage::Interpolant, epochs, options);
     let Descended { losses: interpolant_losses, stopped } =
-        descent(Stage::Interpolant, epochs).run(&mut curves, &mut energy, threads, reporter);
+        descent.run(&mut curves, &mut energy, threads, reporter);
     drop(energy);
     sources.iter_mut().zip(&curves).for_each(|(source, curve)| source.interpolant = Some(curve));
     let mut velocities =
@@ -89,7 +67,12 @@ pub(crate) fn train_branches(
     let descended = match stopped {
         // Fields along paths that are not what they should be would mean nothing.
         Some(_) => Descended { losses: vec![], stopped },
-        None => descent(Stage::Training, options.epochs).run(&mut velocities, &mut loss, threads, reporter),
+        None => Descent::new(Stage::Training, options.epochs, options).run(
+            &mut velocities,
+            &mut loss,
+            threads,
+            reporter,
+        ),
     };
     Ok(TrainedBranches { velocities, interpolant_losses, descended })
 }

@@ -1,9 +1,9 @@
 //! The source of rows that tests of losses begin from.
 
-use super::source::{CoupledInterval, Source};
+use super::source::{Coupled, CoupledInterval, Source};
 use crate::bridge::{Bridge, BridgeFacts};
 use crate::snapshots::{MatrixView, Snapshots};
-use crate::train::PairWeighting;
+use crate::train::{PairWeighting, TrainingOptions};
 use crate::transport::coupling::Coupling;
 use crate::units::Scaling;
 
@@ -19,20 +19,7 @@ pub(super) fn in_the_plane<R>(
     let snapshots = Snapshots::new(cells, times, None).unwrap();
     let weighting = (1.0, PairWeighting::Mass);
     let interval = CoupledInterval::new(&snapshots, 0, coupling, None, (facts, bridge), weighting).unwrap();
-    look(Source {
-        snapshots: &snapshots,
-        intervals: std::slice::from_ref(&interval),
-        curvature: None,
-        chains: None,
-        interpolant: None,
-        bridge,
-        facts,
-        gives_ends: false,
-        scaling: &Scaling::of(&snapshots),
-        sigma: 0.0,
-        bandwidth: 0.0,
-        weighting: PairWeighting::Mass,
-        rows_per_interval: 100,
-        seed: 3,
-    })
+    let coupled = Coupled { intervals: vec![interval], curvature: None, chains: None };
+    let options = TrainingOptions { batch_size: 100, pair_weighting: weighting.1, ..Default::default() };
+    look(Source::new(&snapshots, &coupled, (facts, bridge), &Scaling::of(&snapshots), 0.0, &options, 3))
 }

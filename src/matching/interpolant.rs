@@ -122,7 +122,7 @@ pub(super) struct Energy<'a> {
     source: Source<'a>,
     metric: Metric,
     /// Of each interval, the cells that make the metric, those of its two snapshots or more, in network units.
-    cells: Vec<Vec<f32>>,
+    cells: Vec<&'a [f32]>,
     /// Those of a step, and how many each stands for.
     landmarks: Vec<(Vec<f32>, f64)>,
     tasks: Vec<Task>,
@@ -145,7 +145,7 @@ struct Task {
 
 impl<'a> Energy<'a> {
     /// The energy under the metric of these `cells` of each interval, in network units.
-    pub(super) fn new(source: Source<'a>, metric: Metric, cells: Vec<Vec<f32>>, network: &Mlp) -> Self {
+    pub(super) fn new(source: Source<'a>, metric: Metric, cells: Vec<&'a [f32]>, network: &Mlp) -> Self {
         let dims = source.snapshots.dims();
         let task = |interval: usize, rows: usize| Task {
             interval,
@@ -294,8 +294,8 @@ mod tests {
         in_the_plane(&points, &times, coupling, (kind.facts(), &*kind.build(&scales).unwrap()), look)
     }
 
-    fn cells_of(source: &Source<'_>) -> Vec<Vec<f32>> {
-        vec![places(source.snapshots, source.scaling, [0, 1])]
+    fn cells_of(source: &Source<'_>) -> Vec<f32> {
+        places(source.snapshots, source.scaling, [0, 1])
     }
 
     const METRIC: Metric = Metric { width: 0.4, ridge: 0.1 };
@@ -310,7 +310,8 @@ mod tests {
             let shape = network(&small(), 2, 5).unwrap().architecture().clone();
             // As random as a silent network is not.
             let mut networks = [Mlp::new(shape, 5, 9).unwrap()];
-            let mut energy = Energy::new(source, METRIC, cells_of(&source), &networks[0]);
+            let cells = cells_of(&source);
+            let mut energy = Energy::new(source, METRIC, vec![&cells], &networks[0]);
             energy.evaluate(0, &networks).unwrap();
             let gradient = energy.gradient(0).to_vec();
             for which in 0..2 {
@@ -340,7 +341,8 @@ mod tests {
     fn paths_bend_to_where_the_cells_are() {
         half_circle(|source| {
             let mut networks = vec![network(&small(), 2, 5).unwrap()];
-            let mut energy = Energy::new(source, METRIC, cells_of(&source), &networks[0]);
+            let cells = cells_of(&source);
+            let mut energy = Energy::new(source, METRIC, vec![&cells], &networks[0]);
             let descent = Descent {
                 stage: Stage::Interpolant,
                 steps: 400,

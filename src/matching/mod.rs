@@ -31,7 +31,7 @@ use crate::exec::progress::{Reporter, Stage};
 use crate::exec::threads::Threads;
 use crate::fields::{GrowthLaw, Network, Role};
 use crate::snapshots::Snapshots;
-use crate::train::{Descended, Descent, Keep, Loss, TrainingOptions};
+use crate::train::{Descended, Descent, Loss, TrainingOptions};
 use crate::units::Scaling;
 
 /// What paths are beside their bridges' own numbers.
@@ -64,22 +64,8 @@ pub(crate) fn train(
     threads: &Threads,
     reporter: &mut Reporter<'_, '_>,
 ) -> Result<Trained> {
-    let mut source = Source {
-        snapshots,
-        intervals: &coupled.intervals,
-        curvature: coupled.curvature.as_ref(),
-        chains: coupled.chains.as_ref(),
-        interpolant: None,
-        bridge,
-        facts,
-        gives_ends: objective.has_potential(),
-        scaling,
-        sigma: bridge.sigma(snapshots.times()[0]),
-        bandwidth: paths.bandwidth,
-        weighting: options.pair_weighting,
-        rows_per_interval: options.batch_size,
-        seed,
-    };
+    let source = Source::new(snapshots, coupled, (facts, bridge), scaling, paths.bandwidth, options, seed);
+    let mut source = Source { gives_ends: objective.has_potential(), ..source };
     let mut roles = vec![Role::Velocity];
     roles.extend(facts.grows.then_some(Role::Growth));
     roles.extend(facts.noise.map(|_| Role::Score));
@@ -90,15 +76,9 @@ pub(crate) fn train(
         let InterpolantOptions { epochs, metric } = paths.interpolant;
         curves.push(interpolant::network(options, snapshots.dims(), seed)?);
         let cells = |interval| interpolant::places(snapshots, scaling, [interval, interval + 1]);
-        let cells = (0..coupled.intervals.len()).map(cells).collect();
-        let mut energy = Energy::new(source, metric, cells, &curves[0]);
-        let descent = Descent {
-            stage: Stage::Interpolant,
-            steps: epochs,
-            schedule: options.schedule_over(epochs),
-            clip: options.clip,
-            keep: Keep::Average(options.ema),
-        };
+        let cells: Vec<Vec<f32>> = (0..coupled.intervals.len()).map(cells).collect();
+        let mut energy = Energy::new(source, metric, cells.iter().map(Vec::as_slice).collect(), &curves[0]);
+        let descent = Descent::new(Stage::Interpolant, epochs, options);
         let descended = descent.run(&mut curves, &mut energy, threads, reporter);
         (interpolant_losses, stopped) = (descended.losses, descended.stopped);
     }
@@ -115,13 +95,7 @@ pub(crate) fn train(
         let network = |&role: &Role| options.network(role, snapshots.dims(), seed);
         (roles.iter().map(network).collect::<Result<Vec<_>>>()?, Box::new(regression))
     };
-    let descent = Descent {
-        stage: Stage::Training,
-        steps: options.epochs,
-        schedule: options.schedule_over(options.epochs),
-        clip: options.clip,
-        keep: Keep::Average(options.ema),
-    };
+    let descent = Descent::new(Stage::Training, options.epochs, options);
     let descended = match stopped {
         // Fields along paths that are not what they should be would mean nothing.
         Some(_) => Descended { losses: vec![], stopped },

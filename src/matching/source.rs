@@ -13,7 +13,7 @@ use crate::bridge::{
 use crate::error::Result;
 use crate::nn::Mlp;
 use crate::snapshots::Snapshots;
-use crate::train::PairWeighting;
+use crate::train::{PairWeighting, TrainingOptions};
 use crate::transport::coupling::{Coupling, Pair};
 use crate::transport::sampling::{Draw, PairSampler};
 use crate::units::{Clock, Scaling};
@@ -66,6 +66,34 @@ pub(super) struct Source<'a> {
 }
 
 impl<'a> Source<'a> {
+    /// Batches of coupled cells along a bridge that does not bend yet, without their ends.
+    pub(super) fn new(
+        snapshots: &'a Snapshots,
+        coupled: &'a Coupled,
+        (facts, bridge): (&'a BridgeFacts, &'a dyn Bridge),
+        scaling: &'a Scaling,
+        bandwidth: f64,
+        options: &TrainingOptions,
+        seed: u64,
+    ) -> Self {
+        Self {
+            snapshots,
+            intervals: &coupled.intervals,
+            curvature: coupled.curvature.as_ref(),
+            chains: coupled.chains.as_ref(),
+            interpolant: None,
+            bridge,
+            facts,
+            gives_ends: false,
+            scaling,
+            sigma: bridge.sigma(snapshots.times()[0]),
+            bandwidth,
+            weighting: options.pair_weighting,
+            rows_per_interval: options.batch_size,
+            seed,
+        }
+    }
+
     /// Draws a pair and a time, and writes the place on the bridge and what is to be learned there.
     pub(super) fn draw_row(
         &self,

@@ -340,11 +340,11 @@ impl<'a> Run<'a> {
     }
 
     fn descent(&self, stage: Stage, steps: usize, keep: Keep) -> Descent {
-        let schedule = match stage {
-            Stage::FineTuning => Schedule::Constant(self.options.finetune_learning_rate),
-            _ => self.training.schedule_over(steps),
-        };
-        Descent { stage, steps, schedule, clip: self.training.clip, keep }
+        let mut descent = Descent { keep, ..Descent::new(stage, steps, self.training) };
+        if stage == Stage::FineTuning {
+            descent.schedule = Schedule::Constant(self.options.finetune_learning_rate);
+        }
+        descent
     }
 
     /// Whether the same parameters have another loss at another step.

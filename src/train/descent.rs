@@ -1,5 +1,6 @@
 //! Gradient descent by Adam: progress, finiteness, clipping, the step, and which parameters are kept.
 
+use super::TrainingOptions;
 use super::memory::Memory;
 use crate::error::{Error, Result};
 use crate::exec::progress::{Progress, Reporter, Stage};
@@ -71,6 +72,12 @@ pub(crate) struct Descended {
 }
 
 impl Descent {
+    /// A descent of so many steps as these options have it, which ends with the moving average.
+    pub(crate) fn new(stage: Stage, steps: usize, options: &TrainingOptions) -> Self {
+        let schedule = options.schedule_over(steps);
+        Self { stage, steps, schedule, clip: options.clip, keep: Keep::Average(options.ema) }
+    }
+
     /// Takes `networks` down `loss` from where they are and leaves them with the parameters that are to be kept.
     pub(crate) fn run(
         &self,
