@@ -271,7 +271,7 @@ impl Dynamics {
             return 6;
         }
         let recent = |network: &Network| matches!(network.role, Role::Potential | Role::LogDensity);
-        if self.couplings.is_some() && self.branches() == 0 {
+        if self.couplings.is_some() {
             return 5;
         }
         if self.members() > 1 {

@@ -16,8 +16,6 @@
 
 use std::borrow::Cow;
 
-use rand::RngExt;
-
 use super::RolloutOptions;
 use super::equations::Branch;
 use super::path::{Cloud, Grid, PathWeights, Paths, Stepping};
@@ -26,12 +24,13 @@ use super::snapshot::ScaledSnapshot;
 use super::terms::{Objective, SnapshotCloud};
 use crate::error::{Error, Result, fits_in_memory};
 use crate::exec::progress::{Reporter, Stage};
-use crate::exec::rng::{Purpose, stream};
+use crate::exec::rng::{Purpose, stream, uniform};
 use crate::exec::threads::Threads;
 use crate::fields::{BranchWeight, Network, Role};
 use crate::nn::Mlp;
+use crate::simulate::resampling::systematic;
 use crate::snapshots::Snapshots;
-use crate::train::{Descent, Keep, Loss, TrainingOptions};
+use crate::train::{Descent, Loss, TrainingOptions};
 use crate::units::Scaling;
 
 /// A way that a part of a population goes.
@@ -73,13 +72,7 @@ pub(crate) fn weigh(
     let mut sources = sources.collect::<Result<Vec<Mlp>>>()?;
     let mut velocities: Vec<Mlp> = ways.iter().map(|way| way.velocity.clone()).collect();
     let setting = Setting::new(&ways, scaling, options, training, seed)?;
-    let descent = |stage, steps| Descent {
-        stage,
-        steps,
-        schedule: training.schedule_over(steps),
-        clip: training.clip,
-        keep: Keep::Average(training.ema),
-    };
+    let descent = |stage, steps| Descent::new(stage, steps, training);
     let mut report = RolloutReport::default();
     let mut loss = WayLoss::new(&setting, &velocities, &sources, false);
     let descended =
@@ -110,9 +103,8 @@ pub(crate) fn weigh(
 /// What does not change from step to step.
 struct Setting<'a> {
     dims: usize,
-    /// The cells of the first snapshot, and where the weights of each end in the sum of all, which is 1.
+    /// The cells of the first snapshot.
     founders: ScaledSnapshot,
-    cumulative: Vec<f64>,
     /// The cells that each way leads to.
     ends: Vec<ScaledSnapshot>,
     equations: Vec<Branch>,
@@ -138,15 +130,6 @@ impl<'a> Setting<'a> {
         let dims = scaling.centre.len();
         let of_way = |way: &Way<'_>, k: usize| ScaledSnapshot::new(way.ends, k, scaling, training.batch_size);
         let founders = of_way(&ways[0], 0)?;
-        let mut sum = 0.0;
-        let cumulative: Vec<f64> = founders
-            .weights
-            .iter()
-            .map(|weight| {
-                sum += weight;
-                sum
-            })
-            .collect();
         let particles = founders.weights.len().min(training.batch_size);
         let times = ways[0].ends.times();
         let steps = options.steps;
@@ -159,7 +142,6 @@ impl<'a> Setting<'a> {
         Ok(Self {
             dims,
             founders,
-            cumulative,
             ends: ways.iter().map(|way| of_way(way, 1)).collect::<Result<_>>()?,
             equations: ways.iter().map(|way| Branch(way.weight)).collect(),
             goals: ways.iter().map(|way| way.goal).collect(),
@@ -179,18 +161,13 @@ impl<'a> Setting<'a> {
         })
     }
 
-    /// Particles of equal weight at the first snapshot, one from each of as many equal shares of its mass.
-    fn start(&self, run: u64) -> Cloud {
-        let mut rng = stream(self.seed, Purpose::Branch, run, 1);
-        let total = self.cumulative[self.cumulative.len() - 1];
-        let mut x = Vec::with_capacity(self.particles * self.dims);
-        for i in 0..self.particles {
-            let place = (i as f64 + rng.random::<f64>()) / self.particles as f64 * total;
-            let row = self.cumulative.partition_point(|&sum| sum <= place).min(self.cumulative.len() - 1);
-            x.extend_from_slice(&self.founders.x[row * self.dims..(row + 1) * self.dims]);
-        }
+    /// Particles of equal weight at the first snapshot, drawn in proportion to what its cells weigh.
+    fn start(&self, run: u64) -> Result<Cloud> {
+        let offset = uniform(&mut stream(self.seed, Purpose::Branch, run, 1));
+        let rows = systematic(&self.founders.weights, self.particles, offset)?;
+        let (x, _) = self.founders.rows(&rows, self.dims);
         // Nothing has been added to the weights.
-        Cloud { x, log_weight: vec![0.0; self.particles] }
+        Ok(Cloud { x, log_weight: vec![0.0; self.particles] })
     }
 
     /// The cells that a way leads to, or a sample of them.
@@ -305,7 +282,7 @@ impl Loss for WayLoss<'_> {
                 take(source, &networks[way]);
             }
         }
-        let start = setting.start(run);
+        let start = setting.start(run)?;
         for (way, paths) in self.paths.iter_mut().enumerate() {
             paths.forward(
                 &setting.equations[way],
