@@ -1,7 +1,8 @@
-//! Do error bars hold? The share of cells whose true growth rate lies in its 90 % interval, by ensembles of eight on data whose
-//! truth is known: the gene network and the branching tree. By time as well, and of the members' differences alone.
+//! Do error bars hold? The share of cells whose true growth rate lies in its 90 % interval, by ensembles on data whose
+//! truth is known: the gene network and the branching tree. By time as well, and of what the cells explain alone, by the members.
 //!
-//! `cargo bench --bench coverage -- [THREADS] [SEED…]` (all cores, seeds 1 to 5). An ensemble takes about two minutes of one core.
+//! `cargo bench --bench coverage -- [THREADS [MEMBERS [SEED…]]]` (all cores, 16 members, seeds 1 to 5). An ensemble of sixteen takes one to four
+//! minutes of one core.
 
 use chreode::Snapshots;
 use chreode::datasets::{BranchingTree, GeneNetwork};
@@ -10,22 +11,24 @@ use chreode::fields::{FieldValues, Fields, Scratch, SpreadScratch};
 use chreode::method::{FitOptions, fit};
 use chreode::statistics::normal_quantile;
 
-const MEMBERS: usize = 8;
-
 fn main() {
     let numbers: Vec<u64> = std::env::args().skip(1).filter_map(|word| word.parse().ok()).collect();
-    let (threads, seeds) = match &numbers[..] {
-        [] => (0, vec![1, 2, 3, 4, 5]),
-        [threads] => (*threads as usize, vec![1, 2, 3, 4, 5]),
-        [threads, seeds @ ..] => (*threads as usize, seeds.to_vec()),
+    let given = |place: usize, default: usize| numbers.get(place).map_or(default, |&number| number as usize);
+    let (threads, members) = (given(0, 0), given(1, 16));
+    let seeds = match numbers.get(2..) {
+        Some(seeds @ [_, ..]) => seeds.to_vec(),
+        _ => vec![1, 2, 3, 4, 5],
+    };
+    let measure = |name: &str, snapshots: &Snapshots, truth: &dyn Fn(f64, &[f32]) -> f64| {
+        measure(name, snapshots, (threads, members), truth);
     };
     println!("data, coverage (members alone), by time, mean half-width, rms error");
     for seed in seeds {
         let snapshots = GeneNetwork { seed, ..Default::default() }.generate().unwrap();
         // Eight steps a unit of time, in each of which a cell divides with probability 0.065 of the shape.
         let truth = |_, point: &[f32]| 8.0 * (0.065 * GeneNetwork::growth_shape(point)).ln_1p();
-        measure(&format!("gene network, seed {seed}"), &snapshots, threads, truth);
-        measure(&format!("gene network, drawn, seed {seed}"), &drawn(seed), threads, truth);
+        measure(&format!("gene network, seed {seed}"), &snapshots, &truth);
+        measure(&format!("gene network, drawn, seed {seed}"), &drawn(seed), &truth);
     }
     for (name, tree) in [
         ("branching, default", BranchingTree::default()),
@@ -35,7 +38,7 @@ fn main() {
         ),
     ] {
         let truth = |time, point: &[f32]| tree.growth_rate(time, point).unwrap();
-        measure(name, &tree.generate().unwrap(), threads, truth);
+        measure(name, &tree.generate().unwrap(), &truth);
     }
 }
 
@@ -51,12 +54,17 @@ fn drawn(seed: u64) -> Snapshots {
     all.subset(&(0..all.len()).map(of_snapshot).collect::<Vec<_>>()).unwrap()
 }
 
-fn measure(name: &str, snapshots: &Snapshots, threads: usize, truth: impl Fn(f64, &[f32]) -> f64) {
+fn measure(
+    name: &str,
+    snapshots: &Snapshots,
+    (threads, members): (usize, usize),
+    truth: &dyn Fn(f64, &[f32]) -> f64,
+) {
     let mut options = FitOptions::default();
-    (options.ensemble, options.threads) = (MEMBERS, threads);
+    (options.ensemble, options.threads) = (members, threads);
     let model = fit(snapshots, &options, &mut silent).unwrap().dynamics;
     let z = normal_quantile(0.95).unwrap();
-    let members: Vec<_> = (0..MEMBERS).map(|index| model.member(index).unwrap()).collect();
+    let members: Vec<_> = (0..members).map(|index| model.member(index).unwrap()).collect();
     let (mut all, mut by_time) = ([0.0; 4], vec![]);
     for (k, &time) in snapshots.times().iter().enumerate() {
         let points = snapshots.points(k);
@@ -74,7 +82,7 @@ fn measure(name: &str, snapshots: &Snapshots, threads: usize, truth: impl Fn(f64
         for (i, point) in points.chunks_exact(snapshots.dims()).enumerate() {
             let error = (f64::from(mean[i]) - truth(time, point)).abs();
             let values: Vec<f64> = of_members.iter().map(|values| values[i].into()).collect();
-            let alone = z * chreode::statistics::Estimate::of(&values).sd;
+            let alone = z * model.deviation_over_members(&values);
             let width = z * f64::from(sds[i]);
             let told = [
                 f64::from(u8::from(error <= width)),

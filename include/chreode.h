@@ -749,8 +749,9 @@ chreode_status chreode_model_dims(const chreode_model *model, size_t *dims);
 
 /**
  * Gets what the model is, as a JSON object (size, then fill): method, dims, sigma, delta (null for a method without
- * growth), times, seed (as text), epochs, members, branches, uncertainty (of an ensemble, by field the root mean square errors "sampling",
- * over the members, and "resolution", what the distance of the snapshots adds, in network units of an interval; else null),
+ * growth), times, seed (as text), epochs, members, stretch (see `chreode_model_member`), branches, uncertainty (of an ensemble, by field the root mean square errors
+ * "sampling", by the cells, and "resolution", what the distance of the snapshots adds, in network units of an interval, and the
+ * "design_effect", the share of the variance by the cells in what it would be if they were drawn independently; else null),
  * parameters, has_growth, has_score, has_landscape, fields (the names of those
  * that were learned), coordinates and masses (null where nobody set them), attributes (an object of texts), has_couplings (whether it keeps those of its
  * cells, see chreode_model_couplings). Later versions may add keys.
@@ -781,7 +782,9 @@ chreode_status chreode_model_report(const chreode_model *model,
 chreode_status chreode_model_members(const chreode_model *model, size_t *members);
 
 /**
- * Makes a model of one member of an ensemble, counted from 0, to be used and freed as any other.
+ * Makes a model of one member of an ensemble, counted from 0, to be used and freed as any other. Members were fitted to the same cells
+ * with random weights, which differ by less than other cells would: the standard deviation over the members of whatever is computed of
+ * them (one less than their number in the denominator), times "stretch" of `chreode_model_info`, is what fits to other cells would differ by.
  */
 chreode_status chreode_model_member(const chreode_model *model,
                                     size_t index,
@@ -925,8 +928,8 @@ chreode_status chreode_model_field_at(const chreode_model *model,
 
 /**
  * Evaluates the standard deviation of a field's error, as `chreode_model_field_at` evaluates the field, in the field's unit. The
- * model must be an ensemble and the field "velocity", "growth" or "score_drift". The variance is that over the members, which
- * were fitted to resampled cells, and what the distance of the snapshots in time adds: see "uncertainty" of `chreode_model_info`.
+ * model must be an ensemble and the field "velocity", "growth" or "score_drift". The variance is that by the cells, over the
+ * members (see `chreode_model_member`), and what the distance of the snapshots in time adds: see "uncertainty" of `chreode_model_info`.
  */
 chreode_status chreode_model_field_sd(const chreode_model *model,
                                       const char *field,
@@ -1101,7 +1104,7 @@ chreode_status chreode_evaluation_time_count(const chreode_evaluation *evaluatio
 /**
  * Gets a measure of every time point: "time"; "w1", "w2" (Wasserstein distances), "rme" (relative mass error), means over
  * the runs; "w1_sd", "w2_sd", "rme_sd", their standard deviations (0 for one run); "w1_error",
- * "w2_error", "rme_error", an ensemble's standard deviations over its members (NaN for a model that is none, or with the option
+ * "w2_error", "rme_error", an ensemble's standard deviations by the cells (NaN for a model that is none, or with the option
  * `error_bars` off); "w1_cells", the points of each sample where there are more particles or cells than the option `exact_cells`, so
  * that W1 and W2 are means over samples (NaN where they are exact), "w1_se", "w2_se", the standard errors of that (0 where exact), and
  * "w1_floor", "w2_floor", the distances between two such samples of the cells themselves, which a perfect prediction would have (NaN
@@ -1244,7 +1247,7 @@ chreode_status chreode_fates_cells(const chreode_fates *fates,
  * have no descendants: with the mode branching the share of families that died out; with the others, that of cells which divide or die at
  * the rate |g|, if all of a family went the way of one particle: exact for the flow, and for the diffusion rather too large. "se_p", "se_n"
  * and "se_p_none" are their standard errors, from the number of families, 0 for the flow; "sd_p", "sd_n" and "sd_p_none" their standard
- * deviations over the members of an ensemble, NaN for a model that is none or with the option `error_bars` off.
+ * deviations by the cells, of an ensemble, NaN for a model that is none or with the option `error_bars` off.
  */
 chreode_status chreode_fates_values(const chreode_fates *fates,
                                     const char *name,

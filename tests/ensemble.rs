@@ -146,12 +146,16 @@ fn deviations_are_those_over_the_members_and_what_intervals_add() {
     let sigma = model.info().sigma;
     let units = [length / duration, 1.0 / duration, sigma / duration.sqrt()];
     let added = [errors.velocity, errors.growth, errors.score_drift].map(|error| error.resolution.unwrap());
-    // Where the members differ by more than the coarse fits move, nothing is added.
-    assert!(added.iter().any(|&added| added > 0.0), "{added:?}");
+    let effects = [errors.velocity, errors.growth, errors.score_drift].map(|error| error.design_effect);
+    // Either something is added to what the cells explain, or that is less than if they were independent.
+    for (&added, &effect) in added.iter().zip(&effects) {
+        assert!((added > 0.0) == (effect == 1.0) && effect > 0.0 && effect <= 1.0, "{added} {effect}");
+    }
     for (f, sds) in deviations(&model, &snapshots).iter().enumerate() {
         for (i, &sd) in sds.iter().enumerate() {
             let of_members: Vec<f64> = of_members.iter().map(|fields| fields[f][i].into()).collect();
-            let want = (Estimate::of(&of_members).sd.powi(2) + (added[f] * units[f]).powi(2)).sqrt();
+            let by_cells = model.info().stretch * Estimate::of(&of_members).sd;
+            let want = (effects[f] * by_cells.powi(2) + (added[f] * units[f]).powi(2)).sqrt();
             assert!((f64::from(sd) - want).abs() <= 1e-5 * want, "field {f}: {sd}, not {want}");
         }
     }
@@ -194,7 +198,11 @@ fn a_file_gives_the_ensemble_back_and_a_damaged_one_an_error() {
     assert!(replaced(r#"members\":3"#, r#"members\":2"#).contains("of other members"));
     assert!(replaced(r#"members\":3"#, r#"members\":1"#).contains("`members`"));
     assert!(replaced(r#"members\":3"#, r#"members\":x"#).contains("metadata"));
-    assert!(replaced(r#"format_version\":4"#, r#"format_version\":3"#).contains("not of format version 3"));
+    for (version, told) in [(4, "`stretch` is not of format version 4"), (3, "not of format version 3")] {
+        let damaged = replaced(r#"format_version\":7"#, &format!(r#"format_version\":{version}"#));
+        assert!(damaged.contains(told), "{damaged}");
+    }
+    assert!(replaced(r#"stretch\":2.0"#, r#"stretch\":0.0"#).contains("stretch must be positive"));
     let negative = replaced(r#"sampling\":0."#, r#"sampling\":-1"#);
     assert!(negative.contains("`sampling` is negative") || negative.contains("its metadata"), "{negative}");
     for cut in [bytes.len() - 1, bytes.len() / 2, 9] {
@@ -226,21 +234,23 @@ fn two_snapshots_have_a_warning_and_uneven_ones_errors_by_their_own_clock() {
     assert_eq!(two.report.ensemble.unwrap().coarse_fits, 0);
     // Four snapshots, of which each coarse fit leaves out another.
     let uneven = all.without(&[3.0]).unwrap();
-    let model = fitted(&uneven, &options(Method::Usb, 2)).dynamics;
-    let errors = model.info().uncertainty.unwrap();
-    assert!(errors.growth.resolution.unwrap() > 0.0 && errors.growth.inflation() > 1.0);
-    // The last interval is twice as long: what is added to a rate there is half as much.
+    let mut longer = options(Method::Usb, 2);
+    longer.training.epochs = 200;
+    let model = fitted(&uneven, &longer).dynamics;
+    let error = model.info().uncertainty.unwrap().velocity;
+    assert!(error.resolution.unwrap() > 0.0 && error.inflation() > 1.0, "{error:?}");
+    // The last interval is twice as long: what is added to a velocity there is half as much.
     let sd = |time: f64| {
-        let (mut sd, mut of_members) = (vec![0.0], vec![]);
-        let wanted = FieldValues { growth: Some(&mut sd), ..Default::default() };
+        let (mut sd, mut of_members) = (vec![0.0; 2], vec![]);
+        let wanted = FieldValues { velocity: Some(&mut sd), ..Default::default() };
         model.field_sd(time, &[1.0, 1.0], wanted, &mut SpreadScratch::default()).unwrap();
         for member in members(&model) {
-            let mut growth = vec![0.0];
-            let values = FieldValues { growth: Some(&mut growth), ..Default::default() };
+            let mut velocity = vec![0.0; 2];
+            let values = FieldValues { velocity: Some(&mut velocity), ..Default::default() };
             member.evaluate(time, &[1.0, 1.0], values, &mut Scratch::default());
-            of_members.push(f64::from(growth[0]));
+            of_members.push(f64::from(velocity[0]));
         }
-        (f64::from(sd[0]).powi(2) - Estimate::of(&of_members).sd.powi(2)).sqrt()
+        (f64::from(sd[0]).powi(2) - model.deviation_over_members(&of_members).powi(2)).sqrt()
     };
     assert!((sd(0.5) / sd(3.0) - 2.0).abs() < 1e-3, "{} and {}", sd(0.5), sd(3.0));
 }
@@ -260,7 +270,10 @@ fn masses_and_measures_have_the_errors_that_the_members_differ_by() {
     for (k, estimate) in estimates.iter().enumerate() {
         let at_k: Vec<f64> = of_members.iter().map(|frames| frames[k].mass()).collect();
         assert_eq!(estimate.mean, frames[k].mass());
-        assert!((estimate.sd - inflation * Estimate::of(&at_k).sd).abs() <= 1e-12 * estimate.mean);
+        assert!(
+            (estimate.sd - inflation * model.info().stretch * Estimate::of(&at_k).sd).abs()
+                <= 1e-12 * estimate.mean
+        );
     }
     assert!(estimates[0].sd == 0.0 && estimates[4].sd > 0.0);
     let off = Simulation { error_bars: false, ..simulation };
@@ -275,7 +288,8 @@ fn masses_and_measures_have_the_errors_that_the_members_differ_by() {
         measured.time_points[2].w1.mean
     };
     let of_members: Vec<f64> = members(&model).iter().map(w1).collect();
-    let want = Estimate::of(&of_members).sd;
+    let want = model.deviation_over_members(&of_members);
+    assert_eq!(want, model.info().stretch * Estimate::of(&of_members).sd);
     assert!((measured.time_points[2].errors.unwrap().w1 / want - 1.0).abs() < 1e-12);
 }
 

@@ -106,7 +106,7 @@ pub unsafe extern "C" fn chreode_evaluation_time_count(
 
 /// Gets a measure of every time point: "time"; "w1", "w2" (Wasserstein distances), "rme" (relative mass error), means over
 /// the runs; "w1_sd", "w2_sd", "rme_sd", their standard deviations (0 for one run); "w1_error",
-/// "w2_error", "rme_error", an ensemble's standard deviations over its members (NaN for a model that is none, or with the option
+/// "w2_error", "rme_error", an ensemble's standard deviations by the cells (NaN for a model that is none, or with the option
 /// `error_bars` off); "w1_cells", the points of each sample where there are more particles or cells than the option `exact_cells`, so
 /// that W1 and W2 are means over samples (NaN where they are exact), "w1_se", "w2_se", the standard errors of that (0 where exact), and
 /// "w1_floor", "w2_floor", the distances between two such samples of the cells themselves, which a perfect prediction would have (NaN

@@ -162,7 +162,7 @@ pub unsafe extern "C" fn chreode_fates_cells(
 /// have no descendants: with the mode branching the share of families that died out; with the others, that of cells which divide or die at
 /// the rate |g|, if all of a family went the way of one particle: exact for the flow, and for the diffusion rather too large. "se_p", "se_n"
 /// and "se_p_none" are their standard errors, from the number of families, 0 for the flow; "sd_p", "sd_n" and "sd_p_none" their standard
-/// deviations over the members of an ensemble, NaN for a model that is none or with the option `error_bars` off.
+/// deviations by the cells, of an ensemble, NaN for a model that is none or with the option `error_bars` off.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn chreode_fates_values(
     fates: *const chreode_fates,

@@ -171,8 +171,8 @@ pub unsafe extern "C" fn chreode_model_field_at(
 }
 
 /// Evaluates the standard deviation of a field's error, as `chreode_model_field_at` evaluates the field, in the field's unit. The
-/// model must be an ensemble and the field "velocity", "growth" or "score_drift". The variance is that over the members, which
-/// were fitted to resampled cells, and what the distance of the snapshots in time adds: see "uncertainty" of `chreode_model_info`.
+/// model must be an ensemble and the field "velocity", "growth" or "score_drift". The variance is that by the cells, over the
+/// members (see `chreode_model_member`), and what the distance of the snapshots in time adds: see "uncertainty" of `chreode_model_info`.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn chreode_model_field_sd(
     model: *const chreode_model,

@@ -21,6 +21,7 @@ pub(super) fn of_model(model: &Dynamics) -> Value {
         "seed": info.seed.to_string(),
         "epochs": info.epochs,
         "members": model.members(),
+        "stretch": info.stretch,
         "branches": model.branches(),
         "uncertainty": info.uncertainty.map(|errors| errors.to_json()),
         "parameters": model.parameter_count(),

@@ -63,8 +63,9 @@ pub unsafe extern "C" fn chreode_model_dims(model: *const chreode_model, dims: *
 }
 
 /// Gets what the model is, as a JSON object (size, then fill): method, dims, sigma, delta (null for a method without
-/// growth), times, seed (as text), epochs, members, branches, uncertainty (of an ensemble, by field the root mean square errors "sampling",
-/// over the members, and "resolution", what the distance of the snapshots adds, in network units of an interval; else null),
+/// growth), times, seed (as text), epochs, members, stretch (see `chreode_model_member`), branches, uncertainty (of an ensemble, by field the root mean square errors
+/// "sampling", by the cells, and "resolution", what the distance of the snapshots adds, in network units of an interval, and the
+/// "design_effect", the share of the variance by the cells in what it would be if they were drawn independently; else null),
 /// parameters, has_growth, has_score, has_landscape, fields (the names of those
 /// that were learned), coordinates and masses (null where nobody set them), attributes (an object of texts), has_couplings (whether it keeps those of its
 /// cells, see chreode_model_couplings). Later versions may add keys.
@@ -114,7 +115,9 @@ pub unsafe extern "C" fn chreode_model_members(
     guard(|| unsafe { put("members", members, borrow("model", model)?.dynamics.members()) })
 }
 
-/// Makes a model of one member of an ensemble, counted from 0, to be used and freed as any other.
+/// Makes a model of one member of an ensemble, counted from 0, to be used and freed as any other. Members were fitted to the same cells
+/// with random weights, which differ by less than other cells would: the standard deviation over the members of whatever is computed of
+/// them (one less than their number in the denominator), times "stretch" of `chreode_model_info`, is what fits to other cells would differ by.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn chreode_model_member(
     model: *const chreode_model,

@@ -1,6 +1,6 @@
 //! What an ensemble says of the errors of what is simulated: every member does the same, and how much they differ tells.
 
-use super::{Evaluation, EvaluationOptions, MemberErrors, Run, Statistic, TimePoint, evaluate, time_points};
+use super::{Evaluation, EvaluationOptions, MemberErrors, Run, TimePoint, evaluate, time_points};
 use crate::error::Result;
 use crate::exec::stop::Stop;
 use crate::model::Dynamics;
@@ -10,7 +10,7 @@ use crate::snapshots::Snapshots;
 use crate::statistics::Estimate;
 
 /// The mass at each of `frames`, which a simulation of the mean fields gave from `start`, and the standard deviation of its error:
-/// that over simulations of every member with the same seed, times the [inflation](crate::model::FieldError::inflation) of the growth
+/// [that over simulations of every member](Dynamics::deviation_over_members) with the same seed, times the [inflation](crate::model::FieldError::inflation) of the growth
 /// rate, which masses follow from. None of a model that is no ensemble, or where error bars are not wanted. The mass at the start's
 /// own time is known: its deviation is 0.
 ///
@@ -49,7 +49,7 @@ pub fn errors_of_masses(
     let inflation = model.info().uncertainty.map_or(1.0, |errors| errors.growth.inflation());
     let estimate = |(k, &mean): (usize, &f64)| {
         let at_k: Vec<f64> = of_members.iter().map(|masses| masses[k]).collect();
-        Estimate { mean, sd: inflation * Estimate::of(&at_k).sd }
+        Estimate { mean, sd: inflation * model.deviation_over_members(&at_k) }
     };
     Ok(Some(masses.iter().enumerate().map(estimate).collect()))
 }
@@ -74,7 +74,7 @@ pub fn evaluate_model(
         (0..options.run_count()).map(|run| Run::of(&member, snapshots, options, run, stop)).collect()
     };
     let of_members = (0..model.members()).map(of_member).collect::<Result<Vec<_>>>()?;
-    add_errors(&mut evaluation, &of_members);
+    add_errors(&mut evaluation, model, &of_members);
     Ok(evaluation)
 }
 
@@ -83,13 +83,17 @@ pub(crate) fn has_error_bars(model: &Dynamics, error_bars: bool) -> bool {
     model.members() > 1 && error_bars
 }
 
-/// Tells of each measure how much it differs between the members, by the runs of each.
-pub(crate) fn add_errors(evaluation: &mut Evaluation, of_members: &[Vec<Run>]) {
+/// Tells of each measure of a model how much it depends on the cells, by the runs of each member.
+pub(crate) fn add_errors(evaluation: &mut Evaluation, model: &Dynamics, of_members: &[Vec<Run>]) {
     let times: Vec<f64> = evaluation.time_points.iter().map(|point| point.time).collect();
     let of_members: Vec<Vec<TimePoint>> = of_members.iter().map(|runs| time_points(&times, runs)).collect();
     for (k, point) in evaluation.time_points.iter_mut().enumerate() {
-        let error =
-            |measure: fn(&TimePoint) -> f64| Statistic::of(of_members.iter().map(|of| measure(&of[k]))).sd;
+        let error = |measure: fn(&TimePoint) -> f64| {
+            // Of a member whose population died out there is no distance.
+            let values = of_members.iter().map(|of| measure(&of[k])).filter(|value| !value.is_nan());
+            let values: Vec<f64> = values.collect();
+            model.deviation_over_members(&values)
+        };
         point.errors = Some(MemberErrors {
             w1: error(|point| point.w1.mean),
             w2: error(|point| point.w2.mean),

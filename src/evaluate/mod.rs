@@ -136,8 +136,8 @@ pub struct Sampled {
     pub w2_floor: f64,
 }
 
-/// The standard deviations of measures of one snapshot over the members of an ensemble: how much the measures depend on which
-/// cells were drawn.
+/// The standard deviations of measures of one snapshot [by the cells](crate::model::Dynamics::deviation_over_members): how much the measures
+/// depend on which cells were drawn.
 #[derive(Debug, Clone, Copy, PartialEq)]
 #[non_exhaustive]
 pub struct MemberErrors {

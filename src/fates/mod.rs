@@ -19,7 +19,7 @@
 //! | this one | [`fates`], what is asked and what comes of it |
 //! | `count` | the numbers of one cell from its families |
 //! | `descent` | which cells of a snapshot descend from which of an earlier one |
-//! | `ensemble` | how far they differ between the members of an ensemble |
+//! | `ensemble` | how far they depend on the cells, by the members of an ensemble |
 //! | `labels` | labels of cells, some of them unknown |
 //! | `neighbours` | an index of points for their nearest neighbours |
 //! | `transitions` | which label's cells became which, with mass |
@@ -102,7 +102,7 @@ pub struct Estimates {
     pub mean: Vec<f64>,
     /// The standard error, from the number of families.
     pub se: Vec<f64>,
-    /// The standard deviation over the members of an ensemble.
+    /// The standard deviation [by the cells](crate::model::Dynamics::deviation_over_members), of an ensemble.
     pub sd: Option<Vec<f64>>,
 }
 

@@ -10,6 +10,9 @@
 //! Those fits would move as well if bridges were exact, since other cells say what the rates are: of a rate that is the difference of two
 //! snapshots' quantities over the interval between them, each with an error of its own, ¾ of the rate's variance by the cells at the first and the
 //! last snapshot, 5/4 in between, where it is that of the snapshots around. So once the variance by the cells is left out of what they move by.
+//! Where they move by less than that, cells were not drawn independently, as members must take it: they are followed, or their kinds were
+//! counted out, so that shares of kinds do not differ by chance. Then the variance by the cells is what the fits move by, of which the members
+//! tell how it is spread.
 
 use std::ops::ControlFlow;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
@@ -33,6 +36,14 @@ use crate::units::Scaling;
 
 /// Fits to every second snapshot.
 const COARSE: usize = 2;
+
+/// The variance over the members of a cell's weight, in units of the weight's square. That of the number of copies when cells are drawn
+/// with replacement is 1, but such members make a worse mean, since what a fit gets wrong grows faster than the weights' deviations:
+/// see benches/README.md. So members differ by less, and what they differ by is stretched.
+const VARIANCE: f64 = 0.25;
+
+/// What the deviations over such members are multiplied by to be those over fits to cells that are drawn: √(1 / [`VARIANCE`]).
+pub(super) const STRETCH: f64 = 2.0;
 
 /// Cells of a snapshot at which errors are measured, at most.
 const CELLS: usize = 2000;
@@ -179,11 +190,10 @@ fn seed_of(seed: u64, index: usize) -> u64 {
 /// All cells, those of each snapshot with random weights (the Bayesian bootstrap: Rubin, Annals of Statistics 1981), and its mass.
 ///
 /// A cell's weights in B members are its own times B times a Dirichlet share, so that their mean is its own. With the
-/// parameter (B − 1)/B the variance over the members, that with the divisor B − 1, has the expectation 1 in units of the weight's square, that of
-/// the number of copies when cells are drawn with replacement. But no cell is without a say in any member, as a third of them would
-/// be then: where cells are few, that makes for a better mean.
+/// parameter 1/V − 1/B the variance over the members, that with the divisor B − 1, has the expectation V in units of the weight's square:
+/// here [`VARIANCE`]. No cell is without a say in any member, as a third of them would be if cells were drawn.
 fn resampled(snapshots: &Snapshots, seed: u64, (member, members): (usize, usize)) -> Result<Snapshots> {
-    let shape = (members - 1) as f64 / members as f64;
+    let shape = VARIANCE.recip() - (members as f64).recip();
     let gamma = Gamma::new(shape, 1.0).map_err(|_| Error::argument("ensemble", members, "at least 2"))?;
     let mut shares = vec![0.0; members];
     let of_snapshot = |k: usize| {
@@ -244,8 +254,8 @@ pub(super) struct Coarse {
     lengthened: Vec<bool>,
 }
 
-/// How far the mean fields are off: root mean squares over cells of what the members differ by, and of how much further than that from
-/// their mean the coarse fits' mean is, where one of these has longer intervals.
+/// How far the mean fields are off: root mean squares over cells of what other cells would change, by the members, and of how much
+/// further than that from their mean the coarse fits' mean is, where one of these has longer intervals; or, if it is less far, how much less.
 ///
 /// # Errors
 /// [`Error::InvalidData`] for networks that do not go together, which fits of one recipe do.
@@ -275,7 +285,7 @@ pub(super) fn uncertainty(
         let lengthened = coarse.iter().filter(|(_, lengthened)| lengthened[k]);
         let moved: Vec<Values> = lengthened.map(|(fields, _)| values(fields)).collect();
         let deviation = Values::of(&points, snapshots.dims(), |values| {
-            ensemble.deviation(time, &points, values, &mut spread);
+            dynamics.field_deviation(time, &points, values, &mut spread);
         });
         for (f, (sums, unit)) in sums.iter_mut().zip(ensemble.units(time)).enumerate() {
             let sampling = deviation.0[f].iter().map(|&sd| (f64::from(sd) / unit).powi(2)).sum::<f64>();
@@ -285,7 +295,7 @@ pub(super) fn uncertainty(
                 continue;
             }
             sums.moved_cells += mean.0[f].len() as f64;
-            sums.moved -= sampling;
+            sums.sampling_there += sampling;
             for (i, &mean) in mean.0[f].iter().enumerate() {
                 let of_coarse = moved.iter().map(|moved| f64::from(moved.0[f][i])).sum::<f64>();
                 let difference = of_coarse / moved.len() as f64 - f64::from(mean);
@@ -297,22 +307,27 @@ pub(super) fn uncertainty(
     Ok(Uncertainty { velocity, growth, score_drift })
 }
 
-/// Sums of squares; that of what coarse fits move by has less those of what members differ by at the same cells, and may be negative.
+/// Sums of squares: by the cells; of what coarse fits move by, where they do; and by the cells there.
 #[derive(Debug, Clone, Copy, Default)]
 struct Sums {
     cells: f64,
     sampling: f64,
     moved_cells: f64,
     moved: f64,
+    sampling_there: f64,
 }
 
 impl Sums {
     fn error(self) -> FieldError {
         // Without noise the score has the unit 0, and no error.
         let root = |sum: f64, cells: f64| if sum.is_finite() { (sum.max(0.0) / cells).sqrt() } else { 0.0 };
+        let is_less = self.moved_cells > 0.0 && self.moved < self.sampling_there;
+        let design_effect = if is_less { self.moved / self.sampling_there } else { 1.0 };
         FieldError {
-            sampling: root(self.sampling, self.cells),
-            resolution: (self.moved_cells > 0.0).then(|| root(self.moved, self.moved_cells)),
+            sampling: root(design_effect * self.sampling, self.cells),
+            design_effect,
+            resolution: (self.moved_cells > 0.0)
+                .then(|| root(self.moved - self.sampling_there, self.moved_cells)),
         }
     }
 }
@@ -368,7 +383,7 @@ mod tests {
     }
 
     #[test]
-    fn weights_vary_between_members_as_those_of_drawn_cells_do() {
+    fn weights_that_are_stretched_vary_between_members_as_those_of_drawn_cells_do() {
         // Many cells of one weight, so that the masses of members are nearly those of all without being scaled.
         let count = 20_000;
         let points: Vec<f64> = (0..count).map(f64::from).collect();
@@ -385,17 +400,26 @@ mod tests {
                 assert!((mean - 1.0).abs() < 0.05, "{mean}");
                 variance += weights.map(|w| (w - mean).powi(2)).sum::<f64>() / (members - 1) as f64;
             }
-            // A Poisson number of copies has the variance 1; twenty thousand cells tell to a few per cent.
+            // Twenty thousand cells tell to a few per cent.
             variance /= points.len() as f64;
-            assert!((variance - 1.0).abs() < 0.05, "{members} members: {variance}");
+            assert!((STRETCH.powi(2) * variance - 1.0).abs() < 0.05, "{members} members: {variance}");
         }
     }
 
     #[test]
-    fn what_coarse_fits_move_by_counts_as_far_as_it_is_more_than_other_cells_explain() {
-        let error = |moved| Sums { cells: 2.0, sampling: 18.0, moved_cells: 4.0, moved }.error();
-        let of = |resolution| FieldError { sampling: 3.0, resolution: Some(resolution) };
-        assert_eq!((error(36.0), error(-36.0)), (of(3.0), of(0.0)));
+    fn what_coarse_fits_move_by_is_the_error_and_what_cells_do_not_explain_of_it_that_of_intervals() {
+        let error = |moved| {
+            Sums { cells: 2.0, sampling: 18.0, moved_cells: 4.0, moved, sampling_there: 32.0 }.error()
+        };
+        let of = |sampling, design_effect, resolution| FieldError {
+            sampling,
+            design_effect,
+            resolution: Some(resolution),
+        };
+        assert_eq!((error(68.0), error(8.0)), (of(3.0, 1.0, 3.0), of(1.5, 0.25, 0.0)));
+        // Errors at a typical cell, in deviations over the members: with as much again, and half.
+        let (more, less) = (error(68.0).inflation(), error(8.0).inflation());
+        assert!((more - 2f64.sqrt()).abs() < 1e-12 && (less - 0.5).abs() < 1e-12, "{more} {less}");
         assert_eq!(Sums { moved_cells: 0.0, ..Sums::default() }.error().resolution, None);
     }
 

@@ -373,6 +373,7 @@ impl Settled<'_> {
             epochs: report.losses.len(),
             coordinates: None,
             masses: None,
+            stretch: if members.len() > 1 && branches.is_empty() { ensemble::STRETCH } else { 1.0 },
             uncertainty: None,
             attributes: Default::default(),
         };

@@ -226,6 +226,7 @@ mod tests {
             epochs: 0,
             coordinates: None,
             masses: None,
+            stretch: 1.0,
             uncertainty: None,
             attributes: Default::default(),
         }

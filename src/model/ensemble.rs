@@ -5,27 +5,34 @@ use serde_json::{Value, json};
 use super::Dynamics;
 use crate::error::{Error, Result};
 use crate::fields::{FieldValues, SpreadScratch};
+use crate::statistics::Estimate;
 
 /// How far the mean of an ensemble's members is off from the truth, of one field: root mean squares over the cells, in units of
 /// the field's size in an interval between snapshots (a length, 1, or the noise σ√h, over the interval h).
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct FieldError {
-    /// The standard deviation over the members, which were fitted to resampled cells: what other cells would have changed.
+    /// The standard deviation by the cells: [that over the members](Dynamics::deviation_over_members), of cells that were drawn
+    /// independently, times the root of the design effect.
     pub sampling: f64,
+    /// The variance by the cells as a share of what it would be if they had been drawn independently (Kish, Survey Sampling, 1965): below 1
+    /// where cells are followed, or their kinds counted out. 1 where nothing tells that it is less.
+    pub design_effect: f64,
     /// By how much more than other cells explain the field moves when every second snapshot is left out, so that intervals are twice as
     /// long: what is wrong with the way between snapshots, to first order in the interval. None where there are two snapshots only.
     pub resolution: Option<f64>,
 }
 
 impl FieldError {
-    /// The variance that the resolution adds to that of the members.
+    /// The variance that the resolution adds to that by the cells.
     fn bias2(&self) -> f64 {
         self.resolution.unwrap_or(0.0).powi(2)
     }
 
-    /// How much larger than over the members the standard deviation of the error is, at a typical cell.
+    /// How much larger than [that over the members](Dynamics::deviation_over_members) the standard deviation of the error is, at a
+    /// typical cell.
     pub fn inflation(&self) -> f64 {
-        if self.sampling > 0.0 { (1.0 + self.bias2() / self.sampling.powi(2)).sqrt() } else { 1.0 }
+        let added = if self.sampling > 0.0 { self.bias2() / self.sampling.powi(2) } else { 0.0 };
+        (self.design_effect * (1.0 + added)).sqrt()
     }
 }
 
@@ -41,9 +48,9 @@ pub struct Uncertainty {
 }
 
 impl Uncertainty {
-    /// As JSON: `sampling` and `resolution` (null where unknown) of each field.
+    /// As JSON: `sampling`, `design_effect` and `resolution` (null where unknown) of each field.
     pub fn to_json(&self) -> Value {
-        let of = |error: FieldError| json!({ "sampling": error.sampling, "resolution": error.resolution });
+        let of = |FieldError { sampling, design_effect, resolution }: FieldError| json!({ "sampling": sampling, "design_effect": design_effect, "resolution": resolution });
         json!({
             "velocity": of(self.velocity),
             "growth": of(self.growth),
@@ -74,9 +81,30 @@ impl Dynamics {
         Ok(Self { info, compiled: self.compiled.member(index), couplings: None })
     }
 
+    /// The standard deviation by the cells of what each of the members has given, one number each: what fits to other cells would
+    /// differ by. That over the members, with one less than their number in the denominator, times their [stretch](super::ModelInfo::stretch).
+    pub fn deviation_over_members(&self, of_members: &[f64]) -> f64 {
+        self.info.stretch * Estimate::of(of_members).sd
+    }
+
+    /// The same of the requested fields at time `time` and the rows of `points` (row-major, n × d); 0 of a model that is no ensemble.
+    pub(crate) fn field_deviation(
+        &self,
+        time: f64,
+        points: &[f32],
+        values: FieldValues<'_>,
+        scratch: &mut SpreadScratch,
+    ) {
+        let mut parts = values.into_parts();
+        let [velocity, growth, score_drift] = parts.each_mut().map(Option::as_deref_mut);
+        self.compiled.deviation(time, points, FieldValues { velocity, growth, score_drift }, scratch);
+        let stretch = self.info.stretch as f32;
+        parts.into_iter().flatten().flatten().for_each(|sd| *sd *= stretch);
+    }
+
     /// The standard deviations of the errors of the requested fields at time `time` and the rows of `points` (row-major, n × d),
-    /// in the fields' units: sd² = sd over the members² + (what the snapshots' distance in time adds)², see [`Uncertainty`]. The
-    /// fields themselves are the means over the members.
+    /// in the fields' units: sd² = design effect × sd [over the members](Self::deviation_over_members)² + (what the snapshots' distance in
+    /// time adds)², see [`Uncertainty`]. The fields themselves are the means over the members.
     ///
     /// # Errors
     /// [`Error::InvalidArgument`] for a model that is not an ensemble.
@@ -90,14 +118,16 @@ impl Dynamics {
         self.require_ensemble()?;
         let mut parts = values.into_parts();
         let [velocity, growth, score_drift] = parts.each_mut().map(Option::as_deref_mut);
-        self.compiled.deviation(time, points, FieldValues { velocity, growth, score_drift }, scratch);
+        self.field_deviation(time, points, FieldValues { velocity, growth, score_drift }, scratch);
         let Some(Uncertainty { velocity, growth, score_drift }) = self.info.uncertainty else {
             return Ok(());
         };
         let units = self.compiled.units(time);
         for ((part, error), unit) in parts.into_iter().zip([velocity, growth, score_drift]).zip(units) {
             let bias2 = error.bias2() * unit * unit;
-            let total = |sd: &mut f32| *sd = (f64::from(*sd).powi(2) + bias2).sqrt() as f32;
+            let total = |sd: &mut f32| {
+                *sd = (error.design_effect * f64::from(*sd).powi(2) + bias2).sqrt() as f32;
+            };
             part.unwrap_or_default().iter_mut().for_each(total);
         }
         Ok(())

@@ -33,10 +33,11 @@ use crate::units::Scaling;
 /// The newest version of the format that this library reads and writes.
 ///
 /// Version 2 has potentials, densities and a diffusion that changes with time; version 3 has units of time for each interval
-/// (`knots`) or a guard; version 4 has ensembles (`members`); version 5 has couplings; version 6 has branches. An older reader would pass over some of them in silence, so a model
+/// (`knots`) or a guard; version 4 has ensembles (`members`); version 5 has couplings; version 6 has branches; version 7 has
+/// ensembles whose deviations are stretched. An older reader would pass over some of them in silence, so a model
 /// is of the oldest version that has all that
 /// it needs.
-pub const FORMAT_VERSION: u64 = 6;
+pub const FORMAT_VERSION: u64 = 7;
 
 /// The key of our JSON in the safetensors metadata.
 const KEY: &str = "chreode";
@@ -81,6 +82,7 @@ impl Dynamics {
             epochs,
             coordinates,
             masses,
+            stretch,
             uncertainty,
             attributes,
         } = &self.info;
@@ -120,6 +122,9 @@ impl Dynamics {
             let branch =
                 |BranchWeight { start, gains }: &BranchWeight| json!({ "start": start, "gains": gains });
             metadata["branches"] = self.compiled.branches.iter().map(branch).collect();
+        }
+        if *stretch != 1.0 {
+            metadata["stretch"] = json!(stretch);
         }
         if let Some(uncertainty) = uncertainty {
             metadata["uncertainty"] = uncertainty.to_json();
@@ -199,6 +204,7 @@ impl Dynamics {
             epochs: fields.unsigned("epochs")? as usize,
             coordinates: fields.find("coordinates").map(|_| fields.texts("coordinates")).transpose()?,
             masses: fields.find("masses").map(|_| fields.numbers("masses")).transpose()?,
+            stretch: read_stretch(&fields, version)?,
             uncertainty: fields
                 .find("uncertainty")
                 .map(|errors| read_uncertainty(&Metadata(errors)))
@@ -267,6 +273,9 @@ impl Dynamics {
 
     /// The oldest version of the format that says all there is to say of the model.
     fn format_version(&self) -> u64 {
+        if self.info.stretch != 1.0 {
+            return 7;
+        }
         if self.branches() > 0 {
             return 6;
         }
@@ -391,6 +400,17 @@ fn read_member_count(fields: &Metadata<'_>, version: u64, tensors: &SafeTensors<
     Ok(count)
 }
 
+/// What the deviations over the members are multiplied by; 1 where the file does not say.
+fn read_stretch(fields: &Metadata<'_>, version: u64) -> Result<f64> {
+    if fields.find("stretch").is_none() {
+        return Ok(1.0);
+    }
+    if version < 7 {
+        return Err(fields.wrong("stretch", &format!("not of format version {version}, which has none")));
+    }
+    fields.number("stretch")
+}
+
 /// How each branch weighs, of a file of this version; empty of a model without.
 fn read_branches(fields: &Metadata<'_>, version: u64) -> Result<Vec<BranchWeight>> {
     let Some(branches) = fields.find("branches") else { return Ok(vec![]) };
@@ -418,6 +438,9 @@ fn read_uncertainty(errors: &Metadata<'_>) -> Result<Uncertainty> {
         let known = !field.get("resolution")?.is_null();
         Ok(FieldError {
             sampling: not_negative(&field, "sampling")?,
+            design_effect: field
+                .find("design_effect")
+                .map_or(Ok(1.0), |_| not_negative(&field, "design_effect"))?,
             resolution: known.then(|| not_negative(&field, "resolution")).transpose()?,
         })
     };

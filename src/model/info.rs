@@ -30,6 +30,9 @@ pub struct ModelInfo {
     pub coordinates: Option<Vec<String>>,
     /// The masses of the snapshots that it was fitted to, where somebody said: one a time. See [`Dynamics::set_masses`].
     pub masses: Option<Vec<f64>>,
+    /// What deviations over the members of an ensemble are multiplied by to be those of fits to other cells: the members' cells differ
+    /// by less than other cells would. A member has that of its ensemble, other models have 1. See [`Dynamics::deviation_over_members`].
+    pub stretch: f64,
     /// How far the fields of an ensemble are off.
     pub uncertainty: Option<Uncertainty>,
     /// Whatever a caller wants to find again beside the model, by name: where in its own data the coordinates were, for
@@ -56,6 +59,7 @@ impl ModelInfo {
                 self.sigma
             )));
         }
+        positive("stretch", self.stretch)?;
         if let Some(names) = self.coordinates.as_ref().filter(|names| names.len() != dims) {
             let (count, allowed) = (names.len(), format!("{dims} names, one a dimension"));
             return Err(Error::argument("coordinates", format!("{count} names"), &allowed));

@@ -129,7 +129,7 @@ impl EvaluateJob {
         let mut evaluation = summarise(model, snapshots, &options, &runs, action, &Stop::default())?;
         if self.members > 0 {
             let of_members: Vec<Vec<Run>> = of_members.chunks(self.runs).map(<[Run]>::to_vec).collect();
-            add_errors(&mut evaluation, &of_members);
+            add_errors(&mut evaluation, model, &of_members);
         }
         Ok(evaluation)
     }

@@ -393,7 +393,7 @@ score_drift(model::Dynamics, x, t; options...) = field(model, "score_drift")(
     field_sd(model, name, x, t; cells = :columns)
 
 The standard deviations of a field's errors at points, as [`Field`](@ref) gives its values, of an ensemble: the option `ensemble`
-of [`fit_dynamics`](@ref). The variance is that over the members, which were fitted to resampled cells, and what the distance of the
+of [`fit_dynamics`](@ref). The variance is that by the cells, see [`Chreode.deviation_over_members`](@ref), and what the distance of the
 snapshots in time adds (`model.info["uncertainty"]`).
 """
 field_sd(model::Dynamics, name, x, t; cells::Symbol = :columns) = evaluated(
@@ -430,13 +430,35 @@ field_quantile(
 """`Chreode.members(model)`: how many members an ensemble has, whose mean the fields are; 1 of a model that is none."""
 members(model::Dynamics) = Int(model.info["members"])
 
-"""`Chreode.member(model, index)`: one member of an ensemble, counted from 1, as a model of its own."""
+"""
+`Chreode.member(model, index)`: one member of an ensemble, counted from 1, as a model of its own. See
+[`Chreode.deviation_over_members`](@ref).
+"""
 function member(model::Dynamics, index::Integer)
     1 <= index <= members(model) ||
         throw(ArgumentError("member must be 1 to $(members(model)), got $index"))
     return use(model.handle) do handle
         dynamics_by(made -> C.chreode_model_member(handle, index - 1, made))
     end
+end
+
+"""
+    Chreode.deviation_over_members(model, of_members)
+
+The standard deviation by the cells of anything that every member of an ensemble gives: what fits to other cells would differ by.
+`of_members` holds what the members 1, 2, … gave, numbers or arrays of one shape. It is that over the members, with one less than
+their number in the denominator, times `model.info["stretch"]`: members see the same cells, with random weights that differ by less
+than other cells would, which makes for a better mean.
+"""
+function deviation_over_members(model::Dynamics, of_members::AbstractVector)
+    count = members(model)
+    length(of_members) == count > 1 ||
+        throw(ArgumentError(
+            "of_members must be of each of two or more members, got $(length(of_members)) of $count members",
+        ))
+    mean = sum(of_members) / count
+    squares = sum(value -> (value .- mean).^2, of_members)
+    return model.info["stretch"] * sqrt.(squares / (count - 1))
 end
 
 """

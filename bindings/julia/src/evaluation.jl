@@ -2,7 +2,7 @@
 
 """
 Measures of each time but the first (`time`, `w1`, `w2`, `rme`, and their standard deviations over the runs `w1_sd`, `w2_sd`,
-`rme_sd`, and over the members of an ensemble `w1_error`, `w2_error`, `rme_error`, `NaN` of another model), and
+`rme_sd`, and by the cells, of an ensemble, `w1_error`, `w2_error`, `rme_error`, `NaN` of another model), and
 where there are more particles or cells than the option `exact_cells`, so that `w1` and `w2` are means over samples of `w1_cells` (`NaN`
 where they are exact), their standard errors `w1_se`, `w2_se` (0 where exact) and what two such samples of the cells differ by, as a perfect
 prediction would (`w1_floor`, `w2_floor`; `NaN` where exact, or where all cells are one sample), and of all of them together (`mean_w1`, `mean_rme`, `mean_w1_sd`, `mean_rme_sd`, `action`).

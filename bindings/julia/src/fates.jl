@@ -3,7 +3,7 @@
 """
 Which label's cells at `time` became which: `labels` of these cells (`missing` first, if some are without) and the mass of the cells
 of each, `cells_mass`; and matrices of one row a label of theirs, one column a label of the later cells: `mass` of their
-descendants with its standard error `mass_se`, and `mass_sd` over the members of an ensemble, else `NaN`; `went`, the share in its
+descendants with its standard error `mass_se`, and `mass_sd` by the cells, of an ensemble, else `NaN`; `went`, the share in its
 row's mass; `came`, the share in its column's.
 """
 struct Transitions
@@ -23,7 +23,7 @@ it is not known), by `labels` of cells at the time `to`. Matrices have, in the o
 `p`, the probability that a random descendant has the label (`NaN` of a cell without any), and `n`, the expected number of descendants
 with it; `p_none` is the probability to have no descendants: of the mode `"branching"` the share of families that died out, else that of cells which
 divide or die at the rate |g|, if all of a family went the way of one particle (exact for `"ode"`, rather too large for `"sde"`). `p_se`, `n_se` and `p_none_se` are their standard errors, `p_sd`, `n_sd` and `p_none_sd` their standard deviations
-over the members of an ensemble, else `NaN`. `transitions` has a table of [`Transitions`](@ref) for each time of the cells;
+by the cells, of an ensemble, else `NaN`. `transitions` has a table of [`Transitions`](@ref) for each time of the cells;
 `neighbours` is how many labelled cells say what a descendant is, `unlabelled` how many cells at the time `to` have no label,
 `outside` the largest share of the descendants' time outside of the box of the fitted cells (`nothing` for a model without a guard).
 """

@@ -117,6 +117,12 @@ end
     @test all(isnan, evaluate(model, snapshots).w1_error)
     @test failure(() -> field_sd(model, :growth, x, 1.0)) isa ChreodeError
     @test failure(() -> Chreode.member(ensemble, 4)) isa ArgumentError
+    # Members' weights have a quarter of the variance that drawn cells have.
+    @test (ensemble.info["stretch"], model.info["stretch"]) == (2, 1)
+    @test Chreode.deviation_over_members(ensemble, [1, 2, 6]) ≈ 2 * sqrt(7)
+    @test Chreode.deviation_over_members(ensemble, [[1, 0], [2, 0], [6, 0]]) ≈
+        [2 * sqrt(7), 0]
+    @test failure(() -> Chreode.deviation_over_members(ensemble, [1, 2])) isa ArgumentError
 end
 
 @testset "branches are models of their own and the whole has no fields" begin

@@ -33,11 +33,23 @@ def test_deviations_and_quantiles(ensemble, snapshots):
         mean, sd = ensemble.field(name, x, 1.0), ensemble.field_sd(name, x, 1.0)
         assert sd.shape == mean.shape and (sd > 0).all()
         members = np.array([ensemble.member(index).field(name, x, 1.0) for index in range(3)])
-        assert (sd >= members.std(0, ddof=1) * (1 - 1e-5)).all()
+        effect = ensemble.info["uncertainty"][name]["design_effect"]
+        assert (sd >= effect**0.5 * ensemble.deviation_over_members(members) * (1 - 1e-5)).all()
         high = ensemble.field_quantile(name, 0.95, x, times)
         np.testing.assert_allclose(high, mean + 1.6448536 * sd, rtol=1e-4, atol=1e-5)
     with pytest.raises(chreode.InvalidArgumentError, match="the level of a quantile"):
         ensemble.field_quantile("growth", 1.0, x, 1.0)
+
+
+def test_what_members_give_is_stretched_to_what_other_cells_would_give(ensemble, model):
+    # Their weights have a quarter of the variance that drawn cells have.
+    assert (ensemble.info["stretch"], model.info["stretch"]) == (2, 1)
+    assert ensemble.member(0).simulate([[0.0, 0.0]], [0.0, 1.0]).origin.stretch == 2
+    np.testing.assert_allclose(ensemble.deviation_over_members([[1, 0], [2, 0], [6, 0]]), [2 * 7**0.5, 0])
+    assert ensemble.deviation_over_members([1, 2, 6]) == pytest.approx(2 * 7**0.5)
+    for one, values in [(ensemble, [1, 2]), (ensemble, 3.0), (model, [1])]:
+        with pytest.raises(chreode.InvalidArgumentError, match="of_members must be of each of two or more members"):
+            one.deviation_over_members(values)
 
 
 def test_a_plain_model_has_no_error_bars(model, snapshots):

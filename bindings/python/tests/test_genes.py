@@ -49,8 +49,10 @@ def test_velocities_of_genes(model, ensemble, cells, loadings):
     # And along a mixture they are those of the mixed members.
     mixed = genes.velocity(ensemble, x, t, np.array([[1.0], [-1.0]])).sd[:, 0]
     members = np.array([ensemble.member(k).velocity(x, t) for k in range(3)])
-    added = (ensemble.field_sd("velocity", x, t) ** 2 - members.var(0, ddof=1)).sum(1)
-    expected = np.sqrt((members @ [1.0, -1.0]).var(0, ddof=1) + added)
+    effect = ensemble.info["uncertainty"]["velocity"]["design_effect"]
+    by_cells = lambda of_members: effect**0.5 * ensemble.deviation_over_members(of_members)  # noqa: E731
+    added = (ensemble.field_sd("velocity", x, t) ** 2 - by_cells(members) ** 2).sum(1)
+    expected = np.sqrt(by_cells(members @ [1.0, -1.0]) ** 2 + added)
     np.testing.assert_allclose(mixed, expected, rtol=1e-4)
     assert np.abs(mixed / np.sqrt((same.sd**2).sum(1)) - 1).max() > 0.01, "coordinates are not independent"
 
@@ -191,7 +193,7 @@ def test_trends_along_the_mean_path(cells, loadings):
     assert (found.sd[0] < 1e-6).all() and (found.sd[1:] > 0).all()
     members = [genes.trends(model.member(k), data, [0.0, 1.0, 2.0], genes=[2, 0], center=0) for k in range(2)]
     assert np.isnan(members[0].sd).all()
-    np.testing.assert_allclose(found.sd, np.std([each.mean for each in members], axis=0, ddof=1), rtol=1e-6, atol=1e-9)
+    np.testing.assert_allclose(found.sd, model.deviation_over_members([each.mean for each in members]), rtol=1e-6, atol=1e-9)
     half = genes.trends(model, data[::2], genes=["gene2"])
     assert len(half.times) == 21 and half.mean.shape == (21, 1)
     data.X *= 2.0

@@ -1,6 +1,7 @@
 """Plots: what is drawn is what was computed, with bands where there are error bars."""
 
 import os
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -238,6 +239,10 @@ def test_masses_of_labels_sum_to_the_mass(fitted, data):
     high = np.array([one["high"] for one in each])
     band = ax.collections[0].get_paths()[0].vertices[:, 1]
     assert band.max() == pytest.approx((high.mean(0) + Z * high.std(0, ddof=1)).max())
+    # Those of an ensemble's members are stretched.
+    members = [replace(one, origin=replace(one.origin, stretch=2.0)) for one in runs]
+    band = plot.label_mass(members, data, "state").collections[0].get_paths()[0].vertices[:, 1]
+    assert band.max() == pytest.approx((high.mean(0) + 2 * Z * high.std(0, ddof=1)).max())
     with pytest.raises(ValueError, match="labels must be known of a cell"):
         plot.label_mass(run, data, np.full(data.n_obs, None))
     with pytest.raises(ValueError, match="the same times"):

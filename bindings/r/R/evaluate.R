@@ -13,7 +13,7 @@
 #' @return An object of class `chreode_evaluation`: a data frame with a row for each time after the first, with `time`, `w1`
 #'   and `w2` (Wasserstein distances of the normalised populations), `rme` (relative error of the population's growth) and
 #'   their standard deviations over the runs, and for a model that is an ensemble `w1_error`, `w2_error` and `rme_error`,
-#'   their standard deviations over its members. Where there are more particles or cells than the option `exact_cells`, `w1` and `w2` are
+#'   their standard deviations by the cells ([deviation_over_members()]). Where there are more particles or cells than the option `exact_cells`, `w1` and `w2` are
 #'   means over samples of `w1_cells`, with standard errors `w1_se` and `w2_se` (0 where exact), and `w1_floor` and `w2_floor` are what two
 #'   such samples of the cells differ by, as a perfect prediction would (`NaN` where exact, or where all cells are one sample). With attributes `mean_w1`, `mean_rme`, `mean_w1_sd`, `mean_rme_sd` and `action`.
 #'

@@ -19,7 +19,7 @@
 #'   given, with `time`, `label`; for each label `L`, in their order, `p_L`, the probability (`NaN` of a cell without descendants) and `n_L`, the number;
 #'   `p_none`, the probability to have no descendants (of the mode branching the share of families that died out; else that of cells
 #'   which divide or die at the rate |g|, if all of a family went the way of one particle: exact for ode, rather too large for sde); and the standard error of each, `se_p_L` and so on. Of a model that is an
-#'   ensemble also their standard deviations over its members, `sd_p_L` and so on. With attributes `transitions`, a data frame of which label's cells at each
+#'   ensemble also their standard deviations by the cells, `sd_p_L` and so on. With attributes `transitions`, a data frame of which label's cells at each
 #'   time (`time`, `from`) became which (`to`) with the `mass`, its standard error `se_mass`, and its share in what the one became
 #'   (`went`) and in what the other came from (`came`), and of an ensemble `sd_mass`; `labels`, `to`, `neighbours`, `unlabelled` (cells of the later time that were left out) and
 #'   `outside`, the largest share of the descendants' time outside of the box of the fitted cells.

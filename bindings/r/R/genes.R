@@ -22,7 +22,7 @@ MOST_OFF <- 0.01
 #' @param dimred For a `SingleCellExperiment`: the name of the `reducedDim` with the coordinates, by default that of the fit.
 #' @param threads Threads to compute with, 0 for all cores.
 #' @return An object of class `chreode_gene_velocity`, a list: `velocity`, a matrix with one row a cell and one column a gene, in units of
-#'   expression per time; and of an ensemble `sd`, the standard deviations of its errors: of the members' velocities in the space of
+#'   expression per time; and of an ensemble `sd`, the standard deviations of its errors: by the cells, of velocities in the space of
 #'   genes, whose coordinates are not independent, and of what the distance of the snapshots in time adds to each coordinate, which is
 #'   taken as independent.
 #' @seealso [add_gene_velocity()] writes it to a `SingleCellExperiment`.
@@ -42,7 +42,9 @@ gene_velocity <- function(object, x = NULL, time = NULL, rotation = NULL, genes 
     found <- list(velocity = in_genes(at(object), loadings))
     if (isTRUE(object$members > 1)) {
         each <- lapply(ensemble_members(object), at)
-        found$sd <- gene_velocity_sd(each, at(object, sd = TRUE), loadings)
+        effect <- object$uncertainty$velocity$design_effect
+        stretch <- object$stretch * sqrt(if (is.null(effect)) 1 else effect)
+        found$sd <- gene_velocity_sd(each, stretch, at(object, sd = TRUE), loadings)
     }
     structure(found, class = "chreode_gene_velocity")
 }
@@ -55,11 +57,11 @@ in_genes <- function(values, loadings) {
     found
 }
 
-gene_velocity_sd <- function(each, total, loadings) {
+gene_velocity_sd <- function(each, stretch, total, loadings) {
     mean <- Reduce(`+`, each) / length(each)
-    each <- lapply(each, `-`, mean)
+    each <- lapply(each, function(member) stretch * (member - mean))
     free <- length(each) - 1
-    # What the model adds to the variance over its members, at each cell and in each coordinate.
+    # What the model adds to the variance by the cells, at each cell and in each coordinate.
     added <- pmax(total^2 - Reduce(`+`, lapply(each, `^`, 2)) / free, 0)
     variance <- in_genes(added, loadings^2)
     for (member in each) variance <- variance + in_genes(member, loadings)^2 / free
@@ -225,7 +227,7 @@ refuse_missing_expression <- function(dense, some, genes) {
 #'   `SingleCellExperiment` it may be the name of a column of `colData`.
 #' @param start_time,seed,... As those of [simulate()][simulate.chreode_dynamics].
 #' @return An object of class `chreode_trends`, a list: `times`; `mean`, a matrix with one row a time and one column a gene; `sd`, the
-#'   standard deviations of the mean over the members of an ensemble, `NA` of a model that is none; `path`, the mean in the coordinates of
+#'   standard deviations of the mean by the cells, of an ensemble, `NA` of a model that is none; `path`, the mean in the coordinates of
 #'   the model; and the `simulation`. Use it with `plot()`, `quantile()` (over the cells, by weight, one row a time: 0.05 and 0.95
 #'   hold nine tenths of them) and [path_position()].
 #' @examples
@@ -261,9 +263,9 @@ gene_trends <- function(object, x = NULL, rotation = NULL, times = NULL, start_t
     if (isTRUE(object$members > 1)) {
         # Members leave the box of the cells as their mean does, of which was warned.
         each <- suppressWarnings(classes = "chreode_reported", lapply(ensemble_members(object), function(member) {
-            as.vector(in_genes(mean_path(run(member, ...)), loadings))
+            in_genes(mean_path(run(member, ...)), loadings)
         }))
-        sd[] <- apply(do.call(cbind, each), 1, stats::sd)
+        sd[] <- deviation_over_members(object, each)
     }
     structure(
         class = "chreode_trends",

@@ -6,7 +6,7 @@ new_dynamics <- function(pointer, threads, memory = list()) {
     # A model of another language remembers nothing but the names that the library itself keeps.
     if (is.null(memory$coordinates)) memory$coordinates <- unlist(info$coordinates)
     # Later versions of the library tell more.
-    info <- info[c("method", "dims", "sigma", "delta", "times", "seed", "epochs", "members", "branches", "parameters", "has_growth", "has_score", "has_landscape")]
+    info <- info[c("method", "dims", "sigma", "delta", "times", "seed", "epochs", "members", "stretch", "uncertainty", "branches", "parameters", "has_growth", "has_score", "has_landscape")]
     # The library tells seeds as text, since not every number reader takes those beyond 2^53; neither does R.
     if (as.numeric(info$seed) < 2^53) info$seed <- as.numeric(info$seed)
     report_text <- native(.Call(C_r_model_report, pointer))
@@ -66,6 +66,7 @@ model_handle <- function(object, threads = object$threads) {
 #'
 #' @param object A model of [fit_dynamics()], with the option `ensemble`.
 #' @return A list of its members, each a model of its own, in their order; of a model that is no ensemble itself alone.
+#' @seealso [deviation_over_members()] tells what fits to other cells would differ by.
 #' @examples
 #' data <- dataset("gene-network", cells_per_state = 30)
 #' fit <- fit_dynamics(data$x, data$time, hidden = "16x2", epochs = 30, ensemble = 2, seed = 1, progress = FALSE)
@@ -79,6 +80,30 @@ ensemble_members <- function(object) {
         member$data <- object$data
         member
     })
+}
+
+#' What fits to other cells would differ by
+#'
+#' The standard deviation by the cells of anything that every member of an ensemble gives: that over the members, with one less than
+#' their number in the denominator, times the model's `stretch`. Members see the same cells, with random weights that differ by less
+#' than other cells would, which makes for a better mean.
+#'
+#' @param object A model of [fit_dynamics()], with the option `ensemble`.
+#' @param each A list of what its [ensemble_members()] gave, in their order: numbers, vectors or matrices of one shape.
+#' @return The deviations, of that shape.
+#' @examples
+#' data <- dataset("gene-network", cells_per_state = 30)
+#' fit <- fit_dynamics(data$x, data$time, hidden = "16x2", epochs = 30, ensemble = 2, seed = 1, progress = FALSE)
+#' deviation_over_members(fit, lapply(ensemble_members(fit), function(member) mean(predict(member, data$x, 1, field = "growth"))))
+#' @export
+deviation_over_members <- function(object, each) {
+    check_dynamics(object)
+    if (!is.list(each) || length(each) != object$members || length(each) < 2) {
+        invalid("each must be a list with an element for each of two or more members, got ", length(each), " of ", object$members, " members")
+    }
+    mean <- Reduce(`+`, each) / length(each)
+    squares <- Reduce(`+`, lapply(each, function(one) (one - mean)^2))
+    object$stretch * sqrt(squares / (length(each) - 1))
 }
 
 #' The branches of a population

@@ -43,7 +43,7 @@ plot_label_mass <- function(object, labels, x = NULL, time = NULL, weights = NUL
         label_masses(run, cells$x[known, , drop = FALSE], as.integer(labels)[known], nlevels(labels))
     })
     mean <- Reduce(`+`, each) / length(each)
-    sd <- if (length(each) > 1) array(apply(do.call(cbind, lapply(each, as.vector)), 1, stats::sd), dim(mean))
+    sd <- if (length(each) > 1) deviation_over_members(object, each)
     looks <- looks_of(nlevels(labels), palette)
     frame_plot(
         list(range(times), range(0, mean, if (!is.null(sd)) mean + HALF_WIDTH * sd)),

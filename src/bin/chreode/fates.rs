@@ -33,7 +33,7 @@ pub struct Fates {
     /// standard error
     ///
     /// A table of the kind that the name says: .csv, .tsv, either with .gz, Parquet (.parquet), or NumPy's array of records (.npy). p_none of the mode branching is the share of families that died out; else that of cells which divide or die at the rate |g|, if all of a
-    /// family went the way of one particle: exact for ode, rather too large for sde. Of an ensemble also sd_ of each, the standard deviation over its members. A cell without descendants has the probabilities NaN.
+    /// family went the way of one particle: exact for ode, rather too large for sde. Of an ensemble also sd_ of each, the standard deviation by the cells, from its members. A cell without descendants has the probabilities NaN.
     #[arg(short, long, value_name = "OUT.csv")]
     output: PathBuf,
     /// Also write which label's cells became which: their time, both labels, the mass with standard error, and its share in what the one became

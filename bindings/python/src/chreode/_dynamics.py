@@ -162,8 +162,8 @@ class Dynamics:
     ) -> npt.NDArray[Any]:
         """The standard deviation of a field's error at points, of an ensemble (``fit(..., ensemble=8)``); as :meth:`field`.
 
-        Its square is the variance over the members, which were fitted to resampled cells, and what the distance of the snapshots
-        in time adds: see ``info["uncertainty"]``. The fields are ``"velocity"``, ``"growth"`` and ``"score_drift"``.
+        Its square is the variance by the cells, see :meth:`deviation_over_members`, and what the distance of the snapshots in
+        time adds: see ``info["uncertainty"]``. The fields are ``"velocity"``, ``"growth"`` and ``"score_drift"``.
 
         Raises
         ------
@@ -413,6 +413,7 @@ class Dynamics:
             seed=0 if seed is None else operator.index(seed),
             start=start,
             source=self._source,
+            stretch=self.info["stretch"],
             cells=None if cells is None else tuple(map(str, cells)),
             drawn=mode == "branching" and unequal,
         )
@@ -629,13 +630,35 @@ class Dynamics:
         return count
 
     def member(self, index: int) -> Dynamics:
-        """One member of an ensemble, counted from 0, as a model of its own."""
+        """One member of an ensemble, counted from 0, as a model of its own; see :meth:`deviation_over_members`."""
         if operator.index(index) < 0:
             raise InvalidArgumentError(f"member must be 0 to {self.members - 1}, got {index}")
         made = ffi.new("chreode_model **")
         with self._use() as model:
             check(lib.chreode_model_member(model, index, made))
         return self._own(made[0])
+
+    def deviation_over_members(self, of_members: Any) -> npt.NDArray[np.float64]:
+        """The standard deviation by the cells of anything that every member gives: what fits to other cells would differ by.
+
+        That over the members, with one less than their number in the denominator, times ``info["stretch"]``: members see the
+        same cells, with random weights that differ by less than other cells would, which makes for a better mean.
+
+        Parameters
+        ----------
+        of_members : what :meth:`member` 0, 1, … gave, one after the other: numbers or arrays of one shape
+
+        Raises
+        ------
+        InvalidArgumentError
+            They are not as many as there are members, or only one.
+        """
+        values = np.asarray(of_members, np.float64)
+        if values.ndim < 1 or len(values) != self.members or self.members < 2:
+            got = f"{values.shape} of {self.members} members"
+            raise InvalidArgumentError(f"of_members must be of each of two or more members, got {got}")
+        deviation: npt.NDArray[np.float64] = self.info["stretch"] * values.std(0, ddof=1)
+        return deviation
 
     @property
     def branches(self) -> int:

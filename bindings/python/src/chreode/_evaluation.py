@@ -30,7 +30,7 @@ class Evaluation:
     w1_sd: npt.NDArray[np.float64]
     w2_sd: npt.NDArray[np.float64]
     rme_sd: npt.NDArray[np.float64]
-    #: Standard deviations over the members of an ensemble; NaN of a model that is none.
+    #: Standard deviations by the cells, see :meth:`Dynamics.deviation_over_members`; NaN of a model that is no ensemble.
     w1_error: npt.NDArray[np.float64]
     w2_error: npt.NDArray[np.float64]
     rme_error: npt.NDArray[np.float64]

@@ -32,7 +32,7 @@ class Transitions:
     labels: list[Optional[str]]
     #: The mass of the cells of each.
     cells_mass: Numbers
-    #: The mass of their descendants, its standard error, and its standard deviation over the members of an ensemble (else NaN).
+    #: The mass of their descendants, its standard error, and its standard deviation by the cells, of an ensemble (else NaN).
     mass: Numbers
     mass_se: Numbers
     mass_sd: Numbers
@@ -46,8 +46,8 @@ class Transitions:
 class Fates:
     """What cells become: of each cell a row, of each label that later cells have a column.
 
-    Standard errors are from the number of descendants that were simulated; standard deviations are over the members of an
-    ensemble, NaN of a model that is none.
+    Standard errors are from the number of descendants that were simulated; standard deviations are by the cells,
+    of an ensemble, see :meth:`Dynamics.deviation_over_members`; NaN of a model that is none.
     """
 
     #: The labels of the columns: numbers in their order where all are, else in that of the alphabet.

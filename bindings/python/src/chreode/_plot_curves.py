@@ -72,7 +72,8 @@ def label_mass(
         raise InvalidArgumentError("labels must be known of a cell or more")
     each = np.array([_label_masses(run, space[codes >= 0], codes[codes >= 0], len(names)) for run in runs])
     mean = each.mean(0)
-    sd = each.std(0, ddof=1) if len(runs) > 1 else np.full(mean.shape, np.nan)
+    stretch = (runs[0].origin or Origin()).stretch
+    sd = stretch * each.std(0, ddof=1) if len(runs) > 1 else np.full(mean.shape, np.nan)
     ax = _drawing.axes_of(ax)
     for code, name in enumerate(names):
         colour, marker, _ = _drawing.look_of(code)

@@ -226,7 +226,7 @@ def _verdict(evaluation: Evaluation, validation: Optional[Validation]) -> str:
 def _made(model: Dynamics) -> Iterator[tuple[str, Any]]:
     yield "version", _library.version()
     for key, value in model.info.items():
-        if value not in (None, {}) and key not in ("attributes", "masses", "uncertainty"):
+        if value not in (None, {}) and key not in ("attributes", "masses", "stretch", "uncertainty"):
             yield key, _shown(value)
     if model._source.options:
         yield "options given", ", ".join(f"{key}={value!r}" for key, value in model._source.options.items())

@@ -78,6 +78,8 @@ class Origin:
     cells: Optional[tuple[str, ...]] = None
     #: Whether a branching population's founders were drawn from cells of unequal weights, so that their rows are unknown.
     drawn: bool = False
+    #: What deviations over the members of an ensemble are multiplied by: see :meth:`Dynamics.deviation_over_members`.
+    stretch: float = 1.0
 
 
 @dataclass(frozen=True)

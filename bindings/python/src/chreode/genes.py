@@ -85,7 +85,7 @@ class Trends:
     genes: Optional[list[str]]
     #: The mean over the particles, by weight, times × genes.
     mean: npt.NDArray[np.float64]
-    #: The standard deviation of the mean over the members of an ensemble, times × genes; NaN of a model that is none.
+    #: The standard deviation of the mean by the cells, of an ensemble, times × genes; NaN of a model that is none.
     sd: npt.NDArray[np.float64]
     #: The mean in the coordinates of the model, times × d.
     path: npt.NDArray[np.float64]
@@ -149,7 +149,7 @@ def velocity(
 ) -> GeneVelocity:
     """The velocity of each cell in the space of genes: that of the model times the loadings.
 
-    Of an ensemble, its standard deviation comes along: of the members' velocities in that space, whose coordinates are not
+    Of an ensemble, its standard deviation comes along: by the cells, of velocities in that space, whose coordinates are not
     independent, and of what the distance of the snapshots in time adds to each coordinate, which is taken as independent.
 
     Parameters
@@ -189,8 +189,10 @@ def _velocity_sd(
     model: Dynamics, points: Any, times: Any, loadings: npt.NDArray[np.float64]
 ) -> npt.NDArray[np.float32]:
     each = np.array([np.asarray(model.member(k).velocity(points, times), np.float64) for k in range(model.members)])
-    each -= each.mean(0)
-    # What the model adds to the variance over its members, at each cell and in each coordinate.
+    known = model.info["uncertainty"]
+    effect = 1.0 if known is None else known["velocity"]["design_effect"]
+    each = effect**0.5 * model.info["stretch"] * (each - each.mean(0))
+    # What the model adds to the variance by the cells, at each cell and in each coordinate.
     total = np.asarray(model.field_sd("velocity", points, times), np.float64) ** 2
     added = np.maximum(total - (each**2).sum(0) / (len(each) - 1), 0.0)
     sd = np.empty((each.shape[1], loadings.shape[1]), np.float32)
@@ -314,7 +316,7 @@ def trends(
     sd = np.full((len(path), len(columns)), np.nan)
     if model.members > 1:
         members = [_mean_path(model.member(k).simulate(x, until, **given)) for k in range(model.members)]
-        sd = (np.array(members) @ matrix).std(0, ddof=1)
+        sd = model.deviation_over_members(np.array(members) @ matrix)
     return Trends(
         run.times,
         None if known is None else [known[column] for column in columns],

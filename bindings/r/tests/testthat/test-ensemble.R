@@ -7,6 +7,13 @@ ensemble <- local({
 
 test_that("a field has standard deviations and quantiles", {
     expect_equal(ensemble$members, 3)
+    # Members' weights have a quarter of the variance that drawn cells have.
+    expect_identical(ensemble$stretch, 2)
+    each <- list(c(a = 1, b = 0), c(a = 2, b = 0), c(a = 6, b = 0))
+    expect_equal(deviation_over_members(ensemble, each), c(a = 2 * sqrt(7), b = 0))
+    for (wrong in list(each[-1], c(1, 2, 6))) {
+        expect_refused(deviation_over_members(ensemble, wrong), "chreode_invalid_argument", "each must be a list")
+    }
     x <- small_data()$x[1:5, ]
     for (field in c("velocity", "growth", "score_drift")) {
         mean <- predict(ensemble, x, 1, field = field)

@@ -53,8 +53,9 @@ test_that("of an ensemble their errors know that coordinates are not independent
     expect_equal(unname(same$sd), unname(predict(fit, sd = TRUE)), tolerance = 1e-6)
     mixed <- gene_velocity(fit, rotation = cbind(1, -1))$sd[, 1]
     members <- vapply(ensemble_members(fit), function(member) predict(member), data$x)
-    added <- rowSums(predict(fit, sd = TRUE)^2 - apply(members, c(1, 2), var))
-    expected <- sqrt(apply(members[, 1, ] - members[, 2, ], 1, var) + added)
+    by_cells <- fit$stretch^2 * fit$uncertainty$velocity$design_effect
+    added <- rowSums(predict(fit, sd = TRUE)^2 - by_cells * apply(members, c(1, 2), var))
+    expected <- sqrt(by_cells * apply(members[, 1, ] - members[, 2, ], 1, var) + added)
     expect_equal(mixed, expected, tolerance = 1e-6)
     expect_gt(max(abs(mixed / sqrt(rowSums(same$sd^2)) - 1)), 0.01)
     expect_identical(ensemble_members(small_fit()), list(small_fit()))
@@ -185,7 +186,7 @@ test_that("trends go along the mean path", {
     expect_true(all(found$sd[1, ] < 1e-6) && all(found$sd[-1, ] > 0))
     each <- lapply(ensemble_members(fit), quiet_trends, sce, times = c(0, 1, 2), genes = c(2, 1), center = 0)
     expect_true(all(is.na(each[[1]]$sd)))
-    expect_equal(found$sd, abs(each[[1]]$mean - each[[2]]$mean) / sqrt(2), tolerance = 1e-6)
+    expect_equal(found$sd, fit$stretch * abs(each[[1]]$mean - each[[2]]$mean) / sqrt(2), tolerance = 1e-6)
     # The masses of the ensemble's population have errors where they are asked for.
     expect_null(found$simulation$mass_sd)
     asked <- quiet_trends(fit, sce, times = c(0, 1, 2), genes = c("gene2", "gene1"), error_bars = TRUE)

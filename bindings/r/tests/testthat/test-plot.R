@@ -159,6 +159,11 @@ test_that("the masses of labels are those of all, with the spread of the members
     first <- drawn[drawn$time == 0, ]
     expect_equal(setNames(first$mass, first$label), c(table(factor(kinds()[small_data()$time == 0], c("high", "low")))), tolerance = 0.1)
     expect_true(all(drawn$sd >= 0) && any(drawn$sd > 0))
+    high <- vapply(ensemble_members(fit), function(member) {
+        alone <- drawing(plot_label_mass(member, kinds(), small_data()$x, small_data()$time))
+        alone$mass[alone$label == "high" & alone$time == 4]
+    }, 0)
+    expect_equal(drawn$sd[drawn$label == "high" & drawn$time == 4], fit$stretch * stats::sd(high), tolerance = 1e-6)
     expect_false("sd" %in% names(drawing(plot_label_mass(small_fit(), kinds()))))
     expect_refused(drawing(plot_label_mass(fit, rep(NA, 9))), "chreode_invalid_argument", "labels must have one element a cell")
     none <- rep(NA_character_, length(kinds()))

@@ -86,7 +86,7 @@ pub fn mass(section: &ModelSection<'_>, labels: &LabelledCells) -> Option<Figure
     legend.push((GREY.into(), Mark::Dot, "observed".into()));
     let bands = match section.model.members() {
         1 => "",
-        _ => " Bands: 90 % intervals of what the members of the ensemble differ by.",
+        _ => " Bands: 90 % intervals by the cells, from the members of the ensemble.",
     };
     Some(Figure {
         title: "Mass of each label".into(),

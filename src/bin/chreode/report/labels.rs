@@ -33,7 +33,7 @@ pub struct LabelledCells {
     /// The mass of the observed cells of each label, by snapshot.
     pub observed: Vec<Vec<f64>>,
     /// The mass of the weighted particles around the cells of each label, at some times; none where there is no flow. Of an ensemble,
-    /// with how much its members differ.
+    /// with how much they depend on the cells.
     pub mass: Option<Vec<(f64, Vec<Estimate>)>>,
     /// What the cells that are drawn become; or why nobody knows.
     pub fates: Result<Fates, String>,
@@ -113,7 +113,7 @@ impl LabelledCells {
         };
         let estimate = |k: usize, label: usize| {
             let of_members: Vec<f64> = members.iter().map(|masses| masses[k][label]).collect();
-            let sd = if of_members.is_empty() { 0.0 } else { Estimate::of(&of_members).sd };
+            let sd = if of_members.is_empty() { 0.0 } else { model.deviation_over_members(&of_members) };
             Estimate { mean: mean[k][label], sd }
         };
         let at = |(k, &time)| (time, (0..self.names.len()).map(|label| estimate(k, label)).collect());

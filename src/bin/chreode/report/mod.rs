@@ -253,7 +253,8 @@ fn measures(section: &ModelSection<'_>) -> String {
         table(&["time", "W1", "W2", "RME"], &rows),
         match section.model.members() {
             1 => String::new(),
-            members => format!("±: standard deviation over the {members} members of the ensemble. "),
+            members =>
+                format!("±: standard deviation by the cells, from the {members} members of the ensemble. "),
         },
         short(evaluation.action),
         short(section.model.info().delta.unwrap_or(1.0))
