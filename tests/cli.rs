@@ -168,8 +168,8 @@ fn an_ensemble_tells_its_errors_everywhere() {
     for field in ["velocity", "growth", "score_drift"] {
         let error = &ensemble["uncertainty"][field];
         assert!(number(error, "sampling") > 0.0 && number(error, "resolution") >= 0.0, "{field}");
-        let effect = number(error, "design_effect");
-        assert!(effect > 0.0 && effect <= 1.0, "{field}: {effect}");
+        let shrinkage = number(error, "shrinkage");
+        assert!(shrinkage > 0.0 && shrinkage <= 1.0, "{field}: {shrinkage}");
     }
     let page = fs::read_to_string(folder.join("page.html")).unwrap();
     for shown in ["Growth rate and its error", "their 90 % interval", "from the 3 members of the ensemble"] {

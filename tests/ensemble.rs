@@ -146,16 +146,16 @@ fn deviations_are_those_over_the_members_and_what_intervals_add() {
     let sigma = model.info().sigma;
     let units = [length / duration, 1.0 / duration, sigma / duration.sqrt()];
     let added = [errors.velocity, errors.growth, errors.score_drift].map(|error| error.resolution.unwrap());
-    let effects = [errors.velocity, errors.growth, errors.score_drift].map(|error| error.design_effect);
-    // Either something is added to what the cells explain, or that is less than if they were independent.
-    for (&added, &effect) in added.iter().zip(&effects) {
-        assert!((added > 0.0) == (effect == 1.0) && effect > 0.0 && effect <= 1.0, "{added} {effect}");
+    let shrunk = [errors.velocity, errors.growth, errors.score_drift].map(|error| error.shrinkage);
+    // Either something is added to what members differ by, or that is shrunk.
+    for (&added, &by) in added.iter().zip(&shrunk) {
+        assert!((added > 0.0) == (by == 1.0) && by > 0.0 && by <= 1.0, "{added} {by}");
     }
     for (f, sds) in deviations(&model, &snapshots).iter().enumerate() {
         for (i, &sd) in sds.iter().enumerate() {
             let of_members: Vec<f64> = of_members.iter().map(|fields| fields[f][i].into()).collect();
             let by_cells = model.info().stretch * Estimate::of(&of_members).sd;
-            let want = (effects[f] * by_cells.powi(2) + (added[f] * units[f]).powi(2)).sqrt();
+            let want = ((shrunk[f] * by_cells).powi(2) + (added[f] * units[f]).powi(2)).sqrt();
             assert!((f64::from(sd) - want).abs() <= 1e-5 * want, "field {f}: {sd}, not {want}");
         }
     }

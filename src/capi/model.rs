@@ -64,8 +64,8 @@ pub unsafe extern "C" fn chreode_model_dims(model: *const chreode_model, dims: *
 
 /// Gets what the model is, as a JSON object (size, then fill): method, dims, sigma, delta (null for a method without
 /// growth), times, seed (as text), epochs, members, stretch (see `chreode_model_member`), branches, uncertainty (of an ensemble, by field the root mean square errors
-/// "sampling", by the cells, and "resolution", what the distance of the snapshots adds, in network units of an interval, and the
-/// "design_effect", the share of the variance by the cells in what it would be if they were drawn independently; else null),
+/// "sampling", by the cells, and "resolution", what the distance of the snapshots adds, in network units of an interval, and
+/// "shrinkage", what the deviations over the members are multiplied by, since they say more than the fields move by; else null),
 /// parameters, has_growth, has_score, has_landscape, fields (the names of those
 /// that were learned), coordinates and masses (null where nobody set them), attributes (an object of texts), has_couplings (whether it keeps those of its
 /// cells, see chreode_model_couplings). Later versions may add keys.

@@ -10,9 +10,9 @@
 //! Those fits would move as well if bridges were exact, since other cells say what the rates are: of a rate that is the difference of two
 //! snapshots' quantities over the interval between them, each with an error of its own, ¾ of the rate's variance by the cells at the first and the
 //! last snapshot, 5/4 in between, where it is that of the snapshots around. So once the variance by the cells is left out of what they move by.
-//! Where they move by less than that, cells were not drawn independently, as members must take it: they are followed, or their kinds were
-//! counted out, so that shares of kinds do not differ by chance. Then the variance by the cells is what the fits move by, of which the members
-//! tell how it is spread.
+//! Where they move by less than the cells alone would make them, the members' differences are too large: those of a few are known badly, as
+//! all cells of a kind weigh more or less together. Then they are shrunk to what the fits move by. So the size of the errors is always
+//! that, and the members tell how much of it the cells explain, and where.
 
 use std::ops::ControlFlow;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
@@ -322,10 +322,10 @@ impl Sums {
         // Without noise the score has the unit 0, and no error.
         let root = |sum: f64, cells: f64| if sum.is_finite() { (sum.max(0.0) / cells).sqrt() } else { 0.0 };
         let is_less = self.moved_cells > 0.0 && self.moved < self.sampling_there;
-        let design_effect = if is_less { self.moved / self.sampling_there } else { 1.0 };
+        let shrinkage = if is_less { (self.moved / self.sampling_there).sqrt() } else { 1.0 };
         FieldError {
-            sampling: root(design_effect * self.sampling, self.cells),
-            design_effect,
+            sampling: shrinkage * root(self.sampling, self.cells),
+            shrinkage,
             resolution: (self.moved_cells > 0.0)
                 .then(|| root(self.moved - self.sampling_there, self.moved_cells)),
         }
@@ -407,16 +407,16 @@ mod tests {
     }
 
     #[test]
-    fn what_coarse_fits_move_by_is_the_error_and_what_cells_do_not_explain_of_it_that_of_intervals() {
+    fn errors_are_as_large_as_what_coarse_fits_move_by() {
         let error = |moved| {
             Sums { cells: 2.0, sampling: 18.0, moved_cells: 4.0, moved, sampling_there: 32.0 }.error()
         };
-        let of = |sampling, design_effect, resolution| FieldError {
+        let of = |sampling, shrinkage, resolution| FieldError {
             sampling,
-            design_effect,
+            shrinkage,
             resolution: Some(resolution),
         };
-        assert_eq!((error(68.0), error(8.0)), (of(3.0, 1.0, 3.0), of(1.5, 0.25, 0.0)));
+        assert_eq!((error(68.0), error(8.0)), (of(3.0, 1.0, 3.0), of(1.5, 0.5, 0.0)));
         // Errors at a typical cell, in deviations over the members: with as much again, and half.
         let (more, less) = (error(68.0).inflation(), error(8.0).inflation());
         assert!((more - 2f64.sqrt()).abs() < 1e-12 && (less - 0.5).abs() < 1e-12, "{more} {less}");

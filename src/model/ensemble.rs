@@ -11,12 +11,11 @@ use crate::statistics::Estimate;
 /// the field's size in an interval between snapshots (a length, 1, or the noise σ√h, over the interval h).
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct FieldError {
-    /// The standard deviation by the cells: [that over the members](Dynamics::deviation_over_members), of cells that were drawn
-    /// independently, times the root of the design effect.
+    /// The standard deviation by the cells: [that over the members](Dynamics::deviation_over_members), shrunk.
     pub sampling: f64,
-    /// The variance by the cells as a share of what it would be if they had been drawn independently (Kish, Survey Sampling, 1965): below 1
-    /// where cells are followed, or their kinds counted out. 1 where nothing tells that it is less.
-    pub design_effect: f64,
+    /// What the deviations over the members are multiplied by, at most 1: by so much the field moves less than they say when every second
+    /// snapshot is left out, though that holds what other cells change. A few members tell the size of their differences badly.
+    pub shrinkage: f64,
     /// By how much more than other cells explain the field moves when every second snapshot is left out, so that intervals are twice as
     /// long: what is wrong with the way between snapshots, to first order in the interval. None where there are two snapshots only.
     pub resolution: Option<f64>,
@@ -32,7 +31,7 @@ impl FieldError {
     /// typical cell.
     pub fn inflation(&self) -> f64 {
         let added = if self.sampling > 0.0 { self.bias2() / self.sampling.powi(2) } else { 0.0 };
-        (self.design_effect * (1.0 + added)).sqrt()
+        self.shrinkage * (1.0 + added).sqrt()
     }
 }
 
@@ -48,9 +47,12 @@ pub struct Uncertainty {
 }
 
 impl Uncertainty {
-    /// As JSON: `sampling`, `design_effect` and `resolution` (null where unknown) of each field.
+    /// As JSON: `sampling`, `shrinkage` and `resolution` (null where unknown) of each field.
     pub fn to_json(&self) -> Value {
-        let of = |FieldError { sampling, design_effect, resolution }: FieldError| json!({ "sampling": sampling, "design_effect": design_effect, "resolution": resolution });
+        let of = |error: FieldError| {
+            let FieldError { sampling, shrinkage, resolution } = error;
+            json!({ "sampling": sampling, "shrinkage": shrinkage, "resolution": resolution })
+        };
         json!({
             "velocity": of(self.velocity),
             "growth": of(self.growth),
@@ -103,7 +105,7 @@ impl Dynamics {
     }
 
     /// The standard deviations of the errors of the requested fields at time `time` and the rows of `points` (row-major, n × d),
-    /// in the fields' units: sd² = design effect × sd [over the members](Self::deviation_over_members)² + (what the snapshots' distance in
+    /// in the fields' units: sd² = (shrinkage × sd [over the members](Self::deviation_over_members))² + (what the snapshots' distance in
     /// time adds)², see [`Uncertainty`]. The fields themselves are the means over the members.
     ///
     /// # Errors
@@ -126,7 +128,7 @@ impl Dynamics {
         for ((part, error), unit) in parts.into_iter().zip([velocity, growth, score_drift]).zip(units) {
             let bias2 = error.bias2() * unit * unit;
             let total = |sd: &mut f32| {
-                *sd = (error.design_effect * f64::from(*sd).powi(2) + bias2).sqrt() as f32;
+                *sd = ((error.shrinkage * f64::from(*sd)).powi(2) + bias2).sqrt() as f32;
             };
             part.unwrap_or_default().iter_mut().for_each(total);
         }

@@ -438,9 +438,7 @@ fn read_uncertainty(errors: &Metadata<'_>) -> Result<Uncertainty> {
         let known = !field.get("resolution")?.is_null();
         Ok(FieldError {
             sampling: not_negative(&field, "sampling")?,
-            design_effect: field
-                .find("design_effect")
-                .map_or(Ok(1.0), |_| not_negative(&field, "design_effect"))?,
+            shrinkage: field.find("shrinkage").map_or(Ok(1.0), |_| not_negative(&field, "shrinkage"))?,
             resolution: known.then(|| not_negative(&field, "resolution")).transpose()?,
         })
     };

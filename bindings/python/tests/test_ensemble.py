@@ -33,8 +33,8 @@ def test_deviations_and_quantiles(ensemble, snapshots):
         mean, sd = ensemble.field(name, x, 1.0), ensemble.field_sd(name, x, 1.0)
         assert sd.shape == mean.shape and (sd > 0).all()
         members = np.array([ensemble.member(index).field(name, x, 1.0) for index in range(3)])
-        effect = ensemble.info["uncertainty"][name]["design_effect"]
-        assert (sd >= effect**0.5 * ensemble.deviation_over_members(members) * (1 - 1e-5)).all()
+        shrinkage = ensemble.info["uncertainty"][name]["shrinkage"]
+        assert (sd >= shrinkage * ensemble.deviation_over_members(members) * (1 - 1e-5)).all()
         high = ensemble.field_quantile(name, 0.95, x, times)
         np.testing.assert_allclose(high, mean + 1.6448536 * sd, rtol=1e-4, atol=1e-5)
     with pytest.raises(chreode.InvalidArgumentError, match="the level of a quantile"):

@@ -49,8 +49,8 @@ def test_velocities_of_genes(model, ensemble, cells, loadings):
     # And along a mixture they are those of the mixed members.
     mixed = genes.velocity(ensemble, x, t, np.array([[1.0], [-1.0]])).sd[:, 0]
     members = np.array([ensemble.member(k).velocity(x, t) for k in range(3)])
-    effect = ensemble.info["uncertainty"]["velocity"]["design_effect"]
-    by_cells = lambda of_members: effect**0.5 * ensemble.deviation_over_members(of_members)  # noqa: E731
+    shrinkage = ensemble.info["uncertainty"]["velocity"]["shrinkage"]
+    by_cells = lambda of_members: shrinkage * ensemble.deviation_over_members(of_members)  # noqa: E731
     added = (ensemble.field_sd("velocity", x, t) ** 2 - by_cells(members) ** 2).sum(1)
     expected = np.sqrt(by_cells(members @ [1.0, -1.0]) ** 2 + added)
     np.testing.assert_allclose(mixed, expected, rtol=1e-4)

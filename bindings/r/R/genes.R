@@ -42,8 +42,8 @@ gene_velocity <- function(object, x = NULL, time = NULL, rotation = NULL, genes 
     found <- list(velocity = in_genes(at(object), loadings))
     if (isTRUE(object$members > 1)) {
         each <- lapply(ensemble_members(object), at)
-        effect <- object$uncertainty$velocity$design_effect
-        stretch <- object$stretch * sqrt(if (is.null(effect)) 1 else effect)
+        shrinkage <- object$uncertainty$velocity$shrinkage
+        stretch <- object$stretch * if (is.null(shrinkage)) 1 else shrinkage
         found$sd <- gene_velocity_sd(each, stretch, at(object, sd = TRUE), loadings)
     }
     structure(found, class = "chreode_gene_velocity")

@@ -262,12 +262,12 @@ fn of_ensemble(ensemble: &EnsembleReport) -> String {
         let total = (error.sampling.powi(2) + error.resolution.unwrap_or(0.0).powi(2)).sqrt();
         let resolution =
             error.resolution.map_or("intervals unknown".into(), |r| format!("intervals {}", short(r)));
-        let effect = match error.design_effect {
+        let shrunk = match error.shrinkage {
             1.0 => String::new(),
-            effect => format!(", of {} of the variance of cells drawn independently", short(effect)),
+            shrinkage => format!(", shrunk to {} of what members differ by", short(shrinkage)),
         };
         text += &format!(
-            "error of {name}, in network units of an interval: {} (cells {}{effect}, {resolution})\n",
+            "error of {name}, in network units of an interval: {} (cells {}{shrunk}, {resolution})\n",
             short(total),
             short(error.sampling)
         );

@@ -190,8 +190,8 @@ def _velocity_sd(
 ) -> npt.NDArray[np.float32]:
     each = np.array([np.asarray(model.member(k).velocity(points, times), np.float64) for k in range(model.members)])
     known = model.info["uncertainty"]
-    effect = 1.0 if known is None else known["velocity"]["design_effect"]
-    each = effect**0.5 * model.info["stretch"] * (each - each.mean(0))
+    shrinkage = 1.0 if known is None else known["velocity"]["shrinkage"]
+    each = shrinkage * model.info["stretch"] * (each - each.mean(0))
     # What the model adds to the variance by the cells, at each cell and in each coordinate.
     total = np.asarray(model.field_sd("velocity", points, times), np.float64) ** 2
     added = np.maximum(total - (each**2).sum(0) / (len(each) - 1), 0.0)

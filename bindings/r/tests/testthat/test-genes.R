@@ -53,7 +53,7 @@ test_that("of an ensemble their errors know that coordinates are not independent
     expect_equal(unname(same$sd), unname(predict(fit, sd = TRUE)), tolerance = 1e-6)
     mixed <- gene_velocity(fit, rotation = cbind(1, -1))$sd[, 1]
     members <- vapply(ensemble_members(fit), function(member) predict(member), data$x)
-    by_cells <- fit$stretch^2 * fit$uncertainty$velocity$design_effect
+    by_cells <- (fit$stretch * fit$uncertainty$velocity$shrinkage)^2
     added <- rowSums(predict(fit, sd = TRUE)^2 - by_cells * apply(members, c(1, 2), var))
     expected <- sqrt(by_cells * apply(members[, 1, ] - members[, 2, ], 1, var) + added)
     expect_equal(mixed, expected, tolerance = 1e-6)
