@@ -193,6 +193,8 @@ def test_an_interrupt_ends_a_fit_with_its_model(progress):
 import os, signal, threading, time
 import chreode
 snapshots = chreode.dataset("gene-network", cells_per_state=30)
+# A script that starts these tests in the background has interrupts ignored.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 threading.Timer(1.0, os.kill, (os.getpid(), signal.SIGINT)).start()
 try:
     chreode.fit(snapshots, progress={progress}, **{LONG!r})
