@@ -349,13 +349,14 @@ impl Compiled {
         }
     }
 
-    /// The standard deviations of the requested fields over the members, with one less than their number in the denominator; 0 of
-    /// a single one.
+    /// The standard deviations of the requested fields over the members, with one less than their number in the denominator, times
+    /// `stretch`; 0 of a single one.
     pub(crate) fn deviation(
         &self,
         time: f64,
         points: &[f32],
         values: FieldValues<'_>,
+        stretch: f64,
         scratch: &mut SpreadScratch,
     ) {
         let SpreadScratch { scratch: Scratch { input, networks, member }, moments } = scratch;
@@ -375,7 +376,7 @@ impl Compiled {
             }
         }
         for (part, moments) in parts.into_iter().zip(moments) {
-            let deviation = |moments: &Moments| moments.deviation(self.members.len()) as f32;
+            let deviation = |moments: &Moments| (stretch * moments.deviation(self.members.len())) as f32;
             part.unwrap_or_default()
                 .iter_mut()
                 .zip(moments)

@@ -37,12 +37,9 @@ use crate::units::Scaling;
 /// Fits to every second snapshot.
 const COARSE: usize = 2;
 
-/// The variance over the members of a cell's weight, in units of the weight's square. That of the number of copies when cells are drawn
-/// with replacement is 1, but such members make a worse mean, since what a fit gets wrong grows faster than the weights' deviations:
-/// see benches/README.md. So members differ by less, and what they differ by is stretched.
-const VARIANCE: f64 = 0.25;
-
-/// What the deviations over such members are multiplied by to be those over fits to cells that are drawn: √(1 / [`VARIANCE`]).
+/// What deviations over the members are multiplied by, since a cell's weight deviates by so much less over them than the number of its
+/// copies when cells are drawn with replacement, whose deviation is 1: members that differ by that make a worse mean, since what a fit gets wrong
+/// grows faster than the weights' deviations. See benches/README.md.
 pub(super) const STRETCH: f64 = 2.0;
 
 /// Cells of a snapshot at which errors are measured, at most.
@@ -191,9 +188,9 @@ fn seed_of(seed: u64, index: usize) -> u64 {
 ///
 /// A cell's weights in B members are its own times B times a Dirichlet share, so that their mean is its own. With the
 /// parameter 1/V − 1/B the variance over the members, that with the divisor B − 1, has the expectation V in units of the weight's square:
-/// here [`VARIANCE`]. No cell is without a say in any member, as a third of them would be if cells were drawn.
+/// here 1/[`STRETCH`]². No cell is without a say in any member, as a third of them would be if cells were drawn.
 fn resampled(snapshots: &Snapshots, seed: u64, (member, members): (usize, usize)) -> Result<Snapshots> {
-    let shape = VARIANCE.recip() - (members as f64).recip();
+    let shape = STRETCH * STRETCH - (members as f64).recip();
     let gamma = Gamma::new(shape, 1.0).map_err(|_| Error::argument("ensemble", members, "at least 2"))?;
     let mut shares = vec![0.0; members];
     let of_snapshot = |k: usize| {
@@ -285,7 +282,7 @@ pub(super) fn uncertainty(
         let lengthened = coarse.iter().filter(|(_, lengthened)| lengthened[k]);
         let moved: Vec<Values> = lengthened.map(|(fields, _)| values(fields)).collect();
         let deviation = Values::of(&points, snapshots.dims(), |values| {
-            dynamics.field_deviation(time, &points, values, &mut spread);
+            ensemble.deviation(time, &points, values, dynamics.info.stretch, &mut spread);
         });
         for (f, (sums, unit)) in sums.iter_mut().zip(ensemble.units(time)).enumerate() {
             let sampling = deviation.0[f].iter().map(|&sd| (f64::from(sd) / unit).powi(2)).sum::<f64>();

@@ -89,21 +89,6 @@ impl Dynamics {
         self.info.stretch * Estimate::of(of_members).sd
     }
 
-    /// The same of the requested fields at time `time` and the rows of `points` (row-major, n × d); 0 of a model that is no ensemble.
-    pub(crate) fn field_deviation(
-        &self,
-        time: f64,
-        points: &[f32],
-        values: FieldValues<'_>,
-        scratch: &mut SpreadScratch,
-    ) {
-        let mut parts = values.into_parts();
-        let [velocity, growth, score_drift] = parts.each_mut().map(Option::as_deref_mut);
-        self.compiled.deviation(time, points, FieldValues { velocity, growth, score_drift }, scratch);
-        let stretch = self.info.stretch as f32;
-        parts.into_iter().flatten().flatten().for_each(|sd| *sd *= stretch);
-    }
-
     /// The standard deviations of the errors of the requested fields at time `time` and the rows of `points` (row-major, n × d),
     /// in the fields' units: sd² = (shrinkage × sd [over the members](Self::deviation_over_members))² + (what the snapshots' distance in
     /// time adds)², see [`Uncertainty`]. The fields themselves are the means over the members.
@@ -120,7 +105,8 @@ impl Dynamics {
         self.require_ensemble()?;
         let mut parts = values.into_parts();
         let [velocity, growth, score_drift] = parts.each_mut().map(Option::as_deref_mut);
-        self.field_deviation(time, points, FieldValues { velocity, growth, score_drift }, scratch);
+        let wanted = FieldValues { velocity, growth, score_drift };
+        self.compiled.deviation(time, points, wanted, self.info.stretch, scratch);
         let Some(Uncertainty { velocity, growth, score_drift }) = self.info.uncertainty else {
             return Ok(());
         };
