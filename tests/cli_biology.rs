@@ -7,7 +7,7 @@ mod python_support;
 use std::fs;
 
 use cli_support::{folder, run};
-use python_support::Python;
+use python_support::{Python, READ_PARQUET};
 
 const SHORT: &str = "--epochs 5 --batch-size 20 --hidden 8x2 --delta 1";
 
@@ -154,9 +154,11 @@ for name in ("coupling_1", "cells"):
     text = pd.read_csv(f"out/{name}.csv", float_precision="round_trip")
     records = np.load(f"arrays/{name}.npy")
     pd.testing.assert_frame_equal(text, pd.DataFrame(records), check_dtype=False, check_exact=True)
-    pd.testing.assert_frame_equal(text, pd.read_parquet(f"tables/{name}.parquet"), check_dtype=False, check_exact=True)
+    pd.testing.assert_frame_equal(text, read_parquet(f"tables/{name}.parquet"), check_dtype=False, check_exact=True)
 "#;
-    capi_support::succeed(python.command().args(["-c", script]).current_dir(&folder));
+    capi_support::succeed(
+        python.command().args(["-c", &[READ_PARQUET, script].concat()]).current_dir(&folder),
+    );
 }
 
 #[test]

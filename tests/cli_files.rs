@@ -10,7 +10,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use cli_support::{TINY, folder, run};
-use python_support::Python;
+use python_support::{Python, READ_PARQUET};
 
 /// 60 cells of three coordinates at three times that are no powers of two, alternating, in every format.
 const MAKE: &str = r#"
@@ -301,16 +301,13 @@ fn simulations_are_the_same_numbers_in_every_format() {
             run(&folder, &format!("simulate model cells.csv --mode {mode} -o {mode}.{format}")).succeeded();
         }
     }
-    python(
-        &found,
-        &folder,
-        r#"
+    let compare = r#"
 import numpy as np, pandas as pd
 for mode in ["ode", "branching"]:
     table = pd.read_csv(mode + ".csv", float_precision="round_trip")
     assert list(table) == ["time", "particle", "parent", "weight", "x1", "x2", "x3"], list(table)
     pd.testing.assert_frame_equal(table, pd.read_csv(mode + ".csv.gz", float_precision="round_trip"))
-    columns = pd.read_parquet(mode + ".parquet")
+    columns = read_parquet(mode + ".parquet")
     assert list(columns) == list(table) and columns["x1"].dtype == "float32"
     for name in table:
         assert np.array_equal(table[name].astype(columns[name].dtype), columns[name], equal_nan=True), name
@@ -318,8 +315,8 @@ for mode in ["ode", "branching"]:
     assert x.dtype == "<f4" and x.flags.c_contiguous
     assert np.array_equal(x, columns[["x1", "x2", "x3"]].to_numpy())
     pd.testing.assert_frame_equal(pd.read_csv(mode + ".obs.csv", float_precision="round_trip"), table[["time", "particle", "parent", "weight"]])
-"#,
-    );
+"#;
+    python(&found, &folder, &[READ_PARQUET, compare].concat());
 }
 
 #[test]

@@ -45,6 +45,14 @@ impl Python {
     }
 }
 
+/// Python's `read_parquet(path)`, for programs to begin with: by path and on one thread, as Arrow's threads may outlive the reading and
+/// then abort an interpreter that ends ("terminate called without an active exception": apache/arrow 34314, 50482).
+pub const READ_PARQUET: &str = "
+from pyarrow import parquet
+def read_parquet(path):
+    return parquet.read_table(path, use_threads=False, pre_buffer=False).to_pandas(use_threads=False)
+";
+
 /// A folder of cargo's for what a test makes.
 pub fn scratch(name: &str) -> PathBuf {
     Path::new(env!("CARGO_TARGET_TMPDIR")).join(name)
