@@ -85,7 +85,7 @@ class Uniforms {
 // ---------------------------------------------------------------------------------------------------------------------------
 // Networks: src/nn.
 
-enum Activation { LEAKY_RELU = 0, RELU = 1, TANH = 2, SILU = 3, SOFTPLUS = 4 };
+enum Activation { LEAKY_RELU = 0, RELU = 1, TANH = 2, SILU = 3, SOFTPLUS = 4, SELU = 5 };
 
 // f(z), and f′(z) if it is wanted.
 __device__ float activate(int activation, float z, float& slope, bool with_slope) {
@@ -100,6 +100,12 @@ __device__ float activate(int activation, float z, float& slope, bool with_slope
             const float value = tanhf(z);
             slope = fmaf(-value, value, 1.0f);
             return value;
+        }
+        case SELU: {
+            const float scale = 1.0507009873554805f, below = scale * 1.6732632423543772f;
+            const float e = expf(z > 0.0f ? 0.0f : z);
+            slope = z > 0.0f ? scale : below * e;
+            return z > 0.0f ? scale * z : below * (e - 1.0f);
         }
         default: {
             const float e = expf(-fabsf(z)), large = 1.0f / (1.0f + e), small = e * large;

@@ -54,6 +54,7 @@ pub mod fates;
 pub mod fields;
 mod matching;
 pub mod method;
+mod metric;
 pub mod model;
 mod named;
 pub mod nn;

@@ -1,6 +1,7 @@
 //! Time-stamped weighted point clouds: what every method takes, and the only place where data is validated.
 
 mod checks;
+pub(crate) mod kmeans;
 mod known;
 mod selection;
 mod view;

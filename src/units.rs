@@ -101,6 +101,12 @@ impl Scaling {
         }
     }
 
+    /// A place in network units.
+    pub(crate) fn placed<'a>(&'a self, point: &'a [f32]) -> impl Iterator<Item = f32> + 'a {
+        let Self { centre, length, .. } = self;
+        point.iter().zip(centre).map(move |(&x, centre)| ((f64::from(x) - centre) / length) as f32)
+    }
+
     /// The network input for `point` at the networks' time `time`: a row (t, x).
     pub(crate) fn write_row(&self, time: f64, point: impl Iterator<Item = f32>, row: &mut [f32]) {
         row[0] = time as f32;

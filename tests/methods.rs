@@ -556,6 +556,8 @@ fn options_out_of_their_domain_are_named() {
     assert_eq!(complaint(&|o| o.bandwidth = -0.1), "bandwidth");
     assert_eq!(complaint(&|o| o.bandwidth = f64::INFINITY), "bandwidth");
     assert_eq!(complaint(&|o| o.metric_width = 0.0), "metric_width");
+    assert_eq!(complaint(&|o| o.metric_kappa = f64::NAN), "metric_kappa");
+    assert_eq!(complaint(&|o| o.metric_centres = 0), "metric_centres");
     assert_eq!(complaint(&|o| o.metric_ridge = f64::NAN), "metric_ridge");
     assert_eq!(complaint(&|o| o.chunk_size = Some(0)), "chunk_size");
     assert_eq!(complaint(&|o| o.training.epochs = 0), "epochs");

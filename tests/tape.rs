@@ -112,6 +112,30 @@ fn gradient_laplacian_and_divergence_of_random_networks_are_exact() {
 }
 
 #[test]
+fn a_function_of_two_rows_is_swept_by_the_derivatives_that_it_gives() {
+    // Σ_rows (a0 b0² + a1 b2) weighed 1, 2, 3, of matrices of different widths that are used elsewhere too.
+    let (a, b) = ([1.0f32, 2.0, 3.0, 4.0, 5.0, 6.0], [0.5f32, 1.0, 2.0, -1.0, 0.0, 1.0, 3.0, 2.0, -2.0]);
+    let mut tape = Tape::default();
+    let (left, right) = (tape.leaf(3, &a), tape.leaf(3, &b));
+    let twice = tape.scale(left, 2.0);
+    let value = tape.function(twice, right, |(a, b), (by_a, by_b)| {
+        by_a.copy_from_slice(&[b[0] * b[0], b[2]]);
+        by_b.copy_from_slice(&[2.0 * a[0] * b[0], 0.0, a[1]]);
+        a[0] * b[0] * b[0] + a[1] * b[2]
+    });
+    let want = |i: usize| 2.0 * a[2 * i] * b[3 * i] * b[3 * i] + 2.0 * a[2 * i + 1] * b[3 * i + 2];
+    assert_eq!(tape.value(value), [want(0), want(1), want(2)]);
+    tape.seed(value, |to| to.copy_from_slice(&[1.0, 2.0, 3.0]));
+    tape.backward(&[], &mut []);
+    for i in 0..3 {
+        let weight = (i + 1) as f32;
+        let (a0, a1, b0, b2) = (2.0 * a[2 * i], 2.0 * a[2 * i + 1], b[3 * i], b[3 * i + 2]);
+        assert_eq!(tape.adjoint(left).unwrap()[2 * i..][..2], [2.0 * weight * b0 * b0, 2.0 * weight * b2]);
+        assert_eq!(tape.adjoint(right).unwrap()[3 * i..][..3], [weight * 2.0 * a0 * b0, 0.0, weight * a1]);
+    }
+}
+
+#[test]
 fn probes_are_unbiased() {
     let points = points();
     let networks = [network(Activation::Tanh, 1, 0)];

@@ -8,7 +8,15 @@ pub(super) const FACTS: BridgeFacts = BridgeFacts {
     bends: Bends::NONE,
     chained: false,
     learned: true,
-    options: &["bandwidth", "interpolant_epochs", "metric_width", "metric_ridge"],
+    options: &[
+        "bandwidth",
+        "interpolant_epochs",
+        "metric",
+        "metric_width",
+        "metric_ridge",
+        "metric_centres",
+        "metric_kappa",
+    ],
     build: |_| Ok(Box::new(Geodesic)),
 };
 

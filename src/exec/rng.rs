@@ -38,6 +38,8 @@ pub enum Purpose {
     Fate = 12,
     /// The parts of a snapshot, and the seeds of the branches that lead there.
     Branch = 13,
+    /// The cells that make a metric, and their clusters.
+    Metric = 14,
 }
 
 /// The generator of `(seed, purpose, index, sub_index)`.

@@ -9,6 +9,7 @@ use crate::error::Result;
 use crate::exec::progress::{Reporter, Stage};
 use crate::exec::threads::Threads;
 use crate::fields::Role;
+use crate::metric::{self, CellMetric};
 use crate::nn::Mlp;
 use crate::snapshots::Snapshots;
 use crate::train::{Descended, Descent, Loss, TrainingOptions};
@@ -48,12 +49,13 @@ pub(crate) fn train_branches(
         Source::new(snapshots, coupled, (facts, bridge), scaling, paths.bandwidth, options, seed)
     };
     let mut sources: Vec<Source<'_>> = branches.parts.iter().map(source).collect();
-    let InterpolantOptions { epochs, metric } = paths.interpolant;
+    let InterpolantOptions { epochs, metric: of_paths } = paths.interpolant;
     let mut curves =
         seeds().map(|seed| interpolant::network(options, dims, seed)).collect::<Result<Vec<_>>>()?;
-    let cells = interpolant::places(branches.cells, scaling, 0..branches.cells.len());
-    let energies = sources.iter().zip(&curves);
-    let energies = energies.map(|(source, curve)| Energy::new(*source, metric, vec![&cells], curve));
+    let cells = metric::places(branches.cells, scaling, 0..branches.cells.len());
+    let of_all = |seed| vec![CellMetric::new(of_paths, &cells, dims, (seed, 0))];
+    let energies = sources.iter().zip(&curves).zip(seeds());
+    let energies = energies.map(|((source, curve), seed)| Energy::new(*source, of_all(seed), curve));
     let mut energy = Together(energies.collect());
     let descent = Descent::new(Stage::Interpolant, epochs, options);
     let Descended { losses: interpolant_losses, stopped } =

@@ -1,18 +1,15 @@
 //! Learned paths between coupled cells, which keep near the cells of their two snapshots.
 
 use rand::RngExt;
-use rand::seq::index;
 use rayon::prelude::*;
 
-use super::metric::{Metric, MetricScratch};
-use super::source::{Source, placed};
+use super::source::Source;
 use crate::error::{Result, fits_in_memory};
 use crate::exec::rng::{Purpose, stream};
+use crate::metric::{CellMetric, Metric, MetricScratch};
 use crate::nn::{Activation, Architecture, Directions, Mlp, Tape};
-use crate::snapshots::Snapshots;
 use crate::train::{Loss, TrainingOptions};
 use crate::transport::sampling::Draw;
-use crate::units::Scaling;
 
 /// How paths are learned.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -23,19 +20,21 @@ pub(crate) struct InterpolantOptions {
 
 /// Rows of one task.
 const TASK_ROWS: usize = 64;
-/// The metric is that of at most so many cells of an interval at a time, drawn anew for every step where there are more.
-const MOST_CELLS: usize = 512;
 
 /// What an interpolant bends the straight line by: x = (1−r)x0 + r x1 + r(1−r) φ(x0, x1, t), all in network units, and the time t
 /// given as the network time of the interval and the relative time r in it.
 ///
-/// The network is silent at first, and so are paths straight; its hidden units are smooth, since what is learned is its derivative too.
+/// The network is silent at first, and so are paths straight. What is learned is its derivative too, so that its hidden units have a second one: SiLU, but
+/// SELU for those who take it everywhere, as BranchSBM's public code does.
 pub(super) fn network(options: &TrainingOptions, dims: usize, seed: u64) -> Result<Mlp> {
     let shape = Architecture {
         inputs: 2 * dims + 2,
         hidden: options.hidden.clone(),
         outputs: dims,
-        activation: Activation::Silu,
+        activation: match options.activation {
+            Activation::Selu => Activation::Selu,
+            _ => Activation::Silu,
+        },
     };
     fits_in_memory("hidden", shape.parameter_count(), shape.parameter_count().checked_mul(8))?;
     let mut network = Mlp::new(shape, seed, STREAM)?;
@@ -103,28 +102,12 @@ impl Curves {
     }
 }
 
-/// The cells of some snapshots that weigh anything, in network units.
-pub(super) fn places(
-    snapshots: &Snapshots,
-    scaling: &Scaling,
-    of: impl IntoIterator<Item = usize>,
-) -> Vec<f32> {
-    let cells = of.into_iter().flat_map(|k| {
-        let weighted = snapshots.cells_of(k).zip(snapshots.weights(k));
-        weighted.filter(|(_, w)| **w > 0.0).flat_map(|(cell, _)| placed(scaling, cell))
-    });
-    cells.collect()
-}
-
 /// The mean energy of paths under the metric, E Σ_c ẋ_c² G_c(x)/d over pairs and relative times (Metric FM: Kapuśniak et al.,
 /// NeurIPS 2024), with the metric of given cells. Its minimisers are geodesics.
 pub(super) struct Energy<'a> {
     source: Source<'a>,
-    metric: Metric,
-    /// Of each interval, the cells that make the metric, those of its two snapshots or more, in network units.
-    cells: Vec<&'a [f32]>,
-    /// Those of a step, and how many each stands for.
-    landmarks: Vec<(Vec<f32>, f64)>,
+    /// Of each interval that of the cells of its two snapshots or more.
+    metrics: Vec<CellMetric<'a>>,
     tasks: Vec<Task>,
     gradient: Vec<f32>,
 }
@@ -144,8 +127,8 @@ struct Task {
 }
 
 impl<'a> Energy<'a> {
-    /// The energy under the metric of these `cells` of each interval, in network units.
-    pub(super) fn new(source: Source<'a>, metric: Metric, cells: Vec<&'a [f32]>, network: &Mlp) -> Self {
+    /// The energy under the metric of each interval.
+    pub(super) fn new(source: Source<'a>, metrics: Vec<CellMetric<'a>>, network: &Mlp) -> Self {
         let dims = source.snapshots.dims();
         let task = |interval: usize, rows: usize| Task {
             interval,
@@ -163,42 +146,21 @@ impl<'a> Energy<'a> {
         };
         let intervals = source.intervals.len();
         Self {
-            cells,
-            landmarks: vec![(vec![], 1.0); intervals],
+            metrics,
             tasks: (0..intervals).flat_map(of_interval).collect(),
             gradient: vec![0.0; network.parameters().len()],
             source,
-            metric,
-        }
-    }
-
-    /// Draws the cells that the metric of a step is made of.
-    fn draw_landmarks(&mut self, step: usize) {
-        let dims = self.source.snapshots.dims();
-        for (k, (all, (some, share))) in self.cells.iter().zip(&mut self.landmarks).enumerate() {
-            let count = all.len() / dims;
-            if count > MOST_CELLS {
-                let mut rng = stream(self.source.seed, Purpose::Minibatch, step as u64, 1 << 33 | k as u64);
-                some.clear();
-                for cell in index::sample(&mut rng, count, MOST_CELLS) {
-                    some.extend_from_slice(&all[cell * dims..(cell + 1) * dims]);
-                }
-                *share = count as f64 / MOST_CELLS as f64;
-            } else if some.is_empty() {
-                some.extend_from_slice(all);
-            }
         }
     }
 }
 
 impl Loss for Energy<'_> {
     fn evaluate(&mut self, step: usize, networks: &[Mlp]) -> Result<f64> {
-        self.draw_landmarks(step);
-        let Self { source, metric, landmarks, tasks, gradient, .. } = self;
+        let Self { source, metrics, tasks, gradient } = self;
+        metrics.iter_mut().for_each(|metric| metric.draw(step));
         let network = &networks[0];
         tasks.par_iter_mut().enumerate().with_max_len(1).for_each(|(number, task)| {
-            let (cells, share) = &landmarks[task.interval];
-            task.evaluate(source, network, *metric, (cells, *share), (step, number));
+            task.evaluate(source, network, &metrics[task.interval], (step, number));
         });
         gradient.fill(0.0);
         for task in &*tasks {
@@ -217,8 +179,7 @@ impl Task {
         &mut self,
         source: &Source<'_>,
         network: &Mlp,
-        metric: Metric,
-        (cells, share): (&[f32], f64),
+        metric: &CellMetric<'_>,
         (step, number): (usize, usize),
     ) {
         let dims = source.snapshots.dims();
@@ -257,7 +218,7 @@ impl Task {
                 x[c] = x0[c] + r * (x1[c] - x0[c]) + hump * phi[at + c];
                 u[c] = x1[c] - x0[c] + slant * phi[at + c] + hump * phi_slope[at + c];
             }
-            *energy += scale * metric.energy((cells, share), (x, u), (d_u, d_x), scratch);
+            *energy += scale * metric.energy((x, u), (d_u, d_x), scratch);
             for c in 0..dims {
                 d_phi[at + c] = scale as f32 * (hump * d_x[c] + slant * d_u[c]);
                 d_slope[at + c] = scale as f32 * hump * d_u[c];
@@ -278,6 +239,7 @@ mod tests {
     use crate::bridge::BridgeKind;
     use crate::exec::progress::{Reporter, Stage, silent};
     use crate::exec::threads::Threads;
+    use crate::metric::{self, Metric, MetricKind};
     use crate::scales::Scales;
     use crate::train::{Descent, Keep};
     use crate::transport::coupling::{Coupling, Pair};
@@ -295,10 +257,13 @@ mod tests {
     }
 
     fn cells_of(source: &Source<'_>) -> Vec<f32> {
-        places(source.snapshots, source.scaling, [0, 1])
+        metric::places(source.snapshots, source.scaling, [0, 1])
     }
 
-    const METRIC: Metric = Metric { width: 0.4, ridge: 0.1 };
+    fn metrics<'a>(source: &Source<'_>, kind: MetricKind, cells: &'a [f32]) -> Vec<CellMetric<'a>> {
+        let metric = Metric { kind, width: 0.4, ridge: 0.1, centres: 4, kappa: 2.0 };
+        vec![CellMetric::new(metric, cells, source.snapshots.dims(), (3, 0))]
+    }
 
     fn small() -> TrainingOptions {
         TrainingOptions { hidden: vec![16, 16], ..Default::default() }
@@ -311,28 +276,34 @@ mod tests {
             // As random as a silent network is not.
             let mut networks = [Mlp::new(shape, 5, 9).unwrap()];
             let cells = cells_of(&source);
-            let mut energy = Energy::new(source, METRIC, vec![&cells], &networks[0]);
-            energy.evaluate(0, &networks).unwrap();
-            let gradient = energy.gradient(0).to_vec();
-            for which in 0..2 {
-                let along = |i: usize| {
-                    if which == 0 { f64::from(gradient[i]) } else { ((i * 13) % 11) as f64 / 5.0 - 1.0 }
-                };
-                let length = (0..gradient.len()).map(|i| along(i).powi(2)).sum::<f64>().sqrt();
-                let got: f64 = (0..gradient.len()).map(|i| along(i) / length * f64::from(gradient[i])).sum();
-                let mut at = |step: f64| {
-                    let before = networks[0].parameters().to_vec();
-                    for (i, parameter) in networks[0].parameters_mut().iter_mut().enumerate() {
-                        *parameter = (f64::from(*parameter) + step * along(i) / length) as f32;
-                    }
-                    let value = energy.evaluate(0, &networks).unwrap();
-                    networks[0].parameters_mut().copy_from_slice(&before);
-                    value
-                };
-                let h = 1e-2;
-                let want = (8.0 * (at(h) - at(-h)) - (at(2.0 * h) - at(-2.0 * h))) / (12.0 * h);
-                // As the gradients of rollouts: rounding of 1e-5, and the step's.
-                assert!((got - want).abs() < 2e-3 * want.abs() + 3e-4, "{which}: {got}, not {want}");
+            for kind in MetricKind::ALL {
+                let mut energy = Energy::new(source, metrics(&source, *kind, &cells), &networks[0]);
+                energy.evaluate(0, &networks).unwrap();
+                let gradient = energy.gradient(0).to_vec();
+                for which in 0..2 {
+                    let along = |i: usize| {
+                        if which == 0 { f64::from(gradient[i]) } else { ((i * 13) % 11) as f64 / 5.0 - 1.0 }
+                    };
+                    let length = (0..gradient.len()).map(|i| along(i).powi(2)).sum::<f64>().sqrt();
+                    let got: f64 =
+                        (0..gradient.len()).map(|i| along(i) / length * f64::from(gradient[i])).sum();
+                    let mut at = |step: f64| {
+                        let before = networks[0].parameters().to_vec();
+                        for (i, parameter) in networks[0].parameters_mut().iter_mut().enumerate() {
+                            *parameter = (f64::from(*parameter) + step * along(i) / length) as f32;
+                        }
+                        let value = energy.evaluate(0, &networks).unwrap();
+                        networks[0].parameters_mut().copy_from_slice(&before);
+                        value
+                    };
+                    let h = 1e-2;
+                    let want = (8.0 * (at(h) - at(-h)) - (at(2.0 * h) - at(-2.0 * h))) / (12.0 * h);
+                    // As the gradients of rollouts: rounding of 1e-5, and the step's.
+                    assert!(
+                        (got - want).abs() < 2e-3 * want.abs() + 3e-4,
+                        "{kind}, {which}: {got}, not {want}"
+                    );
+                }
             }
         });
     }
@@ -340,29 +311,34 @@ mod tests {
     #[test]
     fn paths_bend_to_where_the_cells_are() {
         half_circle(|source| {
-            let mut networks = vec![network(&small(), 2, 5).unwrap()];
             let cells = cells_of(&source);
-            let mut energy = Energy::new(source, METRIC, vec![&cells], &networks[0]);
-            let descent = Descent {
-                stage: Stage::Interpolant,
-                steps: 400,
-                schedule: small().schedule_over(400),
-                clip: None,
-                keep: Keep::Average(0.9),
-            };
-            let (threads, mut function) = (Threads::new(1).unwrap(), silent);
-            let mut reporter = Reporter::new(&mut function);
-            let losses = descent.run(&mut networks, &mut energy, &threads, &mut reporter).losses;
-            let (first, last) = (losses[0], losses[losses.len() - 1]);
-            let mut curves = Curves::default();
-            let interval = &source.intervals[0];
-            let pair = interval.sampler.coupling().pairs[0];
-            // On its way from (−1, 0) to (1, 0), half way.
-            source.write_ends(interval, &pair, 0.5, &mut curves.points);
-            let [value, _] = curves.record(&networks[0], 0.0, 0..1);
-            let height = 0.25 * curves.tape.value(value)[1] * source.scaling.length as f32;
-            // The straight line has the height 0, the half circle 1.
-            assert!(last < 0.7 * first && height > 0.5, "energy {first} to {last}, height {height}");
+            for kind in MetricKind::ALL {
+                let mut networks = vec![network(&small(), 2, 5).unwrap()];
+                let mut energy = Energy::new(source, metrics(&source, *kind, &cells), &networks[0]);
+                let descent = Descent {
+                    stage: Stage::Interpolant,
+                    steps: 400,
+                    schedule: small().schedule_over(400),
+                    clip: None,
+                    keep: Keep::Average(0.9),
+                };
+                let (threads, mut function) = (Threads::new(1).unwrap(), silent);
+                let mut reporter = Reporter::new(&mut function);
+                let losses = descent.run(&mut networks, &mut energy, &threads, &mut reporter).losses;
+                let (first, last) = (losses[0], losses[losses.len() - 1]);
+                let mut curves = Curves::default();
+                let interval = &source.intervals[0];
+                let pair = interval.sampler.coupling().pairs[0];
+                // On its way from (−1, 0) to (1, 0), half way.
+                source.write_ends(interval, &pair, 0.5, &mut curves.points);
+                let [value, _] = curves.record(&networks[0], 0.0, 0..1);
+                let height = 0.25 * curves.tape.value(value)[1] * source.scaling.length as f32;
+                // The straight line has the height 0, the half circle 1.
+                assert!(
+                    last < 0.85 * first && height > 0.3,
+                    "{kind}: energy {first} to {last}, height {height}"
+                );
+            }
         });
     }
 }

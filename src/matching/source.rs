@@ -182,7 +182,7 @@ impl<'a> Source<'a> {
 
     /// A place in network units.
     fn placed(&self, point: &'a [f32]) -> impl Iterator<Item = f32> + 'a {
-        placed(self.scaling, point)
+        self.scaling.placed(point)
     }
 
     /// Adds the row (r, x0, x1) of a pair to the `points` of an interpolant.
@@ -249,12 +249,6 @@ impl<'a> Source<'a> {
             velocity[c] = (v * speed) as f32;
         }
     }
-}
-
-/// A place in network units.
-pub(super) fn placed<'a>(scaling: &'a Scaling, point: &'a [f32]) -> impl Iterator<Item = f32> + 'a {
-    let Scaling { centre, length, .. } = scaling;
-    point.iter().zip(centre).map(move |(&x, centre)| ((f64::from(x) - centre) / length) as f32)
 }
 
 /// What the bridge knows of a pair, in the interval that begins with snapshot `k` at `start`.

@@ -29,6 +29,7 @@ use crate::exec::threads::Threads;
 use crate::exec::watch::watched;
 use crate::fields::BranchWeight;
 use crate::matching::{self, Branches, Coupled};
+use crate::metric::{self, CellMetric};
 use crate::rollout::{self, Way};
 use crate::snapshots::Snapshots;
 use crate::units::Scaling;
@@ -100,7 +101,11 @@ pub(super) fn learn(
     if stopped.is_some() {
         (rollout.growth_epochs, rollout.joint_epochs) = (0, 0);
     }
-    let weighed = rollout::weigh(ways, scaling, &rollout, training, options.seed, threads, reporter)?;
+    let cells = metric::places(snapshots, scaling, 0..snapshots.len());
+    let of_cells = || CellMetric::new(options.cell_metric(), &cells, snapshots.dims(), (options.seed, 1));
+    let metric = options.metric_energy.then(of_cells);
+    let weighed =
+        rollout::weigh(ways, metric.as_ref(), scaling, &rollout, training, options.seed, threads, reporter)?;
     report.rollout = Some(weighed.report);
     stopped = stopped.or(weighed.stopped);
     report.training_seconds = started.elapsed().as_secs_f64();

@@ -46,7 +46,8 @@ catalogue! {
         learning: regressed(CouplingKind::ExactOt, BridgeKind::Spline),
         presets: published,
     },
-    /// Metric FM: exact optimal transport, learned paths near the cells under the LAND metric (Kapuśniak et al., NeurIPS 2024).
+    /// Metric FM: exact optimal transport, learned paths near the cells, under the metric LAND or that of radial basis
+    /// functions (Kapuśniak et al., NeurIPS 2024).
     MetricFm = Recipe {
         name: "metric-fm",
         source: "Kapuśniak et al., NeurIPS 2024",
@@ -162,14 +163,15 @@ catalogue! {
         name: "branch-sbm",
         source: "Tang et al., ICLR 2026",
         learning: Learning::Branches,
-        // Networks, pairs of a step, rate and weights as published.
+        // Networks, pairs of a step, rate and weights as published, or as in the public code.
         presets: || {
             let training = TrainingOptions {
                 epochs: 2000,
                 batch_size: 128,
                 hidden: vec![64; 3],
                 growth_hidden: None,
-                activation: Activation::Silu,
+                activation: Activation::Selu,
+                growth_activation: Some(Activation::Tanh),
                 learning_rate: 1e-3,
                 final_learning_rate: None,
                 ..TrainingOptions::default()

@@ -13,7 +13,8 @@ use crate::exec::progress::{Progress, ProgressFn, Reporter, Stage};
 use crate::exec::threads::Threads;
 use crate::exec::watch::watched;
 use crate::fields::{BranchWeight, FieldValues, Fields, GrowthLaw, GrowthPrice, Guard, Network, Scratch};
-use crate::matching::{InterpolantOptions, Metric, PathOptions, Trained};
+use crate::matching::{InterpolantOptions, PathOptions, Trained};
+use crate::metric::Metric;
 use crate::model::{Dynamics, ModelInfo};
 use crate::scales::Scales;
 use crate::snapshots::Snapshots;
@@ -242,8 +243,15 @@ fn check(options: &FitOptions) -> Result<()> {
     if !(options.bandwidth >= 0.0 && options.bandwidth.is_finite()) {
         return Err(Error::argument("bandwidth", options.bandwidth, "finite and not negative"));
     }
-    for (name, value) in [("metric_width", options.metric_width), ("metric_ridge", options.metric_ridge)] {
+    for (name, value) in [
+        ("metric_width", options.metric_width),
+        ("metric_ridge", options.metric_ridge),
+        ("metric_kappa", options.metric_kappa),
+    ] {
         positive(name, value)?;
+    }
+    if options.metric_centres == 0 {
+        return Err(Error::argument("metric_centres", 0, "at least 1"));
     }
     if options.ensemble == 0 {
         return Err(Error::argument("ensemble", 0, "at least 1"));
@@ -336,9 +344,19 @@ impl FitOptions {
 
     /// What learned paths are to be.
     pub(super) fn paths(&self) -> PathOptions {
-        let metric = Metric { width: self.metric_width, ridge: self.metric_ridge };
-        let interpolant = InterpolantOptions { epochs: self.interpolant_epochs, metric };
+        let interpolant = InterpolantOptions { epochs: self.interpolant_epochs, metric: self.cell_metric() };
         PathOptions { bandwidth: self.bandwidth, interpolant }
+    }
+
+    /// What motion costs where, of a method that measures it among cells.
+    pub(super) fn cell_metric(&self) -> Metric {
+        Metric {
+            kind: self.metric,
+            width: self.metric_width,
+            ridge: self.metric_ridge,
+            centres: self.metric_centres,
+            kappa: self.metric_kappa,
+        }
     }
 }
 

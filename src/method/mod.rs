@@ -37,3 +37,4 @@ pub use validate::{NamedRecipe, validate};
 
 pub use crate::bridge::BridgeKind;
 pub use crate::matching::Objective;
+pub use crate::metric::MetricKind;

@@ -2,6 +2,7 @@
 
 use super::{Learning, Method, Objective, Recipe};
 use crate::device::Device;
+use crate::metric::MetricKind;
 use crate::named::named;
 use crate::rollout::RolloutOptions;
 use crate::train::TrainingOptions;
@@ -109,11 +110,20 @@ pub struct FitOptions {
     pub bandwidth: f64,
     /// Training steps of the paths of a bridge that learns them, before all others.
     pub interpolant_epochs: usize,
-    /// γ of the metric that they are to be short in, in units of the data's spread (the root mean square deviation of a coordinate):
-    /// how near to a path cells have a say.
+    /// The metric that they are to be short in.
+    pub metric: MetricKind,
+    /// γ of LAND, in units of the data's spread (the root mean square deviation of a coordinate): how near to a path cells have a say.
     pub metric_width: f64,
-    /// ρ of that metric, the same unit squared: motion costs at most 1/ρ as much as among many cells.
+    /// ρ of either metric, the same unit squared of LAND: motion costs at most 1/ρ as much as among many cells.
     pub metric_ridge: f64,
+    /// The clusters of cells by k-means of which the metric of radial basis functions is made, at most; never more than one for
+    /// every four cells.
+    pub metric_centres: usize,
+    /// κ of that metric: the width of a kernel over the spread of its cluster.
+    pub metric_kappa: f64,
+    /// Whether the energy of branches is in that metric too, as in BranchSBM's public code, and not in the plane. Motion far from cells is then so dear that
+    /// weights are kept from where it is, and goals of mass are missed: see benches/README.md.
+    pub metric_energy: bool,
     /// How many branches there are, of a method that has some: parts of the last snapshot by k-means (Lloyd, IEEE Trans. Inf. Theory 1982, from starts
     /// by Arthur, Vassilvitskii, SODA 2007), each of which has a way of its own that leads there.
     pub branches: usize,
@@ -204,8 +214,12 @@ impl FitOptions {
             growth_tension: if is_recommended || recipe.takes("tension") { TENSION } else { 1.0 },
             bandwidth: 0.0,
             interpolant_epochs: 1000,
+            metric: MetricKind::Land,
             metric_width: 0.4,
             metric_ridge: 1e-3,
+            metric_centres: 100,
+            metric_kappa: 1.0,
+            metric_energy: false,
             branches: 2,
             chunk_size: None,
             keep_couplings: false,

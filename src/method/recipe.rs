@@ -77,9 +77,11 @@ const FINE_TUNING: &[&str] =
 /// The options of branches, beside those of their learned paths.
 const OF_BRANCHES: &[&str] = &[
     "branches",
+    "metric_energy",
     "chunk_size",
     "ema",
     "growth_hidden",
+    "growth_activation",
     "growth_epochs",
     "joint_epochs",
     "scheme",
@@ -165,7 +167,8 @@ impl Recipe {
                         Objective::Regression => {
                             EVERY_REGRESSION.contains(&option)
                                 || FINE_TUNING.contains(&option)
-                                || ["growth_hidden", "mass_weight"].contains(&option) && bridge.facts().grows
+                                || ["growth_hidden", "growth_activation", "mass_weight"].contains(&option)
+                                    && bridge.facts().grows
                                 || ["score_hidden", "score_epochs"].contains(&option)
                                     && bridge.facts().noise.is_some()
                         }

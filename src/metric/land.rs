@@ -1,19 +1,20 @@
 //! The LAND metric of cells: motion is cheap where cells are.
 
+use super::MetricScratch;
 use crate::exec::simd;
 
 /// The diagonal metric G_c(x) = 1/(h_c(x) + ρ), h_c(x) = Σ_n w_n(x) (x_nc − x_c)², w_n(x) = exp(−‖x − x_n‖²/2γ²), of the cells x_n
 /// (locally adaptive normal distributions: Arvanitidis, Hansen, Hauberg, NeurIPS 2016; as Metric FM has it: Kapuśniak et
 /// al., NeurIPS 2024). All in the networks' units of length.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub(crate) struct Metric {
+pub(super) struct Land {
     /// γ.
-    pub(crate) width: f64,
+    pub(super) width: f64,
     /// ρ.
-    pub(crate) ridge: f64,
+    pub(super) ridge: f64,
 }
 
-impl Metric {
+impl Land {
     /// The energy Σ_c u_c² G_c(x) of a velocity `u` at `x` among `cells`, each of which stands for `share` of them; its derivatives by
     /// u and by x are written beside.
     pub(super) fn energy(
@@ -62,16 +63,6 @@ impl Metric {
     }
 }
 
-/// Buffers of [`Metric::energy`].
-#[derive(Debug, Clone, Default)]
-pub(super) struct MetricScratch {
-    /// A number for each cell.
-    weights: Vec<f64>,
-    /// A number for each coordinate.
-    variance: Vec<f64>,
-    slope: Vec<f64>,
-}
-
 /// The exponent of the least weight that counts.
 const FARTHEST: f64 = -60.0;
 
@@ -82,7 +73,7 @@ mod tests {
     #[test]
     fn the_energy_is_that_of_its_formula_and_has_the_right_derivatives() {
         let cells: Vec<f32> = (0..36).map(|i| ((i * 7 % 11) as f32 - 5.0) / 6.0).collect();
-        let metric = Metric { width: 0.6, ridge: 0.05 };
+        let metric = Land { width: 0.6, ridge: 0.05 };
         let (x, u) = ([0.2f32, -0.1, 0.3], [1.0f32, -0.5, 0.7]);
         let formula = |x: &[f64; 3], u: &[f64; 3]| {
             let weight = |cell: &[f32]| {

@@ -18,6 +18,9 @@ pub enum Activation {
     Silu,
     /// ln(1 + e^z) (Dugas et al., NeurIPS 2000).
     Softplus,
+    /// λz for z > 0, else λα(e^z − 1), with the λ and α that keep units of mean 0 and variance 1 so (Klambauer et al., NeurIPS 2017). Its slope
+    /// jumps at 0.
+    Selu,
 }
 
 named!(
@@ -27,7 +30,8 @@ named!(
     Relu = "relu",
     Tanh = "tanh",
     Silu = "silu",
-    Softplus = "softplus"
+    Softplus = "softplus",
+    Selu = "selu"
 );
 
 impl Activation {
@@ -42,13 +46,14 @@ impl Activation {
             Activation::Tanh => apply_each(bias, values, tanh),
             Activation::Silu => apply_each(bias, values, silu),
             Activation::Softplus => apply_each(bias, values, softplus),
+            Activation::Selu => apply_each(bias, values, selu),
         }
     }
 
-    /// Whether the second and third derivatives say anything: those of the (leaky) ReLU are zero almost everywhere,
-    /// so that a network of them has no Laplacian and its gradient no useful parameter derivative.
+    /// Whether the second and third derivatives say everything: those of the (leaky) ReLU are zero almost everywhere,
+    /// so that a network of them has no Laplacian and its gradient no useful parameter derivative, and SELU's miss what its slope jumps by.
     pub fn is_smooth(self) -> bool {
-        !matches!(self, Activation::LeakyRelu | Activation::Relu)
+        !matches!(self, Activation::LeakyRelu | Activation::Relu | Activation::Selu)
     }
 
     /// Checks that `what`, which needs second derivatives of networks, gets them.
@@ -78,6 +83,7 @@ impl Activation {
             Activation::Tanh => apply_each_with_slope(bias, values, slopes, tanh),
             Activation::Silu => apply_each_with_slope(bias, values, slopes, silu),
             Activation::Softplus => apply_each_with_slope(bias, values, slopes, softplus),
+            Activation::Selu => apply_each_with_slope(bias, values, slopes, selu),
         }
     }
 
@@ -93,6 +99,7 @@ impl Activation {
             Activation::Tanh => apply_each_with_derivatives(bias, values, derivatives, tanh),
             Activation::Silu => apply_each_with_derivatives(bias, values, derivatives, silu),
             Activation::Softplus => apply_each_with_derivatives(bias, values, derivatives, softplus),
+            Activation::Selu => apply_each_with_derivatives(bias, values, derivatives, selu),
         }
     }
 }
@@ -204,6 +211,14 @@ fn softplus(z: f32) -> [f32; 4] {
     let (sigmoid, complement) = logistic(z, e);
     let [s1, s2, _] = logistic_derivatives(sigmoid, complement);
     [z.max(0.0) + ln_1p_f32(e), sigmoid, s1, s2]
+}
+
+#[inline(always)]
+fn selu(z: f32) -> [f32; 4] {
+    const SCALE: f32 = 1.050_700_987_355_480_5;
+    const ALPHA: f32 = 1.673_263_242_354_377_2;
+    let below = SCALE * ALPHA * exp_f32(if z > 0.0 { 0.0 } else { z });
+    if z > 0.0 { [SCALE * z, SCALE, 0.0, 0.0] } else { [below - SCALE * ALPHA, below, below, below] }
 }
 
 /// 1/(1 + e^{−z}) and one minus it, given e = e^{−|z|}: no overflow and no cancellation on either side.

@@ -131,6 +131,11 @@ enum Operation {
     Map {
         a: Var,
     },
+    /// A function of the rows of two matrices; saved: its derivatives by them.
+    Function {
+        a: Var,
+        b: Var,
+    },
     /// Consecutive columns.
     Columns {
         a: Var,
@@ -383,6 +388,27 @@ impl Tape {
         self.put(node)
     }
 
+    /// A function of every row of A and that of B, a column; given two rows it returns f and writes its derivatives by them.
+    pub fn function(
+        &mut self,
+        a: Var,
+        b: Var,
+        mut function: impl FnMut((&[f32], &[f32]), (&mut [f32], &mut [f32])) -> f32,
+    ) -> Var {
+        let (rows, columns) = self.shape(a);
+        let width = self.shape(b).1;
+        assert_eq!(rows, self.shape(b).0, "matrices of as many rows");
+        let mut node = self.take(Operation::Function { a, b }, rows, 1);
+        node.saved.resize(rows * (columns + width), 0.0);
+        let (by_a, by_b) = node.saved.split_at_mut(rows * columns);
+        let places = self.value(a).chunks_exact(columns).zip(self.value(b).chunks_exact(width));
+        let derivatives = by_a.chunks_exact_mut(columns).zip(by_b.chunks_exact_mut(width));
+        for ((value, place), derivatives) in node.value.iter_mut().zip(places).zip(derivatives) {
+            *value = function(place, derivatives);
+        }
+        self.put(node)
+    }
+
     /// `count` columns of A from `first` on.
     pub fn columns(&mut self, a: Var, first: usize, count: usize) -> Var {
         let (rows, columns) = self.shape(a);
@@ -489,6 +515,16 @@ impl Tape {
             Operation::Map { a } => {
                 let to = self.reach(a);
                 to.iter_mut().zip(adjoint).zip(&node.saved).for_each(|((to, d), slope)| *to += d * slope);
+            }
+            Operation::Function { a, b } => {
+                let (by_a, by_b) = node.saved.split_at(self.nodes[a.0].value.len());
+                for (operand, slopes) in [(a, by_a), (b, by_b)] {
+                    let width = self.nodes[operand.0].columns;
+                    let rows = self.reach(operand).chunks_exact_mut(width).zip(slopes.chunks_exact(width));
+                    for ((to, slopes), d) in rows.zip(adjoint) {
+                        to.iter_mut().zip(slopes).for_each(|(to, slope)| *to += d * slope);
+                    }
+                }
             }
             Operation::Columns { a, first } => {
                 let width = self.nodes[a.0].columns;

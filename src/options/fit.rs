@@ -5,7 +5,9 @@ use super::Kind::{Device, Integer, Name, Real, Switch, Widths};
 use super::RealRange::{BelowOne, NotNegative, Positive, PositiveOrInfinite, ShareOrNone};
 use super::{Entry, Settings, Target};
 use crate::error::{Error, Result};
-use crate::method::{BridgeKind, CouplingKind, DeltaRule, FitOptions, Method, Preset, Recipe, SigmaRule};
+use crate::method::{
+    BridgeKind, CouplingKind, DeltaRule, FitOptions, Method, MetricKind, Preset, Recipe, SigmaRule,
+};
 use crate::nn::Activation;
 use crate::rollout::{GrowthPrice, Scheme};
 use crate::train::{IntervalWeighting, PairWeighting};
@@ -138,16 +140,43 @@ impl Target for FitOptions {
             meaning: "Training steps of the paths between cells, before what moves along them; 0 leaves them straight",
         },
         Entry {
+            name: "metric",
+            kind: Name(MetricKind::NAMES, |o, v| {
+                o.metric = v.parse()?;
+                Ok(())
+            }),
+            default: Value("land"),
+            meaning: "The metric in which paths are to be short: by the cells' own spread about a place (land), or by kernels about clusters (rbf), for many dimensions",
+        },
+        Entry {
             name: "metric_width",
             kind: Real(Positive, |o, v| o.metric_width = v),
             default: Value("0.4"),
-            meaning: "Width of the kernel by which cells make motion near them cheap, in units of the data's spread",
+            meaning: "Of land: width of the kernel by which cells make motion near them cheap, in units of the data's spread",
         },
         Entry {
             name: "metric_ridge",
             kind: Real(Positive, |o, v| o.metric_ridge = v),
             default: Value("0.001"),
-            meaning: "What the cells' spread about a place is at least, the same unit squared: its inverse is what motion far from all cells costs",
+            meaning: "What the cells' spread about a place is at least, the same unit squared (of rbf the sum of kernels, without unit): its inverse is what motion far from all cells costs",
+        },
+        Entry {
+            name: "metric_centres",
+            kind: Integer(1..=1_000_000, |o, v| o.metric_centres = v as usize),
+            default: Value("100"),
+            meaning: "Of rbf: clusters of cells by k-means, each with a kernel; never more than one for every four cells",
+        },
+        Entry {
+            name: "metric_kappa",
+            kind: Real(Positive, |o, v| o.metric_kappa = v),
+            default: Value("1"),
+            meaning: "Of rbf: width of a kernel over the spread of its cluster",
+        },
+        Entry {
+            name: "metric_energy",
+            kind: Switch(|o, v| o.metric_energy = v),
+            default: Value("false"),
+            meaning: "Whether the energy of branches is in that metric too, as in the public code, and not in the plane; goals of mass are then missed",
         },
         Entry {
             name: "branches",
@@ -217,6 +246,15 @@ impl Target for FitOptions {
             }),
             default: Brought(|o| Some(o.training.activation.to_string()), ""),
             meaning: "Function of the hidden units; tigon, deep-ruot and potentials (action matching, wlf and var-ruot) need tanh, silu or softplus",
+        },
+        Entry {
+            name: "growth_activation",
+            kind: Name(Activation::NAMES, |o, v| {
+                o.training.growth_activation = Some(v.parse()?);
+                Ok(())
+            }),
+            default: Brought(|o| o.training.growth_activation.map(|a| a.to_string()), "as activation"),
+            meaning: "Function of the hidden units of the growth network",
         },
         Entry {
             name: "learning_rate",

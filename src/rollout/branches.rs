@@ -4,15 +4,15 @@
 //! With means over particles, in the networks' units of length and the time from the first snapshot to the last as that of time, the loss is
 //!
 //! ```text
-//! energy_weight 1/K Σ_k ∫ ⟨(‖u_k‖²/d + g_k²) w_k⟩ dt
+//! energy_weight 1/K Σ_k ∫ ⟨(Σ_c u_kc² G_c/d + g_k²) w_k⟩ dt
 //!   + mass_weight 1/T Σ_t [⟨(Σ_k w_k(t) − m(t))²⟩ + Σ_k ⟨max(0, −w_k(t))⟩]
 //!   + local_mass_weight 1/K Σ_k ⟨(w_k(1) − goal_k)²⟩
 //!   + density_weight 1/K Σ_k ⟨max(0, distance at the end to the five nearest cells of part k, over √d, − hinge)⟩
 //! ```
 //!
-//! over the T steps t of the solver, m going from 1 to the goals' sum on a straight line. With known ways the last term is a constant and
-//! left out. All of it is differentiated through the solver. The authors' public code takes the weights and the places at the end as given in the third
-//! and the last term, which then say nothing; and it has the energy in the metric of the cells, where here it is Euclidean.
+//! over the T steps t of the solver, G being 1 or the metric of the cells of all snapshots, and m going from 1 to the goals' sum on a straight
+//! line. With known ways the last term is a constant and left out. All of it is differentiated through the solver. The authors' public code takes the weights and the places at the end as given in the third
+//! and the last term, which then say nothing.
 
 use std::borrow::Cow;
 
@@ -27,6 +27,7 @@ use crate::exec::progress::{Reporter, Stage};
 use crate::exec::rng::{Purpose, stream, uniform};
 use crate::exec::threads::Threads;
 use crate::fields::{BranchWeight, Network, Role};
+use crate::metric::CellMetric;
 use crate::nn::Mlp;
 use crate::simulate::resampling::systematic;
 use crate::snapshots::Snapshots;
@@ -55,10 +56,12 @@ pub(crate) struct Weighed {
 /// The terms of the loss, in the order of their values.
 const TERMS: [&str; 5] = ["energy", "mass", "negative_mass", "branch_mass", "density"];
 
-/// Learns how much of a population goes each of the `ways`, and then, where there are steps for it, the ways together with that.
+/// Learns how much of a population goes each of the `ways`, and then, where there are steps for it, the ways together with that, at the price that
+/// motion has in `metric`, or in the plane.
 #[allow(clippy::too_many_arguments)] // the parts of a fit, each of one kind
 pub(crate) fn weigh(
     ways: Vec<Way<'_>>,
+    metric: Option<&CellMetric<'_>>,
     scaling: &Scaling,
     options: &RolloutOptions,
     training: &TrainingOptions,
@@ -74,14 +77,14 @@ pub(crate) fn weigh(
     let setting = Setting::new(&ways, scaling, options, training, seed)?;
     let descent = |stage, steps| Descent::new(stage, steps, training);
     let mut report = RolloutReport::default();
-    let mut loss = WayLoss::new(&setting, &velocities, &sources, false);
+    let mut loss = WayLoss::new(&setting, metric, &velocities, &sources, false);
     let descended =
         descent(Stage::Growth, options.growth_epochs).run(&mut sources, &mut loss, threads, reporter);
     report.terms = Term::along(&TERMS, &loss.values, descended.losses.len());
     report.growth_losses = descended.losses;
     let mut stopped = descended.stopped;
     if stopped.is_none() && options.joint_epochs > 0 {
-        let mut loss = WayLoss::new(&setting, &velocities, &sources, true);
+        let mut loss = WayLoss::new(&setting, metric, &velocities, &sources, true);
         let mut networks: Vec<Mlp> =
             velocities.iter().zip(&sources).flat_map(|(v, g)| [v.clone(), g.clone()]).collect();
         let descended =
@@ -107,7 +110,7 @@ struct Setting<'a> {
     founders: ScaledSnapshot,
     /// The cells that each way leads to.
     ends: Vec<ScaledSnapshot>,
-    equations: Vec<Branch>,
+    weights: Vec<BranchWeight>,
     goals: Vec<f64>,
     grid: Grid,
     /// Of a step.
@@ -143,7 +146,7 @@ impl<'a> Setting<'a> {
             dims,
             founders,
             ends: ways.iter().map(|way| of_way(way, 1)).collect::<Result<_>>()?,
-            equations: ways.iter().map(|way| Branch(way.weight)).collect(),
+            weights: ways.iter().map(|way| way.weight).collect(),
             goals: ways.iter().map(|way| way.goal).collect(),
             grid,
             particles,
@@ -185,6 +188,7 @@ impl<'a> Setting<'a> {
 /// The loss of the module, in the sources alone or in velocities and sources.
 struct WayLoss<'a> {
     setting: &'a Setting<'a>,
+    metric: Option<CellMetric<'a>>,
     /// Of each way, the velocity and the source.
     networks: Vec<[Mlp; 2]>,
     paths: Vec<Paths>,
@@ -198,7 +202,13 @@ struct WayLoss<'a> {
 }
 
 impl<'a> WayLoss<'a> {
-    fn new(setting: &'a Setting<'a>, velocities: &[Mlp], sources: &[Mlp], is_joint: bool) -> Self {
+    fn new(
+        setting: &'a Setting<'a>,
+        metric: Option<&CellMetric<'a>>,
+        velocities: &[Mlp],
+        sources: &[Mlp],
+        is_joint: bool,
+    ) -> Self {
         let networks: Vec<[Mlp; 2]> =
             velocities.iter().zip(sources).map(|(v, g)| [v.clone(), g.clone()]).collect();
         let (n, dims, steps) = (setting.particles, setting.dims, setting.grid.intervals());
@@ -207,6 +217,7 @@ impl<'a> WayLoss<'a> {
         let gradient = |network: &Mlp| vec![0.0; network.parameters().len()];
         Self {
             setting,
+            metric: metric.cloned(),
             paths: networks.iter().map(|two| Paths::new(setting.grid.clone(), dims, n, two)).collect(),
             gradients: networks.iter().map(|two| two.iter().map(gradient).collect()).collect(),
             states: clouds(),
@@ -229,7 +240,7 @@ impl<'a> WayLoss<'a> {
             let wanted = 1.0 + (total - 1.0) * (step + 1) as f64 / steps as f64;
             for i in 0..n {
                 let weight =
-                    |way: usize| setting.equations[way].0.start + f64::from(states[way][step].log_weight[i]);
+                    |way: usize| setting.weights[way].start + f64::from(states[way][step].log_weight[i]);
                 let error = (0..ways).map(weight).sum::<f64>() - wanted;
                 mass += error * error / shares;
                 for (way, adjoints) in adjoints.iter_mut().enumerate() {
@@ -283,9 +294,12 @@ impl Loss for WayLoss<'_> {
             }
         }
         let start = setting.start(run)?;
+        if let Some(metric) = &mut self.metric {
+            metric.draw(run as usize);
+        }
         for (way, paths) in self.paths.iter_mut().enumerate() {
             paths.forward(
-                &setting.equations[way],
+                &Branch { weight: setting.weights[way], metric: self.metric.as_ref() },
                 &self.networks[way],
                 &setting.stepping,
                 run,
@@ -308,7 +322,7 @@ impl Loss for WayLoss<'_> {
             let gradients = &mut self.gradients[way];
             gradients.iter_mut().for_each(|gradient| gradient.fill(0.0));
             let costs = paths.backward(
-                &setting.equations[way],
+                &Branch { weight: setting.weights[way], metric: self.metric.as_ref() },
                 &self.networks[way],
                 &setting.stepping,
                 run,
@@ -347,11 +361,12 @@ impl Loss for WayLoss<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::metric::{self, Metric, MetricKind};
     use crate::nn::Activation;
     use crate::snapshots::MatrixView;
 
     /// Two ways, the first of which loses, to cells that weigh differently.
-    fn look<R>(look: impl FnOnce(&Setting<'_>, &[Mlp], &[Mlp]) -> R) -> R {
+    fn look(look: impl Fn(&Setting<'_>, Option<&CellMetric<'_>>, &[Mlp], &[Mlp])) {
         let place = |i: usize, c: usize, shift: f64| ((i * 7 + c * 5) % 13) as f64 / 6.0 - 1.0 + shift;
         let ends = |shift: f64| {
             let points: Vec<f64> =
@@ -395,14 +410,19 @@ mod tests {
         let scaling = Scaling::of_ends(&first);
         let setting = Setting::new(&ways, &scaling, &options, &training, 5).unwrap();
         let velocities: Vec<Mlp> = ways.iter().map(|way| way.velocity.clone()).collect();
-        look(&setting, &velocities, &[network(Role::Source, 3), network(Role::Source, 4)])
+        let cells = metric::places(&second, &scaling, [0, 1]);
+        let metric = Metric { kind: MetricKind::Land, width: 0.4, ridge: 0.1, centres: 1, kappa: 1.0 };
+        let metric = CellMetric::new(metric, &cells, 2, (5, 1));
+        for metric in [None, Some(&metric)] {
+            look(&setting, metric, &velocities, &[network(Role::Source, 3), network(Role::Source, 4)]);
+        }
     }
 
     #[test]
     fn the_loss_has_the_right_gradient_in_sources_alone_and_with_velocities() {
-        look(|setting, velocities, sources| {
+        look(|setting, metric, velocities, sources| {
             for is_joint in [false, true] {
-                let mut loss = WayLoss::new(setting, velocities, sources, is_joint);
+                let mut loss = WayLoss::new(setting, metric, velocities, sources, is_joint);
                 let both = velocities.iter().zip(sources).flat_map(|(v, g)| [v.clone(), g.clone()]);
                 let mut networks: Vec<Mlp> = if is_joint { both.collect() } else { sources.to_vec() };
                 loss.evaluate(0, &networks).unwrap();
@@ -447,7 +467,7 @@ mod tests {
 
     #[test]
     fn the_terms_are_those_of_weights_that_are_added_to() {
-        look(|setting, velocities, sources| {
+        look(|setting, metric, velocities, sources| {
             // Sources that are the same everywhere: ln(1 + e^z), z = 1.
             let rate = (1.0 + 1f64.exp()).ln();
             let mut sources = sources.to_vec();
@@ -457,7 +477,7 @@ mod tests {
                 parameters[last.weights()].fill(0.0);
                 parameters[last.bias()].fill(1.0);
             }
-            let mut loss = WayLoss::new(setting, velocities, &sources, false);
+            let mut loss = WayLoss::new(setting, metric, velocities, &sources, false);
             loss.evaluate(0, &sources).unwrap();
             let [_, mass, negative, of_branches, density] = loss.values[..] else { panic!("there are five") };
             // The one loses what the other gains: the sum stays 1, and is to become 1.5; the first is 1 − 1.313 at the end.

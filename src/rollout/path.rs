@@ -11,6 +11,7 @@ use super::equations::{Carried, Equations, Moment, Record, State, Wanted};
 use super::solver::{Scheme, SolverStep, advance};
 use crate::error::{Error, Result};
 use crate::exec::rng::{Purpose, normals, stream};
+use crate::metric::MetricScratch;
 use crate::nn::{Directions, Mlp, Tape, Var};
 use crate::simulate::resampling::{effective_sample_size, equalise};
 use crate::units::Scaling;
@@ -194,6 +195,7 @@ struct Chunk {
     costs: PathCosts,
     tape: Tape,
     directions: Directions,
+    scratch: MetricScratch,
     normals: Vec<f64>,
     single: Vec<f32>,
     exploded: bool,
@@ -220,6 +222,7 @@ impl Paths {
                 costs: PathCosts::default(),
                 tape: Tape::default(),
                 directions: Directions::default(),
+                scratch: MetricScratch::default(),
                 normals: vec![0.0; rows * dims],
                 single: vec![],
                 exploded: false,
@@ -468,7 +471,8 @@ impl Chunk {
         }
         let (start, noise) = self.begin(equations, run, grid, (interval, index), dims);
         let step = grid.step(interval, index);
-        let mut record = Record { tape: &mut self.tape, networks, directions: &self.directions };
+        let Self { tape, directions, scratch, .. } = self;
+        let mut record = Record { tape, networks, directions, scratch };
         let end = advance(equations, &mut record, run.0.scheme, step, start, noise, Wanted::Motion).state;
         let (x, log_weight) = (self.tape.value(end.x), self.tape.value(end.log_weight));
         // A NaN fails both comparisons.
@@ -506,7 +510,8 @@ impl Chunk {
         }
         let (start, noise) = self.begin(equations, run, grid, (interval, index), dims);
         let step = grid.step(interval, index);
-        let mut record = Record { tape: &mut self.tape, networks, directions: &self.directions };
+        let Self { tape, directions, scratch, .. } = self;
+        let mut record = Record { tape, networks, directions, scratch };
         let end = advance(equations, &mut record, run.0.scheme, step, start, noise, wanted);
 
         let tape = &mut self.tape;
@@ -549,7 +554,8 @@ impl Chunk {
         self.tape.reset();
         let points = self.tape.leaf(rows, &draws.points[first * dims..(first + rows) * dims]);
         let log_density = self.tape.leaf(rows, &draws.log_density[first..first + rows]);
-        let mut record = Record { tape: &mut self.tape, networks, directions: &self.directions };
+        let Self { tape, directions, scratch, .. } = self;
+        let mut record = Record { tape, networks, directions, scratch };
         let Some(error) = equations.initial_error(&mut record, points, log_density) else { return };
         let square = self.tape.product(error, error);
         self.costs.initial = self.tape.value(square).iter().map(|&e| f64::from(e)).sum();

@@ -20,17 +20,17 @@ impl TrainingOptions {
     /// # Errors
     /// [`Error::InvalidArgument`](crate::Error::InvalidArgument) for widths that cannot be.
     pub(crate) fn architecture(&self, role: Role, dims: usize) -> Result<Architecture> {
-        let own = match role {
-            Role::Velocity | Role::Potential => None,
-            Role::Growth | Role::Source => self.growth_hidden.as_ref(),
-            Role::Score | Role::LogDensity => self.score_hidden.as_ref(),
+        let (own, activation) = match role {
+            Role::Velocity | Role::Potential => (None, None),
+            Role::Growth | Role::Source => (self.growth_hidden.as_ref(), self.growth_activation),
+            Role::Score | Role::LogDensity => (self.score_hidden.as_ref(), None),
         };
         let hidden = own.unwrap_or(&self.hidden).clone();
         let shape = Architecture {
             inputs: dims + 1,
             hidden,
             outputs: role.outputs(dims),
-            activation: self.activation,
+            activation: activation.unwrap_or(self.activation),
         };
         shape.validate()?;
         Ok(shape)

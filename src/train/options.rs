@@ -45,6 +45,8 @@ pub struct TrainingOptions {
     pub score_hidden: Option<Vec<usize>>,
     /// The function of the hidden units.
     pub activation: Activation,
+    /// That of the growth network; as the others' where absent.
+    pub growth_activation: Option<Activation>,
     /// Adam's learning rate at the first step.
     pub learning_rate: f64,
     /// The rate that a cosine takes it down to at the last step; constant where absent.
@@ -70,6 +72,7 @@ impl Default for TrainingOptions {
             growth_hidden: Some(vec![256; 3]),
             score_hidden: None,
             activation: Activation::LeakyRelu,
+            growth_activation: None,
             learning_rate: 5e-3,
             final_learning_rate: Some(1e-5),
             ema: 0.995,

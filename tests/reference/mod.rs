@@ -10,6 +10,7 @@ pub fn reference(architecture: &Architecture, parameters: &[f64], row: &[f64]) -
         Activation::Tanh => z.tanh(),
         Activation::Silu => z / (1.0 + (-z).exp()),
         Activation::Softplus => z.exp().ln_1p(),
+        Activation::Selu => 1.0507009873554805 * if z > 0.0 { z } else { 1.6732632423543772 * z.exp_m1() },
     };
     let mut values = row.to_vec();
     let mut parameters = parameters.iter();

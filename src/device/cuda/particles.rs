@@ -259,6 +259,7 @@ fn activation_number(activation: Activation) -> i32 {
         Activation::Tanh => 2,
         Activation::Silu => 3,
         Activation::Softplus => 4,
+        Activation::Selu => 5,
     }
 }
 

@@ -29,6 +29,7 @@ pub(super) const FACTS: EquationsFacts = EquationsFacts {
         "score_epochs",
         "ema",
         "growth_hidden",
+        "growth_activation",
         "score_hidden",
     ],
     prices: &[GrowthPrice::Quadratic, GrowthPrice::Branching],
@@ -61,7 +62,7 @@ struct DeepRuot {
 impl Equations for DeepRuot {
     fn rates(&self, record: &mut Record<'_>, moment: Moment, state: State, wanted: Wanted) -> Rates {
         let t = moment.time as f32;
-        let Record { tape, networks, directions } = record;
+        let Record { tape, networks, directions, .. } = record;
         let input = tape.input(t, state.x);
         let growth = tape.apply(networks, 1, input, 1).output;
         let (velocity, divergence) = if wanted == Wanted::EnergyAndResidual {

@@ -44,6 +44,7 @@ pub(super) const TIGON_W2: EquationsFacts = EquationsFacts {
         "growth_price",
         "plan_epsilon",
         "growth_hidden",
+        "growth_activation",
     ],
     prices: &[GrowthPrice::Quadratic, GrowthPrice::Branching],
     stages: &[Stage::Training],

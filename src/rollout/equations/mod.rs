@@ -20,6 +20,7 @@ use super::options::RolloutOptions;
 use crate::error::{Error, Result};
 use crate::exec::progress::Stage;
 use crate::fields::{GrowthLaw, GrowthPrice, Role};
+use crate::metric::MetricScratch;
 use crate::named::named;
 use crate::nn::{Directions, Mlp, Tape, Var};
 use crate::scales::Scales;
@@ -175,6 +176,8 @@ pub(super) struct Record<'a> {
     pub(super) networks: &'a [Mlp],
     /// What the residual's divergence or Laplacian is taken along.
     pub(super) directions: &'a Directions,
+    /// Buffers of a metric of cells.
+    pub(super) scratch: &'a mut MetricScratch,
 }
 
 /// What particles carry beside their place.

@@ -15,6 +15,7 @@ pub(super) const FACTS: EquationsFacts = EquationsFacts {
         "kernel_variance",
         "ema",
         "growth_hidden",
+        "growth_activation",
     ],
     smooth: Some("the divergence of tigon"),
     fits_densities: true,
@@ -36,7 +37,7 @@ pub(in super::super) struct CarriedDensity;
 impl Equations for CarriedDensity {
     fn rates(&self, record: &mut Record<'_>, moment: Moment, state: State, _wanted: Wanted) -> Rates {
         let t = moment.time as f32;
-        let Record { tape, networks, directions } = record;
+        let Record { tape, networks, directions, .. } = record;
         let jet = tape.apply_jet(networks, 0, (t, state.x), directions);
         let divergence = tape.divergence(&jet, directions);
         let input = tape.input(t, state.x);

@@ -62,7 +62,7 @@ struct VarRuot {
 impl Equations for VarRuot {
     fn rates(&self, record: &mut Record<'_>, moment: Moment, state: State, wanted: Wanted) -> Rates {
         let t = moment.time as f32;
-        let Record { tape, networks, directions } = record;
+        let Record { tape, networks, directions, .. } = record;
         let (potential, laplacian) = if wanted == Wanted::EnergyAndResidual {
             let jet = tape.apply_jet(networks, 0, (t, state.x), directions);
             let laplacian = tape.laplacian(&jet);

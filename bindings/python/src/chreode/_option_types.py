@@ -52,8 +52,12 @@ class FitOptions(TypedDict, total=False):
     growth_tension: Real
     bandwidth: Real
     interpolant_epochs: Integer
+    metric: Optional[Literal["land", "rbf"]]
     metric_width: Real
     metric_ridge: Real
+    metric_centres: Integer
+    metric_kappa: Real
+    metric_energy: Switch
     branches: Integer
     chunk_size: Integer
     keep_couplings: Switch
@@ -64,7 +68,8 @@ class FitOptions(TypedDict, total=False):
     hidden: Widths
     growth_hidden: Widths
     score_hidden: Widths
-    activation: Optional[Literal["leaky-relu", "relu", "tanh", "silu", "softplus"]]
+    activation: Optional[Literal["leaky-relu", "relu", "tanh", "silu", "softplus", "selu"]]
+    growth_activation: Optional[Literal["leaky-relu", "relu", "tanh", "silu", "softplus", "selu"]]
     learning_rate: Real
     final_learning_rate: Real
     ema: Real
