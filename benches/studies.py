@@ -6,7 +6,7 @@ actions   the static reference of the Wasserstein–Fisher–Rao action, Σ 2δ�
 events    births of 2000 branching cells in a hundred bins of time, beside those that the true rate expects (gene network)
 branches  shares of the two branches of dyngen's last snapshot, beside those of a simulated population
 delta     USB on the gene network by δ;   sigma    USB on dyngen by σ;   blocks   USB on the gene network by cells a block
-cells     seconds and peak memory by the number of cells, in 50 dimensions
+cells     seconds and peak memory by the number of cells, in 50 dimensions;   dims   by the number of dimensions, of 10 000 cells
 mixture   the Gaussian mixture in 1000 dimensions
 
 All of them without words. Python's own library is enough. Fits are by published settings with seed 11; each takes half a minute to two
@@ -167,14 +167,24 @@ def blocks():
     sensitivity("chunk-size", DATA / "simulation_gene.csv", [64, 128, 256, 512], [*GENE, "--sigma", "0.02"])
 
 
-def cells():
-    print("| cells | coupling | training | processor | peak memory |\n| --- | --- | --- | --- | --- |")
-    for count in (10_000, 20_000, 30_000, 40_000, 49_302):
-        data = WORK / f"cells-{count}.npy"
-        chreode("generate", "branching", "--cells", count, "--dims", 50, "--time-points", 3, "-o", data)
-        _, told = fit(data, f"cells-{count}", "--method", "usb", "--batch-size", 512)
+def cost(label, counts):
+    """Seconds and peak memory of USB on branching populations: `counts` of cells and dimensions, of which one is the label."""
+    print(f"| {label} | coupling | training | processor | peak memory |\n| --- | --- | --- | --- | --- |")
+    for count, dims in counts:
+        data = WORK / f"cost-{count}-{dims}.npy"
+        chreode("generate", "branching", "--cells", count, "--dims", dims, "--time-points", 3, "-o", data)
+        _, told = fit(data, f"cost-{count}-{dims}", "--method", "usb", "--batch-size", 512)
+        named = {"cells": count, "dimensions": dims}[label]
         megabytes = told["peak_memory_bytes"] / 1e6
-        print(f"| {count} | {told['coupling_seconds']:.1f} s | {told['training_seconds']:.1f} s | {told['cpu_seconds']:.0f} s | {megabytes:.0f} MB |", flush=True)
+        print(f"| {named} | {told['coupling_seconds']:.1f} s | {told['training_seconds']:.1f} s | {told['cpu_seconds']:.0f} s | {megabytes:.0f} MB |", flush=True)
+
+
+def cells():
+    cost("cells", [(count, 50) for count in (10_000, 20_000, 30_000, 40_000, 49_302)])
+
+
+def dims():
+    cost("dimensions", [(10_000, count) for count in (2, 10, 50, 200, 1000)])
 
 
 def mixture():
@@ -187,7 +197,7 @@ def mixture():
         print(f"| {method} | {w1[0]:.3f} | {rme:.4f} | {published} | {told['cpu_seconds']:.0f} s | {told['peak_memory_bytes'] / 1e6:.0f} MB |", flush=True)
 
 
-STUDIES = [actions, events, branches, delta, sigma, blocks, cells, mixture]
+STUDIES = [actions, events, branches, delta, sigma, blocks, cells, dims, mixture]
 asked = sys.argv[3:] or [study.__name__ for study in STUDIES]
 for study in STUDIES:
     if study.__name__ in asked:
