@@ -215,8 +215,8 @@ fn softplus(z: f32) -> [f32; 4] {
 
 #[inline(always)]
 fn selu(z: f32) -> [f32; 4] {
-    const SCALE: f32 = 1.050_700_987_355_480_5;
-    const ALPHA: f32 = 1.673_263_242_354_377_2;
+    const SCALE: f32 = 1.050_701;
+    const ALPHA: f32 = 1.673_263_2;
     let below = SCALE * ALPHA * exp_f32(if z > 0.0 { 0.0 } else { z });
     if z > 0.0 { [SCALE * z, SCALE, 0.0, 0.0] } else { [below - SCALE * ALPHA, below, below, below] }
 }
