@@ -219,7 +219,7 @@ fn the_processor_seconds_are_those_of_all_members() {
     let seconds = |options: &FitOptions| fitted(&cells(), options).report.cpu_seconds.unwrap();
     let single = seconds(&options);
     options.ensemble = MEMBERS;
-    // Three members and two coarse fits; a machine that throttles makes less of them, but not a single one.
+    // Three members and three fits beside them; a machine that throttles makes less of them, but not a single one.
     let all = seconds(&options);
     assert!(all > 1.5 * single, "{all} against {single}");
 }
@@ -230,8 +230,15 @@ fn two_snapshots_have_a_warning_and_uneven_ones_errors_by_their_own_clock() {
     let two = fitted(&all.without(&[1.0, 2.0, 3.0]).unwrap(), &options(Method::Usb, 2));
     assert!(two.report.warnings.iter().any(|warning| warning.starts_with("between two snapshots")));
     let errors = two.dynamics.info().uncertainty.unwrap();
-    assert_eq!((errors.growth.resolution, errors.growth.inflation()), (None, 1.0));
-    assert_eq!(two.report.ensemble.unwrap().coarse_fits, 0);
+    // The price of growth is known to matter all the same.
+    assert!(errors.growth.resolution.is_some_and(f64::is_finite));
+    let report = two.report.ensemble.unwrap();
+    assert_eq!((report.coarse_fits, report.cheaper_fits), (0, 1));
+    // Of a method without a price nothing is known beside the cells.
+    let balanced = fitted(&all.without(&[1.0, 2.0, 3.0]).unwrap(), &options(Method::OtCfm, 2));
+    let errors = balanced.dynamics.info().uncertainty.unwrap();
+    assert_eq!((errors.velocity.resolution, errors.velocity.inflation()), (None, 1.0));
+    assert_eq!(balanced.report.ensemble.unwrap().cheaper_fits, 0);
     // Four snapshots, of which each coarse fit leaves out another.
     let uneven = all.without(&[3.0]).unwrap();
     let mut longer = options(Method::Usb, 2);
@@ -304,7 +311,7 @@ fn progress_runs_from_nothing_to_all_and_a_break_leaves_the_members_begun() {
     })
     .unwrap();
     let training: Vec<&Progress> = seen.iter().filter(|now| now.stage.as_str() == "training").collect();
-    let total = (MEMBERS + 2) * options.training.epochs;
+    let total = (MEMBERS + 3) * options.training.epochs;
     assert!(training.iter().all(|now| now.total == total));
     assert!(training.windows(2).all(|pair| pair[0].done <= pair[1].done));
     assert_eq!((training[0].done, training[training.len() - 1].done), (0, total));

@@ -64,7 +64,7 @@ pub unsafe extern "C" fn chreode_model_dims(model: *const chreode_model, dims: *
 
 /// Gets what the model is, as a JSON object (size, then fill): method, dims, sigma, delta (null for a method without
 /// growth), times, seed (as text), epochs, members, stretch (see `chreode_model_member`), branches, uncertainty (of an ensemble, by field the root mean square errors
-/// "sampling", by the cells, and "resolution", what the distance of the snapshots adds, in network units of an interval, and
+/// "sampling", by the cells, and "resolution", what the distance of the snapshots, or the price of growth, adds, in network units of an interval, and
 /// "shrinkage", what the deviations over the members are multiplied by, since they say more than the fields move by; else null),
 /// parameters, has_growth, has_score, has_landscape, fields (the names of those
 /// that were learned), coordinates and masses (null where nobody set them), attributes (an object of texts), has_couplings (whether it keeps those of its
@@ -88,7 +88,7 @@ pub unsafe extern "C" fn chreode_model_info(
 /// unmatched_mass ([dying, born] of each interval), pairs and couplings (blocks, iterations, relative_gap, whole_gap,
 /// whole_gap_error, converged of each interval; the relative gap is the largest of the blocks, the whole gap an estimate, with
 /// its standard error, of how far the coupling in blocks is from the best one of all cells at the most), epochs, first_loss, last_loss, interpolant (null, or epochs, first_loss and last_loss of the paths' own training), branches (null, or cells, mass, pairs and relative_gap of each), rollout (null, or the losses of the stages "pre-training", "local", "post-local", "fine-tuning", "score", "growth" and "joint" and the
-/// terms of the last loss by name), ensemble (null, or members, coarse_fits and uncertainty; the rest is then that of the first
+/// terms of the last loss by name), ensemble (null, or members, coarse_fits, cheaper_fits and uncertainty; the rest is then that of the first
 /// member), growth_over_branching_rate, warnings (sentences that say why the fit may mean little),
 /// coupling_seconds, training_seconds, cpu_seconds (null where the system does not tell). A model's file keeps it; `null` for a model from bytes. Later versions may add keys.
 #[unsafe(no_mangle)]

@@ -162,7 +162,7 @@ pub unsafe extern "C" fn chreode_work_task_count(
     guard(|| unsafe { put("count", count, borrow("work", work)?.0.tasks().len()) })
 }
 
-/// Gets what a task is, counted from 0, as a JSON object (size, then fill): kind ("block" of a coupling, "member" or "coarse" fit of an
+/// Gets what a task is, counted from 0, as a JSON object (size, then fill): kind ("block" of a coupling, "member", "coarse" or "cheaper" fit of an
 /// ensemble, "fold" or "time" of a validation, "shard" of founders, "run", …), cost (very roughly, in seconds of one core), and what it is about, such as interval and block. Later versions may add
 /// keys.
 #[unsafe(no_mangle)]

@@ -112,7 +112,7 @@ pub(super) fn learn(
     Ok(Fitted {
         members: weighed.networks,
         branches: weights,
-        coarse: None,
+        displaced: None,
         law: None,
         sigma: 0.0,
         couplings: None,

@@ -56,7 +56,7 @@ impl<'a> Division<'a> {
         begin(snapshots, options, &threads)?;
         let resolved = resolve(snapshots, options, &threads, reporter)?;
         let (gauges, fits) = match options.recipe.coupling() {
-            _ if options.ensemble > 1 => (vec![], ensemble::fit_count(snapshots, options.ensemble)),
+            _ if options.ensemble > 1 => (vec![], ensemble::fit_count(snapshots, options)),
             Some(kind) => {
                 let solver = BlockSolver { kind, options, resolved: &resolved };
                 ((0..snapshots.len() - 1).map(|k| solver.gauge(snapshots, k)).collect(), 0)
@@ -175,7 +175,7 @@ impl<'a> Division<'a> {
         let fitted = match pieces {
             Pieces::Members(learned) => {
                 let learned = learned.into_iter().map(Ok).collect();
-                ensemble::assemble(snapshots, self.options.ensemble, learned)?
+                ensemble::assemble(snapshots, self.options, learned)?
             }
             Pieces::Blocks(blocks) => {
                 let mut blocks = blocks.into_iter();

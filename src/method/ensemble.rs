@@ -11,8 +11,13 @@
 //! snapshots' quantities over the interval between them, each with an error of its own, ¾ of the rate's variance by the cells at the first and the
 //! last snapshot, 5/4 in between, where it is that of the snapshots around. So once the variance by the cells is left out of what they move by.
 //! Where they move by less than the cells alone would make them, the members' differences are too large: those of a few are known badly, as
-//! all cells of a kind weigh more or less together. Then they are shrunk to what the fits move by. So the size of the errors is always
-//! that, and the members tell how much of it the cells explain, and where.
+//! all cells of a kind weigh more or less together. Then they are shrunk to what the fits move by.
+//!
+//! Whether cells moved or multiplied is a guess as well, by the price of growth against that of motion, δ². What a finite price gets wrong falls
+//! as its inverse, so a fit at half the price moves by about as much as is wrong, to first order (Richardson again). Cells go twice as
+//! far between every second snapshot, which is as if the price were a quarter, so the other fits would show that too; but of one data set they may
+//! move by little though much is wrong, and so may this. So the size of the errors is the larger of what the two move by, always, and the
+//! members tell how much of it the cells explain, and where.
 
 use std::ops::ControlFlow;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
@@ -29,13 +34,16 @@ use crate::exec::progress::{Progress, Reporter, Stage};
 use crate::exec::rng::{Purpose, stream};
 use crate::exec::stop::Stop;
 use crate::exec::threads::Threads;
-use crate::fields::{Compiled, FieldValues, Guard, Network, Scratch, SpreadScratch};
+use crate::fields::{Compiled, FieldValues, GrowthLaw, Guard, Network, Scratch, SpreadScratch};
 use crate::model::{Dynamics, FieldError, Uncertainty};
 use crate::snapshots::Snapshots;
 use crate::units::Scaling;
 
 /// Fits to every second snapshot.
 const COARSE: usize = 2;
+
+/// What δ² is multiplied by in the fit at another price of growth.
+const CHEAPER: f64 = 0.5;
 
 /// What deviations over the members are multiplied by, since a cell's weight deviates by so much less over them than the number of its
 /// copies when cells are drawn with replacement, whose deviation is 1: members that differ by that make a worse mean, since what a fit gets wrong
@@ -58,7 +66,7 @@ pub(super) fn learn(
     reporter: &mut Reporter<'_, '_>,
 ) -> Result<Fitted> {
     let options = settled.options;
-    let count = fit_count(snapshots, options.ensemble);
+    let count = fit_count(snapshots, options);
     let (total, done) = (count * options.training.epochs, AtomicUsize::new(0));
     let mut look = || {
         let done = done.load(Relaxed).min(total - 1);
@@ -85,7 +93,7 @@ pub(super) fn learn(
         learned
     };
     let learned = side_by_side(count, options.threads, &mut look, one)?;
-    let fitted = assemble(snapshots, options.ensemble, learned)?;
+    let fitted = assemble(snapshots, options, learned)?;
     if fitted.stopped.is_none() {
         // The work is done: there is nothing left to cancel.
         let _ = reporter.report(&Progress { stage: Stage::Training, done: total, total, loss: None });
@@ -93,9 +101,13 @@ pub(super) fn learn(
     Ok(fitted)
 }
 
-/// How many fits an ensemble of so many members takes, with those to fewer snapshots, which come last.
-pub(super) fn fit_count(snapshots: &Snapshots, members: usize) -> usize {
-    members + (0..COARSE).filter(|&which| !Thinned::left_out(snapshots, which).is_empty()).count()
+/// How many fits an ensemble takes: the members, those to fewer snapshots, and where growth has a price, one at half of it.
+pub(super) fn fit_count(snapshots: &Snapshots, options: &FitOptions) -> usize {
+    options.ensemble + coarse_count(snapshots) + usize::from(options.recipe.needs_delta())
+}
+
+fn coarse_count(snapshots: &Snapshots) -> usize {
+    (0..COARSE).filter(|&which| !Thinned::left_out(snapshots, which).is_empty()).count()
 }
 
 /// One of the fits of an ensemble: a function of the data, the options and the fit's number.
@@ -120,58 +132,80 @@ pub(super) fn learn_one(
             let cells = resampled(snapshots, deal, (index, members))?;
             settled.learn(&cells, scaling, None, threads, reporter)
         }
-        Some(which) => {
-            let allowed = format!("below {}", fit_count(snapshots, members));
-            let Thinned { snapshots, scaling, .. } = Thinned::new(snapshots, which)
-                .ok_or_else(|| Error::argument("the fit of an ensemble", index, &allowed))?;
-            settled.learn(&snapshots, &scaling, None, threads, reporter)
+        Some(which) if which < coarse_count(snapshots) => match Thinned::new(snapshots, which) {
+            Some(Thinned { snapshots, scaling, .. }) => {
+                settled.learn(&snapshots, &scaling, None, threads, reporter)
+            }
+            None => unreachable!("counted above"),
+        },
+        Some(_) if index < fit_count(snapshots, &options) => {
+            let resolved = settled.resolved.at_price(CHEAPER);
+            Settled { resolved: &resolved, ..settled }.learn(snapshots, scaling, None, threads, reporter)
+        }
+        Some(_) => {
+            let allowed = format!("below {}", fit_count(snapshots, &options));
+            return Err(Error::argument("the fit of an ensemble", index, &allowed));
         }
     }?;
     learned.report.cpu_seconds = cpu_seconds(threads).zip(cpu_before).map(|(after, before)| after - before);
     Ok(learned)
 }
 
-/// Makes an ensemble of so many members of what came of its fits, in their order.
+/// Makes an ensemble of what came of its fits, in their order.
 ///
 /// # Errors
 /// The first of other errors than that fits were stopped; [`Error::Cancelled`] if no member has begun to train.
 pub(super) fn assemble(
     snapshots: &Snapshots,
-    members: usize,
+    options: &FitOptions,
     learned: Vec<Result<Learned>>,
 ) -> Result<Fitted> {
+    let (members, count) = (options.ensemble, learned.len());
     let thinned: Vec<Thinned> = (0..COARSE).filter_map(|which| Thinned::new(snapshots, which)).collect();
     let mut learned = learned.into_iter();
     let of_members = begun(learned.by_ref().take(members))?;
-    let of_thinned = begun(learned)?;
-    let stopped = of_members.iter().chain(&of_thinned).find_map(|learned| learned.stopped.clone());
-    let whole = stopped.is_none() && of_members.len() == members && of_thinned.len() == thinned.len();
+    let of_thinned = begun(learned.by_ref().take(thinned.len()))?;
+    let of_cheaper = begun(learned)?;
+    let all = || of_members.iter().chain(&of_thinned).chain(&of_cheaper);
+    let stopped = all().find_map(|learned| learned.stopped.clone());
+    let whole = stopped.is_none() && all().count() == count;
     let Some(first) = of_members.first() else { return Err(Error::Cancelled) };
     let (law, sigma) = (first.law, first.sigma);
     let mut report = first.report.clone();
-    let seconds =
-        |of: fn(&FitReport) -> f64| of_members.iter().chain(&of_thinned).map(|l| of(&l.report)).sum();
+    let seconds = |of: fn(&FitReport) -> f64| all().map(|l| of(&l.report)).sum();
     report.coupling_seconds = seconds(|report| report.coupling_seconds);
     report.training_seconds = seconds(|report| report.training_seconds);
     report.cpu_seconds = Some(seconds(|report| report.cpu_seconds.unwrap_or(0.0)));
     if thinned.is_empty() {
         report.warnings.push(
-            "between two snapshots nothing tells how wrong the bridges are: the error bars are those of the cells that were drawn, \
-             and too short"
+            "between two snapshots nothing tells how wrong the bridges are: the error bars are those of the cells that were drawn \
+             and of the price of growth, and too short"
                 .into(),
         );
     }
     let members: Vec<_> = of_members.into_iter().map(|learned| learned.networks).collect();
-    report.ensemble =
-        Some(EnsembleReport { members: members.len(), coarse_fits: of_thinned.len(), uncertainty: None });
-    let coarse = thinned.into_iter().zip(of_thinned).map(|(thin, learned)| Coarse {
-        guard: Some(Guard::of(&thin.snapshots)),
-        scaling: thin.scaling,
-        networks: learned.networks,
-        lengthened: thin.lengthened,
+    report.ensemble = Some(EnsembleReport {
+        members: members.len(),
+        coarse_fits: of_thinned.len(),
+        cheaper_fits: of_cheaper.len(),
+        uncertainty: None,
     });
-    let coarse = whole.then(|| coarse.collect());
-    Ok(Fitted { members, branches: vec![], coarse, law, sigma, couplings: None, report, stopped })
+    let coarse = thinned.into_iter().zip(of_thinned).map(|(thin, learned)| Displaced {
+        guard: Guard::of(&thin.snapshots),
+        scaling: thin.scaling,
+        law: learned.law,
+        networks: learned.networks,
+        lengthened: Some(thin.lengthened),
+    });
+    let cheaper = of_cheaper.into_iter().map(|learned| Displaced {
+        guard: Guard::of(snapshots),
+        scaling: Scaling::of(snapshots),
+        law: learned.law,
+        networks: learned.networks,
+        lengthened: None,
+    });
+    let displaced = whole.then(|| coarse.chain(cheaper).collect());
+    Ok(Fitted { members, branches: vec![], displaced, law, sigma, couplings: None, report, stopped })
 }
 
 /// The fits that had begun to train when they ended; the first of other errors than that they were stopped.
@@ -243,30 +277,34 @@ impl Thinned {
     }
 }
 
-/// A fit to fewer snapshots.
-pub(super) struct Coarse {
+/// A fit with another assumption than the members'.
+pub(super) struct Displaced {
     scaling: Scaling,
+    law: Option<GrowthLaw>,
     networks: Vec<Network>,
-    guard: Option<Guard>,
-    lengthened: Vec<bool>,
+    guard: Guard,
+    /// Of one to fewer snapshots, [where](Thinned::lengthened) intervals are longer; none of one at another price of growth.
+    lengthened: Option<Vec<bool>>,
 }
 
 /// How far the mean fields are off: root mean squares over cells of what other cells would change, by the members, and of how much
-/// further than that from their mean the coarse fits' mean is, where one of these has longer intervals; or, if it is less far, how much less.
+/// further than that from their mean the displaced fits are, those to fewer snapshots together, where one of these has longer intervals, or that at another price;
+/// or, if it is less far, how much less.
 ///
 /// # Errors
 /// [`Error::InvalidData`] for networks that do not go together, which fits of one recipe do.
 pub(super) fn uncertainty(
     dynamics: &Dynamics,
-    coarse: Vec<Coarse>,
+    displaced: Vec<Displaced>,
     snapshots: &Snapshots,
 ) -> Result<Uncertainty> {
     let (ensemble, diffusion) = (&dynamics.compiled, dynamics.info.diffusion());
-    let fields = |Coarse { scaling, networks, guard, lengthened }: Coarse| {
-        let guard = guard.filter(|_| ensemble.guard.is_some());
-        Ok((Compiled::new(scaling, diffusion, vec![networks], ensemble.law, guard)?, lengthened))
+    let fields = |Displaced { scaling, law, networks, guard, lengthened }: Displaced| {
+        let guard = ensemble.guard.as_ref().map(|_| guard);
+        Ok((Compiled::new(scaling, diffusion, vec![networks], law, guard)?, lengthened))
     };
-    let coarse = coarse.into_iter().map(fields).collect::<Result<Vec<(Compiled, Vec<bool>)>>>()?;
+    let displaced =
+        displaced.into_iter().map(fields).collect::<Result<Vec<(Compiled, Option<Vec<bool>>)>>>()?;
     let mut sums = [Sums::default(); 3];
     let (mut scratch, mut spread) = (Scratch::default(), SpreadScratch::default());
     for (k, &time) in snapshots.times().iter().enumerate() {
@@ -279,24 +317,29 @@ pub(super) fn uncertainty(
             })
         };
         let mean = values(ensemble);
-        let lengthened = coarse.iter().filter(|(_, lengthened)| lengthened[k]);
-        let moved: Vec<Values> = lengthened.map(|(fields, _)| values(fields)).collect();
+        let lengthened = displaced.iter().filter(|(_, of)| of.as_ref().is_some_and(|of| of[k]));
+        let coarse: Vec<Values> = lengthened.map(|(fields, _)| values(fields)).collect();
+        let at_price = displaced.iter().filter(|(_, of)| of.is_none());
+        let cheaper: Vec<Values> = at_price.map(|(fields, _)| values(fields)).collect();
         let deviation = Values::of(&points, snapshots.dims(), |values| {
             ensemble.deviation(time, &points, values, dynamics.info.stretch, &mut spread);
         });
         for (f, (sums, unit)) in sums.iter_mut().zip(ensemble.units(time)).enumerate() {
             let sampling = deviation.0[f].iter().map(|&sd| (f64::from(sd) / unit).powi(2)).sum::<f64>();
-            sums.cells += deviation.0[f].len() as f64;
+            let count = mean.0[f].len() as f64;
+            sums.cells += count;
             sums.sampling += sampling;
-            if moved.is_empty() {
-                continue;
-            }
-            sums.moved_cells += mean.0[f].len() as f64;
-            sums.sampling_there += sampling;
-            for (i, &mean) in mean.0[f].iter().enumerate() {
-                let of_coarse = moved.iter().map(|moved| f64::from(moved.0[f][i])).sum::<f64>();
-                let difference = of_coarse / moved.len() as f64 - f64::from(mean);
-                sums.moved += (difference / unit).powi(2);
+            for (moved, fits) in [(&mut sums.coarse, &coarse), (&mut sums.cheaper, &cheaper)] {
+                if fits.is_empty() {
+                    continue;
+                }
+                moved.cells += count;
+                moved.sampling += sampling;
+                for (i, &mean) in mean.0[f].iter().enumerate() {
+                    let of_fits = fits.iter().map(|fit| f64::from(fit.0[f][i])).sum::<f64>();
+                    let difference = of_fits / fits.len() as f64 - f64::from(mean);
+                    moved.squares += (difference / unit).powi(2);
+                }
             }
         }
     }
@@ -304,27 +347,37 @@ pub(super) fn uncertainty(
     Ok(Uncertainty { velocity, growth, score_drift })
 }
 
-/// Sums of squares: by the cells; of what coarse fits move by, where they do; and by the cells there.
+/// Sums of squares: by the cells, and of what displaced fits move by.
 #[derive(Debug, Clone, Copy, Default)]
 struct Sums {
     cells: f64,
     sampling: f64,
-    moved_cells: f64,
-    moved: f64,
-    sampling_there: f64,
+    coarse: Moved,
+    cheaper: Moved,
+}
+
+/// Sums of squares of what fits move by, and by the cells there.
+#[derive(Debug, Clone, Copy, Default)]
+struct Moved {
+    cells: f64,
+    squares: f64,
+    sampling: f64,
 }
 
 impl Sums {
     fn error(self) -> FieldError {
         // Without noise the score has the unit 0, and no error.
         let root = |sum: f64, cells: f64| if sum.is_finite() { (sum.max(0.0) / cells).sqrt() } else { 0.0 };
-        let is_less = self.moved_cells > 0.0 && self.moved < self.sampling_there;
-        let shrinkage = if is_less { (self.moved / self.sampling_there).sqrt() } else { 1.0 };
+        let moved = [self.coarse, self.cheaper].into_iter().filter(|moved| moved.cells > 0.0);
+        let most = moved.max_by(|a, b| (a.squares / a.cells).total_cmp(&(b.squares / b.cells)));
+        let shrinkage = match most {
+            Some(moved) if moved.squares < moved.sampling => (moved.squares / moved.sampling).sqrt(),
+            _ => 1.0,
+        };
         FieldError {
             sampling: shrinkage * root(self.sampling, self.cells),
             shrinkage,
-            resolution: (self.moved_cells > 0.0)
-                .then(|| root(self.moved - self.sampling_there, self.moved_cells)),
+            resolution: most.map(|moved| root(moved.squares - moved.sampling, moved.cells)),
         }
     }
 }
@@ -404,20 +457,30 @@ mod tests {
     }
 
     #[test]
-    fn errors_are_as_large_as_what_coarse_fits_move_by() {
-        let error = |moved| {
-            Sums { cells: 2.0, sampling: 18.0, moved_cells: 4.0, moved, sampling_there: 32.0 }.error()
+    fn errors_are_as_large_as_what_displaced_fits_move_by() {
+        let coarse = |squares| Moved { cells: 4.0, squares, sampling: 32.0 };
+        let error = |coarse, squares| {
+            let cheaper = Moved { cells: 2.0, squares, sampling: 18.0 };
+            Sums { cells: 2.0, sampling: 18.0, coarse, cheaper }.error()
         };
         let of = |sampling, shrinkage, resolution| FieldError {
             sampling,
             shrinkage,
             resolution: Some(resolution),
         };
-        assert_eq!((error(68.0), error(8.0)), (of(3.0, 1.0, 3.0), of(1.5, 0.5, 0.0)));
+        // The larger of both by the cell, whichever it is.
+        assert_eq!(
+            (error(coarse(68.0), 3.0), error(coarse(8.0), 1.0)),
+            (of(3.0, 1.0, 3.0), of(1.5, 0.5, 0.0))
+        );
+        assert_eq!(
+            (error(coarse(8.0), 26.0), error(Moved::default(), 4.5)),
+            (of(3.0, 1.0, 2.0), of(1.5, 0.5, 0.0))
+        );
         // Errors at a typical cell, in deviations over the members: with as much again, and half.
-        let (more, less) = (error(68.0).inflation(), error(8.0).inflation());
+        let (more, less) = (error(coarse(68.0), 0.0).inflation(), error(coarse(8.0), 0.0).inflation());
         assert!((more - 2f64.sqrt()).abs() < 1e-12 && (less - 0.5).abs() < 1e-12, "{more} {less}");
-        assert_eq!(Sums { moved_cells: 0.0, ..Sums::default() }.error().resolution, None);
+        assert_eq!(Sums::default().error().resolution, None);
     }
 
     #[test]

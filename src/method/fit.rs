@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use super::couple::{BlockSolver, Coupler};
-use super::ensemble::Coarse;
+use super::ensemble::Displaced;
 use super::resolve::Resolved;
 use super::{CouplingKind, FitOptions, FitReport, Learning, branches, ensemble, warnings};
 use crate::device::Opened;
@@ -318,7 +318,7 @@ pub(super) struct Fitted {
     /// How each branch weighs, where the lists are those of branches; else empty.
     pub(super) branches: Vec<BranchWeight>,
     /// The fits to fewer snapshots beside an ensemble, none where one of all fits was stopped.
-    pub(super) coarse: Option<Vec<Coarse>>,
+    pub(super) displaced: Option<Vec<Displaced>>,
     pub(super) law: Option<GrowthLaw>,
     pub(super) sigma: f64,
     pub(super) couplings: Option<Couplings>,
@@ -329,7 +329,7 @@ pub(super) struct Fitted {
 impl From<Learned> for Fitted {
     fn from(Learned { networks, law, sigma, couplings, report, stopped }: Learned) -> Self {
         let (members, branches) = (vec![networks], vec![]);
-        Self { members, branches, coarse: None, law, sigma, couplings, report, stopped }
+        Self { members, branches, displaced: None, law, sigma, couplings, report, stopped }
     }
 }
 
@@ -375,7 +375,7 @@ impl Settled<'_> {
         started: Option<f64>,
     ) -> Result<Fit> {
         let Self { options, resolved } = self;
-        let Fitted { members, branches, coarse, law, sigma, couplings, mut report, stopped } = fitted;
+        let Fitted { members, branches, displaced, law, sigma, couplings, mut report, stopped } = fitted;
         report.final_sigma = options.rollout.final_sigma.filter(|_| options.recipe.takes("final_sigma"));
         let info = ModelInfo {
             method: options.recipe.name.into(),
@@ -404,8 +404,8 @@ impl Settled<'_> {
             Dynamics::of_branches(info, scaling, branches.into_iter().zip(members).collect(), guard)?
         };
         dynamics.couplings = couplings;
-        if let (Some(coarse), Some(ensemble)) = (coarse, &mut report.ensemble) {
-            let uncertainty = threads.run(|| ensemble::uncertainty(&dynamics, coarse, snapshots))?;
+        if let (Some(displaced), Some(ensemble)) = (displaced, &mut report.ensemble) {
+            let uncertainty = threads.run(|| ensemble::uncertainty(&dynamics, displaced, snapshots))?;
             dynamics.info.uncertainty = Some(uncertainty);
             ensemble.uncertainty = Some(uncertainty);
         }

@@ -80,6 +80,8 @@ pub struct EnsembleReport {
     pub members: usize,
     /// The fits to every second snapshot beside them.
     pub coarse_fits: usize,
+    /// The fits at half the price of growth beside them: one, where it has a price δ².
+    pub cheaper_fits: usize,
     /// How far the mean is off; none where a fit was stopped.
     pub uncertainty: Option<Uncertainty>,
 }
@@ -146,7 +148,13 @@ impl FitReport {
 
 fn of_ensemble(ensemble: &EnsembleReport) -> Value {
     let errors = ensemble.uncertainty.map(|errors| errors.to_json());
-    json!({ "members": ensemble.members, "coarse_fits": ensemble.coarse_fits, "uncertainty": errors })
+    let EnsembleReport { members, coarse_fits, cheaper_fits, .. } = *ensemble;
+    json!({
+        "members": members,
+        "coarse_fits": coarse_fits,
+        "cheaper_fits": cheaper_fits,
+        "uncertainty": errors,
+    })
 }
 
 fn of_branch(branch: &BranchReport) -> Value {

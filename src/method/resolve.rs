@@ -100,6 +100,11 @@ impl Resolved {
         resolved
     }
 
+    /// The same with δ² times `factor`: growth at another price.
+    pub(super) fn at_price(&self, factor: f64) -> Self {
+        Self { delta: self.delta.map(|delta| delta * factor.sqrt()), ..self.clone() }
+    }
+
     /// By which rule each number came to be.
     fn explain(&self, options: &FitOptions) -> Vec<Choice> {
         let by_rate = options.branching_rate.is_some();

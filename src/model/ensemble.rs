@@ -13,11 +13,12 @@ use crate::statistics::Estimate;
 pub struct FieldError {
     /// The standard deviation by the cells: [that over the members](Dynamics::deviation_over_members), shrunk.
     pub sampling: f64,
-    /// What the deviations over the members are multiplied by, at most 1: by so much the field moves less than they say when every second
-    /// snapshot is left out, though that holds what other cells change. A few members tell the size of their differences badly.
+    /// What the deviations over the members are multiplied by, at most 1: by so much the field moves less than they say when an assumption is
+    /// changed (see [`resolution`](Self::resolution)), though that holds what other cells change. A few members tell the size of their differences badly.
     pub shrinkage: f64,
     /// By how much more than other cells explain the field moves when every second snapshot is left out, so that intervals are twice as
-    /// long: what is wrong with the way between snapshots, to first order in the interval. None where there are two snapshots only.
+    /// long, or when growth costs half as much against motion, of methods with a δ; whichever is more: what is wrong with the way between
+    /// snapshots, to first order in the interval and in the inverse of the price. None where there are two snapshots only, and no δ.
     pub resolution: Option<f64>,
 }
 

@@ -256,9 +256,13 @@ impl Work for FitJob {
                 Task::new("block", about, cost)
             }
             Unit::Member { index } => {
-                let is_member = index < self.options.ensemble;
-                let kind = if is_member { "member" } else { "coarse" };
-                let number = if is_member { index } else { index - self.options.ensemble };
+                let FitOptions { ensemble, recipe, .. } = &self.options;
+                // The last is that at another price of growth, where it has one.
+                let (kind, number) = match index.checked_sub(*ensemble) {
+                    None => ("member", index),
+                    Some(_) if recipe.needs_delta() && index + 1 == self.fits => ("cheaper", 0),
+                    Some(number) => ("coarse", number),
+                };
                 let intervals = 0..self.shape.times.len() - 1;
                 let coupling = match self.options.recipe.coupling() {
                     Some(_) => intervals.clone().map(|k| pairs(k, 1)).sum::<f64>() * SECONDS_OF_PAIR,

@@ -103,7 +103,7 @@ impl Job {
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub struct Task {
-    /// What it does: `block` (couples a block of an interval), `member` or `coarse` (fits of an ensemble); of a validation `fold` and
+    /// What it does: `block` (couples a block of an interval), `member`, `coarse` or `cheaper` (fits of an ensemble); of a validation `fold` and
     /// `time` (fits without some cells, or without a time), `baselines` and `interpolation`; `shard` (simulates founders), or `population`
     /// (all of them); `run` and `action` of an evaluation.
     pub kind: &'static str,

@@ -250,10 +250,11 @@ pub fn whole(fitted: method::Fit) -> Result<method::Fit> {
 
 /// The members, and how far their mean is off.
 fn of_ensemble(ensemble: &EnsembleReport) -> String {
-    let EnsembleReport { members, coarse_fits, uncertainty, .. } = ensemble;
+    let EnsembleReport { members, coarse_fits, cheaper_fits, uncertainty, .. } = ensemble;
+    let at_price = if *cheaper_fits > 0 { ", one at half the price of growth for what δ adds" } else { "" };
     let mut text = format!(
-        "ensemble: {members} members, and {coarse_fits} fits to every second snapshot for what intervals add to their errors; the rest \
-         tells of the first member\n"
+        "ensemble: {members} members, and {coarse_fits} fits to every second snapshot for what intervals add to their errors{at_price}; the \
+         rest tells of the first member\n"
     );
     let Some(errors) = uncertainty else { return text };
     for (name, error) in
