@@ -38,7 +38,7 @@ pub enum Purpose {
     Fate = 12,
     /// The parts of a snapshot, and the seeds of the branches that lead there.
     Branch = 13,
-    /// The cells that make a metric, and their clusters.
+    /// The clusters of cells that make a metric.
     Metric = 14,
 }
 

@@ -1,15 +1,15 @@
 //! Several regressions at once: the flows of branches from one snapshot to the parts of another.
 
+use super::PathOptions;
 use super::interpolant::{self, Energy};
 use super::loss::Regression;
 use super::source::{Coupled, Source};
-use super::{InterpolantOptions, PathOptions};
 use crate::bridge::{Bridge, BridgeFacts};
 use crate::error::Result;
 use crate::exec::progress::{Reporter, Stage};
 use crate::exec::threads::Threads;
 use crate::fields::Role;
-use crate::metric::{self, CellMetric};
+use crate::metric::CellMetric;
 use crate::nn::Mlp;
 use crate::snapshots::Snapshots;
 use crate::train::{Descended, Descent, Loss, TrainingOptions};
@@ -19,8 +19,8 @@ use crate::units::Scaling;
 pub(crate) struct Branches<'a> {
     /// Of each, the two snapshots between which it leads, their coupled cells, and its seed.
     pub(crate) parts: Vec<(&'a Snapshots, &'a Coupled, u64)>,
-    /// All cells that paths are to keep near to.
-    pub(crate) cells: &'a Snapshots,
+    /// What motion costs among all cells that paths are to keep near to.
+    pub(crate) metric: &'a CellMetric<'a>,
 }
 
 /// The velocity of each branch, and how they were trained.
@@ -43,19 +43,18 @@ pub(crate) fn train_branches(
     threads: &Threads,
     reporter: &mut Reporter<'_, '_>,
 ) -> Result<TrainedBranches> {
-    let dims = branches.cells.dims();
+    let dims = scaling.centre.len();
     let seeds = || branches.parts.iter().map(|&(.., seed)| seed);
     let source = |&(snapshots, coupled, seed): &(_, _, u64)| {
         Source::new(snapshots, coupled, (facts, bridge), scaling, paths.bandwidth, options, seed)
     };
     let mut sources: Vec<Source<'_>> = branches.parts.iter().map(source).collect();
-    let InterpolantOptions { epochs, metric: of_paths } = paths.interpolant;
+    let epochs = paths.interpolant.epochs;
     let mut curves =
         seeds().map(|seed| interpolant::network(options, dims, seed)).collect::<Result<Vec<_>>>()?;
-    let cells = metric::places(branches.cells, scaling, 0..branches.cells.len());
-    let of_all = |seed| vec![CellMetric::new(of_paths, &cells, dims, (seed, 0))];
-    let energies = sources.iter().zip(&curves).zip(seeds());
-    let energies = energies.map(|((source, curve), seed)| Energy::new(*source, of_all(seed), curve));
+    let metrics = seeds().map(|seed| vec![branches.metric.numbered((seed, 0))]);
+    let energies = sources.iter().zip(metrics).zip(&curves);
+    let energies = energies.map(|((source, metrics), curve)| Energy::new(*source, metrics, curve));
     let mut energy = Together(energies.collect());
     let descent = Descent::new(Stage::Interpolant, epochs, options);
     let Descended { losses: interpolant_losses, stopped } =

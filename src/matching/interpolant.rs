@@ -238,6 +238,7 @@ mod tests {
     use super::*;
     use crate::bridge::BridgeKind;
     use crate::exec::progress::{Reporter, Stage, silent};
+    use crate::exec::stop::Stop;
     use crate::exec::threads::Threads;
     use crate::metric::{self, Metric, MetricKind};
     use crate::scales::Scales;
@@ -262,7 +263,7 @@ mod tests {
 
     fn metrics<'a>(source: &Source<'_>, kind: MetricKind, cells: &'a [f32]) -> Vec<CellMetric<'a>> {
         let metric = Metric { kind, width: 0.4, ridge: 0.1, centres: 4, kappa: 2.0 };
-        vec![CellMetric::new(metric, cells, source.snapshots.dims(), (3, 0))]
+        vec![CellMetric::new(metric, cells, source.snapshots.dims(), (3, 0), &Stop::default()).unwrap()]
     }
 
     fn small() -> TrainingOptions {
@@ -333,9 +334,10 @@ mod tests {
                 source.write_ends(interval, &pair, 0.5, &mut curves.points);
                 let [value, _] = curves.record(&networks[0], 0.0, 0..1);
                 let height = 0.25 * curves.tape.value(value)[1] * source.scaling.length as f32;
-                // The straight line has the height 0, the half circle 1.
+                // The straight line has the height 0, the half circle 1. Wide kernels about four centres make a flatter valley.
+                let (less, higher) = if *kind == MetricKind::Land { (0.7, 0.5) } else { (0.85, 0.3) };
                 assert!(
-                    last < 0.85 * first && height > 0.3,
+                    last < less * first && height > higher,
                     "{kind}: energy {first} to {last}, height {height}"
                 );
             }

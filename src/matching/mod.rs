@@ -25,8 +25,9 @@ pub(crate) use source::{Coupled, CoupledInterval};
 
 use crate::bridge::{Bridge, BridgeFacts};
 use crate::error::Result;
-use crate::exec::progress::{Reporter, Stage};
+use crate::exec::progress::{Progress, Reporter, Stage};
 use crate::exec::threads::Threads;
+use crate::exec::watch::watched;
 use crate::fields::{GrowthLaw, Network, Role};
 use crate::metric::{self, CellMetric};
 use crate::snapshots::Snapshots;
@@ -76,8 +77,13 @@ pub(crate) fn train(
         curves.push(interpolant::network(options, snapshots.dims(), seed)?);
         let cells = |interval| metric::places(snapshots, scaling, [interval, interval + 1]);
         let cells: Vec<Vec<f32>> = (0..coupled.intervals.len()).map(cells).collect();
-        let of_interval = |k: usize| CellMetric::new(of_paths, &cells[k], snapshots.dims(), (seed, k as u64));
-        let metrics = (0..cells.len()).map(of_interval).collect();
+        let mut look =
+            || reporter.report(&Progress { stage: Stage::Interpolant, done: 0, total: epochs, loss: None });
+        let metrics = watched(threads, &mut look, |stop| {
+            let of_interval =
+                |k: usize| CellMetric::new(of_paths, &cells[k], snapshots.dims(), (seed, k as u64), stop);
+            (0..cells.len()).map(of_interval).collect::<Result<Vec<_>>>()
+        })?;
         let mut energy = Energy::new(source, metrics, &curves[0]);
         let descent = Descent::new(Stage::Interpolant, epochs, options);
         let descended = descent.run(&mut curves, &mut energy, threads, reporter);

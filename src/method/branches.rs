@@ -78,9 +78,17 @@ pub(super) fn learn(
 
     let started = Instant::now();
     let seeds: Vec<u64> = (0..of_parts.len()).map(|branch| seed_of(options.seed, branch)).collect();
+    let cells = metric::places(snapshots, scaling, 0..snapshots.len());
+    let mut look = || {
+        let total = options.interpolant_epochs;
+        reporter.report(&Progress { stage: Stage::Interpolant, done: 0, total, loss: None })
+    };
+    let metric = watched(threads, &mut look, |stop| {
+        CellMetric::new(options.cell_metric(), &cells, snapshots.dims(), (options.seed, 1), stop)
+    })?;
     let branches = Branches {
         parts: of_parts.iter().zip(&coupled).zip(&seeds).map(|((part, c), &seed)| (part, c, seed)).collect(),
-        cells: snapshots,
+        metric: &metric,
     };
     let (paths, training) = (options.paths(), &options.training);
     let trained =
@@ -101,11 +109,9 @@ pub(super) fn learn(
     if stopped.is_some() {
         (rollout.growth_epochs, rollout.joint_epochs) = (0, 0);
     }
-    let cells = metric::places(snapshots, scaling, 0..snapshots.len());
-    let of_cells = || CellMetric::new(options.cell_metric(), &cells, snapshots.dims(), (options.seed, 1));
-    let metric = options.metric_energy.then(of_cells);
+    let of_energy = options.metric_energy.then_some(&metric);
     let weighed =
-        rollout::weigh(ways, metric.as_ref(), scaling, &rollout, training, options.seed, threads, reporter)?;
+        rollout::weigh(ways, of_energy, scaling, &rollout, training, options.seed, threads, reporter)?;
     report.rollout = Some(weighed.report);
     stopped = stopped.or(weighed.stopped);
     report.training_seconds = started.elapsed().as_secs_f64();

@@ -6,7 +6,9 @@ mod rbf;
 
 use rand::seq::index;
 
+use crate::error::Result;
 use crate::exec::rng::{Purpose, stream};
+use crate::exec::stop::Stop;
 use crate::named::named;
 use crate::snapshots::Snapshots;
 use crate::units::Scaling;
@@ -65,7 +67,16 @@ enum Form<'a> {
 
 impl<'a> CellMetric<'a> {
     /// The metric that `cells` (row-major) make; `key` is the seed and the number of its random streams.
-    pub(crate) fn new(metric: Metric, cells: &'a [f32], dims: usize, key: (u64, u64)) -> Self {
+    ///
+    /// # Errors
+    /// [`Error::InvalidArgument`](crate::Error) for more clusters than memory holds; [`Error::Cancelled`](crate::Error).
+    pub(crate) fn new(
+        metric: Metric,
+        cells: &'a [f32],
+        dims: usize,
+        key: (u64, u64),
+        stop: &Stop,
+    ) -> Result<Self> {
         let form = match metric.kind {
             MetricKind::Land => Form::Land {
                 land: land::Land { width: metric.width, ridge: metric.ridge },
@@ -73,9 +84,14 @@ impl<'a> CellMetric<'a> {
                 landmarks: vec![],
                 share: 1.0,
             },
-            MetricKind::Rbf => Form::Rbf(rbf::Kernels::new(&metric, cells, dims, key)),
+            MetricKind::Rbf => Form::Rbf(rbf::Kernels::new(&metric, cells, dims, key, stop)?),
         };
-        Self { dims, key, form }
+        Ok(Self { dims, key, form })
+    }
+
+    /// The same metric, which draws cells from other random streams.
+    pub(crate) fn numbered(&self, key: (u64, u64)) -> Self {
+        Self { key, ..self.clone() }
     }
 
     /// Draws the cells that stand for all in a step.

@@ -3,6 +3,7 @@
 use rand::seq::index;
 
 use super::{Metric, MetricScratch};
+use crate::error::{Result, fits_in_memory};
 use crate::exec::rng::{Purpose, stream};
 use crate::exec::simd;
 use crate::exec::stop::Stop;
@@ -29,9 +30,21 @@ const SWEEPS: usize = 2000;
 const SETTLED: f64 = 1e-9;
 
 impl Kernels {
-    pub(super) fn new(metric: &Metric, cells: &[f32], dims: usize, (seed, number): (u64, u64)) -> Self {
+    pub(super) fn new(
+        metric: &Metric,
+        cells: &[f32],
+        dims: usize,
+        (seed, number): (u64, u64),
+        stop: &Stop,
+    ) -> Result<Self> {
         let count = cells.len() / dims;
         let wanted = metric.centres.min(count / CELLS_A_CENTRE).max(1);
+        // A number of eight bytes for each pair.
+        fits_in_memory(
+            "metric_centres",
+            metric.centres,
+            wanted.checked_mul(wanted).and_then(|n| n.checked_mul(2)),
+        )?;
         let mut rng = stream(seed, Purpose::Metric, number, 0);
         let looked_at = count.min(wanted.saturating_mul(MOST_CELLS_A_CENTRE));
         let points: Vec<f64> = if looked_at < count {
@@ -42,14 +55,13 @@ impl Kernels {
         };
         let weights = vec![1.0; looked_at];
         let all = Points { coordinates: &points, weights: &weights, dims };
-        let settled = all.settle(wanted, &mut rng, &Stop::default());
-        let labels = settled.map_or_else(|_| vec![0; looked_at], |(_, labels)| labels);
+        let (_, labels) = all.settle(wanted, &mut rng, stop)?;
         let (centres, variances) = clusters(&points, dims, &labels, wanted);
         let precisions: Vec<f64> =
             variances.iter().map(|variance| 0.5 / (metric.kappa * metric.kappa * variance)).collect();
         let mut kernels = Self { weights: vec![], centres, precisions, ridge: metric.ridge };
-        kernels.weigh(&points);
-        kernels
+        kernels.weigh(&points, stop)?;
+        Ok(kernels)
     }
 
     /// φ_k(x) of all kernels.
@@ -62,8 +74,8 @@ impl Kernels {
     }
 
     /// The weights, none below the least, of which the mean of (1 − h)² over points is least: by cyclic coordinate descent, which finds the
-    /// minimum of such a quadratic (Tseng, J. Optim. Theory Appl. 2001).
-    fn weigh(&mut self, points: &[f64]) {
+    /// minimum of such a quadratic (Tseng, J. Optim. Theory Appl. 2001), or as near to it as its sweeps get where kernels are nearly alike.
+    fn weigh(&mut self, points: &[f64], stop: &Stop) -> Result<()> {
         let kernels = self.precisions.len();
         let dims = self.centres.len() / kernels;
         let (mut gram, mut ones, mut values) = (vec![0.0; kernels * kernels], vec![0.0; kernels], vec![]);
@@ -76,6 +88,7 @@ impl Kernels {
         }
         let mut weights = vec![LEAST_WEIGHT; kernels];
         for _ in 0..SWEEPS {
+            stop.check()?;
             let mut largest_step = 0.0f64;
             for k in 0..kernels {
                 let row = &gram[k * kernels..][..kernels];
@@ -91,6 +104,7 @@ impl Kernels {
             }
         }
         self.weights = weights;
+        Ok(())
     }
 
     /// The energy Σ_c u_c² G(x); its derivatives by u and by x are written beside.
@@ -123,16 +137,16 @@ impl Kernels {
     }
 }
 
-/// The means of clusters, and the mean square deviation of a coordinate from them; one whose points are all at one place has that of all together,
-/// and points that all are, 1.
+/// The means of the clusters that have any points, and the mean square deviation of a coordinate from them; one whose points are all at one place
+/// has that of all together, and points that all are, 1.
 fn clusters(points: &[f64], dims: usize, labels: &[usize], count: usize) -> (Vec<f64>, Vec<f64>) {
     let (mut centres, mut sizes) = (vec![0.0; count * dims], vec![0.0f64; count]);
     for (point, &label) in points.chunks_exact(dims).zip(labels) {
         sizes[label] += 1.0;
         centres[label * dims..][..dims].iter_mut().zip(point).for_each(|(c, x)| *c += x);
     }
-    for (centre, size) in centres.chunks_exact_mut(dims).zip(&sizes) {
-        centre.iter_mut().for_each(|c| *c /= size.max(1.0));
+    for (centre, size) in centres.chunks_exact_mut(dims).zip(&sizes).filter(|(_, size)| **size > 0.0) {
+        centre.iter_mut().for_each(|c| *c /= size);
     }
     let mut squares = vec![0.0; count];
     for (point, &label) in points.chunks_exact(dims).zip(labels) {
@@ -141,17 +155,19 @@ fn clusters(points: &[f64], dims: usize, labels: &[usize], count: usize) -> (Vec
     }
     let all = squares.iter().sum::<f64>() / (labels.len() * dims) as f64;
     let typical = if all > 0.0 { all } else { 1.0 };
-    let variance = |(square, size): (&f64, &f64)| {
-        let variance = square / (size.max(1.0) * dims as f64);
+    let variance = |label: usize| {
+        let variance = squares[label] / (sizes[label] * dims as f64);
         if variance > 0.0 { variance } else { typical }
     };
-    let variances = squares.iter().zip(&sizes).map(variance).collect();
-    (centres, variances)
+    let there: Vec<usize> = (0..count).filter(|&label| sizes[label] > 0.0).collect();
+    let variances = there.iter().map(|&label| variance(label)).collect();
+    (there.iter().flat_map(|&label| &centres[label * dims..][..dims]).copied().collect(), variances)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::error::Error;
     use crate::metric::MetricKind;
 
     fn cells() -> Vec<f32> {
@@ -163,14 +179,15 @@ mod tests {
         (0..120).flat_map(|i| [place(i, 0), place(i, 1)]).collect()
     }
 
-    fn metric(centres: usize) -> Metric {
-        Metric { kind: MetricKind::Rbf, width: 0.0, ridge: 0.01, centres, kappa: 1.5 }
+    fn kernels(centres: usize, cells: &[f32]) -> Kernels {
+        let metric = Metric { kind: MetricKind::Rbf, width: 0.0, ridge: 0.01, centres, kappa: 1.5 };
+        Kernels::new(&metric, cells, 2, (5, 0), &Stop::default()).unwrap()
     }
 
     #[test]
     fn kernels_sum_to_one_at_the_cells_as_nearly_as_least_squares_can() {
         let cells = cells();
-        let kernels = Kernels::new(&metric(3), &cells, 2, (5, 0));
+        let kernels = kernels(3, &cells);
         let points: Vec<f64> = cells.iter().map(|&x| x.into()).collect();
         let loss = |weights: &[f64]| {
             let mut values = vec![];
@@ -201,7 +218,7 @@ mod tests {
 
     #[test]
     fn the_energy_has_the_right_derivatives() {
-        let kernels = Kernels::new(&metric(7), &cells(), 2, (5, 0));
+        let kernels = kernels(7, &cells());
         let energy = |x: &[f32], u: &[f32]| {
             let (mut d_u, mut d_x) = ([0.0; 2], [0.0; 2]);
             let value = kernels.energy((x, u), (&mut d_u, &mut d_x), &mut MetricScratch::default());
@@ -227,9 +244,24 @@ mod tests {
     }
 
     #[test]
+    fn a_request_to_stop_ends_it() {
+        let stop = Stop::default();
+        stop.request();
+        let metric = Metric { kind: MetricKind::Rbf, width: 0.0, ridge: 0.01, centres: 3, kappa: 1.5 };
+        assert_eq!(Kernels::new(&metric, &cells(), 2, (5, 0), &stop).unwrap_err(), Error::Cancelled);
+    }
+
+    fn cells_mean(cells: &[f32]) -> Vec<f64> {
+        let mean = |c: usize| cells.iter().skip(c).step_by(2).map(|&x| f64::from(x)).sum::<f64>();
+        [0, 1].map(|c| mean(c) / (cells.len() / 2) as f64).to_vec()
+    }
+
+    #[test]
     fn cells_of_one_place_and_fewer_cells_than_centres_make_a_metric_too() {
         for cells in [vec![1.0f32; 40], cells()[..6].to_vec()] {
-            let kernels = Kernels::new(&metric(100), &cells, 2, (5, 0));
+            let kernels = kernels(100, &cells);
+            // One place is one cluster, however many are asked for, and three cells are too few for two.
+            assert_eq!(kernels.centres, cells_mean(&cells));
             let (mut d_u, mut d_x) = ([0.0; 2], [0.0; 2]);
             let energy = kernels.energy(
                 (&cells[..2], &[1.0, 1.0]),

@@ -361,6 +361,7 @@ impl Loss for WayLoss<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::exec::stop::Stop;
     use crate::metric::{self, Metric, MetricKind};
     use crate::nn::Activation;
     use crate::snapshots::MatrixView;
@@ -412,7 +413,7 @@ mod tests {
         let velocities: Vec<Mlp> = ways.iter().map(|way| way.velocity.clone()).collect();
         let cells = metric::places(&second, &scaling, [0, 1]);
         let metric = Metric { kind: MetricKind::Land, width: 0.4, ridge: 0.1, centres: 1, kappa: 1.0 };
-        let metric = CellMetric::new(metric, &cells, 2, (5, 1));
+        let metric = CellMetric::new(metric, &cells, 2, (5, 1), &Stop::default()).unwrap();
         for metric in [None, Some(&metric)] {
             look(&setting, metric, &velocities, &[network(Role::Source, 3), network(Role::Source, 4)]);
         }
