@@ -103,11 +103,8 @@ pub(super) fn learn(
 
 /// How many fits an ensemble takes: the members, those to fewer snapshots, and where growth has a price, one at half of it.
 pub(super) fn fit_count(snapshots: &Snapshots, options: &FitOptions) -> usize {
-    options.ensemble + coarse_count(snapshots) + usize::from(options.recipe.needs_delta())
-}
-
-fn coarse_count(snapshots: &Snapshots) -> usize {
-    (0..COARSE).filter(|&which| !Thinned::left_out(snapshots, which).is_empty()).count()
+    let coarse = (0..COARSE).filter(|&which| !Thinned::left_out(snapshots, which).is_empty()).count();
+    options.ensemble + coarse + usize::from(options.recipe.needs_delta())
 }
 
 /// One of the fits of an ensemble: a function of the data, the options and the fit's number.
@@ -132,20 +129,19 @@ pub(super) fn learn_one(
             let cells = resampled(snapshots, deal, (index, members))?;
             settled.learn(&cells, scaling, None, threads, reporter)
         }
-        Some(which) if which < coarse_count(snapshots) => match Thinned::new(snapshots, which) {
-            Some(Thinned { snapshots, scaling, .. }) => {
-                settled.learn(&snapshots, &scaling, None, threads, reporter)
-            }
-            None => unreachable!("counted above"),
-        },
-        Some(_) if index < fit_count(snapshots, &options) => {
-            let resolved = settled.resolved.at_price(CHEAPER);
-            Settled { resolved: &resolved, ..settled }.learn(snapshots, scaling, None, threads, reporter)
-        }
-        Some(_) => {
+        Some(_) if index >= fit_count(snapshots, &options) => {
             let allowed = format!("below {}", fit_count(snapshots, &options));
             return Err(Error::argument("the fit of an ensemble", index, &allowed));
         }
+        Some(which) => match Thinned::new(snapshots, which) {
+            Some(Thinned { snapshots, scaling, .. }) => {
+                settled.learn(&snapshots, &scaling, None, threads, reporter)
+            }
+            None => {
+                let resolved = settled.resolved.at_price(CHEAPER);
+                Settled { resolved: &resolved, ..settled }.learn(snapshots, scaling, None, threads, reporter)
+            }
+        },
     }?;
     learned.report.cpu_seconds = cpu_seconds(threads).zip(cpu_before).map(|(after, before)| after - before);
     Ok(learned)
@@ -262,10 +258,10 @@ impl Thinned {
         k == 0 || k == last || counted.is_multiple_of(2)
     }
 
-    /// The snapshots without those; none where nothing is left out.
+    /// The snapshots without those; none where nothing is left out, and of numbers of other fits.
     fn new(snapshots: &Snapshots, which: usize) -> Option<Self> {
         let (last, left_out) = (snapshots.len() - 1, Self::left_out(snapshots, which));
-        if left_out.is_empty() {
+        if left_out.is_empty() || which >= COARSE {
             return None;
         }
         let kept = |k: usize| Self::keeps(last, which, k);

@@ -317,7 +317,7 @@ pub(super) struct Fitted {
     pub(super) members: Vec<Vec<Network>>,
     /// How each branch weighs, where the lists are those of branches; else empty.
     pub(super) branches: Vec<BranchWeight>,
-    /// The fits to fewer snapshots beside an ensemble, none where one of all fits was stopped.
+    /// The fits with other assumptions beside an ensemble, none where one of all fits was stopped.
     pub(super) displaced: Option<Vec<Displaced>>,
     pub(super) law: Option<GrowthLaw>,
     pub(super) sigma: f64,
