@@ -251,10 +251,9 @@ pub fn whole(fitted: method::Fit) -> Result<method::Fit> {
 /// The members, and how far their mean is off.
 fn of_ensemble(ensemble: &EnsembleReport) -> String {
     let EnsembleReport { members, coarse_fits, cheaper_fits, uncertainty, .. } = ensemble;
-    let at_price = if *cheaper_fits > 0 { ", one at half the price of growth for what δ adds" } else { "" };
     let mut text = format!(
-        "ensemble: {members} members, and {coarse_fits} fits to every second snapshot for what intervals add to their errors{at_price}; the \
-         rest tells of the first member\n"
+        "ensemble: {members} members; beside them, for what bridges add to their errors, {coarse_fits} fits to every second snapshot and \
+         {cheaper_fits} at half the price of growth; the rest tells of the first member\n"
     );
     let Some(errors) = uncertainty else { return text };
     for (name, error) in
@@ -262,7 +261,7 @@ fn of_ensemble(ensemble: &EnsembleReport) -> String {
     {
         let total = (error.sampling.powi(2) + error.resolution.unwrap_or(0.0).powi(2)).sqrt();
         let resolution =
-            error.resolution.map_or("intervals unknown".into(), |r| format!("intervals {}", short(r)));
+            error.resolution.map_or("bridges unknown".into(), |r| format!("bridges {}", short(r)));
         let shrunk = match error.shrinkage {
             1.0 => String::new(),
             shrinkage => format!(", shrunk to {} of what members differ by", short(shrinkage)),
