@@ -751,7 +751,8 @@ chreode_status chreode_model_dims(const chreode_model *model, size_t *dims);
  * Gets what the model is, as a JSON object (size, then fill): method, dims, sigma, delta (null for a method without
  * growth), times, seed (as text), epochs, members, stretch (see `chreode_model_member`), branches, uncertainty (of an ensemble, by field the root mean square errors
  * "sampling", by the cells, and "resolution", what the distance of the snapshots, or the price of growth, adds, in network units of an interval, and
- * "shrinkage", what the deviations over the members are multiplied by, since they say more than the fields move by; else null),
+ * "shrinkage", what the deviations over the members are multiplied by, since they say more than the fields move by, and "biased", whether it is
+ * the price of growth that matters most, so that quantiles lie around the field less its bias; else null),
  * parameters, has_growth, has_score, has_landscape, fields (the names of those
  * that were learned), coordinates and masses (null where nobody set them), attributes (an object of texts), has_couplings (whether it keeps those of its
  * cells, see chreode_model_couplings). Later versions may add keys.
@@ -927,7 +928,7 @@ chreode_status chreode_model_field_at(const chreode_model *model,
                                       const chreode_matrix_mut *values);
 
 /**
- * Evaluates the standard deviation of a field's error, as `chreode_model_field_at` evaluates the field, in the field's unit. The
+ * Evaluates the standard deviation of a field's error, beside its bias (see `chreode_model_field_quantile`), as `chreode_model_field_at` evaluates the field, in the field's unit. The
  * model must be an ensemble and the field "velocity", "growth" or "score_drift". The variance is that by the cells, over the
  * members (see `chreode_model_member`), and what the distance of the snapshots in time adds: see "uncertainty" of `chreode_model_info`.
  */
@@ -942,8 +943,9 @@ chreode_status chreode_model_field_sd(const chreode_model *model,
 
 /**
  * Evaluates the quantile of a level between 0 and 1 of what a field may be, as `chreode_model_field_sd` its standard deviation:
- * the field, which is the mean over the members, plus so many standard deviations, of a normal distribution. Between the
- * quantiles of 0.05 and 0.95 lies the true field at nine cells of ten.
+ * the field less its bias plus so many standard deviations, of a normal distribution. The bias is what a finite price of growth against
+ * motion, δ², makes wrong to first order, as a fit at half of δ² tells: there is one where "uncertainty" of `chreode_model_info` calls the field
+ * "biased", and the quantile of 0.5 is the field without it. Between the quantiles of 0.05 and 0.95 lies the true field at nine cells of ten.
  */
 chreode_status chreode_model_field_quantile(const chreode_model *model,
                                             const char *field,

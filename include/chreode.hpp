@@ -528,6 +528,20 @@ class Snapshots : public detail::Handle<chreode_snapshots, chreode_snapshots_fre
         });
     }
 
+    /// The same with a growth rate that is expected of each cell, in the order of time: see chreode_snapshots_with_growth_prior.
+    Snapshots with_growth_prior(Span<const double> rates) const {
+        return make([&](chreode_snapshots **out) {
+            return chreode_snapshots_with_growth_prior(get(), rates.data(), rates.size(), out);
+        });
+    }
+
+    /// The same with the clone of each cell, -1 where it is not known, in the order of time: see chreode_snapshots_with_clones.
+    Snapshots with_clones(Span<const std::int64_t> clones) const {
+        return make([&](chreode_snapshots **out) {
+            return chreode_snapshots_with_clones(get(), clones.data(), clones.size(), out);
+        });
+    }
+
     /// Those at all other times.
     Snapshots without(Span<const double> times) const {
         return make([&](chreode_snapshots **out) {
@@ -648,6 +662,20 @@ class Trajectory : public detail::Handle<chreode_trajectory, chreode_trajectory_
         std::vector<double> weights(count(k));
         detail::check(chreode_trajectory_weights(get(), k, weights.data(), weights.size()));
         return weights;
+    }
+
+    /// The mass of every frame.
+    std::vector<double> masses() const {
+        std::vector<double> masses(frame_count());
+        detail::check(chreode_trajectory_masses(get(), masses.data(), nullptr, masses.size()));
+        return masses;
+    }
+
+    /// The standard deviations of their errors, of an ensemble; else NaN: see chreode_trajectory_masses.
+    std::vector<double> mass_sds() const {
+        std::vector<double> sds(frame_count());
+        detail::check(chreode_trajectory_masses(get(), nullptr, sds.data(), sds.size()));
+        return sds;
     }
 
     /// Who the particles are: of a branching population their numbers in the lineage, else the rows they started from.
@@ -1053,6 +1081,26 @@ class Model : public detail::Handle<chreode_model, chreode_model_free> {
         });
     }
 
+    /// The number of members of an ensemble, whose mean the fields are; 1 of a model that is none.
+    std::size_t members() const {
+        return detail::told<std::size_t>([&](std::size_t *n) { return chreode_model_members(get(), n); });
+    }
+
+    /// A model of one member of an ensemble, counted from 0: see chreode_model_member.
+    Model member(std::size_t index) const {
+        return Model(detail::made<chreode_model>([&](chreode_model **out) { return chreode_model_member(get(), index, out); }));
+    }
+
+    /// The number of branches of a population that goes several ways; 0 of a model that has none.
+    std::size_t branches() const {
+        return detail::told<std::size_t>([&](std::size_t *n) { return chreode_model_branches(get(), n); });
+    }
+
+    /// A model of one branch, counted from 0: see chreode_model_branch.
+    Model branch(std::size_t index) const {
+        return Model(detail::made<chreode_model>([&](chreode_model **out) { return chreode_model_branch(get(), index, out); }));
+    }
+
     /// The loss of every training step; empty for a model from bytes.
     std::vector<double> losses() const {
         std::vector<double> losses(
@@ -1132,6 +1180,27 @@ class Model : public detail::Handle<chreode_model, chreode_model_free> {
         }));
     }
 
+    /// The standard deviations of the errors of a field of an ensemble, at points that have one time, or one a row: see
+    /// chreode_model_field_sd. `progress` is as for fit(), and ends the call with an Error.
+    template <class Function = detail::Silent>
+    Matrix field_sd(const std::string &name, Span<const double> times, const MatrixView &points,
+                    Function &&progress = Function()) const {
+        const char *field = detail::c_text(name);
+        return evaluated(name, points, progress, [&](chreode_progress_fn tell, void *data, const chreode_matrix_mut *values) {
+            return chreode_model_field_sd(get(), field, times.data(), times.size(), &points.raw(), tell, data, values);
+        });
+    }
+
+    /// The quantile of a level of what a field of an ensemble may be: see chreode_model_field_quantile.
+    template <class Function = detail::Silent>
+    Matrix field_quantile(const std::string &name, double level, Span<const double> times, const MatrixView &points,
+                          Function &&progress = Function()) const {
+        const char *field = detail::c_text(name);
+        return evaluated(name, points, progress, [&](chreode_progress_fn tell, void *data, const chreode_matrix_mut *values) {
+            return chreode_model_field_quantile(get(), field, level, times.data(), times.size(), &points.raw(), tell, data, values);
+        });
+    }
+
     /// Simulates a population from `points` at `start` to each of `times`: see chreode_simulate. Without weights every point
     /// weighs 1. `progress` is as for fit(), and ends the call with an Error.
     template <class Function = detail::Silent>
@@ -1192,6 +1261,16 @@ class Model : public detail::Handle<chreode_model, chreode_model_free> {
     }
 
   private:
+    /// The values that a call gives for a field, one row a point.
+    template <class Function, class Call>
+    Matrix evaluated(const std::string &name, const MatrixView &points, Function &progress, Call &&call) const {
+        Matrix values(points.rows(), columns_of(name));
+        const MutableMatrixView view(values);
+        detail::check(detail::watched(
+            progress, [&](chreode_progress_fn tell, void *data) { return call(tell, data, &view.raw()); }));
+        return values;
+    }
+
     std::size_t columns_of(const std::string &name) const {
         for (const Field &field : fields()) {
             if (field.name == name) {

@@ -6,6 +6,7 @@ use chreode::datasets::GeneNetwork;
 use chreode::evaluate::ensemble::{evaluate_model, masses};
 use chreode::evaluate::protocol::Protocol;
 use chreode::exec::progress::{Progress, silent};
+use chreode::exec::rng::{Purpose, stream};
 use chreode::exec::stop::Stop;
 use chreode::fields::{FieldValues, Fields, Scratch, SpreadScratch};
 use chreode::method::{Fit, FitOptions, Method, fit};
@@ -14,6 +15,7 @@ use chreode::simulate::Particles;
 use chreode::simulate::simulation::Simulation;
 use chreode::statistics::Estimate;
 use chreode::{Error, Snapshots};
+use rand::Rng;
 
 const MEMBERS: usize = 3;
 
@@ -126,6 +128,46 @@ fn the_fields_are_the_means_of_the_members_fields() {
             }
         }
     }
+}
+
+#[test]
+fn the_bias_of_couplings_at_a_price_is_by_how_much_a_fit_at_half_of_it_is_off() {
+    // Of two snapshots no other fit tells of more.
+    let snapshots = cells().without(&[1.0, 2.0, 3.0]).unwrap();
+    for method in [Method::Usb, Method::WfrFm, Method::OtCfm, Method::DeepRuot] {
+        let model = fitted(&snapshots, &options(method, MEMBERS)).dynamics;
+        let bias = values(&snapshots, |points, values| {
+            model.field_bias(snapshots.times()[1], points, values, &mut Scratch::default()).unwrap();
+        });
+        let errors = model.info().uncertainty.unwrap();
+        // One of all has no price; of the other it is not known how what its price makes wrong goes with it.
+        let known = matches!(method, Method::Usb | Method::WfrFm);
+        assert_eq!([errors.velocity.biased, errors.growth.biased], [known; 2], "{method}");
+        let read = Dynamics::from_bytes(&model.to_bytes()).unwrap();
+        assert_eq!(read, model, "{method}");
+        if !known {
+            assert!(bias.iter().flatten().all(|&bias| bias == 0.0), "{method}");
+            continue;
+        }
+        assert!(bias[..2].iter().all(|bias| bias.iter().any(|&bias| bias != 0.0)), "{method}");
+        // It is the last of the fits, after the members.
+        let mut at_half = options(method, 1);
+        at_half.delta = model.info().delta.map(|delta| delta * 0.5f64.sqrt());
+        at_half.sigma = Some(model.info().sigma).filter(|&sigma| sigma > 0.0);
+        at_half.seed = stream(5, Purpose::Ensemble, MEMBERS as u64, 0).next_u64();
+        let at_half = fields(&fitted(&snapshots, &at_half).dynamics, &snapshots);
+        for (f, mean) in fields(&model, &snapshots).iter().enumerate() {
+            let largest = mean.iter().fold(0.0f32, |most, x| most.max(x.abs()));
+            for ((&bias, &at_half), &mean) in bias[f].iter().zip(&at_half[f]).zip(mean) {
+                // The numbers of the fit at half went through their squares.
+                assert!((bias - (at_half - mean)).abs() <= 1e-5 * largest, "{method}: field {f}, {bias}");
+            }
+        }
+    }
+    // The fit at half the price is kept only where a field is biased.
+    let model = ensemble(Method::Usb);
+    let header = String::from_utf8_lossy(&model.to_bytes()).replace('\\', "");
+    assert_eq!(header.contains("\"cheaper\""), header.contains("\"biased\":true"));
 }
 
 #[test]

@@ -83,7 +83,27 @@ impl BranchingTree {
         self.check_place(time, point)?;
         let Stage { centres, log_masses } = self.stage(time);
         let shares = self.shares(&centres, &log_masses, point);
-        Ok(shares.iter().enumerate().map(|(fate, share)| share * self.growth_at(time, fate)).sum())
+        let growth = |fate| {
+            let (first, end) = self.branch_at(time, fate);
+            self.growth_of(first, end)
+        };
+        Ok(shares.iter().enumerate().map(|(fate, share)| share * growth(fate)).sum())
+    }
+
+    /// The true velocity, in lengths per unit of time, of the cells that are at `point` (d coordinates) at `time`, from 0 to T − 1: the
+    /// mean of the directions of the branches that they may be on.
+    ///
+    /// # Errors
+    /// As [`growth_rate`](Self::growth_rate).
+    pub fn velocity(&self, time: f64, point: &[f32]) -> Result<Vec<f64>> {
+        self.check_place(time, point)?;
+        let Stage { centres, log_masses } = self.stage(time);
+        let mut velocity = vec![0.0; self.dims];
+        for (fate, share) in self.shares(&centres, &log_masses, point).into_iter().enumerate() {
+            let (first, end) = self.branch_at(time, fate);
+            velocity.iter_mut().zip(self.direction(first, end)).for_each(|(v, x)| *v += share * x);
+        }
+        Ok(velocity)
     }
 
     /// The true probability that a random descendant, at the last time, of a cell that is at `point` (d coordinates) at `time`, from 0 to
@@ -123,8 +143,8 @@ impl BranchingTree {
         Ok(())
     }
 
-    /// The growth rate at `time` of the branch that leads to a fate; at a split, of the branch before it.
-    fn growth_at(&self, time: f64, fate: usize) -> f64 {
+    /// The fates, from the first to before the last, of the branch at `time` that leads to a fate; at a split, of the branch before it.
+    fn branch_at(&self, time: f64, fate: usize) -> (usize, usize) {
         let (levels, duration) = self.levels();
         let level = ((time / duration).ceil() as usize).clamp(1, levels) - 1;
         let (mut first, mut end) = (0, self.fates);
@@ -134,7 +154,7 @@ impl BranchingTree {
                 (first, end) = if fate < middle { (first, middle) } else { (middle, end) };
             }
         }
-        self.growth_of(first, end)
+        (first, end)
     }
 
     /// How many branches follow each other on the way to a fate, and how long each takes.

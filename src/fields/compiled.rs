@@ -96,6 +96,9 @@ pub struct Compiled {
     /// of the members, which have the same roles: at most one network of each, in the order of the roles, which is that of the
     /// model file. Where there are `branches`, those of each branch.
     pub(crate) members: Vec<Vec<Network>>,
+    /// The networks of a fit at half the price of growth, with the roles of the members: what a finite price gets wrong is to first order
+    /// twice as much there.
+    pub(crate) cheaper: Option<Vec<Network>>,
     /// How each branch weighs, of a population that goes several ways; empty of others. The fields are then those of each branch, and
     /// there are none of the whole.
     pub(crate) branches: Vec<BranchWeight>,
@@ -121,8 +124,18 @@ impl Compiled {
         for networks in &mut members {
             networks.sort_by_key(|network| network.role as u8);
         }
-        let compiled = Self { scaling, diffusion, members, branches: vec![], law, guard };
+        let compiled = Self { scaling, diffusion, members, cheaper: None, branches: vec![], law, guard };
         compiled.check().map(|()| compiled)
+    }
+
+    /// The same fields, with [those](Self::cheaper) of a fit at half the price of growth beside them.
+    ///
+    /// # Errors
+    /// As [`new`](Self::new); [`Error::InvalidData`] for fields that are not those of an ensemble, or of scalar networks.
+    pub(crate) fn beside(mut self, mut cheaper: Vec<Network>) -> Result<Self> {
+        cheaper.sort_by_key(|network| network.role as u8);
+        self.cheaper = Some(cheaper);
+        self.check().map(|()| self)
     }
 
     /// Fields of branches, a velocity and a source for each.
@@ -139,7 +152,7 @@ impl Compiled {
         }
         let (branches, members) = branches.into_iter().unzip();
         let diffusion = Diffusion::Constant(0.0);
-        let compiled = Self { scaling, diffusion, members, branches, law: None, guard };
+        let compiled = Self { scaling, diffusion, members, cheaper: None, branches, law: None, guard };
         compiled.check().map(|()| compiled)
     }
 
@@ -154,6 +167,7 @@ impl Compiled {
             scaling: self.scaling.clone(),
             diffusion: self.diffusion,
             members: vec![self.members[index].clone()],
+            cheaper: None,
             branches: self.branches.get(index).copied().into_iter().collect(),
             law: self.law,
             guard: self.guard.clone(),
@@ -223,8 +237,18 @@ impl Compiled {
                 return refused("a branch has a velocity and a source, and no other network");
             }
         }
+        if let Some(cheaper) = &self.cheaper {
+            if self.members.len() < 2 || roles(cheaper) != roles(self.first()) {
+                return refused(
+                    "a fit at another price is that of an ensemble, with networks of the same roles",
+                );
+            }
+            if self.first().iter().any(|network| network.role.is_differentiated()) {
+                return refused("there is no fit at another price of a potential");
+            }
+        }
         let dims = self.dims();
-        for Network { role, mlp } in self.members.iter().flatten() {
+        for Network { role, mlp } in self.members.iter().chain(&self.cheaper).flatten() {
             let (shape, outputs) = (mlp.architecture(), role.outputs(dims));
             if shape.inputs != dims + 1 || shape.outputs != outputs {
                 return Err(Error::InvalidData(format!(
@@ -319,6 +343,31 @@ impl Compiled {
                 .for_each(|(sum, own)| add(sum.as_deref_mut().unwrap_or_default(), own));
         }
         sums.into_iter().flatten().for_each(|sum| divide(sum, self.members.len()));
+    }
+
+    /// By how much the requested fields of the [fit at half the price](Self::cheaper) are more than these. Zero without such a fit.
+    pub(crate) fn bias(&self, time: f64, points: &[f32], values: FieldValues<'_>, scratch: &mut Scratch) {
+        let mut parts = values.into_parts();
+        let Some(cheaper) = &self.cheaper else {
+            return parts.into_iter().flatten().for_each(|part| part.fill(0.0));
+        };
+        let [velocity, growth, score_drift] = parts.each_mut().map(Option::as_deref_mut);
+        self.evaluate(time, points, FieldValues { velocity, growth, score_drift }, scratch);
+        let Scratch { input, networks, member } = scratch;
+        let wanted = parts.each_ref().map(|part| part.as_ref().map(|part| part.len()));
+        let clock = self.scaling.clock(time);
+        let input = self.network_input(time, points, input);
+        self.evaluate_member(
+            cheaper,
+            (time, clock),
+            input,
+            FieldValues::in_buffers(member, wanted),
+            networks,
+        );
+        for (bias, cheaper) in parts.into_iter().zip(&*member) {
+            let bias = bias.unwrap_or_default().iter_mut();
+            bias.zip(cheaper).for_each(|(bias, cheaper)| *bias = cheaper - *bias);
+        }
     }
 
     /// The velocity of a branch, and its source in the place of growth.

@@ -14,10 +14,12 @@
 //! all cells of a kind weigh more or less together. Then they are shrunk to what the fits move by.
 //!
 //! Whether cells moved or multiplied is a guess as well, by the price of growth against that of motion, δ². What a finite price gets wrong falls
-//! as its inverse, so a fit at half the price moves by about as much as is wrong, to first order (Richardson again). Cells go twice as
-//! far between every second snapshot, which is as if the price were a quarter, so the other fits would show that too; but of one data set they may
-//! move by little though much is wrong, and so may this. So the size of the errors is the larger of what the two move by, always, and the
-//! members tell how much of it the cells explain, and where.
+//! as its inverse, so a fit at half the price moves by about as much as is wrong, to first order (Richardson again). The size of the errors is the
+//! larger of what fits to fewer snapshots and at half the price move by, always, and the members tell how much of it the cells explain, and where.
+//!
+//! Where it is the price that matters more, and velocity and growth are regressions on a coupling, their bias is known as well, and intervals lie
+//! around the fields less it (bias-corrected: Efron, JASA 1987). They are as long as before: of what is left the order is the next, and no fit
+//! tells its size. Where intervals matter more, to correct less than what is unknown would not pay.
 
 use std::ops::ControlFlow;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
@@ -283,17 +285,37 @@ pub(super) struct Displaced {
     lengthened: Option<Vec<bool>>,
 }
 
-/// How far the mean fields are off: root mean squares over cells of what other cells would change, by the members, and of how much
+/// Compares an ensemble with displaced fits, for how far it is off; where couplings are made `at_a_price`, the fit at another one stays
+/// beside it if that matters most to a field, for its bias.
+///
+/// # Errors
+/// [`Error::InvalidData`] for networks that do not go together, which fits of one recipe do.
+pub(super) fn compare(
+    dynamics: &mut Dynamics,
+    displaced: Vec<Displaced>,
+    snapshots: &Snapshots,
+    at_a_price: bool,
+) -> Result<()> {
+    let cheaper = displaced.iter().find(|fit| fit.lengthened.is_none() && at_a_price);
+    let cheaper = cheaper.map(|fit| fit.networks.clone());
+    let mut errors = uncertainty(dynamics, displaced, snapshots)?;
+    let fields = [&mut errors.velocity, &mut errors.growth, &mut errors.score_drift];
+    match cheaper {
+        None => fields.into_iter().for_each(|error| error.biased = false),
+        Some(cheaper) if fields.iter().any(|error| error.biased) => dynamics.put_beside(cheaper)?,
+        Some(_) => {}
+    }
+    dynamics.info.uncertainty = Some(errors);
+    Ok(())
+}
+
+/// How far the members' mean is off: root mean squares over cells of what other cells would change, by the members, and of how much
 /// further than that from their mean the displaced fits are, those to fewer snapshots together, where one of these has longer intervals, or that at another price;
 /// or, if it is less far, how much less.
 ///
 /// # Errors
 /// [`Error::InvalidData`] for networks that do not go together, which fits of one recipe do.
-pub(super) fn uncertainty(
-    dynamics: &Dynamics,
-    displaced: Vec<Displaced>,
-    snapshots: &Snapshots,
-) -> Result<Uncertainty> {
+fn uncertainty(dynamics: &Dynamics, displaced: Vec<Displaced>, snapshots: &Snapshots) -> Result<Uncertainty> {
     let (ensemble, diffusion) = (&dynamics.compiled, dynamics.info.diffusion());
     let fields = |Displaced { scaling, law, networks, guard, lengthened }: Displaced| {
         let guard = ensemble.guard.as_ref().map(|_| guard);
@@ -364,8 +386,10 @@ impl Sums {
     fn error(self) -> FieldError {
         // Without noise the score has the unit 0, and no error.
         let root = |sum: f64, cells: f64| if sum.is_finite() { (sum.max(0.0) / cells).sqrt() } else { 0.0 };
-        let moved = [self.coarse, self.cheaper].into_iter().filter(|moved| moved.cells > 0.0);
-        let most = moved.max_by(|a, b| (a.squares / a.cells).total_cmp(&(b.squares / b.cells)));
+        let moved = [(self.coarse, false), (self.cheaper, true)].into_iter();
+        let moved = moved.filter(|(moved, _)| moved.cells > 0.0);
+        let most = moved.max_by(|(a, _), (b, _)| (a.squares / a.cells).total_cmp(&(b.squares / b.cells)));
+        let (most, biased) = most.map_or((None, false), |(moved, biased)| (Some(moved), biased));
         let shrinkage = match most {
             Some(moved) if moved.squares < moved.sampling => (moved.squares / moved.sampling).sqrt(),
             _ => 1.0,
@@ -374,6 +398,7 @@ impl Sums {
             sampling: shrinkage * root(self.sampling, self.cells),
             shrinkage,
             resolution: most.map(|moved| root(moved.squares - moved.sampling, moved.cells)),
+            biased,
         }
     }
 }
@@ -459,19 +484,20 @@ mod tests {
             let cheaper = Moved { cells: 2.0, squares, sampling: 18.0 };
             Sums { cells: 2.0, sampling: 18.0, coarse, cheaper }.error()
         };
-        let of = |sampling, shrinkage, resolution| FieldError {
+        let of = |sampling, shrinkage, resolution, biased| FieldError {
             sampling,
             shrinkage,
             resolution: Some(resolution),
+            biased,
         };
         // The larger of both by the cell, whichever it is.
         assert_eq!(
             (error(coarse(68.0), 3.0), error(coarse(8.0), 1.0)),
-            (of(3.0, 1.0, 3.0), of(1.5, 0.5, 0.0))
+            (of(3.0, 1.0, 3.0, false), of(1.5, 0.5, 0.0, false))
         );
         assert_eq!(
             (error(coarse(8.0), 26.0), error(Moved::default(), 4.5)),
-            (of(3.0, 1.0, 2.0), of(1.5, 0.5, 0.0))
+            (of(3.0, 1.0, 2.0, true), of(1.5, 0.5, 0.0, true))
         );
         // Errors at a typical cell, in deviations over the members: with as much again, and half.
         let (more, less) = (error(coarse(68.0), 0.0).inflation(), error(coarse(8.0), 0.0).inflation());

@@ -405,9 +405,9 @@ impl Settled<'_> {
         };
         dynamics.couplings = couplings;
         if let (Some(displaced), Some(ensemble)) = (displaced, &mut report.ensemble) {
-            let uncertainty = threads.run(|| ensemble::uncertainty(&dynamics, displaced, snapshots))?;
-            dynamics.info.uncertainty = Some(uncertainty);
-            ensemble.uncertainty = Some(uncertainty);
+            let at_a_price = options.recipe.couples_at_a_price();
+            threads.run(|| ensemble::compare(&mut dynamics, displaced, snapshots, at_a_price))?;
+            ensemble.uncertainty = dynamics.info.uncertainty;
         }
         if let Some(rate) = report.branching_rate.filter(|_| dynamics.has_growth()) {
             report.growth_over_branching_rate =

@@ -215,6 +215,14 @@ impl Recipe {
         }
     }
 
+    /// Whether its velocity and growth are regressions on a coupling in which growth has a price: what a finite price gets wrong of them
+    /// is then proportional to its inverse, to first order.
+    pub(super) fn couples_at_a_price(&self) -> bool {
+        let regresses =
+            matches!(self.learning, Learning::Matching { objective, .. } if !objective.has_potential());
+        regresses && self.needs_delta()
+    }
+
     /// Whether an option means something to it only where it is fine-tuned.
     pub(crate) fn takes_when_finetuned(&self, option: &str) -> bool {
         let is_of_finetuning =

@@ -72,7 +72,7 @@ pub struct BranchReport {
     pub relative_gap: f64,
 }
 
-/// What an ensemble is made of, and how far its mean is off.
+/// What an ensemble is made of, and how far it is off.
 #[derive(Debug, Clone, Copy, PartialEq)]
 #[non_exhaustive]
 pub struct EnsembleReport {
@@ -82,7 +82,7 @@ pub struct EnsembleReport {
     pub coarse_fits: usize,
     /// The fits at half the price of growth beside them: one, where it has a price δ².
     pub cheaper_fits: usize,
-    /// How far the mean is off; none where a fit was stopped.
+    /// How far the fields are off; none where a fit was stopped.
     pub uncertainty: Option<Uncertainty>,
 }
 

@@ -111,7 +111,8 @@ impl Dynamics {
 
     /// The number of trained parameters.
     pub fn parameter_count(&self) -> usize {
-        self.compiled.members.iter().flatten().map(|network| network.mlp.parameters().len()).sum()
+        let networks = self.compiled.members.iter().chain(&self.compiled.cheaper).flatten();
+        networks.map(|network| network.mlp.parameters().len()).sum()
     }
 }
 

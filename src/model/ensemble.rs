@@ -1,13 +1,13 @@
-//! Ensembles: how far their mean fields may be off.
+//! Ensembles: how far their fields may be off.
 
 use serde_json::{Value, json};
 
 use super::Dynamics;
 use crate::error::{Error, Result};
-use crate::fields::{FieldValues, SpreadScratch};
+use crate::fields::{FieldValues, Network, Scratch, SpreadScratch};
 use crate::statistics::Estimate;
 
-/// How far the mean of an ensemble's members is off from the truth, of one field: root mean squares over the cells, in units of
+/// How far the fields of an ensemble are off from the truth, of one field: root mean squares over the cells, in units of
 /// the field's size in an interval between snapshots (a length, 1, or the noise σ√h, over the interval h).
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct FieldError {
@@ -20,6 +20,9 @@ pub struct FieldError {
     /// long, or when growth costs half as much against motion, of methods with a δ; whichever is more: what is wrong with the way between
     /// snapshots, to first order in the interval and in the inverse of the price. None where there are two snapshots only, and no δ.
     pub resolution: Option<f64>,
+    /// Whether it was the price of growth that made it move most, of methods whose couplings have one: then the direction is known as well,
+    /// and [`field_bias`](Dynamics::field_bias) is not zero.
+    pub biased: bool,
 }
 
 impl FieldError {
@@ -48,11 +51,11 @@ pub struct Uncertainty {
 }
 
 impl Uncertainty {
-    /// As JSON: `sampling`, `shrinkage` and `resolution` (null where unknown) of each field.
+    /// As JSON: `sampling`, `shrinkage`, `resolution` (null where unknown) and `biased` of each field.
     pub fn to_json(&self) -> Value {
         let of = |error: FieldError| {
-            let FieldError { sampling, shrinkage, resolution } = error;
-            json!({ "sampling": sampling, "shrinkage": shrinkage, "resolution": resolution })
+            let FieldError { sampling, shrinkage, resolution, biased } = error;
+            json!({ "sampling": sampling, "shrinkage": shrinkage, "resolution": resolution, "biased": biased })
         };
         json!({
             "velocity": of(self.velocity),
@@ -66,6 +69,15 @@ impl Dynamics {
     /// The number of members of an ensemble, whose mean the fields are; 1 of a model that is none.
     pub fn members(&self) -> usize {
         if self.branches() > 0 { 1 } else { self.compiled.members.len() }
+    }
+
+    /// Puts a fit with these networks at half the price of growth beside the members, for [`field_bias`](Self::field_bias).
+    ///
+    /// # Errors
+    /// [`Error::InvalidData`] for networks of other roles than the members have, and for potentials.
+    pub(crate) fn put_beside(&mut self, cheaper: Vec<Network>) -> Result<()> {
+        self.compiled = self.compiled.clone().beside(cheaper)?;
+        Ok(())
     }
 
     /// One member of an ensemble, as a model of its own: the same but for the fields, which are that member's.
@@ -90,7 +102,7 @@ impl Dynamics {
         self.info.stretch * Estimate::of(of_members).sd
     }
 
-    /// The standard deviations of the errors of the requested fields at time `time` and the rows of `points` (row-major, n × d),
+    /// The standard deviations of the errors of the requested fields, beside their [bias](Self::field_bias), at time `time` and the rows of `points` (row-major, n × d),
     /// in the fields' units: sd² = (shrinkage × sd [over the members](Self::deviation_over_members))² + (what the snapshots' distance in
     /// time adds)², see [`Uncertainty`]. The fields themselves are the means over the members.
     ///
@@ -119,6 +131,33 @@ impl Dynamics {
             };
             part.unwrap_or_default().iter_mut().for_each(total);
         }
+        Ok(())
+    }
+
+    /// How much too large the requested fields are to first order in the inverse of the price of growth, δ², at time `time` and the rows of
+    /// `points`, in the fields' units: what they are more than that in a fit at half the price. The truth is to be looked for around the
+    /// field less its bias, within so many [`field_sd`](Self::field_sd) (Richardson, Phil. Trans. 1911, extrapolates so; Efron, JASA 1987,
+    /// corrects intervals so). Zero of fields that are not [biased](FieldError::biased). The fields themselves are left as they are: velocity
+    /// and growth of one price go together, and make up the snapshots.
+    ///
+    /// # Errors
+    /// [`Error::InvalidArgument`] for a model that is not an ensemble.
+    pub fn field_bias(
+        &self,
+        time: f64,
+        points: &[f32],
+        values: FieldValues<'_>,
+        scratch: &mut Scratch,
+    ) -> Result<()> {
+        self.require_ensemble()?;
+        let errors = self.info.uncertainty.map(|errors| [errors.velocity, errors.growth, errors.score_drift]);
+        let biased = errors.map_or([false; 3], |errors| errors.map(|error| error.biased));
+        let mut parts = values.into_parts();
+        for (part, _) in parts.iter_mut().zip(biased).filter(|(_, biased)| !biased) {
+            part.take().into_iter().for_each(|part| part.fill(0.0));
+        }
+        let [velocity, growth, score_drift] = parts;
+        self.compiled.bias(time, points, FieldValues { velocity, growth, score_drift }, scratch);
         Ok(())
     }
 

@@ -34,10 +34,10 @@ use crate::units::Scaling;
 ///
 /// Version 2 has potentials, densities and a diffusion that changes with time; version 3 has units of time for each interval
 /// (`knots`) or a guard; version 4 has ensembles (`members`); version 5 has couplings; version 6 has branches; version 7 has
-/// ensembles whose deviations are stretched. An older reader would pass over some of them in silence, so a model
+/// ensembles whose deviations are stretched; version 8 has ensembles with a fit at half the price of growth beside them (`cheaper`). An older reader would pass over some of them in silence, so a model
 /// is of the oldest version that has all that
 /// it needs.
-pub const FORMAT_VERSION: u64 = 7;
+pub const FORMAT_VERSION: u64 = 8;
 
 /// The key of our JSON in the safetensors metadata.
 const KEY: &str = "chreode";
@@ -50,15 +50,18 @@ impl Dynamics {
         // Those of branches are told apart as those of members are.
         let (members, lists) = (self.members(), self.compiled.members.len());
         let of_members = self.compiled.members.iter().enumerate();
-        for (member, Network { role, mlp: network }) in
-            of_members.flat_map(|(m, all)| all.iter().map(move |n| (m, n)))
+        let of_members = of_members.map(|(m, all)| (prefix(lists, m), all));
+        let of_cheaper = self.compiled.cheaper.iter().map(|all| (CHEAPER.to_string(), all));
+        for (prefix, Network { role, mlp: network }) in of_members
+            .chain(of_cheaper)
+            .flat_map(|(prefix, all)| all.iter().map(move |n| (prefix.clone(), n)))
         {
             let (role, shape) = (role.name(), network.architecture());
             shapes.insert(
                 role.into(),
                 json!({ "hidden": shape.hidden, "outputs": shape.outputs, "activation": shape.activation.as_str() }),
             );
-            let name = tensor_name(lists, member, role);
+            let name = prefix + role;
             let bytes = |range: std::ops::Range<usize>| -> Vec<u8> {
                 network.parameters()[range].iter().flat_map(|p| p.to_le_bytes()).collect()
             };
@@ -125,6 +128,9 @@ impl Dynamics {
         }
         if *stretch != 1.0 {
             metadata["stretch"] = json!(stretch);
+        }
+        if self.compiled.cheaper.is_some() {
+            metadata["cheaper"] = json!(true);
         }
         if let Some(uncertainty) = uncertainty {
             metadata["uncertainty"] = uncertainty.to_json();
@@ -224,14 +230,15 @@ impl Dynamics {
             0 => read_member_count(&fields, version, &tensors)?,
             count => count,
         };
-        let member = |member: usize| -> Result<Vec<Network>> {
+        let networks = |prefix: &str| -> Result<Vec<Network>> {
             let network = |role: Role| {
-                let (name, shape) = (tensor_name(count, member, role.name()), shapes.get(role.name())?);
+                let (name, shape) = (format!("{prefix}{}", role.name()), shapes.get(role.name())?);
                 Ok(Network { role, mlp: read_network(&tensors, &name, inputs, &Metadata(shape))? })
             };
             roles().map(network).collect()
         };
-        let members = (0..count).map(member).collect::<Result<Vec<_>>>()?;
+        let members = (0..count).map(|m| networks(&prefix(count, m))).collect::<Result<Vec<_>>>()?;
+        let cheaper = read_cheaper(&fields, version)?.then(|| networks(CHEAPER)).transpose()?;
         // What is not read would be a member left out.
         let named = |name: &str| {
             name.split('.').next().is_some_and(|first| first.parse::<usize>().is_ok_and(|m| m >= count))
@@ -248,6 +255,9 @@ impl Dynamics {
             Dynamics::of_branches(info, scaling, branches.into_iter().zip(members).collect(), guard)
         };
         let mut model = model.map_err(|e| bad(e.to_string()))?;
+        if let Some(cheaper) = cheaper {
+            model.put_beside(cheaper).map_err(|e| bad(e.to_string()))?;
+        }
         model.couplings =
             fields.find("couplings").map(|_| read_couplings(&fields, version, &tensors)).transpose()?;
         Ok(model)
@@ -273,6 +283,9 @@ impl Dynamics {
 
     /// The oldest version of the format that says all there is to say of the model.
     fn format_version(&self) -> u64 {
+        if self.compiled.cheaper.is_some() {
+            return 8;
+        }
         if self.info.stretch != 1.0 {
             return 7;
         }
@@ -379,9 +392,21 @@ fn read_couplings(fields: &Metadata<'_>, version: u64, tensors: &SafeTensors<'_>
     Couplings::of_parts(couplings, told.numbers("times")?, counts).map_err(|e| bad(e.to_string()))
 }
 
-/// What the tensors of a network are called before their layer.
-fn tensor_name(members: usize, member: usize, role: &str) -> String {
-    if members > 1 { format!("{member}.{role}") } else { role.into() }
+/// What the tensors of a member's networks are called before their role.
+fn prefix(members: usize, member: usize) -> String {
+    if members > 1 { format!("{member}.") } else { String::new() }
+}
+
+/// The same of the fit at another price beside an ensemble.
+const CHEAPER: &str = "cheaper.";
+
+/// Whether there is a fit at another price beside an ensemble, of a file of this version.
+fn read_cheaper(fields: &Metadata<'_>, version: u64) -> Result<bool> {
+    let Some(cheaper) = fields.find("cheaper") else { return Ok(false) };
+    if version < 8 {
+        return Err(fields.wrong("cheaper", &format!("not of format version {version}, which has none")));
+    }
+    cheaper.as_bool().ok_or_else(|| fields.wrong("cheaper", "neither true nor false"))
 }
 
 /// The number of members of an ensemble, which the file has tensors for; 1 of a model that is none.
@@ -440,6 +465,7 @@ fn read_uncertainty(errors: &Metadata<'_>) -> Result<Uncertainty> {
             sampling: not_negative(&field, "sampling")?,
             shrinkage: field.find("shrinkage").map_or(Ok(1.0), |_| not_negative(&field, "shrinkage"))?,
             resolution: known.then(|| not_negative(&field, "resolution")).transpose()?,
+            biased: field.find("biased").is_some_and(|biased| biased == &Value::Bool(true)),
         })
     };
     Ok(Uncertainty {

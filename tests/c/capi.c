@@ -351,10 +351,11 @@ static void fits(void) {
 static void ensembles(void) {
     static const float points[] = {1, 0.5f, 0.5f, 1};
     const double time = 1, times[] = {0, 1, 2};
-    float mean[2], sd[2], high[2], of_member[2], sum[2] = {0, 0};
+    float mean[2], sd[2], middle[2], high[2], of_member[2], sum[2] = {0, 0};
     const chreode_matrix in = {points, 2, 2, 2, 1, CHREODE_F32};
     const chreode_matrix_mut to_mean = {mean, 2, 1, 1, 1, CHREODE_F32}, to_sd = {sd, 2, 1, 1, 1, CHREODE_F32};
-    const chreode_matrix_mut to_high = {high, 2, 1, 1, 1, CHREODE_F32}, to_member = {of_member, 2, 1, 1, 1, CHREODE_F32};
+    const chreode_matrix_mut to_high = {high, 2, 1, 1, 1, CHREODE_F32}, to_middle = {middle, 2, 1, 1, 1, CHREODE_F32};
+    const chreode_matrix_mut to_member = {of_member, 2, 1, 1, 1, CHREODE_F32};
     chreode_snapshots *snapshots = gene_network();
     chreode_options *options = quick_fit();
     chreode_model *model = NULL, *member = NULL;
@@ -366,6 +367,7 @@ static void ensembles(void) {
     OK(chreode_model_field(model, "growth", time, &in, &to_mean));
     OK(chreode_model_field_sd(model, "growth", &time, 1, &in, NULL, NULL, &to_sd));
     OK(chreode_model_field_quantile(model, "growth", 0.95, &time, 1, &in, NULL, NULL, &to_high));
+    OK(chreode_model_field_quantile(model, "growth", 0.5, &time, 1, &in, NULL, NULL, &to_middle));
     for (size_t k = 0; k < members; ++k) {
         OK(chreode_model_member(model, k, &member));
         OK(chreode_model_field(member, "growth", time, &in, &to_member));
@@ -374,7 +376,7 @@ static void ensembles(void) {
     }
     for (size_t i = 0; i < 2; ++i) {
         CHECK(fabsf(sum[i] / 3 - mean[i]) < 1e-5f);
-        CHECK(sd[i] > 0 && fabsf(high[i] - mean[i] - 1.6448536f * sd[i]) < 1e-5f);
+        CHECK(sd[i] > 0 && fabsf(high[i] - middle[i] - 1.6448536f * sd[i]) < 1e-5f);
     }
     REFUSED(CHREODE_ERROR_INVALID_ARGUMENT, "below 3", chreode_model_member(model, 3, &member));
     CHECK(member == NULL);

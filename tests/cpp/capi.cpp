@@ -588,6 +588,54 @@ void couplings() {
     CHECK(kept.pairs(1).sent == pairs.sent && kept.carry(0, 4, ones).masses == forth.masses);
 }
 
+void ensembles() {
+    const Snapshots cells = gene_network();
+    Options options = quick_fit();
+    options.set("ensemble", 3);
+    const Model model = fit(cells, options);
+    const Matrix points = cells.points(1);
+    const std::vector<double> start{0.5, 1, 1, 0.5}, times{0, 1};
+    CHECK(model.members() == 3 && fitted().members() == 1 && model.branches() == 0);
+    const Matrix mean = model.field("growth", 1, points), sd = model.field_sd("growth", {1}, points);
+    const Matrix low = model.field_quantile("growth", 0.05, {1}, points), high = model.field_quantile("growth", 0.95, {1}, points);
+    double sum = 0;
+    for (std::size_t m = 0; m < 3; ++m) {
+        sum += model.member(m).field("growth", 1, points)(0, 0);
+    }
+    CHECK(std::abs(sum / 3 - mean(0, 0)) < 1e-5 && sd(0, 0) > 0);
+    // The 95th of a hundred is 1.6449 deviations away.
+    CHECK(std::abs((high(0, 0) - low(0, 0)) / (2 * 1.6449 * sd(0, 0)) - 1) < 1e-3);
+    const Trajectory run = model.simulate(0, MatrixView(start, 2), times);
+    CHECK(run.masses().size() == 2 && run.masses()[0] == 2 && run.mass_sds()[0] == 0 && run.mass_sds()[1] > 0);
+    CHECK(std::isnan(fitted().simulate(0, MatrixView(start, 2), times).mass_sds()[1]));
+    REFUSED(CHREODE_ERROR_INVALID_ARGUMENT, "below 3", model.member(3));
+    REFUSED(CHREODE_ERROR_INVALID_ARGUMENT, "2 or more", fitted().field_sd("growth", {1}, points));
+    REFUSED(CHREODE_ERROR_CANCELLED, "", model.field_sd("growth", {1}, points, [](const Progress &) { return false; }));
+}
+
+void branches() {
+    Options options("fit", {{"method", "branch-sbm"}, {"hidden", 8}, {"growth_hidden", 8}, {"epochs", 3}, {"interpolant_epochs", 2},
+                            {"growth_epochs", 2}, {"batch_size", 16}, {"branches", 2}});
+    const Model model = fit(gene_network(), options);
+    const std::vector<double> start{0.5, 1};
+    CHECK(model.branches() == 2 && model.members() == 1);
+    CHECK(std::isfinite(model.branch(1).field("velocity", 0.5, MatrixView(start, 2))(0, 0)));
+    REFUSED(CHREODE_ERROR_INVALID_ARGUMENT, "below 2", model.branch(2));
+}
+
+void priors() {
+    const Snapshots cells = gene_network();
+    const std::vector<double> rates(count_all(cells), 0.1);
+    const std::vector<std::int64_t> clones(count_all(cells), -1);
+    Options options = quick_fit();
+    options.set("source_penalty", 1.0);
+    CHECK(sum(couple(cells.with_growth_prior(rates), options).cells(0).sent) > 0);
+    // Clones of which none is known change nothing.
+    CHECK(couple(cells.with_clones(clones), quick_fit()).pairs(0).sent == couple(cells, quick_fit()).pairs(0).sent);
+    REFUSED(CHREODE_ERROR_INVALID_ARGUMENT, "", cells.with_growth_prior({0.1}));
+    REFUSED(CHREODE_ERROR_INVALID_ARGUMENT, "", cells.with_clones({0}));
+}
+
 void fates(const Model &model) {
     const Snapshots cells = gene_network();
     std::vector<std::int32_t> labels(count_all(cells));
@@ -783,6 +831,9 @@ void everything(const std::string &folder) {
     cancelled_calls(model);
     shared_by_threads(model);
     founders();
+    ensembles();
+    branches();
+    priors();
     couplings();
     fates(model);
     evaluations(model);

@@ -392,7 +392,7 @@ score_drift(model::Dynamics, x, t; options...) = field(model, "score_drift")(
 """
     field_sd(model, name, x, t; cells = :columns)
 
-The standard deviations of a field's errors at points, as [`Field`](@ref) gives its values, of an ensemble: the option `ensemble`
+The standard deviations of a field's errors, beside its bias (see [`field_quantile`](@ref)), at points, as [`Field`](@ref) gives its values, of an ensemble: the option `ensemble`
 of [`fit_dynamics`](@ref). The variance is that by the cells, see [`Chreode.deviation_over_members`](@ref), and what the distance of the
 snapshots in time adds (`model.info["uncertainty"]`).
 """
@@ -408,8 +408,9 @@ field_sd(model::Dynamics, name, x, t; cells::Symbol = :columns) = evaluated(
 """
     field_quantile(model, name, level, x, t; cells = :columns)
 
-The quantile of a level between 0 and 1 of what a field may be, of an ensemble: the field plus so many of [`field_sd`](@ref).
-Between 0.05 and 0.95 lies the true field at nine cells of ten.
+The quantile of a level between 0 and 1 of what a field may be, of an ensemble: the field, less its bias, plus so many of
+[`field_sd`](@ref). The bias is what a finite price of growth makes wrong to first order, as a fit at half of δ² tells (there is
+one where `model.info["uncertainty"]` calls the field `biased`); the quantile of 0.5 is the field without it. Between 0.05 and 0.95 lies the true field at nine cells of ten.
 """
 field_quantile(
     model::Dynamics,

@@ -108,7 +108,9 @@ end
     single = [growth(Chreode.member(ensemble, index), x, 1.0) for index in 1:3]
     @test maximum(abs, sum(single) ./ 3 .- mean) < 1.0e-5 && all(sd .> 0)
     high = vec(field_quantile(ensemble, :growth, 0.95, x, 1.0))
-    @test high ≈ mean .+ 1.6448536 .* sd rtol = 1.0e-4
+    middle = vec(field_quantile(ensemble, :growth, 0.5, x, 1.0))
+    @test high ≈ middle .+ 1.6448536 .* sd rtol = 1.0e-4
+    @test (middle != mean) == ensemble.info["uncertainty"]["growth"]["biased"]
     run = simulate(ensemble, x, [0.0, 1.0])
     @test run.mass_sd[1] == 0 && run.mass_sd[2] > 0
     @test all(isnan, simulate(model, x, [0.0, 1.0]).mass_sd)

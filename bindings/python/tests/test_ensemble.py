@@ -33,10 +33,11 @@ def test_deviations_and_quantiles(ensemble, snapshots):
         mean, sd = ensemble.field(name, x, 1.0), ensemble.field_sd(name, x, 1.0)
         assert sd.shape == mean.shape and (sd > 0).all()
         members = np.array([ensemble.member(index).field(name, x, 1.0) for index in range(3)])
-        shrinkage = ensemble.info["uncertainty"][name]["shrinkage"]
-        assert (sd >= shrinkage * ensemble.deviation_over_members(members) * (1 - 1e-5)).all()
-        high = ensemble.field_quantile(name, 0.95, x, times)
-        np.testing.assert_allclose(high, mean + 1.6448536 * sd, rtol=1e-4, atol=1e-5)
+        error = ensemble.info["uncertainty"][name]
+        assert (sd >= error["shrinkage"] * ensemble.deviation_over_members(members) * (1 - 1e-5)).all()
+        high, middle = (ensemble.field_quantile(name, level, x, times) for level in (0.95, 0.5))
+        np.testing.assert_allclose(high, middle + 1.6448536 * sd, rtol=1e-4, atol=1e-5)
+        assert (middle != mean).any() == error["biased"]
     with pytest.raises(chreode.InvalidArgumentError, match="the level of a quantile"):
         ensemble.field_quantile("growth", 1.0, x, 1.0)
 

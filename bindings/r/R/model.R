@@ -174,10 +174,12 @@ points_of <- function(object, x, dimred, name) {
 #'   (\eqn{\sigma^2/2} times the gradient of the log-density, length per time), or whatever else
 #'   `chreode_capabilities()$fields` lists. Names may be shortened. A field that the method does not learn is an error.
 #' @param sd Whether to give the standard deviations of the fields' errors instead, of an ensemble: the option `ensemble` of
-#'   [fit_dynamics()]. They hold what the members, fitted to resampled cells, differ by, and what the distance of the snapshots in
+#'   [fit_dynamics()]; beside their bias, see `quantile`. They hold what the members, fitted to resampled cells, differ by, and what the distance of the snapshots in
 #'   time adds.
 #' @param quantile A level between 0 and 1, to give that quantile of what the fields may be instead, of an ensemble: between 0.05
-#'   and 0.95 lies the true field at nine cells of ten.
+#'   and 0.95 lies the true field at nine cells of ten. It is so many standard deviations from the field less its bias: what a
+#'   finite price of growth makes wrong to first order, as a fit at half of \eqn{\delta^2} tells. There is one where `object$uncertainty` calls
+#'   the field `biased`; the quantile of 0.5 is the field without it.
 #' @param threads Threads to compute with, 0 for all cores.
 #' @param dimred For a `SingleCellExperiment`: the name of the `reducedDim` with the coordinates, by default that of the fit.
 #' @param ... Not used.

@@ -178,22 +178,25 @@ band <- function(x, low, high, colour) {
 # Growth rates in order, with the interval of each.
 plot_errors <- function(object, cells, palette, legend, ...) {
     growth <- predict(object, cells$x, cells$time, field = "growth")
-    errors <- HALF_WIDTH * predict(object, cells$x, cells$time, field = "growth", sd = TRUE)
+    ends <- lapply(c(0.05, 0.95), function(level) predict(object, cells$x, cells$time, field = "growth", quantile = level))
+    errors <- (ends[[2]] - ends[[1]]) / 2
+    centre <- (ends[[1]] + ends[[2]]) / 2
     # Of cells of like growth the mean, and the root of their mean variance: single ones would make a ragged edge.
     place <- rank(growth, ties.method = "first") / length(growth)
     group <- ceiling(80 * place)
     place <- 100 * as.vector(tapply(place, group, mean))
     errors <- sqrt(as.vector(tapply(errors^2, group, mean)))
     growth <- as.vector(tapply(growth, group, mean))
+    centre <- as.vector(tapply(centre, group, mean))
     colour <- colours_of(palette, 1, PALETTE)
     frame_plot(
         list(place, growth),
         list(
             xlab = "cells, % from the slowest on", ylab = "growth rate, per time", main = "Growth rate and its 90 % interval",
-            type = "n", ylim = range(growth - errors, growth + errors)
+            type = "n", ylim = range(growth, centre - errors, centre + errors)
         ), ...
     )
-    band(place, growth - errors, growth + errors, colour)
+    band(place, centre - errors, centre + errors, colour)
     graphics::abline(h = 0, col = "grey65")
     lines(place, growth, lwd = 2, col = colour)
     if (legend) key_row("growth rate", colour, line = TRUE)

@@ -248,7 +248,7 @@ pub fn whole(fitted: method::Fit) -> Result<method::Fit> {
     }
 }
 
-/// The members, and how far their mean is off.
+/// The members, and how far the fields are off.
 fn of_ensemble(ensemble: &EnsembleReport) -> String {
     let EnsembleReport { members, coarse_fits, cheaper_fits, uncertainty, .. } = ensemble;
     let mut text = format!(

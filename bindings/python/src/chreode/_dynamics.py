@@ -162,7 +162,7 @@ class Dynamics:
     ) -> npt.NDArray[Any]:
         """The standard deviation of a field's error at points, of an ensemble (``fit(..., ensemble=8)``); as :meth:`field`.
 
-        Its square is the variance by the cells, see :meth:`deviation_over_members`, and what the distance of the snapshots in
+        It is that of the error beside its bias, see :meth:`field_quantile`. Its square is the variance by the cells, see :meth:`deviation_over_members`, and what the distance of the snapshots in
         time adds: see ``info["uncertainty"]``. The fields are ``"velocity"``, ``"growth"`` and ``"score_drift"``.
 
         Raises
@@ -182,9 +182,10 @@ class Dynamics:
         obsm: Optional[str] = None,
         out: Optional[npt.NDArray[Any]] = None,
     ) -> npt.NDArray[Any]:
-        """A quantile of what a field may be at points, of an ensemble: the field plus so many of :meth:`field_sd`.
+        """A quantile of what a field may be at points, of an ensemble: the field, less its bias, plus so many of :meth:`field_sd`.
 
-        Between the levels 0.05 and 0.95 lies the true field at nine cells of ten.
+        The bias is what a finite price of growth makes wrong to first order, as a fit at half of δ² tells (there is one where
+        ``info["uncertainty"]`` calls the field ``biased``); the quantile of 0.5 is the field without it. Between the levels 0.05 and 0.95 lies the true field at nine cells of ten.
         """
         return self._field(lib.chreode_model_field_quantile, (arrays.number("level", level),), name, x, t, obsm, out)
 

@@ -178,15 +178,22 @@ def _w1(x: Any, a: Any, y: Any, b: Any) -> float:
 def growth(model: Dynamics, x: Any, time: float, ax: Optional[Any] = None, **line: Any) -> Any:
     """Growth rates of cells at a time, in the order of the rates, so that it is seen which differ from 0.
 
+    Of an ensemble with the interval in which nine of ten true ones lie, see :meth:`chreode.Dynamics.field_quantile`.
+
     :param x: The cells, one a row.
     :param ax: The axes to draw into; those of a new figure by default.
     :param line: Properties of the line.
     :returns: The axes.
     """
     rate = np.ravel(model.growth(x, time))
-    sd = np.ravel(model.field_sd("growth", x, time)) if model.members > 1 else np.full(rate.shape, np.nan)
-    order = np.argsort(rate, kind="stable")
-    ax = _over_time(ax, np.arange(1, len(rate) + 1), rate[order], sd[order], "growth rate", line, least=-np.inf)
+    order, places = np.argsort(rate, kind="stable"), np.arange(1, len(rate) + 1)
+    ax = _drawing.axes_of(ax)
+    (drawn,) = ax.plot(places, rate[order], **{"color": _drawing.PALETTE[0], **line})
+    if model.members > 1:
+        low, high = (np.ravel(model.field_quantile("growth", level, x, time))[order] for level in (0.05, 0.95))
+        _drawing.band(ax, places, low, high, drawn.get_color(), "90 % interval")
+    _drawing.legend(ax)
+    ax.set_ylabel("growth rate")
     ax.axhline(0.0, color="0.6", linewidth=0.8)
     ax.set_xlabel(f"cells at time {time:g}, by growth rate")
     return ax

@@ -19,7 +19,9 @@ test_that("a field has standard deviations and quantiles", {
         mean <- predict(ensemble, x, 1, field = field)
         sd <- predict(ensemble, x, 1, field = field, sd = TRUE)
         expect_true(all(sd > 0))
-        expect_equal(predict(ensemble, x, 1, field = field, quantile = 0.95), mean + qnorm(0.95) * sd, tolerance = 1e-5)
+        middle <- predict(ensemble, x, 1, field = field, quantile = 0.5)
+        expect_equal(predict(ensemble, x, 1, field = field, quantile = 0.95), middle + qnorm(0.95) * sd, tolerance = 1e-5)
+        expect_identical(!identical(middle, mean), ensemble$uncertainty[[field]]$biased)
     }
     expect_refused(predict(ensemble, x, 1, quantile = 2), "chreode_invalid_argument", "the level of a quantile")
     expect_refused(predict(ensemble, x, 1, sd = TRUE, quantile = 0.5), "chreode_invalid_argument", "both")

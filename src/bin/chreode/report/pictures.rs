@@ -212,28 +212,29 @@ pub fn shaded(
 
 /// The growth rate of an ensemble with its errors, from the slowest cell to the fastest.
 pub fn growth_errors(section: &ModelSection<'_>) -> Option<Figure> {
-    let sds = section.growth_sd.as_ref().filter(|_| section.model.has_growth())?;
-    let both = section.growth.iter().flatten().zip(sds.iter().flatten());
-    let mut cells: Vec<Estimate> = both.map(|(&g, &sd)| Estimate { mean: g.into(), sd: sd.into() }).collect();
-    cells.sort_by(|a, b| a.mean.total_cmp(&b.mean));
-    let mut grouped: Vec<(f64, Estimate)> = vec![];
+    let unbiased = section.unbiased_growth.as_ref().filter(|_| section.model.has_growth())?;
+    let mut cells: Vec<(&f32, &Estimate)> =
+        section.growth.iter().flatten().zip(unbiased.iter().flatten()).collect();
+    cells.sort_by(|a, b| a.0.total_cmp(b.0));
+    let (mut learned, mut grouped): (Curve, Vec<(f64, Estimate)>) = (vec![], vec![]);
     for (group, cells_of_group) in cells.chunks(cells.len().div_ceil(GROUPS)).enumerate() {
         let count = cells_of_group.len() as f64;
-        let mean = cells_of_group.iter().map(|cell| cell.mean).sum::<f64>() / count;
-        let sd = (cells_of_group.iter().map(|cell| cell.sd * cell.sd).sum::<f64>() / count).sqrt();
+        let mean = cells_of_group.iter().map(|(_, cell)| cell.mean).sum::<f64>() / count;
+        let sd = (cells_of_group.iter().map(|(_, cell)| cell.sd * cell.sd).sum::<f64>() / count).sqrt();
         let place = (group * cells.len().div_ceil(GROUPS)) as f64 + 0.5 * count;
-        grouped.push((100.0 * place / cells.len() as f64, Estimate { mean, sd }));
+        let place = 100.0 * place / cells.len() as f64;
+        grouped.push((place, Estimate { mean, sd }));
+        learned.push((place, cells_of_group.iter().map(|(g, _)| f64::from(**g)).sum::<f64>() / count));
     }
     let ring = interval(&grouped);
     let mut plot = Plot::new(
         Axis::around("cells, % from the slowest on", [0.0, 100.0].into_iter()),
-        Axis::around("growth rate, per unit of time", ring.iter().map(|point| point.1)),
+        Axis::around("growth rate, per unit of time", ring.iter().chain(&learned).map(|point| point.1)),
         0.62,
     );
     plot.areas(std::iter::once(ring.into_iter()), INTERVAL);
     plot.lines(std::iter::once([(0.0, 0.0), (100.0, 0.0)].into_iter()), Stroke::new(INK, 0.8).faint(0.5));
-    let mean = grouped.iter().map(|(place, estimate)| (*place, estimate.mean));
-    plot.lines(std::iter::once(mean), Stroke::new(PREDICTED, 2.0));
+    plot.lines(std::iter::once(learned.into_iter()), Stroke::new(PREDICTED, 2.0));
     let members = section.model.members();
     Some(Figure {
         title: "Growth rate and its error".into(),
@@ -245,7 +246,12 @@ pub fn growth_errors(section: &ModelSection<'_>) -> Option<Figure> {
         ],
         caption: format!(
             "Every cell at its own time, in the order of its growth rate. The intervals are of what {members} members on resampled \
-             cells differ by, and of what the distance between snapshots adds to that."
+             cells differ by, and of what the distance between snapshots and the price of growth add to that{}.",
+            if section.model.info().uncertainty.is_some_and(|errors| errors.growth.biased) {
+                "; they lie around the rate less what its price makes wrong to first order"
+            } else {
+                ""
+            }
         ),
     })
 }

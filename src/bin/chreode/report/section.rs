@@ -77,8 +77,8 @@ pub struct ModelSection<'a> {
     pub populations: std::result::Result<Vec<BranchingTrajectory>, String>,
     /// The learned growth rate at the cells of each snapshot.
     pub growth: Vec<Vec<f32>>,
-    /// Of an ensemble, the standard deviations of its errors there.
-    pub growth_sd: Option<Vec<Vec<f32>>>,
+    /// Of an ensemble, that less its bias, with the standard deviation of its error.
+    pub unbiased_growth: Option<Vec<Vec<Estimate>>>,
     /// Of an ensemble, the masses of the flow with their errors.
     pub masses: Option<Vec<Estimate>>,
     /// The labels of the cells, if there are any, and what cells become by them.
@@ -155,8 +155,8 @@ impl<'a> ModelSection<'a> {
             true,
             &Stop::default(),
         );
-        let growth_sd = || (0..shown.len()).map(|k| growth_sd(model, &shown, k)).collect();
-        let growth_sd = (model.members() > 1).then(growth_sd).transpose()?;
+        let unbiased = || (0..shown.len()).map(|k| unbiased_growth(model, &shown, k)).collect();
+        let unbiased_growth = (model.members() > 1).then(unbiased).transpose()?;
         let populations = if model.has_growth() {
             branch(model, &start, &fine, times, seed).map_err(|error| error.to_string())
         } else if model.branches() > 0 {
@@ -174,7 +174,7 @@ impl<'a> ModelSection<'a> {
             held_out: vec![],
             axes: axes(&view.labels, &places, flow_places.last()),
             growth: (0..shown.len()).map(|k| growth(model, &shown, k)).collect(),
-            growth_sd,
+            unbiased_growth,
             masses,
             counts: (0..snapshots.len()).map(|k| snapshots.count(k)).collect(),
             shown,
@@ -295,9 +295,13 @@ fn growth(model: &Dynamics, snapshots: &Snapshots, k: usize) -> Vec<f32> {
     growth
 }
 
-fn growth_sd(model: &Dynamics, snapshots: &Snapshots, k: usize) -> chreode::Result<Vec<f32>> {
-    let mut sd = vec![0.0; snapshots.count(k)];
-    let values = FieldValues { growth: Some(&mut sd), ..Default::default() };
-    model.field_sd(snapshots.times()[k], &snapshots.points(k), values, &mut SpreadScratch::default())?;
-    Ok(sd)
+fn unbiased_growth(model: &Dynamics, snapshots: &Snapshots, k: usize) -> chreode::Result<Vec<Estimate>> {
+    let (time, points) = (snapshots.times()[k], snapshots.points(k));
+    let (mut bias, mut sd) = (vec![0.0; snapshots.count(k)], vec![0.0; snapshots.count(k)]);
+    let of = |values| FieldValues { growth: Some(values), ..Default::default() };
+    model.field_bias(time, &points, of(&mut bias), &mut Scratch::default())?;
+    model.field_sd(time, &points, of(&mut sd), &mut SpreadScratch::default())?;
+    let estimate =
+        |((g, bias), sd): ((f32, &f32), &f32)| Estimate { mean: (g - bias).into(), sd: (*sd).into() };
+    Ok(growth(model, snapshots, k).into_iter().zip(&bias).zip(&sd).map(estimate).collect())
 }
