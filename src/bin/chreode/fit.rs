@@ -266,8 +266,9 @@ fn of_ensemble(ensemble: &EnsembleReport) -> String {
             1.0 => String::new(),
             shrinkage => format!(", shrunk to {} of what members differ by", short(shrinkage)),
         };
+        let around = if error.biased { ", around the field less what the price makes wrong" } else { "" };
         text += &format!(
-            "error of {name}, in network units of an interval: {} (cells {}{shrunk}, {resolution})\n",
+            "error of {name}, in network units of an interval: {} (cells {}{shrunk}, {resolution}){around}\n",
             short(total),
             short(error.sampling)
         );
