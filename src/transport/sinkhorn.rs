@@ -234,8 +234,11 @@ impl<'a> Sweeper<'a> {
             _ => 0.0,
         };
         // The last sweep is at the target.
-        let mut sweeps =
-            self.scale_down(epsilon, STAGE_RESIDUAL, options.max_iterations.saturating_sub(1))?;
+        let mut sweeps = self.scale_down(
+            epsilon,
+            (STAGE_RESIDUAL, f64::INFINITY),
+            options.max_iterations.saturating_sub(1),
+        )?;
         let mut goal = COARSEST;
         loop {
             for _ in 0..REFINE_EVERY {
@@ -260,16 +263,23 @@ impl<'a> Sweeper<'a> {
         }
     }
 
-    /// Warm starts from the scale of the costs down to (not including) `epsilon`, in at most `max` sweeps; returns those done.
-    pub(super) fn scale_down(&mut self, epsilon: f64, wanted: f64, max: usize) -> Result<usize> {
+    /// Warm starts from the scale of the costs down to (not including) `epsilon`, in at most `max` sweeps; returns those done. What is
+    /// `wanted` is as in [`stages`](Self::stages).
+    pub(super) fn scale_down(&mut self, epsilon: f64, wanted: (f64, f64), max: usize) -> Result<usize> {
         let first = self.coarse_start(epsilon, wanted)?.unwrap_or(self.scale);
         let (_, sweeps) = self.stages(first, epsilon, wanted, max)?;
         Ok(sweeps)
     }
 
-    /// Stages from ε = `first` down to (not including) `last`, each until the columns' masses are off by the share `wanted`, in at
-    /// most `max` sweeps; the last stage's ε, and the sweeps done.
-    fn stages(&mut self, first: f64, last: f64, wanted: f64, max: usize) -> Result<(f64, usize)> {
+    /// Stages from ε = `first` down to (not including) `last`, each until the columns' masses are off by the share `wanted`, or a refinement
+    /// leaves more than the share `creeping` of that, in at most `max` sweeps; the last stage's ε, and the sweeps done.
+    fn stages(
+        &mut self,
+        first: f64,
+        last: f64,
+        (wanted, creeping): (f64, f64),
+        max: usize,
+    ) -> Result<(f64, usize)> {
         let (mut level, mut done, mut sweeps) = (first, first, 0);
         while level > last && sweeps < max {
             let (mut previous, mut sparse) = (f64::INFINITY, true);
@@ -281,7 +291,11 @@ impl<'a> Sweeper<'a> {
                 // Entries that are too many to look at are so for all of the stage, and as dear to count as a sweep.
                 if sparse && residual > CREEPING * previous {
                     let refined = self.refine(level, 0.1 * wanted, STAGE_CUTOFF)?;
+                    let before = residual;
                     (residual, sparse) = (refined.unwrap_or(residual), refined.is_some());
+                    if sparse && residual > creeping * before {
+                        break;
+                    }
                 }
                 if residual < wanted {
                     break;

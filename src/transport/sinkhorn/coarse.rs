@@ -17,7 +17,7 @@ impl Sweeper<'_> {
     /// Finds target potentials at some ε above `epsilon` from a problem with a quarter of the points on either side, which takes a
     /// sixteenth of the time; returns that ε. None if the problem is small, ε large, or the coarse problem's points out of
     /// each other's reach.
-    pub(super) fn coarse_start(&mut self, epsilon: f64, wanted: f64) -> Result<Option<f64>> {
+    pub(super) fn coarse_start(&mut self, epsilon: f64, wanted: (f64, f64)) -> Result<Option<f64>> {
         let Problem { source, target, source_penalty, target_penalty, .. } = self.problem;
         if source.len().min(target.len()) < COARSEST || epsilon >= self.scale {
             return Ok(None);
