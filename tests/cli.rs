@@ -165,7 +165,7 @@ fn an_ensemble_tells_its_errors_everywhere() {
     let told = run(&folder, &format!("{fit} --json")).json();
     let ensemble = &told["ensemble"];
     assert_eq!((ensemble["members"].as_u64(), ensemble["coarse_fits"].as_u64()), (Some(3), Some(2)));
-    assert_eq!(ensemble["cheaper_fits"].as_u64(), Some(1));
+    assert_eq!(ensemble["cheaper_fits"].as_u64(), Some(2));
     for field in ["velocity", "growth", "score_drift"] {
         let error = &ensemble["uncertainty"][field];
         assert!(number(error, "sampling") > 0.0 && number(error, "resolution") >= 0.0, "{field}");

@@ -17,9 +17,10 @@
 //! as its inverse, so a fit at half the price moves by about as much as is wrong, to first order (Richardson again). The size of the errors is the
 //! larger of what fits to fewer snapshots and at half the price move by, always, and the members tell how much of it the cells explain, and where.
 //!
-//! Where it is the price that matters more, and velocity and growth are regressions on a coupling, their bias is known as well, and intervals lie
-//! around the fields less it (bias-corrected: Efron, JASA 1987). They are as long as before: of what is left the order is the next, and no fit
-//! tells its size. Where intervals matter more, to correct less than what is unknown would not pay.
+//! Where it is the price that matters more, and velocity and growth are regressions on a coupling, their bias may be known as well, and intervals lie
+//! around the fields less it (bias-corrected: Efron, JASA 1987): if fields move twice as much from half to a quarter of the price, as what is of first order in 1/δ²
+//! does. Where δ² is too large, as between clouds that grow where they are, they move less and less, and the truth is on the other side. Intervals are as long as
+//! before: of what is left the order is the next, and no fit tells its size. Where those to fewer snapshots matter more, to correct less than what is unknown would not pay.
 
 use std::ops::ControlFlow;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
@@ -44,8 +45,12 @@ use crate::units::Scaling;
 /// Fits to every second snapshot.
 const COARSE: usize = 2;
 
-/// What δ² is multiplied by in the fit at another price of growth.
-const CHEAPER: f64 = 0.5;
+/// What δ² is multiplied by in the fits at other prices of growth: the first tells by how much fields move, the second whether they move as much
+/// as they should if what is wrong is of first order.
+pub(crate) const CHEAPER: [f64; 2] = [0.5, 0.25];
+
+/// How far the observed order may be from one.
+const ORDER_MARGIN: f64 = 0.5;
 
 /// What deviations over the members are multiplied by, since a cell's weight deviates by so much less over them than the number of its
 /// copies when cells are drawn with replacement, whose deviation is 1: members that differ by that make a worse mean, since what a fit gets wrong
@@ -103,10 +108,11 @@ pub(super) fn learn(
     Ok(fitted)
 }
 
-/// How many fits an ensemble takes: the members, those to fewer snapshots, and where growth has a price, one at half of it.
+/// How many fits an ensemble takes: the members, those to fewer snapshots, and where growth has a price, those at lower ones.
 pub(super) fn fit_count(snapshots: &Snapshots, options: &FitOptions) -> usize {
     let coarse = (0..COARSE).filter(|&which| !Thinned::left_out(snapshots, which).is_empty()).count();
-    options.ensemble + coarse + usize::from(options.recipe.needs_delta())
+    let cheaper = if options.recipe.needs_delta() { CHEAPER.len() } else { 0 };
+    options.ensemble + coarse + cheaper
 }
 
 /// One of the fits of an ensemble: a function of the data, the options and the fit's number.
@@ -140,7 +146,9 @@ pub(super) fn learn_one(
                 settled.learn(&snapshots, &scaling, None, threads, reporter)
             }
             None => {
-                let resolved = settled.resolved.at_price(CHEAPER);
+                // The last are those at other prices.
+                let price = CHEAPER[index + CHEAPER.len() - fit_count(snapshots, &options)];
+                let resolved = settled.resolved.at_price(price);
                 Settled { resolved: &resolved, ..settled }.learn(snapshots, scaling, None, threads, reporter)
             }
         },
@@ -310,7 +318,7 @@ pub(super) fn compare(
 }
 
 /// How far the members' mean is off: root mean squares over cells of what other cells would change, by the members, and of how much
-/// further than that from their mean the displaced fits are, those to fewer snapshots together, where one of these has longer intervals, or that at another price;
+/// further than that from their mean the displaced fits are, those to fewer snapshots together, where one of these has longer intervals, or that at half the price;
 /// or, if it is less far, how much less.
 ///
 /// # Errors
@@ -338,11 +346,16 @@ fn uncertainty(dynamics: &Dynamics, displaced: Vec<Displaced>, snapshots: &Snaps
         let lengthened = displaced.iter().filter(|(_, of)| of.as_ref().is_some_and(|of| of[k]));
         let coarse: Vec<Values> = lengthened.map(|(fields, _)| values(fields)).collect();
         let at_price = displaced.iter().filter(|(_, of)| of.is_none());
-        let cheaper: Vec<Values> = at_price.map(|(fields, _)| values(fields)).collect();
+        let mut cheaper: Vec<Values> = at_price.map(|(fields, _)| values(fields)).collect();
+        let further = cheaper.split_off(cheaper.len().min(1));
         let deviation = Values::of(&points, snapshots.dims(), |values| {
             ensemble.deviation(time, &points, values, dynamics.info.stretch, &mut spread);
         });
         for (f, (sums, unit)) in sums.iter_mut().zip(ensemble.units(time)).enumerate() {
+            for (half, quarter) in cheaper.iter().zip(&further) {
+                let moved = half.0[f].iter().zip(&quarter.0[f]);
+                sums.further += moved.map(|(h, q)| (f64::from(q - h) / unit).powi(2)).sum::<f64>();
+            }
             let sampling = deviation.0[f].iter().map(|&sd| (f64::from(sd) / unit).powi(2)).sum::<f64>();
             let count = mean.0[f].len() as f64;
             sums.cells += count;
@@ -372,6 +385,8 @@ struct Sums {
     sampling: f64,
     coarse: Moved,
     cheaper: Moved,
+    /// Squares of what the fit at a quarter of the price is from that at half.
+    further: f64,
 }
 
 /// Sums of squares of what fits move by, and by the cells there.
@@ -390,6 +405,9 @@ impl Sums {
         let moved = moved.filter(|(moved, _)| moved.cells > 0.0);
         let most = moved.max_by(|(a, _), (b, _)| (a.squares / a.cells).total_cmp(&(b.squares / b.cells)));
         let (most, biased) = most.map_or((None, false), |(moved, biased)| (Some(moved), biased));
+        // What is wrong in proportion to 1/δ² doubles with it. What is wrong in proportion to δ², where the price is too high, halves.
+        let order = 0.5 * libm::log2(self.further / self.cheaper.squares);
+        let biased = biased && (order - 1.0).abs() <= ORDER_MARGIN;
         let shrinkage = match most {
             Some(moved) if moved.squares < moved.sampling => (moved.squares / moved.sampling).sqrt(),
             _ => 1.0,
@@ -482,7 +500,7 @@ mod tests {
         let coarse = |squares| Moved { cells: 4.0, squares, sampling: 32.0 };
         let error = |coarse, squares| {
             let cheaper = Moved { cells: 2.0, squares, sampling: 18.0 };
-            Sums { cells: 2.0, sampling: 18.0, coarse, cheaper }.error()
+            Sums { cells: 2.0, sampling: 18.0, coarse, cheaper, further: 4.0 * squares }.error()
         };
         let of = |sampling, shrinkage, resolution, biased| FieldError {
             sampling,
@@ -503,6 +521,13 @@ mod tests {
         let (more, less) = (error(coarse(68.0), 0.0).inflation(), error(coarse(8.0), 0.0).inflation());
         assert!((more - 2f64.sqrt()).abs() < 1e-12 && (less - 0.5).abs() < 1e-12, "{more} {less}");
         assert_eq!(Sums::default().error().resolution, None);
+        // The bias is known only where moves double with 1/δ², and not where they halve.
+        for (further, biased) in [(4.0, true), (2.1, true), (1.9, false), (0.25, false), (8.1, false)] {
+            let cheaper = Moved { cells: 2.0, squares: 26.0, sampling: 18.0 };
+            let sums =
+                Sums { cells: 2.0, sampling: 18.0, cheaper, further: 26.0 * further, ..Sums::default() };
+            assert_eq!(sums.error().biased, biased, "{further}");
+        }
     }
 
     #[test]

@@ -80,7 +80,7 @@ pub struct EnsembleReport {
     pub members: usize,
     /// The fits to every second snapshot beside them.
     pub coarse_fits: usize,
-    /// The fits at half the price of growth beside them: one, where it has a price δ².
+    /// The fits at half and at a quarter of the price of growth beside them: two, where it has a price δ².
     pub cheaper_fits: usize,
     /// How far the fields are off; none where a fit was stopped.
     pub uncertainty: Option<Uncertainty>,

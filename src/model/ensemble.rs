@@ -20,8 +20,8 @@ pub struct FieldError {
     /// long, or when growth costs half as much against motion, of methods with a δ; whichever is more: what is wrong with the way between
     /// snapshots, to first order in the interval and in the inverse of the price. None where there are two snapshots only, and no δ.
     pub resolution: Option<f64>,
-    /// Whether it was the price of growth that made it move most, of methods whose couplings have one: then the direction is known as well,
-    /// and [`field_bias`](Dynamics::field_bias) is not zero.
+    /// Whether it was the price of growth that made it move most, of methods whose couplings have one, and it moved twice as much again at a quarter of
+    /// the price, as what goes with 1/δ² does: then the direction is known as well, and [`field_bias`](Dynamics::field_bias) is not zero.
     pub biased: bool,
 }
 

@@ -465,7 +465,9 @@ fn read_uncertainty(errors: &Metadata<'_>) -> Result<Uncertainty> {
             sampling: not_negative(&field, "sampling")?,
             shrinkage: field.find("shrinkage").map_or(Ok(1.0), |_| not_negative(&field, "shrinkage"))?,
             resolution: known.then(|| not_negative(&field, "resolution")).transpose()?,
-            biased: field.find("biased").is_some_and(|biased| biased == &Value::Bool(true)),
+            biased: field.find("biased").map_or(Ok(false), |biased| {
+                biased.as_bool().ok_or_else(|| field.wrong("biased", "neither true nor false"))
+            })?,
         })
     };
     Ok(Uncertainty {

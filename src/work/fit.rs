@@ -15,7 +15,7 @@ use crate::error::{Error, Result};
 use crate::exec::arrays::{Arrays, Read};
 use crate::exec::progress::{Reporter, Stage};
 use crate::fields::Role;
-use crate::method::{Division, Fit, FitOptions, Gauge, Learned, Pieces, Unit};
+use crate::method::{CHEAPER, Division, Fit, FitOptions, Gauge, Learned, Pieces, Unit};
 use crate::options::Settings;
 use crate::snapshots::{MatrixView, Snapshots};
 use crate::transport::PointCloud;
@@ -257,12 +257,14 @@ impl Work for FitJob {
             }
             Unit::Member { index } => {
                 let FitOptions { ensemble, recipe, .. } = &self.options;
-                // The last is that at another price of growth, where it has one.
-                let (kind, number) = match index.checked_sub(*ensemble) {
-                    None => ("member", index),
-                    Some(_) if recipe.needs_delta() && index + 1 == self.fits => ("cheaper", 0),
-                    Some(number) => ("coarse", number),
-                };
+                // The last are those at other prices of growth, where it has one.
+                let cheaper = if recipe.needs_delta() { CHEAPER.len() } else { 0 };
+                let (kind, number) =
+                    match (index.checked_sub(*ensemble), (index + cheaper).checked_sub(self.fits)) {
+                        (None, _) => ("member", index),
+                        (_, Some(number)) if cheaper > 0 => ("cheaper", number),
+                        (Some(number), _) => ("coarse", number),
+                    };
                 let intervals = 0..self.shape.times.len() - 1;
                 let coupling = match self.options.recipe.coupling() {
                     Some(_) => intervals.clone().map(|k| pairs(k, 1)).sum::<f64>() * SECONDS_OF_PAIR,

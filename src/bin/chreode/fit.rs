@@ -253,7 +253,7 @@ fn of_ensemble(ensemble: &EnsembleReport) -> String {
     let EnsembleReport { members, coarse_fits, cheaper_fits, uncertainty, .. } = ensemble;
     let mut text = format!(
         "ensemble: {members} members; beside them, for what bridges add to their errors, {coarse_fits} fits to every second snapshot and \
-         {cheaper_fits} at half the price of growth; the rest tells of the first member\n"
+         {cheaper_fits} at half and a quarter of the price of growth; the rest tells of the first member\n"
     );
     let Some(errors) = uncertainty else { return text };
     for (name, error) in
