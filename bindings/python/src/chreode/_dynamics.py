@@ -162,8 +162,9 @@ class Dynamics:
     ) -> npt.NDArray[Any]:
         """The standard deviation of a field's error at points, of an ensemble (``fit(..., ensemble=8)``); as :meth:`field`.
 
-        It is that of the error beside its bias, see :meth:`field_quantile`. Its square is the variance by the cells, see :meth:`deviation_over_members`, and what the distance of the snapshots in
-        time adds: see ``info["uncertainty"]``. The fields are ``"velocity"``, ``"growth"`` and ``"score_drift"``.
+        It is that of the error beside its bias, see :meth:`field_quantile`. Its square is the variance by the cells, see
+        :meth:`deviation_over_members`, and what the distance of the snapshots in time adds: see ``info["uncertainty"]``. The
+        fields are ``"velocity"``, ``"growth"`` and ``"score_drift"``.
 
         Raises
         ------
@@ -185,7 +186,8 @@ class Dynamics:
         """A quantile of what a field may be at points, of an ensemble: the field, less its bias, plus so many of :meth:`field_sd`.
 
         The bias is what a finite price of growth makes wrong to first order, as a fit at half of δ² tells (there is one where
-        ``info["uncertainty"]`` calls the field ``biased``); the quantile of 0.5 is the field without it. Between the levels 0.05 and 0.95 lies the true field at nine cells of ten.
+        ``info["uncertainty"]`` calls the field ``biased``); the quantile of 0.5 is the field without it. Between the levels 0.05
+        and 0.95 lies the true field at nine cells of ten.
         """
         return self._field(lib.chreode_model_field_quantile, (arrays.number("level", level),), name, x, t, obsm, out)
 
@@ -584,8 +586,8 @@ class Dynamics:
         """Writes the velocity and the growth rate of each cell at its time to an AnnData.
 
         They go to ``data.obsm[f"{key_added}_velocity"]`` and, where it was learned, to ``data.obs[f"{key_added}_growth"]``; of
-        an ensemble the standard deviations of their errors to ``…_velocity_sd`` and ``…_growth_sd`` beside them; what made them
-        to ``data.uns[key_added]``. Coordinates, times and ``key_added`` are those of the fit unless others are given. What is
+        an ensemble the standard deviations of their errors (those of fields less their bias, see :meth:`field_quantile`) to
+        ``…_velocity_sd`` and ``…_growth_sd`` beside them; what made them to ``data.uns[key_added]``. Coordinates, times and ``key_added`` are those of the fit unless others are given. What is
         there already is an error, unless ``overwrite`` is true: then it is replaced, and what this model has not learned is
         removed.
         """
