@@ -272,12 +272,12 @@ impl<'a> Sweeper<'a> {
     }
 
     /// Stages from ε = `first` down to (not including) `last`, each until the columns' masses are off by the share `wanted`, or a refinement
-    /// leaves more than the share `creeping` of that, in at most `max` sweeps; the last stage's ε, and the sweeps done.
+    /// leaves more than the share `stuck` of that, in at most `max` sweeps; the last stage's ε, and the sweeps done.
     fn stages(
         &mut self,
         first: f64,
         last: f64,
-        (wanted, creeping): (f64, f64),
+        (wanted, stuck): (f64, f64),
         max: usize,
     ) -> Result<(f64, usize)> {
         let (mut level, mut done, mut sweeps) = (first, first, 0);
@@ -293,7 +293,7 @@ impl<'a> Sweeper<'a> {
                     let refined = self.refine(level, 0.1 * wanted, STAGE_CUTOFF)?;
                     let before = residual;
                     (residual, sparse) = (refined.unwrap_or(residual), refined.is_some());
-                    if sparse && residual > creeping * before {
+                    if sparse && residual > stuck * before {
                         break;
                     }
                 }

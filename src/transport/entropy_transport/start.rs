@@ -25,12 +25,12 @@ pub(super) fn start(problem: &Problem<'_>, opened: &Opened, stop: &Stop) -> Resu
     let mut sweeper = Sweeper::new(&scaled, opened, stop)?;
     // At the resolution of the costs. The floor keeps f/ε representable.
     let epsilon = sweeper.resolution.max(1e-9 * sweeper.scale);
-    sweeper.scale_down(epsilon, (STAGE_ERROR, CREEPING), usize::MAX)?;
+    sweeper.scale_down(epsilon, (STAGE_ERROR, STUCK), usize::MAX)?;
     let mut before = f64::INFINITY;
     for _ in 0..MOST_POLISHES {
         sweeper.backend.sweep(epsilon)?;
         let error = sweeper.target_residual()?;
-        if error < MARGINAL_ERROR || error > CREEPING * before {
+        if error < MARGINAL_ERROR || error > STUCK * before {
             break;
         }
         before = error;
@@ -65,7 +65,7 @@ const MARGINAL_ERROR: f64 = 1e-3;
 const MOST_POLISHES: usize = 60;
 /// Where more than this share of the error is left, masses of whole clusters are off, out of each other's reach: all of a cluster's potentials
 /// have to move by many ε. The active set moves them at once.
-const CREEPING: f64 = 0.9;
+const STUCK: f64 = 0.9;
 
 /// Entries of the plan at the current potentials that hold at least `fraction` of their row's largest entry, or
 /// are the largest of their column in a chunk of rows.
