@@ -29,7 +29,7 @@ use rand::Rng;
 use rand_distr::{Distribution, Gamma};
 
 use super::fit::{Fitted, Learned, Settled};
-use super::{EnsembleReport, FitOptions, FitReport};
+use super::{EnsembleReport, FitOptions, FitReport, Recipe};
 use crate::error::{Error, Result};
 use crate::exec::clock::cpu_seconds;
 use crate::exec::lanes::side_by_side;
@@ -47,7 +47,7 @@ const COARSE: usize = 2;
 
 /// What δ² is multiplied by in the fits at other prices of growth: the first tells by how much fields move, the second whether they move as much
 /// as they should if what is wrong is of first order.
-pub(crate) const CHEAPER: [f64; 2] = [0.5, 0.25];
+const CHEAPER: [f64; 2] = [0.5, 0.25];
 
 /// How far the observed order may be from one.
 const ORDER_MARGIN: f64 = 0.5;
@@ -111,8 +111,12 @@ pub(super) fn learn(
 /// How many fits an ensemble takes: the members, those to fewer snapshots, and where growth has a price, those at lower ones.
 pub(super) fn fit_count(snapshots: &Snapshots, options: &FitOptions) -> usize {
     let coarse = (0..COARSE).filter(|&which| !Thinned::left_out(snapshots, which).is_empty()).count();
-    let cheaper = if options.recipe.needs_delta() { CHEAPER.len() } else { 0 };
-    options.ensemble + coarse + cheaper
+    options.ensemble + coarse + cheaper_count(&options.recipe)
+}
+
+/// How many of the fits, the last, are at lower prices of growth.
+pub(crate) fn cheaper_count(recipe: &Recipe) -> usize {
+    if recipe.needs_delta() { CHEAPER.len() } else { 0 }
 }
 
 /// One of the fits of an ensemble: a function of the data, the options and the fit's number.

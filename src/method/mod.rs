@@ -27,7 +27,7 @@ pub use catalogue::Method;
 pub(crate) use couple::Gauge;
 pub use coupling::CouplingKind;
 pub(crate) use division::{Division, Pieces, Unit};
-pub(crate) use ensemble::CHEAPER;
+pub(crate) use ensemble::cheaper_count;
 pub(crate) use fit::Learned;
 pub use fit::{Coupled, Fit, couple, fit};
 pub use options::{DeltaRule, FitOptions, Preset, SigmaRule};

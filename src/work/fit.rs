@@ -15,7 +15,7 @@ use crate::error::{Error, Result};
 use crate::exec::arrays::{Arrays, Read};
 use crate::exec::progress::{Reporter, Stage};
 use crate::fields::Role;
-use crate::method::{CHEAPER, Division, Fit, FitOptions, Gauge, Learned, Pieces, Unit};
+use crate::method::{Division, Fit, FitOptions, Gauge, Learned, Pieces, Unit, cheaper_count};
 use crate::options::Settings;
 use crate::snapshots::{MatrixView, Snapshots};
 use crate::transport::PointCloud;
@@ -257,14 +257,12 @@ impl Work for FitJob {
             }
             Unit::Member { index } => {
                 let FitOptions { ensemble, recipe, .. } = &self.options;
-                // The last are those at other prices of growth, where it has one.
-                let cheaper = if recipe.needs_delta() { CHEAPER.len() } else { 0 };
-                let (kind, number) =
-                    match (index.checked_sub(*ensemble), (index + cheaper).checked_sub(self.fits)) {
-                        (None, _) => ("member", index),
-                        (_, Some(number)) if cheaper > 0 => ("cheaper", number),
-                        (Some(number), _) => ("coarse", number),
-                    };
+                let first_cheaper = self.fits.saturating_sub(cheaper_count(recipe));
+                let (kind, number) = match index {
+                    _ if index < *ensemble => ("member", index),
+                    _ if index < first_cheaper => ("coarse", index - ensemble),
+                    _ => ("cheaper", index - first_cheaper),
+                };
                 let intervals = 0..self.shape.times.len() - 1;
                 let coupling = match self.options.recipe.coupling() {
                     Some(_) => intervals.clone().map(|k| pairs(k, 1)).sum::<f64>() * SECONDS_OF_PAIR,
