@@ -155,7 +155,8 @@ impl<'a> ModelSection<'a> {
             true,
             &Stop::default(),
         );
-        let unbiased = || (0..shown.len()).map(|k| unbiased_growth(model, &shown, k)).collect();
+        let growth: Vec<Vec<f32>> = (0..shown.len()).map(|k| growth(model, &shown, k)).collect();
+        let unbiased = || (0..shown.len()).map(|k| unbiased_growth(model, &shown, k, &growth[k])).collect();
         let unbiased_growth = (model.members() > 1).then(unbiased).transpose()?;
         let populations = if model.has_growth() {
             branch(model, &start, &fine, times, seed).map_err(|error| error.to_string())
@@ -173,7 +174,7 @@ impl<'a> ModelSection<'a> {
             seed,
             held_out: vec![],
             axes: axes(&view.labels, &places, flow_places.last()),
-            growth: (0..shown.len()).map(|k| growth(model, &shown, k)).collect(),
+            growth,
             unbiased_growth,
             masses,
             counts: (0..snapshots.len()).map(|k| snapshots.count(k)).collect(),
@@ -295,13 +296,18 @@ fn growth(model: &Dynamics, snapshots: &Snapshots, k: usize) -> Vec<f32> {
     growth
 }
 
-fn unbiased_growth(model: &Dynamics, snapshots: &Snapshots, k: usize) -> chreode::Result<Vec<Estimate>> {
+fn unbiased_growth(
+    model: &Dynamics,
+    snapshots: &Snapshots,
+    k: usize,
+    growth: &[f32],
+) -> chreode::Result<Vec<Estimate>> {
     let (time, points) = (snapshots.times()[k], snapshots.points(k));
     let (mut bias, mut sd) = (vec![0.0; snapshots.count(k)], vec![0.0; snapshots.count(k)]);
     let of = |values| FieldValues { growth: Some(values), ..Default::default() };
     model.field_bias(time, &points, of(&mut bias), &mut Scratch::default())?;
     model.field_sd(time, &points, of(&mut sd), &mut SpreadScratch::default())?;
     let estimate =
-        |((g, bias), sd): ((f32, &f32), &f32)| Estimate { mean: (g - bias).into(), sd: (*sd).into() };
-    Ok(growth(model, snapshots, k).into_iter().zip(&bias).zip(&sd).map(estimate).collect())
+        |((g, bias), sd): ((&f32, &f32), &f32)| Estimate { mean: (g - bias).into(), sd: (*sd).into() };
+    Ok(growth.iter().zip(&bias).zip(&sd).map(estimate).collect())
 }
