@@ -178,9 +178,9 @@ band <- function(x, low, high, colour) {
 # Growth rates in order, with the interval of each.
 plot_errors <- function(object, cells, palette, legend, ...) {
     growth <- predict(object, cells$x, cells$time, field = "growth")
-    ends <- lapply(c(0.05, 0.95), function(level) predict(object, cells$x, cells$time, field = "growth", quantile = level))
-    errors <- (ends[[2]] - ends[[1]]) / 2
-    centre <- (ends[[1]] + ends[[2]]) / 2
+    # The interval lies around the rate less its bias.
+    centre <- predict(object, cells$x, cells$time, field = "growth", quantile = 0.5)
+    errors <- HALF_WIDTH * predict(object, cells$x, cells$time, field = "growth", sd = TRUE)
     # Of cells of like growth the mean, and the root of their mean variance: single ones would make a ragged edge.
     place <- rank(growth, ties.method = "first") / length(growth)
     group <- ceiling(80 * place)
