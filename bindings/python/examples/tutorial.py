@@ -89,7 +89,8 @@ ax = chreode.plot.cells(adata, "chreode_growth", center=0, label="births minus d
 # Growth is not 0 where its interval does not hold 0.
 
 # %%
-sure = np.abs(adata.obs["chreode_growth"]) > 1.645 * adata.obs["chreode_growth_sd"]
+low, high = (model.field_quantile("growth", level, adata)[:, 0] for level in (0.05, 0.95))
+sure = (low > 0) | (high < 0)
 print(f"growth is sure of {100 * sure.mean():.0f} % of the cells")
 
 # %% [markdown]

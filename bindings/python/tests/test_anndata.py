@@ -212,6 +212,28 @@ def test_an_ensemble_writes_its_errors_and_a_plain_model_takes_them_away(cells, 
     assert "chreode_velocity_sd" not in data.obsm and "chreode_growth_sd" not in data.obs
 
 
+def test_a_bias_that_is_known_is_written_beside_the_field(model):
+    # Cells that only move: at a finite price of growth some die behind and are born ahead.
+    x, t = np.random.default_rng(3).normal(0, 0.3, (300, 2)), np.repeat([0.0, 1.0], 150)
+    x[:, 0] += t
+    data = real(x, t)
+    small = {"hidden": "24x2", "growth_hidden": "24", "epochs": 300, "batch_size": 64}
+    ensemble = chreode.fit(data, "day", method="usb", ensemble=3, seed=5, **small)
+    assert ensemble.is_biased("growth") and not model.is_biased("growth")
+    bias = np.asarray(data.obs["chreode_growth_bias"])
+    middle = ensemble.field_quantile("growth", 0.5, data)[:, 0]
+    assert np.array_equal(bias, ensemble.growth(data) - middle) and np.abs(bias).max() > 0
+    assert np.square(data.obs["chreode_growth"] - bias).mean() < np.square(data.obs["chreode_growth"]).mean()
+    assert ("chreode_velocity_bias" in data.obsm) == ensemble.is_biased("velocity")
+    genes = chreode.genes.velocity(ensemble, x, t, np.eye(2))
+    if ensemble.is_biased("velocity"):
+        assert np.allclose(genes.bias, data.obsm["chreode_velocity_bias"], atol=1e-6)
+    else:
+        assert genes.bias is None and not ensemble.field_bias("velocity", data).any()
+    model.annotate(data, "day", overwrite=True)
+    assert not any("bias" in name for name in [*data.obs, *data.obsm])
+
+
 def test_a_population_starts_from_the_cells_of_a_time(cells, tmp_path):
     anndata = pytest.importorskip("anndata")
     x, t = cells

@@ -24,7 +24,8 @@ MOST_OFF <- 0.01
 #' @return An object of class `chreode_gene_velocity`, a list: `velocity`, a matrix with one row a cell and one column a gene, in units of
 #'   expression per time; and of an ensemble `sd`, the standard deviations of its errors: by the cells, of velocities in the space of
 #'   genes, whose coordinates are not independent, and of what the distance of the snapshots in time adds to each coordinate, which is
-#'   taken as independent.
+#'   taken as independent; and where `object$uncertainty` calls the velocity `biased`, its `bias`: intervals lie around the velocity
+#'   less that.
 #' @seealso [add_gene_velocity()] writes it to a `SingleCellExperiment`.
 #' @examples
 #' data <- dataset("gene-network", cells_per_state = 30)
@@ -39,12 +40,14 @@ gene_velocity <- function(object, x = NULL, time = NULL, rotation = NULL, genes 
     loadings <- loadings_of(object, x, rotation, dimred)$matrix
     loadings <- loadings[genes_in(genes, loadings), , drop = FALSE]
     at <- function(model, ...) predict(model, x, time, dimred = dimred, threads = threads, ...)
-    found <- list(velocity = in_genes(at(object), loadings))
+    velocity <- at(object)
+    found <- list(velocity = in_genes(velocity, loadings))
     if (isTRUE(object$members > 1)) {
         each <- lapply(ensemble_members(object), at)
         shrinkage <- object$uncertainty$velocity$shrinkage
         stretch <- object$stretch * if (is.null(shrinkage)) 1 else shrinkage
         found$sd <- gene_velocity_sd(each, stretch, at(object, sd = TRUE), loadings)
+        if (is_biased(object, "velocity")) found$bias <- in_genes(velocity - at(object, quantile = 0.5), loadings)
     }
     structure(found, class = "chreode_gene_velocity")
 }

@@ -246,6 +246,9 @@ learned_fields <- function(object, field) {
     full
 }
 
+# Whether the bias of a field is known: then its intervals lie around another place than the field.
+is_biased <- function(object, field) isTRUE(object$uncertainty[[field]]$biased)
+
 # The fields that every model may have, of those that this one has.
 fields_of <- function(object) {
     c("velocity", "growth", "score_drift", "landscape")[c(TRUE, object$has_growth, object$has_score, isTRUE(object$has_landscape))]

@@ -90,7 +90,8 @@ record_of <- function(object, dimred, time = object$memory$time) {
 #' @param threads Threads to compute with, 0 for all cores.
 #' @return `x`, with a `reducedDim` of the field's name for velocity and score drift (lengths per time), and a column of
 #'   `colData` for growth (per time); of an ensemble with the standard deviations of their errors beside them, as `velocity_sd` and so
-#'   on. What made each is in `metadata(x)$chreode` under its name: the method, the seed, the options, the `reducedDim`.
+#'   on, and where `object$uncertainty` calls a field `biased`, with its bias as `growth_bias` and so on: intervals lie around the
+#'   field less that. What made each is in `metadata(x)$chreode` under its name: the method, the seed, the options, the `reducedDim`.
 #' @examplesIf requireNamespace("SingleCellExperiment", quietly = TRUE)
 #' data <- dataset("gene-network", cells_per_state = 30)
 #' sce <- SingleCellExperiment::SingleCellExperiment(
@@ -116,16 +117,19 @@ add_dynamics <- function(x, object, time = NULL, dimred = NULL, fields = NULL, p
     fields <- learned_fields(object, if (is.null(fields)) setdiff(fields_of(object), "score_drift") else fields)
     names <- paste0(as_prefix(prefix), fields)
     there <- c(SingleCellExperiment::reducedDimNames(x), names(SummarizedExperiment::colData(x)))
-    refuse_there(c(names, paste0(names, "_sd")), there, overwrite)
+    refuse_there(c(names, paste0(names, "_sd"), paste0(names, "_bias")), there, overwrite)
     if (is.null(time)) time <- object$memory$time
     if (is.null(time)) invalid("time must be a column of colData or one time a cell: the model was not fitted to an experiment")
     dimred <- chosen_dimred(x, dimred, memory_of(object))
     record <- record_of(object, dimred, time)
     at <- function(field, ...) predict(object, x, time, field, threads = threads, dimred = dimred, ...)
     for (k in seq_along(fields)) {
-        x <- with_field(x, names[k], at(fields[k]), record)
+        values <- at(fields[k])
+        x <- with_field(x, names[k], values, record)
         # None is left of another model.
         x <- with_field(x, paste0(names[k], "_sd"), if (isTRUE(object$members > 1)) at(fields[k], sd = TRUE), record)
+        bias <- if (is_biased(object, fields[k])) values - at(fields[k], quantile = 0.5)
+        x <- with_field(x, paste0(names[k], "_bias"), bias, record)
     }
     x
 }
@@ -206,7 +210,8 @@ add_fates <- function(x, found, prefix = "", overwrite = FALSE) {
 #' @param quantity,assay As those of [gene_association()].
 #' @param prefix Text before the names of what is written; of associations by default the name of the quantity's column and `_`.
 #' @param overwrite Whether what is there under these names may be replaced. If not, that is an error and nothing is written.
-#' @return `x`. For `add_gene_velocity()` with an assay `velocity`, and of an ensemble `velocity_sd`; genes that the rotation lacks are
+#' @return `x`. For `add_gene_velocity()` with an assay `velocity`, and of an ensemble `velocity_sd`, and `velocity_bias` where
+#'   [gene_velocity()] tells one; genes that the rotation lacks are
 #'   `NA` there. For `add_gene_association()` with the columns `correlation`, `p_value` and `fdr` of `rowData`. What made them is in
 #'   `metadata(x)$chreode`: under the name of the assay, and under that of `correlation` after the prefix.
 #' @examplesIf requireNamespace("SingleCellExperiment", quietly = TRUE)
@@ -227,14 +232,15 @@ add_gene_velocity <- function(x, object, time = NULL, rotation = NULL, dimred = 
                               threads = object$threads) {
     refuse_other(x)
     check_dynamics(object)
-    names <- paste0(as_prefix(prefix), c("velocity", "velocity_sd"))
+    parts <- c(velocity = "velocity", sd = "velocity_sd", bias = "velocity_bias")
+    names <- paste0(as_prefix(prefix), parts)
     refuse_there(names, SummarizedExperiment::assayNames(x), overwrite)
     dimred <- chosen_dimred(x, dimred, memory_of(object))
     rows <- genes_of(loadings_of(object, x, rotation, dimred)$matrix, x)
     found <- gene_velocity(object, x, time, rotation, dimred = dimred, threads = threads)
     record <- record_of(object, dimred, if (is.null(time)) object$memory$time else time)
-    for (k in 1:2) {
-        values <- unclass(found)[[c("velocity", "sd")[k]]]
+    for (k in seq_along(parts)) {
+        values <- unclass(found)[[names(parts)[k]]]
         if (is.null(values)) {
             # None is left of another model.
             there <- SummarizedExperiment::assays(x, withDimnames = FALSE)

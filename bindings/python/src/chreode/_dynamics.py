@@ -191,6 +191,22 @@ class Dynamics:
         """
         return self._field(lib.chreode_model_field_quantile, (arrays.number("level", level),), name, x, t, obsm, out)
 
+    def is_biased(self, name: str) -> bool:
+        """Whether the bias of a field is known, of an ensemble: then intervals lie around another place than the field."""
+        known = self.info["uncertainty"]
+        return bool(known and known.get(name, {}).get("biased"))
+
+    def field_bias(
+        self, name: str, x: Any, t: Any = None, *, obsm: Optional[str] = None
+    ) -> npt.NDArray[Any]:
+        """The bias of a field at points, of an ensemble: what is left of the field without it is the middle of its interval.
+
+        It is 0 where :meth:`is_biased` is false. See :meth:`field_quantile`.
+        """
+        bias: npt.NDArray[Any] = self.field(name, x, t, obsm=obsm)
+        bias -= self.field_quantile(name, 0.5, x, t, obsm=obsm)
+        return bias
+
     def _field(
         self,
         evaluate: Any,
@@ -586,10 +602,11 @@ class Dynamics:
         """Writes the velocity and the growth rate of each cell at its time to an AnnData.
 
         They go to ``data.obsm[f"{key_added}_velocity"]`` and, where it was learned, to ``data.obs[f"{key_added}_growth"]``; of
-        an ensemble the standard deviations of their errors (those of fields less their bias, see :meth:`field_quantile`) to
-        ``…_velocity_sd`` and ``…_growth_sd`` beside them; what made them to ``data.uns[key_added]``. Coordinates, times and ``key_added`` are those of the fit unless others are given. What is
-        there already is an error, unless ``overwrite`` is true: then it is replaced, and what this model has not learned is
-        removed.
+        an ensemble the standard deviations of their errors to ``…_velocity_sd`` and ``…_growth_sd`` beside them, and what errors are
+        known to be in the mean, where :meth:`is_biased`, to ``…_velocity_bias`` and ``…_growth_bias``: intervals lie around the field
+        less that. What made them goes to ``data.uns[key_added]``. Coordinates, times and ``key_added`` are those of the fit unless
+        others are given. What is there already is an error, unless ``overwrite`` is true: then it is replaced, and what this model
+        has not learned is removed.
         """
         source, key = self._source, key_added or self._source.key_added or "chreode"
         _anndata.refuse_unwritable(data, written(key), overwrite)
@@ -597,18 +614,22 @@ class Dynamics:
         points = _anndata.coordinates(data, obsm or source.obsm or "X_pca")
         times = _names.by_rows("time", _anndata.column(data, "time", column), cells)
         numbers, _ = _times.numbers("time", times, cells=cells, clock=source.clock)
-        grows, uncertain = "growth" in self.fields, self.members > 1
-        values = [
-            self.velocity(points, numbers),
-            self.field_sd("velocity", points, numbers) if uncertain else None,
-            self.growth(points, numbers) if grows else None,
-            self.field_sd("growth", points, numbers)[:, 0] if grows and uncertain else None,
-            self._told(obsm or source.obsm or "X_pca", column),
-        ]
-        keys = [(slot, name) for slot, names in written(key).items() for name in names]
-        results: dict[str, dict[str, Optional[Any]]] = {slot: {} for slot in written(key)}
-        for (slot, name), found in zip(keys, values):
-            results[slot][name] = found
+        # None takes away what another model has left.
+        results: dict[str, dict[str, Optional[Any]]] = {
+            slot: dict.fromkeys(names) for slot, names in written(key).items()
+        }
+        for slot, field in (("obsm", "velocity"), ("obs", "growth")):
+            if field not in self.fields:
+                continue
+            asked = {"": self.field}
+            if self.members > 1:
+                asked["_sd"] = self.field_sd
+            if self.is_biased(field):
+                asked["_bias"] = self.field_bias
+            for suffix, ask in asked.items():
+                values = ask(field, points, numbers)
+                results[slot][f"{key}_{field}{suffix}"] = values if slot == "obsm" else values[:, 0]
+        results["uns"][key] = self._told(obsm or source.obsm or "X_pca", column)
         _anndata.write(data, results)
 
     def _told(self, obsm: str, time: Any) -> dict[str, Any]:
@@ -752,9 +773,10 @@ class _Founders:
 
 def written(key_added: str) -> dict[str, list[str]]:
     """What :meth:`Dynamics.annotate` writes: the slots of an AnnData, and the keys in each."""
+    suffixes = ("", "_sd", "_bias")
     return {
-        "obsm": [f"{key_added}_velocity", f"{key_added}_velocity_sd"],
-        "obs": [f"{key_added}_growth", f"{key_added}_growth_sd"],
+        "obsm": [f"{key_added}_velocity{suffix}" for suffix in suffixes],
+        "obs": [f"{key_added}_growth{suffix}" for suffix in suffixes],
         "uns": [key_added],
     }
 

@@ -42,6 +42,8 @@ class GeneVelocity:
     velocity: npt.NDArray[np.float32]
     #: The standard deviation of its error, n × genes; None of a model that is no ensemble.
     sd: Optional[npt.NDArray[np.float32]]
+    #: What its error is in the mean, n × genes; None where that is not known.
+    bias: Optional[npt.NDArray[np.float32]] = None
 
 
 @dataclass(frozen=True)
@@ -150,14 +152,15 @@ def velocity(
     """The velocity of each cell in the space of genes: that of the model times the loadings.
 
     Of an ensemble, its standard deviation comes along: by the cells, of velocities in that space, whose coordinates are not
-    independent, and of what the distance of the snapshots in time adds to each coordinate, which is taken as independent.
+    independent, and of what the distance of the snapshots in time adds to each coordinate, which is taken as independent. So does
+    its bias, where that is known (:meth:`Dynamics.is_biased`): intervals lie around the velocity less that.
 
     Parameters
     ----------
     x, t, obsm : as in :meth:`Dynamics.field`: an AnnData, or points and their times
     loadings : a key of ``varm`` of the AnnData, an array d × genes, or a DataFrame with the genes as columns
     genes : the names or numbers of some genes; all by default
-    annotate : write it to ``layers`` of the AnnData, as ``f"{key_added}_velocity"`` and ``f"{key_added}_velocity_sd"``
+    annotate : write it to ``layers`` of the AnnData, as ``f"{key_added}_velocity"``, ``…_velocity_sd`` and ``…_velocity_bias``
         As is done unless only some ``genes`` are asked for. ``key_added`` is that of the fit by default.
     overwrite : replace what is there under these names; otherwise it is an error before anything is computed
 
@@ -168,7 +171,7 @@ def velocity(
     """
     annotate = (genes is None if annotate is None else annotate) and _anndata.is_anndata(x)
     key = key_added or model._source.key_added or "chreode"
-    names = [f"{key}_velocity", f"{key}_velocity_sd"]
+    names = [f"{key}_velocity{suffix}" for suffix in ("", "_sd", "_bias")]
     if annotate:
         if genes is not None:
             raise InvalidArgumentError("a layer has all genes: give annotate=False where only some genes are asked for")
@@ -180,9 +183,12 @@ def velocity(
     at = np.asarray(model.velocity(points, times), np.float64)
     found = (at @ matrix).astype(np.float32)
     sd = _velocity_sd(model, points, times, matrix) if model.members > 1 else None
+    bias = None
+    if model.is_biased("velocity"):
+        bias = (np.asarray(model.field_bias("velocity", points, times), np.float64) @ matrix).astype(np.float32)
     if annotate:
-        _anndata.write(x, {"layers": {names[0]: found, names[1]: sd}})
-    return GeneVelocity(None if known is None else [known[column] for column in columns], found, sd)
+        _anndata.write(x, {"layers": dict(zip(names, (found, sd, bias)))})
+    return GeneVelocity(None if known is None else [known[column] for column in columns], found, sd, bias)
 
 
 def _velocity_sd(

@@ -50,6 +50,34 @@ test_that("what an experiment lacks is named", {
     expect_refused(add_dynamics(sce, small_fit()), "chreode_invalid_argument", "")
 })
 
+test_that("a bias that is known is written beside the field", {
+    skip_if_not_installed("SingleCellExperiment")
+    # Cells that only move: at a finite price of growth some die behind and are born ahead.
+    set.seed(3)
+    day <- rep(c(0, 1), each = 150)
+    x <- matrix(rnorm(600, sd = 0.3), 300)
+    x[, 1] <- x[, 1] + day
+    sce <- SingleCellExperiment::SingleCellExperiment(
+        reducedDims = list(place = x), colData = S4Vectors::DataFrame(day = day)
+    )
+    fit <- fit_dynamics(
+        sce, "day", "usb", dimred = "place",
+        hidden = "24x2", growth_hidden = "24", epochs = 300, batch_size = 64, ensemble = 3, seed = 5, progress = FALSE
+    )
+    expect_true(fit$uncertainty$growth$biased)
+    written <- add_dynamics(sce, fit)
+    middle <- predict(fit, field = "growth", quantile = 0.5)
+    expect_identical(written$growth_bias, unname(predict(fit, field = "growth") - middle))
+    expect_lt(sum((written$growth - written$growth_bias)^2), sum(written$growth^2))
+    biased <- isTRUE(fit$uncertainty$velocity$biased)
+    expect_identical("velocity_bias" %in% SingleCellExperiment::reducedDimNames(written), biased)
+    genes <- gene_velocity(fit, rotation = diag(2))
+    expect_identical(!is.null(genes$bias), biased)
+    if (biased) expect_equal(unname(genes$bias), unname(SingleCellExperiment::reducedDim(written, "velocity_bias")))
+    over <- add_dynamics(written, small_fit(), time = day, dimred = "place", overwrite = TRUE)
+    expect_null(over$growth_bias)
+})
+
 test_that("what made results is kept with them, and of an ensemble their errors", {
     skip_if_not_installed("SingleCellExperiment")
     sce <- experiment()
