@@ -220,10 +220,14 @@ def test_a_bias_that_is_known_is_written_beside_the_field(model):
     small = {"hidden": "24x2", "growth_hidden": "24", "epochs": 300, "batch_size": 64}
     ensemble = chreode.fit(data, "day", method="usb", ensemble=3, seed=5, **small)
     assert ensemble.is_biased("growth") and not model.is_biased("growth")
+    with pytest.raises(chreode.InvalidArgumentError, match="no field 'grwoth'"):
+        ensemble.is_biased("grwoth")
     bias = np.asarray(data.obs["chreode_growth_bias"])
     middle = ensemble.field_quantile("growth", 0.5, data)[:, 0]
     assert np.array_equal(bias, ensemble.growth(data) - middle) and np.abs(bias).max() > 0
     assert np.square(data.obs["chreode_growth"] - bias).mean() < np.square(data.obs["chreode_growth"]).mean()
+    wide = np.zeros((len(x), 2))
+    assert np.shares_memory(ensemble.field_bias("growth", data, out=wide[:, :1]), wide) and (wide[:, 0] == bias).all()
     assert ("chreode_velocity_bias" in data.obsm) == ensemble.is_biased("velocity")
     genes = chreode.genes.velocity(ensemble, x, t, np.eye(2))
     if ensemble.is_biased("velocity"):

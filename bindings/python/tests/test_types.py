@@ -39,6 +39,14 @@ def test_the_hints_hold(tmp_path):
     assert "ndarray" in told and found == wrong, told
 
 
+def test_the_package_keeps_its_own_hints(tmp_path):
+    pytest.importorskip("mypy")
+    package, settings = Path(chreode.__file__).parent, Path(__file__).parents[1] / "pyproject.toml"
+    command = [sys.executable, "-m", "mypy", "--config-file", str(settings), "--cache-dir", str(tmp_path), str(package)]
+    checked = subprocess.run(command, capture_output=True, text=True)
+    assert checked.returncode == 0, checked.stdout + checked.stderr
+
+
 def test_names_of_options_are_completed():
     for function, name in [
         (chreode.fit, "fit"),

@@ -47,7 +47,8 @@ gene_velocity <- function(object, x = NULL, time = NULL, rotation = NULL, genes 
         shrinkage <- object$uncertainty$velocity$shrinkage
         stretch <- object$stretch * if (is.null(shrinkage)) 1 else shrinkage
         found$sd <- gene_velocity_sd(each, stretch, at(object, sd = TRUE), loadings)
-        if (is_biased(object, "velocity")) found$bias <- in_genes(velocity - at(object, quantile = 0.5), loadings)
+        bias <- bias_of(object, "velocity", velocity, function(...) at(object, ...))
+        if (!is.null(bias)) found$bias <- in_genes(bias, loadings)
     }
     structure(found, class = "chreode_gene_velocity")
 }

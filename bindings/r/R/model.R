@@ -249,6 +249,9 @@ learned_fields <- function(object, field) {
 # Whether the bias of a field is known: then its intervals lie around another place than the field.
 is_biased <- function(object, field) isTRUE(object$uncertainty[[field]]$biased)
 
+# The bias of a field, from its values where they were asked for; `at` gives the quantiles there. NULL where it is not known.
+bias_of <- function(object, field, values, at) if (is_biased(object, field)) values - at(quantile = 0.5)
+
 # The fields that every model may have, of those that this one has.
 fields_of <- function(object) {
     c("velocity", "growth", "score_drift", "landscape")[c(TRUE, object$has_growth, object$has_score, isTRUE(object$has_landscape))]

@@ -128,7 +128,7 @@ add_dynamics <- function(x, object, time = NULL, dimred = NULL, fields = NULL, p
         x <- with_field(x, names[k], values, record)
         # None is left of another model.
         x <- with_field(x, paste0(names[k], "_sd"), if (isTRUE(object$members > 1)) at(fields[k], sd = TRUE), record)
-        bias <- if (is_biased(object, fields[k])) values - at(fields[k], quantile = 0.5)
+        bias <- bias_of(object, fields[k], values, function(...) at(fields[k], ...))
         x <- with_field(x, paste0(names[k], "_bias"), bias, record)
     }
     x

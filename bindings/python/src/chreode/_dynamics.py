@@ -192,18 +192,31 @@ class Dynamics:
         return self._field(lib.chreode_model_field_quantile, (arrays.number("level", level),), name, x, t, obsm, out)
 
     def is_biased(self, name: str) -> bool:
-        """Whether the bias of a field is known, of an ensemble: then intervals lie around another place than the field."""
+        """Whether the bias of a field is known, of an ensemble: then intervals lie around another place than the field.
+
+        Raises
+        ------
+        InvalidArgumentError
+            The model has not learned such a field.
+        """
+        self._columns(name)
         known = self.info["uncertainty"]
         return bool(known and known.get(name, {}).get("biased"))
 
     def field_bias(
-        self, name: str, x: Any, t: Any = None, *, obsm: Optional[str] = None
+        self,
+        name: str,
+        x: Any,
+        t: Any = None,
+        *,
+        obsm: Optional[str] = None,
+        out: Optional[npt.NDArray[Any]] = None,
     ) -> npt.NDArray[Any]:
-        """The bias of a field at points, of an ensemble: what is left of the field without it is the middle of its interval.
+        """The bias of a field at points, of an ensemble, as :meth:`field`: less it the field is the middle of its interval.
 
         It is 0 where :meth:`is_biased` is false. See :meth:`field_quantile`.
         """
-        bias: npt.NDArray[Any] = self.field(name, x, t, obsm=obsm)
+        bias = self.field(name, x, t, obsm=obsm, out=out)
         bias -= self.field_quantile(name, 0.5, x, t, obsm=obsm)
         return bias
 
