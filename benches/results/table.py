@@ -2,6 +2,9 @@
 
     python3 benches/results/table.py > benches/results/README.md
 
+The command's own table is of rows that all have as many seeds, and it runs what is missing first; this one takes what is there, and says
+what is not.
+
 Of one seed a figure stands alone, of several it is their mean ± their standard deviation; where one seed's is beyond 1 and three times
 the median, the median, and the worst in brackets.
 """
@@ -40,12 +43,14 @@ def published(row: dict) -> str:
     return " / ".join("—" if value is None else number(value) for value in (w1, told.get("rme"), told.get("hold_one_out")))
 
 
-def rows(table: str) -> list[str]:
-    lines = []
+def rows(table: str) -> tuple[list[str], list[str]]:
+    """The lines of a table, and the rows that have not been run."""
+    lines, missing = [], []
     for row in TABLES[table]["rows"]:
         parts = sorted((HERE / table / "parts").glob(f"{table}-{row['name']}-[0-9]*.json"))
         results = [json.loads(part.read_text())["result"] for part in parts]
         if not results:
+            missing.append(row["name"])
             continue
         cells = []
         for key, _ in COLUMNS:
@@ -54,7 +59,7 @@ def rows(table: str) -> list[str]:
             cells.append("—" if absent else cell(values))
         seconds = round(median(result["cpu_seconds"] for result in results))
         lines.append(" | ".join(["", row["name"], published(row), *cells, str(len(results)), str(seconds), ""]).strip())
-    return lines
+    return lines, missing
 
 
 def main() -> None:
@@ -62,12 +67,14 @@ def main() -> None:
     print("By `python3 benches/results/table.py`; what each column is, and of which day and machine the rows are, tells")
     print("[../README.md](../README.md#beside-what-is-not-printed). Published are W1 in sample, RME and hold-one-out W1.\n")
     for table, told in TABLES.items():
-        found = rows(table)
-        if not found:
-            continue
+        found, missing = rows(table)
         head = ["row", "published", *(name for _, name in COLUMNS), "seeds", "CPU s"]
-        print(f"## {table}\n\n{told['about']}\n\n| {' | '.join(head)} |\n|{' --- |' * len(head)}")
-        print("\n".join(found) + "\n")
+        print(f"## {table}\n\n{told['about']}\n")
+        if found:
+            print(f"| {' | '.join(head)} |\n|{' --- |' * len(head)}")
+            print("\n".join(found) + "\n")
+        if missing:
+            print(f"Not run: {', '.join(missing)}.\n")
 
 
 main()
