@@ -68,6 +68,18 @@ fn a_table_of_a_file_is_measured_once_and_shown_beside_what_was_published() {
 }
 
 #[test]
+fn between_two_snapshots_no_time_is_left_out() {
+    let folder = folder("benchmark-two");
+    run(&folder, "generate gaussian-mixture --dims 2 -o cells.csv").succeeded();
+    fs::write(folder.join("two.json"), TABLE).unwrap();
+    let told = run(&folder, "benchmark cells.csv --table two.json --methods theirs --set epochs=5 -o out");
+    let text = &told.succeeded().stdout;
+    assert!(text.contains("held-out ratio") && !text.contains("hold-one-out"), "{text}");
+    let result = &json(&folder.join("out/benchmark.json"))["rows"][0]["fits"][0]["result"];
+    assert!(result["ratio"].is_number() && result.get("hold_one_out").is_none(), "{result}");
+}
+
+#[test]
 fn the_published_tables_are_of_methods_and_options_that_there_are() {
     let folder = folder("benchmark-published");
     run(&folder, "generate gene-network --cells-per-state 8 --seed 5 -o cells.csv").succeeded();

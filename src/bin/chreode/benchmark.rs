@@ -5,20 +5,20 @@ mod measured;
 mod rows;
 
 use std::collections::BTreeMap;
-use std::fs;
 use std::path::{Path, PathBuf};
+use std::{fmt, fs};
 
 use chreode::exec::files::write_atomically;
 use chreode::snapshots::Snapshots;
+use chreode::statistics::Estimate;
 use chreode::work::fingerprint;
 use clap::Args;
 use serde_json::{Value, json};
 
 use crate::cells::DataArgs;
 use crate::failure::{Failure, Result};
-use crate::output::{columns, note, print, print_json, short};
+use crate::output::{columns, note, print, print_json, rounded, short};
 use crate::report;
-use crate::validate::two_figures;
 use crate::written::write_csv;
 use measured::{Honest, measure};
 use rows::{Row, Table};
@@ -47,7 +47,7 @@ pub struct Benchmark {
     /// Halves of the cells that each row is validated on; 0 for none, which leaves what a fit remembers
     #[arg(long, value_name = "COUNT", default_value_t = 1)]
     splits: usize,
-    /// Leave out each inner time in turn as well
+    /// Leave out each inner time in turn as well, where there are any
     #[arg(long, value_name = "SWITCH", default_value_t = true, num_args = 0..=1, default_missing_value = "true", action = clap::ArgAction::Set)]
     hold_one_out: bool,
     /// An option of a fit for all rows, over their own; may be repeated
@@ -86,6 +86,50 @@ pub const MEASURES: [(&str, &str); 9] = [
     ("cpu_seconds", "CPU s"),
 ];
 
+/// What fits with several seeds come to.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Statistic {
+    /// Their mean and standard deviation.
+    Mean(Estimate),
+    /// Where one goes anywhere, of which a mean would tell nothing else: the median, and the worst.
+    Median { median: f64, worst: f64 },
+}
+
+impl Statistic {
+    fn of(mut values: Vec<f64>) -> Self {
+        values.sort_by(f64::total_cmp);
+        let median = Estimate::of(&[values[(values.len() - 1) / 2], values[values.len() / 2]]).mean;
+        let worst = values[values.len() - 1];
+        if worst.is_infinite() || worst > (3.0 * median).max(1.0) {
+            Self::Median { median, worst }
+        } else {
+            Self::Mean(Estimate::of(&values))
+        }
+    }
+
+    pub fn middle(&self) -> f64 {
+        match *self {
+            Self::Mean(Estimate { mean, .. }) => mean,
+            Self::Median { median, .. } => median,
+        }
+    }
+}
+
+impl fmt::Display for Statistic {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match *self {
+            Self::Mean(Estimate { mean, sd: 0.0 }) => write!(f, "{}", rounded(mean, 3)),
+            Self::Mean(Estimate { mean, sd }) => write!(f, "{} ± {}", rounded(mean, 3), rounded(sd, 2)),
+            Self::Median { worst, .. } if worst.is_infinite() && self.middle().is_infinite() => {
+                write!(f, "not finite")
+            }
+            Self::Median { median, worst } => {
+                write!(f, "{} (worst {})", rounded(median, 3), rounded(worst, 2))
+            }
+        }
+    }
+}
+
 /// A row with all of its fits.
 #[derive(Debug)]
 pub struct Measured {
@@ -97,23 +141,16 @@ pub struct Measured {
 }
 
 impl Measured {
-    /// Mean and standard deviation of a measure over the seeds; none where no fit has it, NaN for the deviation of one.
-    pub fn statistic(&self, measure: &str) -> Option<(f64, f64)> {
-        // Methods without growth have no error of the mass to speak of: it is that of standing still.
-        let values = || {
-            let of = |result: &Value| {
-                let without_growth = measure.ends_with("rme") && result["grows"] == false;
-                result[measure].as_f64().filter(|value| value.is_finite() && !without_growth)
-            };
-            self.results.iter().filter_map(move |(_, result)| of(result))
+    /// What the seeds come to in a measure; none where no fit has it.
+    pub fn statistic(&self, measure: &str) -> Option<Statistic> {
+        // Methods without growth have no error of the mass to speak of: it is that of standing still. What is not finite is no number in JSON.
+        let of = |(_, result): &(u64, Value)| {
+            let without_growth = measure.ends_with("rme") && result["grows"] == false;
+            let value = result.get(measure).filter(|_| !without_growth)?;
+            Some(value.as_f64().unwrap_or(f64::INFINITY))
         };
-        let count = values().count() as f64;
-        if count == 0.0 {
-            return None;
-        }
-        let mean = values().sum::<f64>() / count;
-        let sd = (values().map(|x| (x - mean).powi(2)).sum::<f64>() / (count - 1.0)).sqrt();
-        Some((mean, sd))
+        let values: Vec<f64> = self.results.iter().filter_map(of).collect();
+        (!values.is_empty()).then(|| Statistic::of(values))
     }
 
     /// Why fits failed.
@@ -215,10 +252,15 @@ impl Benchmark {
                 short(result["nothing_moves_ratio"].as_f64().unwrap_or(f64::NAN))
             )
         });
+        let inner = if all.iter().any(|row| row.statistic("hold_one_out").is_some()) {
+            "Hold-one-out: W1 to inner times that were left out. "
+        } else {
+            ""
+        };
         format!(
             "W1, RME, action: of the cells that were fitted, predicted from the first snapshot by the flow, as papers show them; they measure \
              memory. Held-out ratio: mean W1 to unseen cells over that between two samples of the data, 1 for a prediction as good as more data \
-             ({} split{}). Hold-one-out: W1 to inner times that were left out. {} seed{}; ± is the standard deviation over them.{beside}",
+             ({} split{}). {inner}{} seed{}; ± is the standard deviation over them; where one goes anywhere, median and worst are shown.{beside}",
             self.splits,
             if self.splits == 1 { "" } else { "s" },
             self.seeds,
@@ -266,11 +308,6 @@ fn read_earlier(folder: &Path) -> Result<Earlier> {
     Ok(rows.iter().filter_map(row).collect())
 }
 
-/// A mean with its deviation, where there is one.
-fn shown((mean, sd): (f64, f64)) -> String {
-    if sd.is_finite() { format!("{} ± {}", short(mean), short(two_figures(sd))) } else { short(mean) }
-}
-
 /// Header and rows: each measure, beside what was published and what an earlier benchmark found.
 fn table_of(all: &[Measured], before: Option<&Earlier>) -> (Vec<String>, Vec<Vec<String>>) {
     let kept: Vec<&(&str, &str)> =
@@ -291,13 +328,13 @@ fn table_of(all: &[Measured], before: Option<&Earlier>) -> (Vec<String>, Vec<Vec
     let row = |measured: &Measured| {
         let mut row = vec![measured.row.clone()];
         for (key, _) in kept.iter().copied() {
-            row.push(measured.statistic(key).map_or_else(String::new, shown));
+            row.push(measured.statistic(key).map_or_else(String::new, |of| of.to_string()));
             if is_published(key) {
-                row.push(measured.published.get(key).map_or_else(String::new, |&figure| short(figure)));
+                row.push(measured.published.get(key).map_or_else(String::new, |&figure| rounded(figure, 3)));
             }
             if is_earlier(key) {
                 let earlier = before.and_then(|rows| rows.get(&measured.row)?.statistic(key));
-                row.push(earlier.map_or_else(String::new, shown));
+                row.push(earlier.map_or_else(String::new, |of| of.to_string()));
             }
         }
         row
@@ -352,4 +389,30 @@ fn text(table: &Table, all: &[Measured], before: Option<&Earlier>) -> String {
         text += &format!("\n{source}\n");
     }
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_seed_that_goes_anywhere_is_told_and_not_averaged() {
+        let of = |values: &[Option<f64>]| {
+            let fit = |(seed, value): (usize, &Option<f64>)| (seed as u64, json!({ "mean_w1": value }));
+            let results = values.iter().enumerate().map(fit).collect();
+            let row = Measured { row: String::new(), published: BTreeMap::new(), results };
+            row.statistic("mean_w1").map(|of| of.to_string())
+        };
+        let shown = |values: &[Option<f64>]| of(values).unwrap();
+        assert_eq!(shown(&[Some(0.1234)]), "0.123");
+        assert_eq!(shown(&[Some(0.1), Some(0.2), Some(0.3)]), "0.2 ± 0.1");
+        assert_eq!(shown(&[Some(0.05), Some(3.82), Some(0.045)]), "0.05 (worst 3.8)");
+        // Twice as much, and what is small anyway, is a deviation.
+        assert_eq!(shown(&[Some(2.0), Some(1.0)]), "1.5 ± 0.71");
+        assert_eq!(shown(&[Some(0.01), Some(0.01), Some(0.4)]), "0.14 ± 0.23");
+        // A figure that is not finite is null in JSON.
+        assert_eq!(shown(&[Some(1.0), None, Some(2.0)]), "2 (worst inf)");
+        assert_eq!(shown(&[None]), "not finite");
+        assert_eq!(of(&[]), None);
+    }
 }

@@ -164,14 +164,19 @@ pub fn estimate(gap: &WholeGap) -> String {
 
 /// A number to four significant figures.
 pub fn short(x: f64) -> String {
+    rounded(x, 4)
+}
+
+/// A number to some significant figures.
+pub fn rounded(x: f64, figures: i32) -> String {
     if x == 0.0 || !x.is_finite() {
         return x.to_string();
     }
     let magnitude = x.abs().log10().floor() as i32;
     if !(-4..7).contains(&magnitude) {
-        return format!("{x:.3e}");
+        return format!("{x:.*e}", (figures - 1).max(0) as usize);
     }
-    let decimals = (3 - magnitude).max(0) as usize;
+    let decimals = (figures - 1 - magnitude).max(0) as usize;
     let text = format!("{x:.decimals$}");
     if text.contains('.') { text.trim_end_matches('0').trim_end_matches('.').into() } else { text }
 }

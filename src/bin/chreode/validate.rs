@@ -11,7 +11,7 @@ use clap::{ArgMatches, Args, FromArgMatches};
 use crate::arguments::{self, Flags};
 use crate::cells::DataArgs;
 use crate::failure::Result;
-use crate::output::{check_writable, columns, print, print_json, short};
+use crate::output::{check_writable, columns, print, print_json, rounded, short};
 use crate::progress::Bar;
 use crate::report;
 
@@ -252,7 +252,7 @@ pub fn shown(estimate: MeanInterval) -> String {
     if estimate.half_width.is_nan() || estimate.half_width < 1e-9 * estimate.mean.abs() {
         short(estimate.mean)
     } else {
-        format!("{} ± {}", short(estimate.mean), short(two_figures(estimate.half_width)))
+        format!("{} ± {}", short(estimate.mean), rounded(estimate.half_width, 2))
     }
 }
 
@@ -265,10 +265,4 @@ fn with_decimals(energy: MeanInterval) -> String {
     let interval =
         if energy.half_width.is_nan() { String::new() } else { format!(" ± {:.4}", energy.half_width) };
     decimals(energy.mean) + &interval
-}
-
-/// Rounded to two figures: an interval is not known better.
-pub fn two_figures(x: f64) -> f64 {
-    let unit = 10f64.powf(x.abs().log10().floor() - 1.0);
-    if x == 0.0 || !x.is_finite() { x } else { (x / unit).round() * unit }
 }

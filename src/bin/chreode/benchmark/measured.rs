@@ -24,7 +24,7 @@ use crate::progress::Bar;
 pub struct Honest {
     /// Halves that are held out, 0 for none.
     pub splits: usize,
-    /// Whether inner times are left out in turn, too.
+    /// Whether inner times, where there are any, are left out in turn, too.
     pub hold_one_out: bool,
 }
 
@@ -45,7 +45,7 @@ pub fn measure(
     }
     let mut validation = ValidationOptions::default();
     (validation.splits, validation.seed) = (Some(honest.splits), options.seed);
-    validation.hold_out_times = honest.hold_one_out;
+    validation.hold_out_times = honest.hold_one_out && snapshots.len() > 2;
     let recipe = NamedRecipe { name: what.into(), options: options.clone() };
     let mut bar = Bar::new(&format!("{what}, held out"));
     let found =
@@ -74,7 +74,9 @@ fn add_scores(measured: &mut Value, scores: &Scores) {
     measured["energy"] = json!(scores.energy.mean);
     measured["held_out_w1"] = json!(scores.w1.mean);
     measured["held_out_rme"] = json!(scores.rme.mean);
-    measured["hold_one_out"] = json!(scores.held_out_w1.map(|w1| w1.mean));
+    if let Some(w1) = scores.held_out_w1 {
+        measured["hold_one_out"] = json!(w1.mean);
+    }
 }
 
 /// The figures that papers show: of the cells that were fitted, predicted from the first snapshot.
@@ -100,7 +102,9 @@ fn in_sample(
         measured["growth_correlation"] =
             json!(growth_correlation(model, snapshots, truth, &Stop::default())?);
     }
-    measured["cpu_seconds"] = json!(fitted.report.cpu_seconds);
+    if let Some(seconds) = fitted.report.cpu_seconds {
+        measured["cpu_seconds"] = json!(seconds);
+    }
     measured["parameters"] = json!(model.parameter_count());
     measured["grows"] = json!(model.has_growth() || model.branches() > 0);
     measured["warnings"] = json!(fitted.report.warnings);

@@ -56,8 +56,9 @@ pub fn write_benchmark(
 /// A dot a recipe: one measure beside another, each with the label of its logarithmic axis.
 fn against(all: &[Measured], [x, y]: [(&str, &str); 2], title: &str, caption: &str) -> Option<Figure> {
     let point = |row: &Measured| {
-        let place = (row.statistic(x.0)?.0, row.statistic(y.0)?.0);
-        (place.0 > 0.0 && place.1 > 0.0).then_some((row.row.clone(), place))
+        let place = (row.statistic(x.0)?.middle(), row.statistic(y.0)?.middle());
+        let shown = |at: f64| at > 0.0 && at.is_finite();
+        (shown(place.0) && shown(place.1)).then_some((row.row.clone(), place))
     };
     let points: Vec<(String, (f64, f64))> = all.iter().filter_map(point).collect();
     if points.len() < 2 {
