@@ -32,6 +32,7 @@ use crate::nn::Mlp;
 use crate::simulate::resampling::systematic;
 use crate::snapshots::Snapshots;
 use crate::train::{Descent, Loss, TrainingOptions};
+use crate::transport::network_simplex::Basis;
 use crate::units::Scaling;
 
 /// A way that a part of a population goes.
@@ -271,7 +272,8 @@ impl<'a> WayLoss<'a> {
             // All particles count the same, whatever they weigh.
             let equal =
                 Cloud { x: std::mem::take(&mut states[last].x), log_weight: vec![even; setting.particles] };
-            let (value, derivative) = setting.density.compare(&equal, setting.end(way, run)?.as_ref())?;
+            let end = setting.end(way, run)?;
+            let (value, derivative) = setting.density.compare(&equal, end.as_ref(), &mut Basis::default())?;
             mean += value[0] / setting.goals.len() as f64;
             adjoints[last].x = derivative.x;
             states[last].x = equal.x;

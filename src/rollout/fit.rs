@@ -1,5 +1,7 @@
 //! A simulation-based fit: its stages, and the losses that they minimise.
 
+use std::sync::{Mutex, PoisonError};
+
 use rayon::prelude::*;
 
 use super::density_fit::DensityFit;
@@ -21,6 +23,7 @@ use crate::nn::{Mlp, Schedule};
 use crate::scales::Scales;
 use crate::snapshots::Snapshots;
 use crate::train::{Descended, Descent, Keep, Loss, TrainingOptions};
+use crate::transport::network_simplex::Basis;
 use crate::units::Scaling;
 
 /// Rows of a batch of the density's training on bridges.
@@ -408,6 +411,8 @@ pub(super) struct RolloutLoss<'a> {
     values: Vec<f64>,
     /// The transport of the last step.
     transport: f64,
+    /// For each interval where the next plan begins.
+    bases: Vec<Mutex<Basis>>,
 }
 
 impl<'a> RolloutLoss<'a> {
@@ -419,12 +424,17 @@ impl<'a> RolloutLoss<'a> {
         paths: &'a mut Paths,
     ) -> Self {
         let gradients = networks.iter().map(|network| vec![0.0; network.parameters().len()]).collect();
-        Self { run, stage, objective, paths, gradients, values: vec![], transport: f64::NAN }
+        let bases = std::iter::repeat_with(Mutex::default).take(run.grid.intervals()).collect();
+        Self { run, stage, objective, paths, gradients, values: vec![], transport: f64::NAN, bases }
     }
 
     /// The terms along the first `steps` steps.
     fn terms(&self, steps: usize) -> Vec<Term> {
         Term::along(&self.objective.names(), &self.values, steps)
+    }
+
+    fn is_local(&self) -> bool {
+        matches!(self.stage, Stage::Local | Stage::PostLocal)
     }
 
     /// How the particles at the end of an interval reconstruct its snapshot, and its share of the loss's derivative.
@@ -439,7 +449,15 @@ impl<'a> RolloutLoss<'a> {
                 &sampled
             }
         };
-        let (values, mut derivative) = self.objective.compare(&cloud, target)?;
+        // A plan says nothing of one between other samples, and little of one of particles that diffused.
+        let are_others = self.is_local()
+            || self.run.populations[interval + 1].target.is_none()
+            || self.run.particles < self.run.populations[0].weights.len()
+            || self.run.equations.noise() > 0.0;
+        let mut last = self.bases[interval].lock().unwrap_or_else(PoisonError::into_inner);
+        let mut none = Basis::default();
+        let basis = if are_others { &mut none } else { &mut *last };
+        let (values, mut derivative) = self.objective.compare(&cloud, target, basis)?;
         let share = 1.0 / self.run.grid.intervals() as f32;
         derivative.x.iter_mut().chain(&mut derivative.log_weight).for_each(|d| *d *= share);
         Ok((values, derivative))
@@ -451,7 +469,7 @@ impl Loss for RolloutLoss<'_> {
         let run = self.run;
         let number = run_number(self.stage, step);
         let intervals = run.grid.intervals();
-        let is_local = matches!(self.stage, Stage::Local | Stage::PostLocal);
+        let is_local = self.is_local();
         let restarts: Vec<Cloud> =
             (1..intervals).filter(|_| is_local).map(|k| run.restart(k, number)).collect();
         let stepping = Stepping { detached: run.stepping.detached || is_local, ..run.stepping };
@@ -497,13 +515,23 @@ impl Loss for RolloutLoss<'_> {
         if self.stage == Stage::FineTuning { self.transport } else { loss }
     }
 
-    /// The terms' values.
+    /// Where the next plans begin, and the terms' values, each after its length.
     fn notes(&self) -> Vec<f64> {
-        self.values.clone()
+        let of = |basis: &Mutex<Basis>| basis.lock().unwrap_or_else(PoisonError::into_inner).to_numbers();
+        let bases = self.bases.iter().map(of).chain([self.values.clone()]);
+        bases.flat_map(|numbers| std::iter::once(numbers.len() as f64).chain(numbers)).collect()
     }
 
     fn take_up(&mut self, notes: Vec<f64>) {
-        self.values = notes;
+        let mut notes = notes.into_iter();
+        let mut list = || {
+            let length = notes.next().map_or(0, |length| length as usize);
+            notes.by_ref().take(length).collect::<Vec<f64>>()
+        };
+        for basis in &mut self.bases {
+            *basis = Mutex::new(Basis::from_numbers(&list()));
+        }
+        self.values = list();
     }
 }
 

@@ -3,7 +3,7 @@
 use super::{Comparison, Derivative, SnapshotTerm};
 use crate::error::{Error, Result};
 use crate::exec::stop::Stop;
-use crate::transport::network_simplex::network_simplex;
+use crate::transport::network_simplex::network_simplex_from;
 use crate::transport::sinkhorn::{SinkhornOptions, sinkhorn};
 use crate::transport::{Cost, Problem};
 
@@ -22,8 +22,14 @@ impl SnapshotTerm for Transport {
         "transport"
     }
 
-    fn evaluate(&self, comparison: &Comparison<'_>, weight: f64, derivative: &mut Derivative) -> Result<f64> {
-        let Comparison { source, shares, target, .. } = comparison;
+    fn evaluate(
+        &self,
+        comparison: &mut Comparison<'_>,
+        weight: f64,
+        derivative: &mut Derivative,
+    ) -> Result<f64> {
+        let Comparison { source, shares, target, basis, .. } = comparison;
+        let (source, shares, target) = (&*source, &*shares, *target);
         let problem = Problem {
             source,
             target: &target.cloud,
@@ -34,7 +40,7 @@ impl SnapshotTerm for Transport {
         // A plan of a batch is short work: the descent asks between its steps.
         let stop = Stop::default();
         let solution = match self.epsilon {
-            None => network_simplex(&problem, &stop)?,
+            None => network_simplex_from(&problem, basis, &stop)?,
             Some(epsilon) => {
                 let options = SinkhornOptions { tolerance: 1e-4, ..SinkhornOptions::new(epsilon) };
                 sinkhorn(&problem, &options, &stop)?

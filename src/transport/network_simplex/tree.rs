@@ -69,6 +69,82 @@ impl Tree {
         tree
     }
 
+    /// A tree like the one with these `parents`, of as many nodes: where an arc would run backwards, as masses have changed, or leads
+    /// where no cost is finite, what is below it hangs from the root.
+    pub(super) fn near(
+        parents: &[u32],
+        (supply, demand): (&[i128], &[i128]),
+        (f, g): (&[f64], &[f64]),
+        cost: impl Fn(usize, usize) -> f64,
+    ) -> Self {
+        let (n, root) = (supply.len(), supply.len() + demand.len());
+        let between = |v: usize, parent: usize| match (v, parent) {
+            _ if parent == root => {
+                if v < n {
+                    f[v]
+                } else {
+                    g[v - n]
+                }
+            }
+            _ if v < n => cost(v, parent - n),
+            _ => cost(parent, v - n),
+        };
+        let mut parents: Vec<usize> = parents.iter().map(|&parent| parent as usize).collect();
+        for (v, parent) in parents.iter_mut().enumerate() {
+            if !between(v, *parent).is_finite() {
+                *parent = root;
+            }
+        }
+        let mut children: Vec<Vec<usize>> = vec![vec![]; root + 1];
+        (0..root).for_each(|v| children[parents[v]].push(v));
+        let mut order = vec![root];
+        for next in 0.. {
+            let Some(&v) = order.get(next) else { break };
+            order.extend(&children[v]);
+        }
+        // From the leaves up: what a node and those below it have too much of goes on to its parent.
+        let mut flow: Vec<i128> = supply.iter().chain(demand).copied().collect();
+        for &v in order[1..].iter().rev() {
+            let mut left = flow[v];
+            // A target may take what it needs, and a source give what it has, to the last unit: an arc down must not run empty.
+            let exhausts = |wanted: i128, left: i128| if v < n { wanted > left } else { wanted >= left };
+            let at = children[v].iter().position(|&child| {
+                let exhausted = exhausts(flow[child], left);
+                if !exhausted {
+                    left -= flow[child];
+                }
+                exhausted
+            });
+            let Some(at) = at else {
+                flow[v] = left;
+                continue;
+            };
+            // Children from there on do without this node, and the first of them has it below itself.
+            let cut = children[v].split_off(at);
+            cut.iter().for_each(|&child| parents[child] = root);
+            children[parents[v]].retain(|&child| child != v);
+            flow[cut[0]] -= left;
+            flow[v] = left;
+            parents[v] = cut[0];
+        }
+        let mut tree = Self::new(supply, demand, f, g);
+        for v in 0..root {
+            if parents[v] != root {
+                tree.detach(v);
+                tree.attach(v, parents[v], flow[v], between(v, parents[v]));
+            } else {
+                tree.nodes[v].flow = flow[v];
+            }
+        }
+        tree.refresh();
+        tree
+    }
+
+    /// The node above each but the root.
+    pub(super) fn parents(&self) -> Vec<u32> {
+        self.nodes[..self.root()].iter().map(|node| node.parent).collect()
+    }
+
     /// The sources' potentials.
     pub(super) fn f(&self) -> &[f64] {
         &self.potential[..self.sources]
