@@ -43,12 +43,16 @@ def published(row: dict) -> str:
     return " / ".join("—" if value is None else number(value) for value in (w1, told.get("rme"), told.get("hold_one_out")))
 
 
+def results_of(table: str, row: dict) -> list[dict]:
+    parts = sorted((HERE / table / "parts").glob(f"{table}-{row['name']}-[0-9]*.json"))
+    return [json.loads(part.read_text())["result"] for part in parts]
+
+
 def rows(table: str) -> tuple[list[str], list[str]]:
     """The lines of a table, and the rows that have not been run."""
     lines, missing = [], []
     for row in TABLES[table]["rows"]:
-        parts = sorted((HERE / table / "parts").glob(f"{table}-{row['name']}-[0-9]*.json"))
-        results = [json.loads(part.read_text())["result"] for part in parts]
+        results = results_of(table, row)
         if not results:
             missing.append(row["name"])
             continue
@@ -62,6 +66,45 @@ def rows(table: str) -> tuple[list[str], list[str]]:
     return lines, missing
 
 
+def at_each_time(table: str) -> list[str]:
+    """The lines of W1 in sample at each time, means over the seeds (medians where one goes anywhere), beside those published."""
+    lines = []
+    for row in TABLES[table]["rows"]:
+        results, told = results_of(table, row), row.get("published", {}).get("w1")
+        if results and told:
+            middle = median if "worst" in cell([result["mean_w1"] for result in results]) else mean
+            times = [number(middle(values)) for values in zip(*(result["w1"] for result in results))]
+            lines.append(f"| {row['name']} | {' '.join(times)} | {' '.join(map(number, told))} |")
+    return lines
+
+
+def missed(table: str) -> list[str]:
+    """What is worse than published by more than a twentieth, in words: the median over the seeds."""
+    found = []
+    for row in TABLES[table]["rows"]:
+        results, told = results_of(table, row), dict(row.get("published", {}))
+        if "w1" in told:
+            told.setdefault("mean_w1", mean(told["w1"]))
+        for key, name in COLUMNS:
+            values = [result[key] for result in results if result.get(key) is not None]
+            if key in told and values and median(values) > 1.05 * told[key] + 0.001:
+                found.append(f"{row['name']} {name} {number(median(values))} ({number(told[key])})")
+    return found
+
+
+def floors(table: str) -> str:
+    """What no recipe has to do with: how far two halves of the data are apart, and where nothing moves."""
+    all_of = [result for row in TABLES[table]["rows"] for result in results_of(table, row)]
+
+    def of(key: str) -> str:
+        return number(mean(result[key] for result in all_of if key in result))
+
+    told = f"Two halves of the data are {of('floor_w1')} apart (W1, mean over times: the sampling floor, a held-out ratio of 1); if nothing moves"
+    told += f" W1 to held-out cells is {of('nothing_moves_w1')}, a ratio of {of('nothing_moves_ratio')}"
+    inner = any("mid_points_w1" in result for result in all_of)
+    return told + (f"; mid-points of the coupling of the neighbouring times are {of('mid_points_w1')} from times left out." if inner else ".")
+
+
 def main() -> None:
     print("# What `chreode benchmark` came to\n")
     print("By `python3 benches/results/table.py`; what each column is, and of which day and machine the rows are, tells")
@@ -73,6 +116,11 @@ def main() -> None:
         if found:
             print(f"| {' | '.join(head)} |\n|{' --- |' * len(head)}")
             print("\n".join(found) + "\n")
+            print(floors(table) + "\n")
+            if misses := missed(table):
+                print(f"Worse than published, which is in brackets: {'; '.join(misses)}. Why: [../README.md](../README.md#what-is-missed).\n")
+            if times := at_each_time(table):
+                print("W1 in sample at each time:\n\n| row | here | published |\n| --- | --- | --- |\n" + "\n".join(times) + "\n")
         if missing:
             print(f"Not run: {', '.join(missing)}.\n")
 
