@@ -11,7 +11,7 @@
 //! * *A rising price*: mass may stay where it is at a price, low at first so that near pairs are settled first and
 //!   raised until all mass is on its way.
 //!
-//! Of problems that follow each other, each a little different, [`Basis`] carries the tree of one to the next.
+//! Of problems that follow each other, each a little different, a basis carries the tree of one to the next.
 
 mod tree;
 
