@@ -43,6 +43,10 @@ pub fn normal_quantile(level: f64) -> Result<f64> {
     if !(level > 0.0 && level < 1.0) {
         return Err(Error::argument("the level of a quantile", level, "above 0 and below 1"));
     }
+    if level == 0.5 {
+        // To the bit, so that a median needs no deviation.
+        return Ok(0.0);
+    }
     // Φ(z) = erfc(−z/√2)/2, and Φ(−39) is the least number above 0. A bisection ends at neighbouring numbers.
     let (mut low, mut high) = (-39.0, 39.0);
     loop {
@@ -68,6 +72,7 @@ mod tests {
             assert!((normal_quantile(level).unwrap() - z).abs() < 1e-12, "{level}");
             assert!((normal_quantile(1.0 - level).unwrap() + z).abs() < 1e-12, "{level}");
         }
+        assert_eq!(normal_quantile(0.5).unwrap(), 0.0);
         assert!(normal_quantile(1e-300).unwrap() < -37.0);
         for level in [0.0, 1.0, -0.5, 2.0, f64::NAN] {
             let told = normal_quantile(level).unwrap_err().to_string();

@@ -339,6 +339,9 @@ impl<'a> Asked<'a> {
         deviations.resize(values.len(), 0.0);
         model.field_bias(time, points, place(deviations), scratch)?;
         values.iter_mut().zip(&*deviations).for_each(|(value, bias)| *value -= bias);
+        if z == 0.0 {
+            return Ok(());
+        }
         model.field_sd(time, points, place(deviations), spread)?;
         let add = |(value, &sd): (&mut f32, &f32)| *value = (f64::from(*value) + z * f64::from(sd)) as f32;
         values.iter_mut().zip(&*deviations).for_each(add);
