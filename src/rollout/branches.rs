@@ -32,7 +32,6 @@ use crate::nn::Mlp;
 use crate::simulate::resampling::systematic;
 use crate::snapshots::Snapshots;
 use crate::train::{Descent, Loss, TrainingOptions};
-use crate::transport::network_simplex::Basis;
 use crate::units::Scaling;
 
 /// A way that a part of a population goes.
@@ -272,8 +271,8 @@ impl<'a> WayLoss<'a> {
             // All particles count the same, whatever they weigh.
             let equal =
                 Cloud { x: std::mem::take(&mut states[last].x), log_weight: vec![even; setting.particles] };
-            let end = setting.end(way, run)?;
-            let (value, derivative) = setting.density.compare(&equal, end.as_ref(), &mut Basis::default())?;
+            let (value, derivative) =
+                setting.density.compare(&equal, setting.end(way, run)?.as_ref(), None)?;
             mean += value[0] / setting.goals.len() as f64;
             adjoints[last].x = derivative.x;
             states[last].x = equal.x;
@@ -355,8 +354,9 @@ impl Loss for WayLoss<'_> {
         self.values.clone()
     }
 
-    fn take_up(&mut self, notes: Vec<f64>) {
+    fn take_up(&mut self, notes: Vec<f64>) -> Result<()> {
         self.values = notes;
+        Ok(())
     }
 }
 

@@ -255,7 +255,8 @@ impl Loss for DensityFit<'_> {
         self.values.clone()
     }
 
-    fn take_up(&mut self, notes: Vec<f64>) {
+    fn take_up(&mut self, notes: Vec<f64>) -> Result<()> {
         self.values = notes;
+        Ok(())
     }
 }

@@ -14,7 +14,7 @@ use super::snapshot::ScaledSnapshot;
 use super::solver::Scheme;
 use super::terms::{Objective, SnapshotCloud};
 use super::{EXACT_DIMS, RolloutOptions};
-use crate::error::{Result, fits_in_memory};
+use crate::error::{Error, Result, fits_in_memory};
 use crate::exec::progress::{Reporter, Stage};
 use crate::exec::rng::{Purpose, stream};
 use crate::exec::threads::Threads;
@@ -411,8 +411,8 @@ pub(super) struct RolloutLoss<'a> {
     values: Vec<f64>,
     /// The transport of the last step.
     transport: f64,
-    /// For each interval where the next plan begins.
-    bases: Vec<Mutex<Basis>>,
+    /// For each interval where the next plan begins, if it is nearly the last one.
+    bases: Vec<Option<Mutex<Basis>>>,
 }
 
 impl<'a> RolloutLoss<'a> {
@@ -424,17 +424,18 @@ impl<'a> RolloutLoss<'a> {
         paths: &'a mut Paths,
     ) -> Self {
         let gradients = networks.iter().map(|network| vec![0.0; network.parameters().len()]).collect();
-        let bases = std::iter::repeat_with(Mutex::default).take(run.grid.intervals()).collect();
+        // A plan says nothing of one between other samples, and little of one of particles that diffused.
+        let are_the_same = !is_local(stage)
+            && run.particles >= run.populations[0].weights.len()
+            && run.equations.noise() == 0.0;
+        let basis = |to: &ScaledSnapshot| (are_the_same && to.target.is_some()).then(Mutex::default);
+        let bases = run.populations[1..].iter().map(basis).collect();
         Self { run, stage, objective, paths, gradients, values: vec![], transport: f64::NAN, bases }
     }
 
     /// The terms along the first `steps` steps.
     fn terms(&self, steps: usize) -> Vec<Term> {
         Term::along(&self.objective.names(), &self.values, steps)
-    }
-
-    fn is_local(&self) -> bool {
-        matches!(self.stage, Stage::Local | Stage::PostLocal)
     }
 
     /// How the particles at the end of an interval reconstruct its snapshot, and its share of the loss's derivative.
@@ -449,14 +450,7 @@ impl<'a> RolloutLoss<'a> {
                 &sampled
             }
         };
-        // A plan says nothing of one between other samples, and little of one of particles that diffused.
-        let are_others = self.is_local()
-            || self.run.populations[interval + 1].target.is_none()
-            || self.run.particles < self.run.populations[0].weights.len()
-            || self.run.equations.noise() > 0.0;
-        let mut last = self.bases[interval].lock().unwrap_or_else(PoisonError::into_inner);
-        let mut none = Basis::default();
-        let basis = if are_others { &mut none } else { &mut *last };
+        let basis = self.bases[interval].as_ref();
         let (values, mut derivative) = self.objective.compare(&cloud, target, basis)?;
         let share = 1.0 / self.run.grid.intervals() as f32;
         derivative.x.iter_mut().chain(&mut derivative.log_weight).for_each(|d| *d *= share);
@@ -469,7 +463,7 @@ impl Loss for RolloutLoss<'_> {
         let run = self.run;
         let number = run_number(self.stage, step);
         let intervals = run.grid.intervals();
-        let is_local = self.is_local();
+        let is_local = is_local(self.stage);
         let restarts: Vec<Cloud> =
             (1..intervals).filter(|_| is_local).map(|k| run.restart(k, number)).collect();
         let stepping = Stepping { detached: run.stepping.detached || is_local, ..run.stepping };
@@ -518,21 +512,30 @@ impl Loss for RolloutLoss<'_> {
     /// Where the next plans begin, and the terms' values, each after its length.
     fn notes(&self) -> Vec<f64> {
         let of = |basis: &Mutex<Basis>| basis.lock().unwrap_or_else(PoisonError::into_inner).to_numbers();
-        let bases = self.bases.iter().map(of).chain([self.values.clone()]);
+        let bases = self.bases.iter().flatten().map(of).chain([self.values.clone()]);
         bases.flat_map(|numbers| std::iter::once(numbers.len() as f64).chain(numbers)).collect()
     }
 
-    fn take_up(&mut self, notes: Vec<f64>) {
-        let mut notes = notes.into_iter();
+    fn take_up(&mut self, notes: Vec<f64>) -> Result<()> {
+        let mut rest = notes.as_slice();
         let mut list = || {
-            let length = notes.next().map_or(0, |length| length as usize);
-            notes.by_ref().take(length).collect::<Vec<f64>>()
+            let (length, others) = rest.split_first()?;
+            let (list, others) = others.split_at_checked(*length as usize)?;
+            rest = others;
+            Some(list)
         };
-        for basis in &mut self.bases {
-            *basis = Mutex::new(Basis::from_numbers(&list()));
+        let other = || Error::InvalidData("the checkpoint's notes are of another training".into());
+        for basis in self.bases.iter_mut().flatten() {
+            *basis = list().and_then(Basis::from_numbers).map(Mutex::new).ok_or_else(other)?;
         }
-        self.values = list();
+        self.values = list().ok_or_else(other)?.to_vec();
+        Ok(())
     }
+}
+
+/// Whether particles begin anew at each snapshot.
+fn is_local(stage: Stage) -> bool {
+    matches!(stage, Stage::Local | Stage::PostLocal)
 }
 
 /// The loss of the density's network, on bridges along rolled-out paths.

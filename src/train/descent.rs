@@ -29,7 +29,12 @@ pub(crate) trait Loss {
     }
 
     /// Takes up what [`notes`](Self::notes) gave.
-    fn take_up(&mut self, _notes: Vec<f64>) {}
+    ///
+    /// # Errors
+    /// [`Error::InvalidData`] for those of another loss.
+    fn take_up(&mut self, _notes: Vec<f64>) -> Result<()> {
+        Ok(())
+    }
 
     /// Whether another one, with these notes, could go on with step `step`.
     fn may_rest_before(&self, _step: usize) -> bool {
@@ -125,7 +130,7 @@ impl Descent {
         let Some(checkpoints) = &mut reporter.checkpoints else { return Ok(()) };
         if let Some(state) = checkpoints.last(self.stage)? {
             memory.take_up(&state, networks)?;
-            loss.take_up(memory.notes.clone());
+            loss.take_up(memory.notes.clone())?;
         }
         Ok(())
     }

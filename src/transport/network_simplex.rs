@@ -13,6 +13,7 @@
 //!
 //! Of problems that follow each other, each a little different, a basis carries the tree of one to the next.
 
+mod basis;
 mod tree;
 
 use super::backend::Entry;
@@ -23,6 +24,8 @@ use super::{Cost, PointCloud, Problem, Report, Solution, SparsePlan};
 use crate::error::{Error, Result};
 use crate::exec::stop::Stop;
 use tree::{Tree, TreeArc};
+
+pub(crate) use basis::Basis;
 
 /// A pair enters only if it violates f_i + g_j ≤ C_ij by more than this, relative to |f_i| + |g_j|: above the rounding of
 /// potentials, which are sums of costs along the tree, and far below the promised gap.
@@ -74,32 +77,15 @@ const PRICE_FACTOR: f64 = 8.0;
 /// # Ok::<(), chreode::Error>(())
 /// ```
 pub fn network_simplex(problem: &Problem<'_>, stop: &Stop) -> Result<Solution> {
-    solve(problem, None, stop)
-}
-
-/// What is left of a problem for another one that is nearly the same: the tree of its optimum, and the pairs that mattered.
-///
-/// Between as many points it is where the simplex method begins. Points may have moved and weights changed: what the tree cannot
-/// route as it is, it routes anew. The optimum does not depend on it (of several, which one does).
-#[derive(Debug, Default)]
-pub(crate) struct Basis {
-    /// How many points with weight there were.
-    points: (usize, usize),
-    parents: Vec<u32>,
-    potentials: (Vec<f64>, Vec<f64>),
-    pairs: Vec<(u32, u32)>,
+    network_simplex_from(problem, None, stop)
 }
 
 /// [`network_simplex`] from a basis, which becomes that of this problem.
 pub(crate) fn network_simplex_from(
     problem: &Problem<'_>,
-    basis: &mut Basis,
+    basis: Option<&mut Basis>,
     stop: &Stop,
 ) -> Result<Solution> {
-    solve(problem, Some(basis), stop)
-}
-
-fn solve(problem: &Problem<'_>, basis: Option<&mut Basis>, stop: &Stop) -> Result<Solution> {
     problem.validate()?;
     for (name, penalty) in
         [("source_penalty", problem.source_penalty), ("target_penalty", problem.target_penalty)]
@@ -183,72 +169,6 @@ struct Optimum {
     pivots: usize,
     /// Whether no pair violates the dual constraints and, if some mass is unrouted, none can be routed.
     finished: bool,
-}
-
-impl Basis {
-    /// The pairs are those with the least reduced costs, as many as there are at a cold start at the most.
-    fn of(optimum: &Optimum, mut arcs: Vec<Candidate>) -> Self {
-        let (f, g) = (optimum.tree.f(), optimum.tree.g());
-        let kept = INITIAL_PAIRS * (f.len() + g.len());
-        if arcs.len() > kept {
-            arcs.select_nth_unstable_by(kept, |a, b| {
-                reduced_cost(a, f, g)
-                    .total_cmp(&reduced_cost(b, f, g))
-                    .then((a.row, a.column).cmp(&(b.row, b.column)))
-            });
-            arcs.truncate(kept);
-        }
-        let mut pairs: Vec<(u32, u32)> = arcs.iter().map(|arc| (arc.row, arc.column)).collect();
-        pairs.sort_unstable();
-        pairs.dedup();
-        Self {
-            points: (f.len(), g.len()),
-            parents: optimum.tree.parents(),
-            potentials: (f.to_vec(), g.to_vec()),
-            pairs,
-        }
-    }
-
-    /// All of it, for a file.
-    pub(crate) fn to_numbers(&self) -> Vec<f64> {
-        let sizes = [self.points.0, self.points.1].map(|count| count as f64);
-        let (f, g) = &self.potentials;
-        let parents = self.parents.iter().map(|&parent| f64::from(parent));
-        let pairs = self.pairs.iter().flat_map(|&(row, column)| [f64::from(row), f64::from(column)]);
-        sizes.into_iter().chain(parents).chain(f.iter().chain(g).copied()).chain(pairs).collect()
-    }
-
-    /// What [`to_numbers`](Self::to_numbers) gave; of other numbers none.
-    pub(crate) fn from_numbers(numbers: &[f64]) -> Self {
-        let parse = || {
-            let (&[n, m], rest) = numbers.split_first_chunk()?;
-            let points = (n as usize, m as usize);
-            let (parents, rest) = rest.split_at_checked(points.0.checked_add(points.1)?)?;
-            let (f, rest) = rest.split_at_checked(points.0)?;
-            let (g, rest) = rest.split_at_checked(points.1)?;
-            Some(Self {
-                points,
-                parents: parents.iter().map(|&parent| parent as u32).collect(),
-                potentials: (f.to_vec(), g.to_vec()),
-                pairs: rest.chunks_exact(2).map(|pair| (pair[0] as u32, pair[1] as u32)).collect(),
-            })
-        };
-        parse().unwrap_or_default()
-    }
-
-    fn fits(&self, problem: &Problem<'_>) -> bool {
-        !self.pairs.is_empty() && self.points == (problem.source.len(), problem.target.len())
-    }
-
-    fn start(&self, costs: &CostRows<'_>) -> Start {
-        let arc = |&(row, column): &(u32, u32)| Candidate {
-            row,
-            column,
-            cost: costs.entry(row as usize, column as usize),
-        };
-        let arcs = self.pairs.iter().map(arc).filter(|arc| arc.cost.is_finite()).collect();
-        Start { f: self.potentials.0.clone(), g: self.potentials.1.clone(), arcs }
-    }
 }
 
 /// The simplex method for clouds whose weights are all positive; only the weights' proportions matter. And the pairs that it looked at.
@@ -586,7 +506,7 @@ mod tests {
     fn solved(cost: Cost, (source, target): (&PointCloud, &PointCloud), basis: &mut Basis) -> Result<Report> {
         let (source_penalty, target_penalty) = (f64::INFINITY, f64::INFINITY);
         let problem = Problem { source, target, cost, source_penalty, target_penalty };
-        network_simplex_from(&problem, basis, &Stop::default()).map(|solution| solution.report)
+        network_simplex_from(&problem, Some(basis), &Stop::default()).map(|solution| solution.report)
     }
 
     #[test]
@@ -610,6 +530,19 @@ mod tests {
                 }
             }
             assert!(2 * warm < cold, "{cost:?}, {vary}: {warm} pivots for {cold}");
+        }
+    }
+
+    #[test]
+    fn a_basis_comes_back_from_its_numbers() {
+        let mut basis = Basis::default();
+        assert_eq!(Basis::from_numbers(&basis.to_numbers()), Some(Basis::default()));
+        let (source, target) = (cloud(30, 0.1, true, 1), cloud(20, 0.1, true, 2));
+        solved(Cost::Euclidean, (&source, &target), &mut basis).unwrap();
+        let numbers = basis.to_numbers();
+        assert_eq!(Basis::from_numbers(&numbers).unwrap(), basis);
+        for short in [0, 1, 40, 90] {
+            assert_eq!(Basis::from_numbers(&numbers[..short]), None, "{short}");
         }
     }
 

@@ -21,13 +21,8 @@ impl SnapshotTerm for Density {
         "density"
     }
 
-    fn evaluate(
-        &self,
-        comparison: &mut Comparison<'_>,
-        weight: f64,
-        derivative: &mut Derivative,
-    ) -> Result<f64> {
-        let Comparison { source: particles, shares, target, .. } = &*comparison;
+    fn evaluate(&self, comparison: &Comparison<'_>, weight: f64, derivative: &mut Derivative) -> Result<f64> {
+        let Comparison { source: particles, shares, target, .. } = comparison;
         let (cells, dims) = (&target.cloud, target.cloud.dims());
         let costs = CostRows::new(&Problem {
             source: particles,
@@ -64,17 +59,15 @@ impl SnapshotTerm for Density {
 mod tests {
     use super::super::{Cloud, SnapshotCloud};
     use super::*;
-    use crate::transport::network_simplex::Basis;
 
     const CELLS: [f32; 14] = [0.0, 0.1, 0.5, -0.2, 1.1, 0.7, -0.4, 0.9, 2.0, 2.1, -1.5, -0.3, 0.2, 1.6];
 
     fn evaluate(x: &[f32], log_weight: &[f32]) -> (f64, Derivative) {
         let target = SnapshotCloud::new(&CELLS, &[1.0; 7], 2, 1.0).unwrap();
         let cloud = Cloud { x: x.to_vec(), log_weight: log_weight.to_vec() };
-        let mut basis = Basis::default();
-        let mut comparison = Comparison::new(&cloud, &target, &mut basis).unwrap();
+        let comparison = Comparison::new(&cloud, &target).unwrap();
         let mut derivative = Derivative { x: vec![0.0; x.len()], log_weight: vec![0.0; log_weight.len()] };
-        let value = Density { hinge: 0.3 }.evaluate(&mut comparison, 2.0, &mut derivative).unwrap();
+        let value = Density { hinge: 0.3 }.evaluate(&comparison, 2.0, &mut derivative).unwrap();
         (value, derivative)
     }
 

@@ -16,12 +16,7 @@ impl SnapshotTerm for LocalMass {
         "local_mass"
     }
 
-    fn evaluate(
-        &self,
-        comparison: &mut Comparison<'_>,
-        weight: f64,
-        derivative: &mut Derivative,
-    ) -> Result<f64> {
+    fn evaluate(&self, comparison: &Comparison<'_>, weight: f64, derivative: &mut Derivative) -> Result<f64> {
         let n = comparison.mass.len() as f64;
         let mut value = 0.0;
         let wanted = nearest_mass(comparison)?;

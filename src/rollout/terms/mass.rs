@@ -11,13 +11,8 @@ impl SnapshotTerm for Mass {
         "mass"
     }
 
-    fn evaluate(
-        &self,
-        comparison: &mut Comparison<'_>,
-        weight: f64,
-        derivative: &mut Derivative,
-    ) -> Result<f64> {
-        let Comparison { mass, total, target, .. } = &*comparison;
+    fn evaluate(&self, comparison: &Comparison<'_>, weight: f64, derivative: &mut Derivative) -> Result<f64> {
+        let Comparison { mass, total, target, .. } = comparison;
         let excess = total / target.mass - 1.0;
         for (slope, mass) in derivative.log_weight.iter_mut().zip(mass) {
             *slope += weight * 2.0 * excess * mass / target.mass;

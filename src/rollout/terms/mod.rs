@@ -9,6 +9,8 @@ mod local_mass;
 mod mass;
 mod transport;
 
+use std::sync::Mutex;
+
 use super::equations::EquationsFacts;
 use super::options::RolloutOptions;
 use super::path::{Cloud, PathCosts, PathWeights};
@@ -44,8 +46,8 @@ pub(super) struct Comparison<'a> {
     /// The weights over their sum.
     shares: Vec<f64>,
     target: &'a SnapshotCloud,
-    /// Where the plan between them begins.
-    basis: &'a mut Basis,
+    /// Where an exact plan between them begins, and leaves its own; none to begin afresh.
+    basis: Option<&'a Mutex<Basis>>,
 }
 
 /// The derivative of a loss in the particles: in their positions, row-major, and in the logarithms of their weights.
@@ -63,12 +65,7 @@ trait SnapshotTerm: Send + Sync {
     ///
     /// # Errors
     /// Those of a transport solver.
-    fn evaluate(
-        &self,
-        comparison: &mut Comparison<'_>,
-        weight: f64,
-        derivative: &mut Derivative,
-    ) -> Result<f64>;
+    fn evaluate(&self, comparison: &Comparison<'_>, weight: f64, derivative: &mut Derivative) -> Result<f64>;
 }
 
 /// What a stage of a rollout's training minimises: a list of terms and their weights.
@@ -140,15 +137,15 @@ impl Objective {
         &self,
         particles: &Cloud,
         target: &SnapshotCloud,
-        basis: &mut Basis,
+        basis: Option<&Mutex<Basis>>,
     ) -> Result<(Vec<f64>, Cloud)> {
-        let mut comparison = Comparison::new(particles, target, basis)?;
+        let comparison = Comparison { basis, ..Comparison::new(particles, target)? };
         let (n, dims) = (particles.log_weight.len(), target.cloud.dims());
         let mut derivative = Derivative { x: vec![0.0; n * dims], log_weight: vec![0.0; n] };
         let values = self
             .at_snapshots
             .iter()
-            .map(|(term, weight)| term.evaluate(&mut comparison, *weight, &mut derivative));
+            .map(|(term, weight)| term.evaluate(&comparison, *weight, &mut derivative));
         let values = values.collect::<Result<_>>()?;
         let log_weight = derivative.log_weight.iter().map(|&slope| slope as f32).collect();
         Ok((values, Cloud { x: derivative.x, log_weight }))
@@ -182,13 +179,13 @@ impl Objective {
 }
 
 impl<'a> Comparison<'a> {
-    fn new(particles: &Cloud, target: &'a SnapshotCloud, basis: &'a mut Basis) -> Result<Self> {
+    fn new(particles: &Cloud, target: &'a SnapshotCloud) -> Result<Self> {
         let mass: Vec<f64> = particles.log_weight.iter().map(|&l| libm::exp(f64::from(l))).collect();
         let total: f64 = mass.iter().sum();
         let shares: Vec<f64> = mass.iter().map(|w| w / total).collect();
         let view = MatrixView::from_f32(&particles.x, mass.len(), target.cloud.dims())?;
         // Divided twice: shares of single-precision exponentials sum to one up to rounding only.
         let source = PointCloud::new(view, Some(&shares))?.normalised();
-        Ok(Self { source, mass, total, shares, target, basis })
+        Ok(Self { source, mass, total, shares, target, basis: None })
     }
 }

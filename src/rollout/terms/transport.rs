@@ -1,5 +1,7 @@
 //! W2² between particles and cells.
 
+use std::sync::PoisonError;
+
 use super::{Comparison, Derivative, SnapshotTerm};
 use crate::error::{Error, Result};
 use crate::exec::stop::Stop;
@@ -22,14 +24,8 @@ impl SnapshotTerm for Transport {
         "transport"
     }
 
-    fn evaluate(
-        &self,
-        comparison: &mut Comparison<'_>,
-        weight: f64,
-        derivative: &mut Derivative,
-    ) -> Result<f64> {
+    fn evaluate(&self, comparison: &Comparison<'_>, weight: f64, derivative: &mut Derivative) -> Result<f64> {
         let Comparison { source, shares, target, basis, .. } = comparison;
-        let (source, shares, target) = (&*source, &*shares, *target);
         let problem = Problem {
             source,
             target: &target.cloud,
@@ -40,7 +36,10 @@ impl SnapshotTerm for Transport {
         // A plan of a batch is short work: the descent asks between its steps.
         let stop = Stop::default();
         let solution = match self.epsilon {
-            None => network_simplex_from(&problem, basis, &stop)?,
+            None => {
+                let mut basis = basis.map(|basis| basis.lock().unwrap_or_else(PoisonError::into_inner));
+                network_simplex_from(&problem, basis.as_deref_mut(), &stop)?
+            }
             Some(epsilon) => {
                 let options = SinkhornOptions { tolerance: 1e-4, ..SinkhornOptions::new(epsilon) };
                 sinkhorn(&problem, &options, &stop)?
