@@ -120,9 +120,7 @@ impl fmt::Display for Statistic {
         match *self {
             Self::Mean(Estimate { mean, sd: 0.0 }) => write!(f, "{}", rounded(mean, 3)),
             Self::Mean(Estimate { mean, sd }) => write!(f, "{} ± {}", rounded(mean, 3), rounded(sd, 2)),
-            Self::Median { worst, .. } if worst.is_infinite() && self.middle().is_infinite() => {
-                write!(f, "not finite")
-            }
+            Self::Median { median, .. } if median.is_infinite() => write!(f, "not finite"),
             Self::Median { median, worst } => {
                 write!(f, "{} (worst {})", rounded(median, 3), rounded(worst, 2))
             }
@@ -355,8 +353,8 @@ fn lines(table: &Table, all: &[Measured]) -> Vec<Vec<String>> {
             let more =
                 ["held_out_w1", "floor_w1", "nothing_moves_w1", "nothing_moves_ratio", "mid_points_w1"];
             for key in MEASURES.iter().map(|(key, _)| *key).chain(more) {
-                if let Some(value) = result[key].as_f64() {
-                    line(key, String::new(), value);
+                if let Some(value) = result.get(key) {
+                    line(key, String::new(), value.as_f64().unwrap_or(f64::NAN));
                 }
             }
             for (process, of) in [("", result), ("sde_", &result["sde"])] {
@@ -366,8 +364,8 @@ fn lines(table: &Table, all: &[Measured]) -> Vec<Vec<String>> {
                 }
             }
             for key in ["mean_w1", "rme"] {
-                if let Some(value) = result["sde"][key].as_f64() {
-                    line(&format!("sde_{key}"), String::new(), value);
+                if let Some(value) = result["sde"].get(key) {
+                    line(&format!("sde_{key}"), String::new(), value.as_f64().unwrap_or(f64::NAN));
                 }
             }
         }
