@@ -350,6 +350,8 @@ fn rollouts_that_were_cut_short_go_on_to_the_same_bits() {
     let density = [("pretraining_epochs", "0"), ("score_epochs", "60")];
     resumed(&[&[("method", "deep-ruot"), ("epochs", "3")][..], &density].concat(), 50);
     resumed(&[("method", "mioflow"), ("epochs", "6")], 2);
+    // With all cells a step, plans begin at those of the step before: of several optimal ones it decides which are met.
+    resumed(&[("method", "tigon-w2"), ("epochs", "8"), ("batch_size", "500")], 2);
 }
 
 /// A plan and a part with changes: an error, or what they were before; never a panic.
