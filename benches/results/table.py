@@ -10,6 +10,7 @@ the median, the median, and the worst in brackets.
 """
 
 import json
+from math import inf
 from pathlib import Path
 from statistics import mean, median, stdev
 
@@ -31,8 +32,22 @@ def number(value: float) -> str:
     return text.replace("0.", ".", 1) if text.startswith(("0.", "-0.")) else text
 
 
+def figures(results: list[dict], key: str) -> list[float]:
+    """Those of the fits that were measured; what is not finite is null in JSON."""
+    return [inf if result[key] is None else result[key] for result in results if key in result]
+
+
+def goes_anywhere(values: list[float]) -> bool:
+    """As `Statistic` of src/bin/chreode/benchmark.rs has it."""
+    return max(values) == inf or max(values) > max(3 * median(values), 1.0)
+
+
+def middle(values: list[float]) -> float:
+    return median(values) if goes_anywhere(values) else mean(values)
+
+
 def cell(values: list[float]) -> str:
-    if max(values) > max(3 * median(values), 1.0):
+    if goes_anywhere(values):
         return f"{number(median(values))} (worst {number(max(values))})"
     return number(mean(values)) + (f" ± {number(stdev(values))}" if len(values) > 1 else "")
 
@@ -58,7 +73,7 @@ def rows(table: str) -> tuple[list[str], list[str]]:
             continue
         cells = []
         for key, _ in COLUMNS:
-            values = [result[key] for result in results if result.get(key) is not None]
+            values = figures(results, key)
             absent = not values or "rme" in key and not results[0]["grows"]
             cells.append("—" if absent else cell(values))
         seconds = round(median(result["cpu_seconds"] for result in results))
@@ -72,23 +87,23 @@ def at_each_time(table: str) -> list[str]:
     for row in TABLES[table]["rows"]:
         results, told = results_of(table, row), row.get("published", {}).get("w1")
         if results and told:
-            middle = median if "worst" in cell([result["mean_w1"] for result in results]) else mean
-            times = [number(middle(values)) for values in zip(*(result["w1"] for result in results))]
+            whole = goes_anywhere(figures(results, "mean_w1"))
+            times = [number((median if whole else mean)(values)) for values in zip(*(result["w1"] for result in results))]
             lines.append(f"| {row['name']} | {' '.join(times)} | {' '.join(map(number, told))} |")
     return lines
 
 
 def missed(table: str) -> list[str]:
-    """What is worse than published by more than a twentieth, in words: the median over the seeds."""
+    """What is worse than published by more than a twentieth, in words."""
     found = []
     for row in TABLES[table]["rows"]:
         results, told = results_of(table, row), dict(row.get("published", {}))
         if "w1" in told:
             told.setdefault("mean_w1", mean(told["w1"]))
         for key, name in COLUMNS:
-            values = [result[key] for result in results if result.get(key) is not None]
-            if key in told and values and median(values) > 1.05 * told[key] + 0.001:
-                found.append(f"{row['name']} {name} {number(median(values))} ({number(told[key])})")
+            values = figures(results, key)
+            if key in told and values and middle(values) > 1.05 * told[key] + 0.001:
+                found.append(f"{row['name']} {name} {number(middle(values))} ({number(told[key])})")
     return found
 
 
@@ -97,7 +112,7 @@ def floors(table: str) -> str:
     all_of = [result for row in TABLES[table]["rows"] for result in results_of(table, row)]
 
     def of(key: str) -> str:
-        return number(mean(result[key] for result in all_of if key in result))
+        return number(mean(figures(all_of, key)))
 
     told = f"Two halves of the data are {of('floor_w1')} apart (W1, mean over times: the sampling floor, a held-out ratio of 1); if nothing moves"
     told += f" W1 to held-out cells is {of('nothing_moves_w1')}, a ratio of {of('nothing_moves_ratio')}"
