@@ -750,8 +750,8 @@ chreode_status chreode_model_dims(const chreode_model *model, size_t *dims);
 /**
  * Gets what the model is, as a JSON object (size, then fill): method, dims, sigma, delta (null for a method without
  * growth), times, seed (as text), epochs, members, stretch (see `chreode_model_member`), branches, uncertainty (of an ensemble, by field the root mean square errors
- * "sampling", by the cells, and "resolution", what the distance of the snapshots, or the price of growth, adds, in network units of an interval, and
- * "shrinkage", what the deviations over the members are multiplied by, since they say more than the fields move by, and "biased", whether it is
+ * "sampling", over the members, and "resolution", what the distance of the snapshots, or the price of growth, adds, in network units of an interval, and
+ * "shrinkage", what the deviations over the members are multiplied by where they say more than other cells can explain (0 to 1), and "biased", whether it is
  * the price of growth that matters most, in proportion to its inverse, so that quantiles lie around the field less its bias; else null),
  * parameters, has_growth, has_score, has_landscape, fields (the names of those
  * that were learned), coordinates and masses (null where nobody set them), attributes (an object of texts), has_couplings (whether it keeps those of its

@@ -4,18 +4,14 @@
 //! gives the cells of every snapshot random weights, couples them and trains from a seed of its own (Rubin, Ann. Stat. 1981; Breiman, Mach.
 //! Learn. 1996). Over all members every cell weighs the same, so that their mean does not see some cells more than others (as in
 //! the balanced bootstrap of Davison, Hinkley, Schechtman, Biometrika 1986). And between snapshots a bridge is a guess, which no
-//! resampling of cells can tell from the truth: the guess gets worse with the interval, so fits to every second snapshot, with all of their cells, move by about as much
-//! as is wrong, to first order in the interval (Richardson, Phil. Trans. 1911). Both variances are added.
-//!
-//! Those fits would move as well if bridges were exact, since other cells say what the rates are: of a rate that is the difference of two
-//! snapshots' quantities over the interval between them, each with an error of its own, ¾ of the rate's variance by the cells at the first and the
-//! last snapshot, 5/4 in between, where it is that of the snapshots around. So once the variance by the cells is left out of what they move by.
-//! Where they move by less than the cells alone would make them, the members' differences are too large: those of a few are known badly, as
-//! all cells of a kind weigh more or less together. Then they are shrunk to what the fits move by.
+//! resampling of cells can tell from the truth: the guess gets worse with the interval, so fits to every second and to every fourth snapshot,
+//! with all of their cells, tell of it by how far they move ([`Resolved`]).
 //!
 //! Whether cells moved or multiplied is a guess as well, by the price of growth against that of motion, δ². What a finite price gets wrong falls
-//! as its inverse, so a fit at half the price moves by about as much as is wrong, to first order (Richardson again). The size of the errors is the
-//! larger of what fits to fewer snapshots and at half the price move by, always, and the members tell how much of it the cells explain, and where.
+//! as its inverse, so a fit at half the price moves by about as much as is wrong, to first order (Richardson, Phil. Trans. 1911). The size of the errors is the
+//! larger of what fits to fewer snapshots and that at half the price tell, always, and the members tell how much of it the cells explain, and where.
+//! Members' differences that are larger than these fits leave room for are shrunk: those of a few members are known badly, as
+//! all cells of a kind weigh more or less together.
 //!
 //! Where it is the price that matters more, and velocity and growth are regressions on a coupling, their bias may be known as well, and intervals lie
 //! around the fields less it (bias-corrected: Efron, JASA 1987): if fields move twice as much from half to a quarter of the price, as what is of first order in 1/δ²
@@ -42,8 +38,15 @@ use crate::model::{Dynamics, FieldError, Uncertainty};
 use crate::snapshots::Snapshots;
 use crate::units::Scaling;
 
-/// Fits to every second snapshot.
-const COARSE: usize = 2;
+/// Fits to fewer snapshots: every how many of them, counted from the first or from the last, which leaves out others where their number is even.
+const COARSE: [(usize, End); 3] = [(2, End::First), (2, End::Last), (4, End::First)];
+
+/// The end of the snapshots that is counted from.
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum End {
+    First,
+    Last,
+}
 
 /// What δ² is multiplied by in the fits at other prices of growth: the first tells by how much fields move, the second whether they move as much
 /// as they should if what is wrong is of first order.
@@ -110,8 +113,7 @@ pub(super) fn learn(
 
 /// How many fits an ensemble takes: the members, those to fewer snapshots, and where growth has a price, those at lower ones.
 pub(super) fn fit_count(snapshots: &Snapshots, options: &FitOptions) -> usize {
-    let coarse = (0..COARSE).filter(|&which| !Thinned::left_out(snapshots, which).is_empty()).count();
-    options.ensemble + coarse + cheaper_count(&options.recipe)
+    options.ensemble + Thinned::all(snapshots.len()).count() + cheaper_count(&options.recipe)
 }
 
 /// How many of the fits, the last, are at lower prices of growth.
@@ -145,9 +147,10 @@ pub(super) fn learn_one(
             let allowed = format!("below {}", fit_count(snapshots, &options));
             return Err(Error::argument("the fit of an ensemble", index, &allowed));
         }
-        Some(which) => match Thinned::new(snapshots, which) {
-            Some(Thinned { snapshots, scaling, .. }) => {
-                settled.learn(&snapshots, &scaling, None, threads, reporter)
+        Some(which) => match Thinned::all(snapshots.len()).nth(which) {
+            Some(thinned) => {
+                let fewer = thinned.of(snapshots)?;
+                settled.learn(&fewer, &Scaling::of(&fewer), None, threads, reporter)
             }
             None => {
                 // The last are those at other prices.
@@ -171,7 +174,7 @@ pub(super) fn assemble(
     learned: Vec<Result<Learned>>,
 ) -> Result<Fitted> {
     let (members, count) = (options.ensemble, learned.len());
-    let thinned: Vec<Thinned> = (0..COARSE).filter_map(|which| Thinned::new(snapshots, which)).collect();
+    let thinned: Vec<Thinned> = Thinned::all(snapshots.len()).collect();
     let mut learned = learned.into_iter();
     let of_members = begun(learned.by_ref().take(members))?;
     let of_thinned = begun(learned.by_ref().take(thinned.len()))?;
@@ -200,21 +203,19 @@ pub(super) fn assemble(
         cheaper_fits: of_cheaper.len(),
         uncertainty: None,
     });
-    let coarse = thinned.into_iter().zip(of_thinned).map(|(thin, learned)| Displaced {
-        guard: Guard::of(&thin.snapshots),
-        scaling: thin.scaling,
-        law: learned.law,
-        networks: learned.networks,
-        lengthened: Some(thin.lengthened),
-    });
-    let cheaper = of_cheaper.into_iter().map(|learned| Displaced {
+    let displaced = |learned: Learned, snapshots: &Snapshots, thinned: Option<Thinned>| Displaced {
         guard: Guard::of(snapshots),
         scaling: Scaling::of(snapshots),
         law: learned.law,
         networks: learned.networks,
-        lengthened: None,
+        thinned,
+    };
+    let coarse = thinned.into_iter().zip(of_thinned).map(|(thinned, learned)| {
+        let fewer = thinned.of(snapshots)?;
+        Ok(displaced(learned, &fewer, Some(thinned)))
     });
-    let displaced = whole.then(|| coarse.chain(cheaper).collect());
+    let cheaper = of_cheaper.into_iter().map(|learned| Ok(displaced(learned, snapshots, None)));
+    let displaced = whole.then(|| coarse.chain(cheaper).collect::<Result<_>>()).transpose()?;
     Ok(Fitted { members, branches: vec![], displaced, law, sigma, couplings: None, report, stopped })
 }
 
@@ -250,41 +251,48 @@ fn resampled(snapshots: &Snapshots, seed: u64, (member, members): (usize, usize)
     snapshots.clone().with_weights(&weights)?.with_masses(&masses)
 }
 
-/// Every second snapshot, and the first and the last.
+/// Every second or every fourth snapshot, and the first and the last.
 struct Thinned {
-    snapshots: Snapshots,
-    scaling: Scaling,
-    /// Of each of all snapshots, whether an interval beside it has become longer.
+    /// Of each of all snapshots, whether it is kept.
+    keeps: Vec<bool>,
+    /// Of each, whether an interval beside it is longer than of twice as many snapshots.
     lengthened: Vec<bool>,
+    /// Whether every fourth is kept.
+    coarser: bool,
 }
 
 impl Thinned {
-    /// The times that are left out, counted from the first snapshot, or, for every other fit, from the last: that leaves out the others
-    /// where their number is even. None of two snapshots, between which there is nothing to leave out.
-    fn left_out(snapshots: &Snapshots, which: usize) -> Vec<f64> {
-        let last = snapshots.len() - 1;
-        let left_out = (0..=last).filter(|&k| !Self::keeps(last, which, k));
-        left_out.map(|k| snapshots.times()[k]).collect()
+    /// Those of so many snapshots: every second from three on, every fourth from five on, so that intervals double.
+    fn all(snapshots: usize) -> impl Iterator<Item = Self> {
+        let last = snapshots - 1;
+        let some = COARSE.into_iter().filter(move |&(every, _)| every <= last);
+        some.map(move |(every, end)| {
+            let counted = |k: usize| if end == End::First { k } else { last - k };
+            let keep = |every: usize| {
+                let kept = |k: usize| k == 0 || k == last || counted(k).is_multiple_of(every);
+                (0..=last).map(kept).collect::<Vec<bool>>()
+            };
+            let (keeps, more) = (keep(every), keep(every / 2));
+            let longer = |k: usize| interval(&keeps, k) != interval(&more, k);
+            let lengthened = (0..=last).map(|k| k > 0 && longer(k - 1) || k < last && longer(k)).collect();
+            Self { lengthened, coarser: every > 2, keeps }
+        })
     }
 
-    fn keeps(last: usize, which: usize, k: usize) -> bool {
-        let counted = if which.is_multiple_of(2) { k } else { last - k };
-        k == 0 || k == last || counted.is_multiple_of(2)
+    /// Those that are kept.
+    ///
+    /// # Errors
+    /// None of the snapshots that it was made for.
+    fn of(&self, snapshots: &Snapshots) -> Result<Snapshots> {
+        let left_out = snapshots.times().iter().zip(&self.keeps).filter(|&(_, keeps)| !keeps);
+        snapshots.without(&left_out.map(|(&time, _)| time).collect::<Vec<f64>>())
     }
+}
 
-    /// The snapshots without those; none where nothing is left out, and of numbers of other fits.
-    fn new(snapshots: &Snapshots, which: usize) -> Option<Self> {
-        let (last, left_out) = (snapshots.len() - 1, Self::left_out(snapshots, which));
-        if left_out.is_empty() || which >= COARSE {
-            return None;
-        }
-        let kept = |k: usize| Self::keeps(last, which, k);
-        let as_before = |k: usize| kept(k) && kept(k + 1);
-        let lengthened = |k: usize| k > 0 && !as_before(k - 1) || k < last && !as_before(k);
-        let lengthened = (0..=last).map(lengthened).collect();
-        let snapshots = snapshots.without(&left_out).ok()?;
-        Some(Self { scaling: Scaling::of(&snapshots), snapshots, lengthened })
-    }
+/// The interval between kept snapshots in which that from `k` to k + 1 lies.
+fn interval(keeps: &[bool], k: usize) -> (Option<usize>, Option<usize>) {
+    let kept = |k: &usize| keeps[*k];
+    ((0..=k).rev().find(kept), (k + 1..keeps.len()).find(kept))
 }
 
 /// A fit with another assumption than the members'.
@@ -293,8 +301,8 @@ pub(super) struct Displaced {
     law: Option<GrowthLaw>,
     networks: Vec<Network>,
     guard: Guard,
-    /// Of one to fewer snapshots, [where](Thinned::lengthened) intervals are longer; none of one at another price of growth.
-    lengthened: Option<Vec<bool>>,
+    /// Of one to fewer snapshots, which; none of one at another price of growth.
+    thinned: Option<Thinned>,
 }
 
 /// Compares an ensemble with displaced fits, for how far it is off; where couplings are made `at_a_price`, the fit at another one stays
@@ -308,7 +316,7 @@ pub(super) fn compare(
     snapshots: &Snapshots,
     at_a_price: bool,
 ) -> Result<()> {
-    let cheaper = displaced.iter().find(|fit| fit.lengthened.is_none() && at_a_price);
+    let cheaper = displaced.iter().find(|fit| fit.thinned.is_none() && at_a_price);
     let cheaper = cheaper.map(|fit| fit.networks.clone());
     let mut errors = uncertainty(dynamics, displaced, snapshots)?;
     let fields = [&mut errors.velocity, &mut errors.growth, &mut errors.score_drift];
@@ -321,20 +329,22 @@ pub(super) fn compare(
     Ok(())
 }
 
-/// How far the members' mean is off: root mean squares over cells of what other cells would change, by the members, and of how much
-/// further than that from their mean the displaced fits are, those to fewer snapshots together, where one of these has longer intervals, or that at half the price;
-/// or, if it is less far, how much less.
+/// How far the members' mean is off, by what its cells and the displaced fits tell at the cells of all snapshots.
 ///
 /// # Errors
 /// [`Error::InvalidData`] for networks that do not go together, which fits of one recipe do.
 fn uncertainty(dynamics: &Dynamics, displaced: Vec<Displaced>, snapshots: &Snapshots) -> Result<Uncertainty> {
     let (ensemble, diffusion) = (&dynamics.compiled, dynamics.info.diffusion());
-    let fields = |Displaced { scaling, law, networks, guard, lengthened }: Displaced| {
+    let (mut coarse, mut coarser, mut cheaper) = (vec![], vec![], vec![]);
+    for Displaced { scaling, law, networks, guard, thinned } in displaced {
         let guard = ensemble.guard.as_ref().map(|_| guard);
-        Ok((Compiled::new(scaling, diffusion, vec![networks], law, guard)?, lengthened))
-    };
-    let displaced =
-        displaced.into_iter().map(fields).collect::<Result<Vec<(Compiled, Option<Vec<bool>>)>>>()?;
+        let fields = Compiled::new(scaling, diffusion, vec![networks], law, guard)?;
+        match thinned {
+            None => cheaper.push(fields),
+            Some(thinned) if thinned.coarser => coarser.push((fields, thinned.lengthened)),
+            Some(thinned) => coarse.push((fields, thinned.lengthened)),
+        }
+    }
     let mut sums = [Sums::default(); 3];
     let (mut scratch, mut spread) = (Scratch::default(), SpreadScratch::default());
     for (k, &time) in snapshots.times().iter().enumerate() {
@@ -347,34 +357,40 @@ fn uncertainty(dynamics: &Dynamics, displaced: Vec<Displaced>, snapshots: &Snaps
             })
         };
         let mean = values(ensemble);
-        let lengthened = displaced.iter().filter(|(_, of)| of.as_ref().is_some_and(|of| of[k]));
-        let coarse: Vec<Values> = lengthened.map(|(fields, _)| values(fields)).collect();
-        let at_price = displaced.iter().filter(|(_, of)| of.is_none());
-        let mut cheaper: Vec<Values> = at_price.map(|(fields, _)| values(fields)).collect();
-        let further = cheaper.split_off(cheaper.len().min(1));
+        let mut lengthened = |fits: &[(Compiled, Vec<bool>)]| {
+            let here = fits.iter().filter(|(_, lengthened)| lengthened[k]);
+            Values::mean(here.map(|(fields, _)| values(fields)).collect())
+        };
+        let (coarse, coarser) = (lengthened(&coarse), lengthened(&coarser));
+        let mut cheaper = cheaper.iter().map(&mut values);
+        let (half, quarter) = (cheaper.next(), cheaper.next());
         let deviation = Values::of(&points, snapshots.dims(), |values| {
             ensemble.deviation(time, &points, values, dynamics.info.stretch, &mut spread);
         });
         for (f, (sums, unit)) in sums.iter_mut().zip(ensemble.units(time)).enumerate() {
-            for (half, quarter) in cheaper.iter().zip(&further) {
-                let moved = half.0[f].iter().zip(&quarter.0[f]);
-                sums.further += moved.map(|(h, q)| (f64::from(q - h) / unit).powi(2)).sum::<f64>();
+            let square = |sum: f64, value: f32| sum + (f64::from(value) / unit).powi(2);
+            let apart = |from: &Values, to: &Values| {
+                let (from, to) = (from.0[f].iter(), to.0[f].iter());
+                from.zip(to).map(|(from, to)| to - from).fold(0.0, square)
+            };
+            let here = Moved {
+                cells: mean.0[f].len() as f64,
+                squares: 0.0,
+                sampling: deviation.0[f].iter().copied().fold(0.0, square),
+            };
+            sums.cells += here.cells;
+            sums.sampling += here.sampling;
+            if let Some(coarse) = &coarse {
+                let squares = apart(&mean, coarse);
+                sums.coarse.add(Moved { squares, ..here });
+                if let Some(coarser) = &coarser {
+                    sums.doubled += squares;
+                    sums.redoubled += apart(coarse, coarser);
+                }
             }
-            let sampling = deviation.0[f].iter().map(|&sd| (f64::from(sd) / unit).powi(2)).sum::<f64>();
-            let count = mean.0[f].len() as f64;
-            sums.cells += count;
-            sums.sampling += sampling;
-            for (moved, fits) in [(&mut sums.coarse, &coarse), (&mut sums.cheaper, &cheaper)] {
-                if fits.is_empty() {
-                    continue;
-                }
-                moved.cells += count;
-                moved.sampling += sampling;
-                for (i, &mean) in mean.0[f].iter().enumerate() {
-                    let of_fits = fits.iter().map(|fit| f64::from(fit.0[f][i])).sum::<f64>();
-                    let difference = of_fits / fits.len() as f64 - f64::from(mean);
-                    moved.squares += (difference / unit).powi(2);
-                }
+            if let Some(half) = &half {
+                sums.cheaper.add(Moved { squares: apart(&mean, half), ..here });
+                sums.further += quarter.as_ref().map_or(0.0, |quarter| apart(half, quarter));
             }
         }
     }
@@ -388,6 +404,9 @@ struct Sums {
     cells: f64,
     sampling: f64,
     coarse: Moved,
+    /// Of what those to every second snapshot move by, and those to every fourth from these, where both are known.
+    doubled: f64,
+    redoubled: f64,
     cheaper: Moved,
     /// Squares of what the fit at a quarter of the price is from that at half.
     further: f64,
@@ -401,26 +420,66 @@ struct Moved {
     sampling: f64,
 }
 
+impl Moved {
+    fn add(&mut self, more: Self) {
+        self.cells += more.cells;
+        self.squares += more.squares;
+        self.sampling += more.sampling;
+    }
+}
+
+/// The mean square error that fits to fewer snapshots tell, in two parts.
+///
+/// *What is smooth between snapshots* is wrong in proportion to the interval (Richardson, Phil. Trans. 1911), b² as it is, 4b² of
+/// every second snapshot and 16b² of every fourth. A fit to fewer snapshots is off by another error than that to all of them, not by the same twice: the better
+/// estimate has nothing to do with how the worse one differs from it (Hausman, Econometrica 1978), so that
+/// they move by 3b² and then by 12b². *What is not* does not grow with the interval: what happens at once between two snapshots, and what other cells would
+/// change, s². The rate between two snapshots is a difference over their interval, each with an error of its own: its variance by the cells
+/// falls to a quarter when the interval doubles, by which it moves by about s² (¾ of it at the first and the last snapshot, 5/4 in between), and by s²/4 when it doubles again. Both moves
+/// together tell both parts (as three grids do the order of a scheme; Roache, Annu. Rev. Fluid Mech. 1997), of which neither is negative.
+#[derive(Debug, Clone, Copy, PartialEq)]
+struct Resolved {
+    smooth: f64,
+    rough: f64,
+}
+
+impl Resolved {
+    /// Of the mean square that every second snapshot moves by, and by how much more every fourth does; where that is not known, none of it
+    /// is taken to be smooth.
+    fn of(moved: f64, ratio: Option<f64>) -> Self {
+        let rough = ratio.map_or(1.0, |ratio| ((4.0 - ratio) * 4.0 / 15.0).clamp(0.0, 1.0));
+        Self { smooth: moved * (1.0 - rough) / 3.0, rough: moved * rough }
+    }
+}
+
 impl Sums {
     fn error(self) -> FieldError {
         // Without noise the score has the unit 0, and no error.
-        let root = |sum: f64, cells: f64| if sum.is_finite() { (sum.max(0.0) / cells).sqrt() } else { 0.0 };
-        let moved = [(self.coarse, false), (self.cheaper, true)].into_iter();
-        let moved = moved.filter(|(moved, _)| moved.cells > 0.0);
-        let most = moved.max_by(|(a, _), (b, _)| (a.squares / a.cells).total_cmp(&(b.squares / b.cells)));
-        let (most, biased) = most.map_or((None, false), |(moved, biased)| (Some(moved), biased));
+        let mean = |sum: f64, cells: f64| if sum.is_finite() && cells > 0.0 { sum / cells } else { 0.0 };
+        let ratio = self.redoubled / self.doubled;
+        let of_coarse = (self.coarse.cells > 0.0).then(|| {
+            let moved = mean(self.coarse.squares, self.coarse.cells);
+            Resolved::of(moved, Some(ratio).filter(|ratio| ratio.is_finite()))
+        });
+        let coarse = of_coarse.map(|of| (of.smooth + of.rough, self.coarse, false));
+        let cheaper = (self.cheaper.cells > 0.0)
+            .then(|| (mean(self.cheaper.squares, self.cheaper.cells), self.cheaper, true));
+        let most = coarse.into_iter().chain(cheaper).max_by(|(a, ..), (b, ..)| a.total_cmp(b));
+        let sampling = mean(self.sampling, self.cells);
+        let Some((total, moved, cheaper)) = most else {
+            return FieldError { sampling: sampling.sqrt(), shrinkage: 1.0, resolution: None, biased: false };
+        };
         // What is wrong in proportion to 1/δ² doubles with it. What is wrong in proportion to δ², where the price is too high, halves.
         let order = 0.5 * libm::log2(self.further / self.cheaper.squares);
-        let biased = biased && (order - 1.0).abs() <= ORDER_MARGIN;
-        let shrinkage = match most {
-            Some(moved) if moved.squares < moved.sampling => (moved.squares / moved.sampling).sqrt(),
-            _ => 1.0,
-        };
+        // The cells cannot explain more than they leave room for.
+        let by_cells = mean(moved.sampling, moved.cells);
+        let explained = of_coarse.map_or(total, |of| of.rough.min(total)).min(by_cells);
+        let shrinkage = if explained < by_cells { (explained / by_cells).sqrt() } else { 1.0 };
         FieldError {
-            sampling: shrinkage * root(self.sampling, self.cells),
+            sampling: sampling.sqrt(),
             shrinkage,
-            resolution: most.map(|moved| root(moved.squares - moved.sampling, moved.cells)),
-            biased,
+            resolution: Some((total - explained).sqrt()),
+            biased: cheaper && (order - 1.0).abs() <= ORDER_MARGIN,
         }
     }
 }
@@ -438,6 +497,20 @@ impl Values {
             score_drift: Some(score_drift),
         });
         Self(values)
+    }
+
+    /// Their mean, of one or more.
+    fn mean(all: Vec<Self>) -> Option<Self> {
+        let share = 1.0 / all.len() as f64;
+        let add = |mut sum: Self, more: Self| {
+            for (sum, more) in sum.0.iter_mut().zip(more.0) {
+                sum.iter_mut().zip(more).for_each(|(sum, more)| *sum += more);
+            }
+            sum
+        };
+        let mut mean = all.into_iter().reduce(add)?;
+        mean.0.iter_mut().flatten().for_each(|value| *value = (f64::from(*value) * share) as f32);
+        Some(mean)
     }
 }
 
@@ -500,31 +573,34 @@ mod tests {
     }
 
     #[test]
-    fn errors_are_as_large_as_what_displaced_fits_move_by() {
+    fn errors_are_as_large_as_what_displaced_fits_tell() {
         let coarse = |squares| Moved { cells: 4.0, squares, sampling: 32.0 };
         let error = |coarse, squares| {
             let cheaper = Moved { cells: 2.0, squares, sampling: 18.0 };
-            Sums { cells: 2.0, sampling: 18.0, coarse, cheaper, further: 4.0 * squares }.error()
+            Sums { cells: 2.0, sampling: 18.0, coarse, cheaper, further: 4.0 * squares, ..Sums::default() }
+                .error()
         };
-        let of = |sampling, shrinkage, resolution, biased| FieldError {
-            sampling,
+        let of = |shrinkage, resolution, biased| FieldError {
+            sampling: 3.0,
             shrinkage,
             resolution: Some(resolution),
             biased,
         };
-        // The larger of both by the cell, whichever it is.
+        // The larger of both by the cell, whichever it is; the cells explain no more than those to every second snapshot move by.
         assert_eq!(
             (error(coarse(68.0), 3.0), error(coarse(8.0), 1.0)),
-            (of(3.0, 1.0, 3.0, false), of(1.5, 0.5, 0.0, false))
+            (of(1.0, 3.0, false), of(0.5, 0.0, false))
         );
         assert_eq!(
             (error(coarse(8.0), 26.0), error(Moved::default(), 4.5)),
-            (of(3.0, 1.0, 2.0, true), of(1.5, 0.5, 0.0, true))
+            (of((2.0f64 / 9.0).sqrt(), 11f64.sqrt(), true), of(0.5, 0.0, true))
         );
-        // Errors at a typical cell, in deviations over the members: with as much again, and half.
-        let (more, less) = (error(coarse(68.0), 0.0).inflation(), error(coarse(8.0), 0.0).inflation());
-        assert!((more - 2f64.sqrt()).abs() < 1e-12 && (less - 0.5).abs() < 1e-12, "{more} {less}");
-        assert_eq!(Sums::default().error().resolution, None);
+        // Errors at a typical cell, in deviations over the members: with as much again, half, and where these explain nothing.
+        let inflation = |resolution: f64, shrinkage| of(shrinkage, resolution, false).inflation();
+        assert!((error(coarse(68.0), 0.0).inflation() - 2f64.sqrt()).abs() < 1e-12);
+        assert_eq!((error(coarse(8.0), 0.0).inflation(), inflation(6.0, 0.0)), (0.5, 2.0));
+        let nothing = Sums::default().error();
+        assert_eq!((nothing.resolution, nothing.inflation()), (None, 1.0));
         // The bias is known only where moves double with 1/δ², and not where they halve.
         for (further, biased) in [(4.0, true), (2.1, true), (1.9, false), (0.25, false), (8.1, false)] {
             let cheaper = Moved { cells: 2.0, squares: 26.0, sampling: 18.0 };
@@ -535,18 +611,61 @@ mod tests {
     }
 
     #[test]
-    fn every_interval_is_lengthened_in_one_of_the_fits_to_fewer_snapshots() {
-        let thinned = |count: usize, which: usize| {
-            let times: Vec<f64> = (0..count).map(|k| k as f64).collect();
-            Thinned::new(&snapshots(&times), which)
-                .map(|thin| (thin.snapshots.times().to_vec(), thin.lengthened))
-        };
-        assert_eq!((thinned(2, 0), thinned(2, 1)), (None, None));
-        for which in 0..COARSE {
-            assert_eq!(thinned(3, which), Some((vec![0.0, 2.0], vec![true; 3])));
-            assert_eq!(thinned(5, which), Some((vec![0.0, 2.0, 4.0], vec![true; 5])));
+    fn what_moves_double_with_the_interval_is_smooth_and_a_third_of_it_wrong() {
+        // What every second and every fourth snapshot move by if the parts of the mean square error are these.
+        for (rough, smooth) in [(0.0, 4.0), (5.0, 0.0), (2.0, 3.0), (9.0, 0.25)] {
+            let (moved, more) = (rough + 3.0 * smooth, rough / 4.0 + 12.0 * smooth);
+            let told = Resolved::of(moved, Some(more / moved));
+            assert!((told.rough - rough).abs() < 1e-12 && (told.smooth - smooth).abs() < 1e-12, "{told:?}");
         }
-        assert_eq!(thinned(4, 0), Some((vec![0.0, 2.0, 3.0], vec![true, true, true, false])));
-        assert_eq!(thinned(4, 1), Some((vec![0.0, 1.0, 3.0], vec![false, true, true, true])));
+        // No part is negative, and where every fourth is not known, nothing is known to be smooth.
+        assert_eq!(Resolved::of(6.0, Some(9.0)), Resolved { smooth: 2.0, rough: 0.0 });
+        for ratio in [Some(0.1), None] {
+            assert_eq!(Resolved::of(6.0, ratio), Resolved { smooth: 0.0, rough: 6.0 });
+        }
+        // Of the mean square 17 that every second moves by, twice as much by every fourth leaves 2·4/15 to the cells, of whose 9 that is less.
+        let coarse = Moved { cells: 4.0, squares: 68.0, sampling: 36.0 };
+        let ratio = |redoubled| {
+            Sums { cells: 4.0, sampling: 36.0, coarse, doubled: 34.0, redoubled, ..Sums::default() }.error()
+        };
+        let (rough, smooth) = (17.0 * 8.0 / 15.0, 17.0 * 7.0 / 45.0);
+        let FieldError { shrinkage, resolution, .. } = ratio(68.0);
+        assert!((resolution.unwrap().powi(2) - (rough + smooth - 9.0)).abs() < 1e-12 && shrinkage == 1.0);
+        let FieldError { shrinkage, resolution, .. } = ratio(3.0 * 34.0);
+        assert!((9.0 * shrinkage * shrinkage - 17.0 * 4.0 / 15.0).abs() < 1e-12, "{shrinkage}");
+        assert!((resolution.unwrap().powi(2) - 17.0 * 11.0 / 45.0).abs() < 1e-12, "{resolution:?}");
+        // All of it smooth: nothing is left to the members, and a third of the square is wrong.
+        let all = ratio(4.0 * 34.0);
+        assert_eq!((all.shrinkage, all.sampling), (0.0, 3.0));
+        assert!((all.total().powi(2) - 17.0 / 3.0).abs() < 1e-12 && all.inflation() < 1.0);
+    }
+
+    #[test]
+    fn every_interval_is_lengthened_in_one_of_the_fits_to_fewer_snapshots() {
+        let thinned = |count: usize| -> Vec<(Vec<f64>, Vec<bool>, bool)> {
+            let times: Vec<f64> = (0..count).map(|k| k as f64).collect();
+            let all = snapshots(&times);
+            let of = |thin: Thinned| (thin.of(&all).unwrap().times().to_vec(), thin.lengthened, thin.coarser);
+            Thinned::all(count).map(of).collect()
+        };
+        let (yes, no) = (true, false);
+        assert_eq!(thinned(2), []);
+        assert_eq!(thinned(3), vec![(vec![0.0, 2.0], vec![yes; 3], no); 2]);
+        assert_eq!(
+            thinned(4),
+            [
+                (vec![0.0, 2.0, 3.0], vec![yes, yes, yes, no], no),
+                (vec![0.0, 1.0, 3.0], vec![no, yes, yes, yes], no)
+            ]
+        );
+        let five = thinned(5);
+        assert_eq!(five[..2], vec![(vec![0.0, 2.0, 4.0], vec![yes; 5], no); 2]);
+        assert_eq!(five[2..], [(vec![0.0, 4.0], vec![yes; 5], yes)]);
+        // Of six the last interval is as it was, and of every fourth that from 4 to 5 as of every second.
+        let six = thinned(6);
+        assert_eq!(six[0], (vec![0.0, 2.0, 4.0, 5.0], vec![yes, yes, yes, yes, yes, no], no));
+        assert_eq!(six[1], (vec![0.0, 1.0, 3.0, 5.0], vec![no, yes, yes, yes, yes, yes], no));
+        assert_eq!(six[2], (vec![0.0, 4.0, 5.0], vec![yes, yes, yes, yes, yes, no], yes));
+        assert_eq!(thinned(9)[2], (vec![0.0, 4.0, 8.0], vec![yes; 9], yes));
     }
 }

@@ -78,7 +78,7 @@ pub struct BranchReport {
 pub struct EnsembleReport {
     /// The members that there are.
     pub members: usize,
-    /// The fits to every second snapshot beside them.
+    /// The fits to fewer snapshots beside them: two to every second from three snapshots on, and from five on one to every fourth.
     pub coarse_fits: usize,
     /// The fits at half and at a quarter of the price of growth beside them: two, where it has a price δ².
     pub cheaper_fits: usize,

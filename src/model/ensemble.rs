@@ -11,13 +11,14 @@ use crate::statistics::Estimate;
 /// the field's size in an interval between snapshots (a length, 1, or the noise σ√h, over the interval h).
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct FieldError {
-    /// The standard deviation by the cells: [that over the members](Dynamics::deviation_over_members), shrunk.
+    /// The standard deviation by the cells, [that over the members](Dynamics::deviation_over_members).
     pub sampling: f64,
-    /// What the deviations over the members are multiplied by, at most 1: by so much the field moves less than they say when an assumption is
-    /// changed (see [`resolution`](Self::resolution)), though that holds what other cells change. A few members tell the size of their differences badly.
+    /// What the deviations over the members are multiplied by, from 0 to 1: fits to every second and to every fourth snapshot tell how
+    /// much of the error does not grow with the interval, and other cells explain no more than that. A few members tell the size of their differences badly.
     pub shrinkage: f64,
-    /// By how much more than other cells explain the field moves when every second snapshot is left out, so that intervals are twice as
-    /// long, or when growth costs half as much against motion, of methods with a δ; whichever is more: what is wrong with the way between
+    /// What other cells do not explain of the error. That is told by what the field moves by when every second snapshot is left out, and again every
+    /// second of these, so that intervals are twice and four times as long, or when growth costs half as much against motion, of methods
+    /// with a δ, whichever says more: what is wrong with the way between
     /// snapshots, to first order in the interval and in the inverse of the price. None where there are two snapshots only, and no δ.
     pub resolution: Option<f64>,
     /// Whether it was the price of growth that made it move most, of methods whose couplings have one, and it moved twice as much again at a quarter of
@@ -31,11 +32,15 @@ impl FieldError {
         self.resolution.unwrap_or(0.0).powi(2)
     }
 
+    /// The root mean square error, of both.
+    pub fn total(&self) -> f64 {
+        ((self.shrinkage * self.sampling).powi(2) + self.bias2()).sqrt()
+    }
+
     /// How much larger than [that over the members](Dynamics::deviation_over_members) the standard deviation of the error is, at a
     /// typical cell.
     pub fn inflation(&self) -> f64 {
-        let added = if self.sampling > 0.0 { self.bias2() / self.sampling.powi(2) } else { 0.0 };
-        self.shrinkage * (1.0 + added).sqrt()
+        if self.sampling > 0.0 { self.total() / self.sampling } else { self.shrinkage }
     }
 }
 

@@ -218,7 +218,7 @@ impl Target for FitOptions {
             name: "ensemble",
             kind: Integer(1..=1000, |o, v| o.ensemble = v as usize),
             default: Value("1"),
-            meaning: "Members of an ensemble, fitted side by side to resampled cells: the model is their mean, with error bars; beside them two fits to every second snapshot, and one each at half and a quarter of the price of growth, tell what intervals of time and δ add to the errors. 1 for a single fit without error bars",
+            meaning: "Members of an ensemble, fitted side by side to resampled cells: the model is their mean, with error bars; beside them two fits to every second snapshot, one to every fourth, and one each at half and a quarter of the price of growth, tell what intervals of time and δ add to the errors. 1 for a single fit without error bars",
         },
         Entry {
             name: "hidden",

@@ -252,25 +252,25 @@ pub fn whole(fitted: method::Fit) -> Result<method::Fit> {
 fn of_ensemble(ensemble: &EnsembleReport) -> String {
     let EnsembleReport { members, coarse_fits, cheaper_fits, uncertainty, .. } = ensemble;
     let mut text = format!(
-        "ensemble: {members} members; beside them, for what bridges add to their errors, {coarse_fits} fits to every second snapshot and \
+        "ensemble: {members} members; beside them, for what bridges add to their errors, {coarse_fits} fits to fewer snapshots and \
          {cheaper_fits} at half and a quarter of the price of growth; the rest tells of the first member\n"
     );
     let Some(errors) = uncertainty else { return text };
     for (name, error) in
         [("velocity", errors.velocity), ("growth", errors.growth), ("score drift", errors.score_drift)]
     {
-        let total = (error.sampling.powi(2) + error.resolution.unwrap_or(0.0).powi(2)).sqrt();
         let resolution =
             error.resolution.map_or("bridges unknown".into(), |r| format!("bridges {}", short(r)));
         let shrunk = match error.shrinkage {
             1.0 => String::new(),
-            shrinkage => format!(", shrunk to {} of what members differ by", short(shrinkage)),
+            0.0 => ", of what members differ by nothing".into(),
+            shrinkage => format!(", {} of what members differ by", short(shrinkage)),
         };
         let around = if error.biased { ", around the field less what the price makes wrong" } else { "" };
         text += &format!(
             "error of {name}, in network units of an interval: {} (cells {}{shrunk}, {resolution}){around}\n",
-            short(total),
-            short(error.sampling)
+            short(error.total()),
+            short(error.shrinkage * error.sampling)
         );
     }
     text
