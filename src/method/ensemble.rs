@@ -13,10 +13,10 @@
 //! Members' differences that are larger than these fits leave room for are shrunk: those of a few members are known badly, as
 //! all cells of a kind weigh more or less together.
 //!
-//! Where it is the price that matters more, and velocity and growth are regressions on a coupling, their bias may be known as well, and intervals lie
+//! Where it is the price that they move more by, and velocity and growth are regressions on a coupling, their bias may be known as well, and intervals lie
 //! around the fields less it (bias-corrected: Efron, JASA 1987): if fields move twice as much from half to a quarter of the price, as what is of first order in 1/δ²
 //! does. Where δ² is too large, as between clouds that grow where they are, they move less and less, and the truth is on the other side. Intervals are as long as
-//! before: of what is left the order is the next, and no fit tells its size. Where those to fewer snapshots matter more, to correct less than what is unknown would not pay.
+//! before: of what is left the order is the next, and no fit tells its size. Where they move more by fewer snapshots, to correct less than what is unknown would not pay.
 
 use std::ops::ControlFlow;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
@@ -456,30 +456,29 @@ impl Sums {
     fn error(self) -> FieldError {
         // Without noise the score has the unit 0, and no error.
         let mean = |sum: f64, cells: f64| if sum.is_finite() && cells > 0.0 { sum / cells } else { 0.0 };
-        let ratio = self.redoubled / self.doubled;
-        let of_coarse = (self.coarse.cells > 0.0).then(|| {
-            let moved = mean(self.coarse.squares, self.coarse.cells);
-            Resolved::of(moved, Some(ratio).filter(|ratio| ratio.is_finite()))
-        });
-        let coarse = of_coarse.map(|of| (of.smooth + of.rough, self.coarse, false));
-        let cheaper = (self.cheaper.cells > 0.0)
-            .then(|| (mean(self.cheaper.squares, self.cheaper.cells), self.cheaper, true));
-        let most = coarse.into_iter().chain(cheaper).max_by(|(a, ..), (b, ..)| a.total_cmp(b));
+        let of = |moved: Moved| (moved.cells > 0.0).then(|| mean(moved.squares, moved.cells));
+        let (coarse, cheaper) = (of(self.coarse), of(self.cheaper));
+        let ratio = Some(self.redoubled / self.doubled).filter(|ratio| ratio.is_finite());
+        let resolved = coarse.map(|moved| Resolved::of(moved, ratio));
+        let by_intervals = resolved.map(|of| (of.smooth + of.rough, self.coarse));
+        let by_price = cheaper.map(|moved| (moved, self.cheaper));
+        let most = by_intervals.into_iter().chain(by_price).max_by(|(a, _), (b, _)| a.total_cmp(b));
         let sampling = mean(self.sampling, self.cells);
-        let Some((total, moved, cheaper)) = most else {
+        let Some((total, moved)) = most else {
             return FieldError { sampling: sampling.sqrt(), shrinkage: 1.0, resolution: None, biased: false };
         };
+        // The cells cannot explain more than is left to them.
+        let by_cells = mean(moved.sampling, moved.cells);
+        let explained = resolved.map_or(total, |of| of.rough.min(total)).min(by_cells);
+        let shrinkage = if explained < by_cells { (explained / by_cells).sqrt() } else { 1.0 };
         // What is wrong in proportion to 1/δ² doubles with it. What is wrong in proportion to δ², where the price is too high, halves.
         let order = 0.5 * libm::log2(self.further / self.cheaper.squares);
-        // The cells cannot explain more than they leave room for.
-        let by_cells = mean(moved.sampling, moved.cells);
-        let explained = of_coarse.map_or(total, |of| of.rough.min(total)).min(by_cells);
-        let shrinkage = if explained < by_cells { (explained / by_cells).sqrt() } else { 1.0 };
+        let moves_most = cheaper.is_some_and(|cheaper| coarse.is_none_or(|coarse| cheaper > coarse));
         FieldError {
             sampling: sampling.sqrt(),
             shrinkage,
             resolution: Some((total - explained).sqrt()),
-            biased: cheaper && (order - 1.0).abs() <= ORDER_MARGIN,
+            biased: moves_most && (order - 1.0).abs() <= ORDER_MARGIN,
         }
     }
 }
@@ -517,6 +516,9 @@ impl Values {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::fields::{GrowthPrice, Role};
+    use crate::model::ModelInfo;
+    use crate::nn::{Activation, Architecture, Mlp};
     use crate::snapshots::MatrixView;
 
     /// Twenty cells at each of `times`, of which every third weighs nothing.
@@ -601,7 +603,13 @@ mod tests {
         assert_eq!((error(coarse(8.0), 0.0).inflation(), inflation(6.0, 0.0)), (0.5, 2.0));
         let nothing = Sums::default().error();
         assert_eq!((nothing.resolution, nothing.inflation()), (None, 1.0));
-        // The bias is known only where moves double with 1/δ², and not where they halve.
+        // The bias is taken away only where the price is what fields move most by, even if it says most of the size.
+        let ten = Moved { cells: 2.0, squares: 20.0, sampling: 0.0 };
+        let smooth =
+            Sums { coarse: coarse(44.0), cheaper: ten, further: 80.0, doubled: 1.0, ..Sums::default() };
+        let smooth = Sums { redoubled: 4.0, ..smooth }.error();
+        assert_eq!((smooth.resolution, smooth.biased), (Some(10f64.sqrt()), false));
+        // And it is known only where moves double with 1/δ², and not where they halve.
         for (further, biased) in [(4.0, true), (2.1, true), (1.9, false), (0.25, false), (8.1, false)] {
             let cheaper = Moved { cells: 2.0, squares: 26.0, sampling: 18.0 };
             let sums =
@@ -638,6 +646,61 @@ mod tests {
         let all = ratio(4.0 * 34.0);
         assert_eq!((all.shrinkage, all.sampling), (0.0, 3.0));
         assert!((all.total().powi(2) - 17.0 / 3.0).abs() < 1e-12 && all.inflation() < 1.0);
+    }
+
+    #[test]
+    fn fits_to_every_fourth_snapshot_are_held_against_those_to_every_second() {
+        let network = |role: Role, value: f64| {
+            let shape = Architecture { inputs: 2, hidden: vec![1], outputs: 1, activation: Activation::Tanh };
+            let mut parameters = vec![0.0; shape.parameter_count()];
+            *parameters.last_mut().unwrap() = value as f32;
+            Network { role, mlp: Mlp::from_parameters(shape, parameters).unwrap() }
+        };
+        let growing = |rate: f64| vec![network(Role::Velocity, 0.0), network(Role::Growth, rate)];
+        let all = snapshots(&[0.0, 1.0, 2.0, 3.0, 4.0]);
+        // Members that grow at 0 and 0.2, fits to every second snapshot by 1 faster, and one to every fourth by `more` than these.
+        let error = |more: f64| {
+            let info = ModelInfo {
+                method: "custom".into(),
+                sigma: 0.0,
+                final_sigma: None,
+                delta: None,
+                growth_price: GrowthPrice::Quadratic,
+                times: all.times().to_vec(),
+                seed: 0,
+                epochs: 0,
+                coordinates: None,
+                masses: None,
+                stretch: 1.0,
+                uncertainty: None,
+                attributes: Default::default(),
+            };
+            let members = vec![growing(0.0), growing(0.2)];
+            let dynamics = Dynamics::new(info, Scaling::of(&all), members, None, None).unwrap();
+            let displaced = Thinned::all(5).map(|thinned| {
+                let fewer = thinned.of(&all).unwrap();
+                // Networks give the growth of an interval.
+                let growth = if thinned.coarser { 4.0 * (1.1 + more) } else { 2.0 * 1.1 };
+                Displaced {
+                    guard: Guard::of(&fewer),
+                    scaling: Scaling::of(&fewer),
+                    law: None,
+                    networks: growing(growth),
+                    thinned: Some(thinned),
+                }
+            });
+            uncertainty(&dynamics, displaced.collect(), &all).unwrap().growth
+        };
+        // Fields are in single precision, and the members' variance divides what is left of it by 0.02.
+        let near = |value: f64, wanted: f64| assert!((value - wanted).abs() < 2e-5, "{value}, not {wanted}");
+        for (more, rough, smooth) in
+            [(2.0, 0.0, 1.0 / 3.0), (0.5, 1.0, 0.0), (-2f64.sqrt(), 8.0 / 15.0, 7.0 / 45.0)]
+        {
+            let told = error(more);
+            near(told.total().powi(2), rough + smooth);
+            near(told.sampling, 0.02f64.sqrt());
+            near(told.shrinkage.powi(2), if rough > 0.02 { 1.0 } else { 0.0 });
+        }
     }
 
     #[test]

@@ -263,7 +263,7 @@ fn of_ensemble(ensemble: &EnsembleReport) -> String {
             error.resolution.map_or("bridges unknown".into(), |r| format!("bridges {}", short(r)));
         let shrunk = match error.shrinkage {
             1.0 => String::new(),
-            0.0 => ", of what members differ by nothing".into(),
+            0.0 => ", nothing of what members differ by".into(),
             shrinkage => format!(", {} of what members differ by", short(shrinkage)),
         };
         let around = if error.biased { ", around the field less what the price makes wrong" } else { "" };
