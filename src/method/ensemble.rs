@@ -428,27 +428,34 @@ impl Moved {
     }
 }
 
-/// The mean square error that fits to fewer snapshots tell, in two parts.
+/// What fits to fewer snapshots tell of the mean square error.
 ///
-/// *What is smooth between snapshots* is wrong in proportion to the interval (Richardson, Phil. Trans. 1911), b² as it is, 4b² of
-/// every second snapshot and 16b² of every fourth. A fit to fewer snapshots is off by another error than that to all of them, not by the same twice: the better
-/// estimate has nothing to do with how the worse one differs from it (Hausman, Econometrica 1978), so that
-/// they move by 3b² and then by 12b². *What is not* does not grow with the interval: what happens at once between two snapshots, and what other cells would
-/// change, s². The rate between two snapshots is a difference over their interval, each with an error of its own: its variance by the cells
-/// falls to a quarter when the interval doubles, by which it moves by about s² (¾ of it at the first and the last snapshot, 5/4 in between), and by s²/4 when it doubles again. Both moves
-/// together tell both parts (as three grids do the order of a scheme; Roache, Annu. Rev. Fluid Mech. 1997), of which neither is negative.
+/// A fit to fewer snapshots is off by another error than that to all of them, not by a multiple of the same: the better estimate has nothing to do
+/// with how the worse one differs from it (Hausman, Econometrica 1978), so that squares add. What is wrong in proportion to hᵖ, h being the interval, has the square e²
+/// of all snapshots, 4ᵖe² of every second and 16ᵖe² of every fourth: the first two differ by (4ᵖ − 1)e², and the latter by 4ᵖ times that, which tells p
+/// (as three grids tell the order of a scheme: Roache, Annu. Rev. Fluid Mech. 1997). Of what is smooth between snapshots p is 1 (Richardson, Phil. Trans. 1911), of what happens at
+/// once it is ½, since that happens to a share of the cells that is proportional to h. So e² is from a third of what every second snapshot moves by to all of it.
+///
+/// *Other cells* make fits move as well: the rate between two snapshots is a difference over their interval, each with an error of its own, so its
+/// variance by the cells, s², falls to a quarter when the interval doubles. By about s² every second snapshot moves (¾ of it at the first and the last, 5/4 in between), and by s²/4
+/// every fourth from there. Beside what is smooth, 3e² and 12e², both moves leave s² no more than so much.
 #[derive(Debug, Clone, Copy, PartialEq)]
 struct Resolved {
-    smooth: f64,
-    rough: f64,
+    /// e².
+    error: f64,
+    /// The most that s² can be.
+    by_cells: f64,
 }
 
 impl Resolved {
-    /// Of the mean square that every second snapshot moves by, and by how much more every fourth does; where that is not known, none of it
-    /// is taken to be smooth.
+    /// Of the mean square that every second snapshot moves by, and how many times as much every fourth moves by from there; where that is not known, p may be
+    /// ½, and all of it by the cells.
     fn of(moved: f64, ratio: Option<f64>) -> Self {
-        let rough = ratio.map_or(1.0, |ratio| ((4.0 - ratio) * 4.0 / 15.0).clamp(0.0, 1.0));
-        Self { smooth: moved * (1.0 - rough) / 3.0, rough: moved * rough }
+        let Some(ratio) = ratio else { return Self { error: moved, by_cells: moved } };
+        Self {
+            error: moved / (ratio - 1.0).clamp(1.0, 3.0),
+            by_cells: moved * ((4.0 - ratio) * 4.0 / 15.0).clamp(0.0, 1.0),
+        }
     }
 }
 
@@ -460,7 +467,7 @@ impl Sums {
         let (coarse, cheaper) = (of(self.coarse), of(self.cheaper));
         let ratio = Some(self.redoubled / self.doubled).filter(|ratio| ratio.is_finite());
         let resolved = coarse.map(|moved| Resolved::of(moved, ratio));
-        let by_intervals = resolved.map(|of| (of.smooth + of.rough, self.coarse));
+        let by_intervals = resolved.map(|of| (of.error, self.coarse));
         let by_price = cheaper.map(|moved| (moved, self.cheaper));
         let most = by_intervals.into_iter().chain(by_price).max_by(|(a, _), (b, _)| a.total_cmp(b));
         let sampling = mean(self.sampling, self.cells);
@@ -469,7 +476,7 @@ impl Sums {
         };
         // The cells cannot explain more than is left to them.
         let by_cells = mean(moved.sampling, moved.cells);
-        let explained = resolved.map_or(total, |of| of.rough.min(total)).min(by_cells);
+        let explained = resolved.map_or(total, |of| of.by_cells.min(total)).min(by_cells);
         let shrinkage = if explained < by_cells { (explained / by_cells).sqrt() } else { 1.0 };
         // What is wrong in proportion to 1/δ² doubles with it. What is wrong in proportion to δ², where the price is too high, halves.
         let order = 0.5 * libm::log2(self.further / self.cheaper.squares);
@@ -619,31 +626,38 @@ mod tests {
     }
 
     #[test]
-    fn what_moves_double_with_the_interval_is_smooth_and_a_third_of_it_wrong() {
-        // What every second and every fourth snapshot move by if the parts of the mean square error are these.
-        for (rough, smooth) in [(0.0, 4.0), (5.0, 0.0), (2.0, 3.0), (9.0, 0.25)] {
-            let (moved, more) = (rough + 3.0 * smooth, rough / 4.0 + 12.0 * smooth);
+    fn moves_tell_the_order_of_the_error_and_what_is_left_to_the_cells() {
+        // Of an error of the order p, and of a smooth one beside what other cells change.
+        for order in [0.5, 0.75, 1.0] {
+            let doubled = 4f64.powf(order);
+            let told = Resolved::of((doubled - 1.0) * 5.0, Some(doubled));
+            assert!((told.error - 5.0).abs() < 1e-12, "{told:?}");
+        }
+        for (cells, smooth) in [(0.0, 4.0), (5.0, 0.0), (2.0, 3.0), (9.0, 0.25)] {
+            let (moved, more) = (cells + 3.0 * smooth, cells / 4.0 + 12.0 * smooth);
             let told = Resolved::of(moved, Some(more / moved));
-            assert!((told.rough - rough).abs() < 1e-12 && (told.smooth - smooth).abs() < 1e-12, "{told:?}");
+            assert!((told.by_cells - cells).abs() < 1e-12, "{told:?}");
         }
-        // No part is negative, and where every fourth is not known, nothing is known to be smooth.
-        assert_eq!(Resolved::of(6.0, Some(9.0)), Resolved { smooth: 2.0, rough: 0.0 });
+        // The order is ½ at least, where it is not known, and 1 at most.
+        assert_eq!(Resolved::of(6.0, Some(9.0)), Resolved { error: 2.0, by_cells: 0.0 });
         for ratio in [Some(0.1), None] {
-            assert_eq!(Resolved::of(6.0, ratio), Resolved { smooth: 0.0, rough: 6.0 });
+            assert_eq!(Resolved::of(6.0, ratio), Resolved { error: 6.0, by_cells: 6.0 });
         }
-        // Of the mean square 17 that every second moves by, twice as much by every fourth leaves 2·4/15 to the cells, of whose 9 that is less.
+        // Every second moves by the mean square 17, and members say 9 of it.
         let coarse = Moved { cells: 4.0, squares: 68.0, sampling: 36.0 };
-        let ratio = |redoubled| {
-            Sums { cells: 4.0, sampling: 36.0, coarse, doubled: 34.0, redoubled, ..Sums::default() }.error()
+        let ratio = |ratio: f64| {
+            let doubled = 34.0;
+            let redoubled = ratio * doubled;
+            Sums { cells: 4.0, sampling: 36.0, coarse, doubled, redoubled, ..Sums::default() }.error()
         };
-        let (rough, smooth) = (17.0 * 8.0 / 15.0, 17.0 * 7.0 / 45.0);
-        let FieldError { shrinkage, resolution, .. } = ratio(68.0);
-        assert!((resolution.unwrap().powi(2) - (rough + smooth - 9.0)).abs() < 1e-12 && shrinkage == 1.0);
-        let FieldError { shrinkage, resolution, .. } = ratio(3.0 * 34.0);
+        // 2·4/15 of it may be by the cells, and no more than members say.
+        let FieldError { shrinkage, resolution, .. } = ratio(2.0);
+        assert!((resolution.unwrap().powi(2) - 8.0).abs() < 1e-12 && shrinkage == 1.0);
+        let FieldError { shrinkage, resolution, .. } = ratio(3.0);
         assert!((9.0 * shrinkage * shrinkage - 17.0 * 4.0 / 15.0).abs() < 1e-12, "{shrinkage}");
-        assert!((resolution.unwrap().powi(2) - 17.0 * 11.0 / 45.0).abs() < 1e-12, "{resolution:?}");
+        assert!((resolution.unwrap().powi(2) - 17.0 * (0.5 - 4.0 / 15.0)).abs() < 1e-12, "{resolution:?}");
         // All of it smooth: nothing is left to the members, and a third of the square is wrong.
-        let all = ratio(4.0 * 34.0);
+        let all = ratio(4.0);
         assert_eq!((all.shrinkage, all.sampling), (0.0, 3.0));
         assert!((all.total().powi(2) - 17.0 / 3.0).abs() < 1e-12 && all.inflation() < 1.0);
     }
@@ -693,13 +707,11 @@ mod tests {
         };
         // Fields are in single precision, and the members' variance divides what is left of it by 0.02.
         let near = |value: f64, wanted: f64| assert!((value - wanted).abs() < 2e-5, "{value}, not {wanted}");
-        for (more, rough, smooth) in
-            [(2.0, 0.0, 1.0 / 3.0), (0.5, 1.0, 0.0), (-2f64.sqrt(), 8.0 / 15.0, 7.0 / 45.0)]
-        {
+        for (more, square, by_cells) in [(2.0, 1.0 / 3.0, 0.0), (0.5, 1.0, 0.02), (-3f64.sqrt(), 0.5, 0.02)] {
             let told = error(more);
-            near(told.total().powi(2), rough + smooth);
+            near(told.total().powi(2), square);
             near(told.sampling, 0.02f64.sqrt());
-            near(told.shrinkage.powi(2), if rough > 0.02 { 1.0 } else { 0.0 });
+            near(told.shrinkage.powi(2), by_cells / 0.02);
         }
     }
 

@@ -14,7 +14,7 @@ pub struct FieldError {
     /// The standard deviation by the cells, [that over the members](Dynamics::deviation_over_members).
     pub sampling: f64,
     /// What the deviations over the members are multiplied by, from 0 to 1: fits to every second and to every fourth snapshot tell how
-    /// much of the error does not grow with the interval, and other cells explain no more than that. A few members tell the size of their differences badly.
+    /// much of what they move by does not grow with the interval, and other cells explain no more than that. A few members tell the size of their differences badly.
     pub shrinkage: f64,
     /// What other cells do not explain of the error. That is told by what the field moves by when every second snapshot is left out, and again every
     /// second of these, so that intervals are twice and four times as long, or when growth costs half as much against motion, of methods
