@@ -52,7 +52,7 @@ enum End {
 /// as they should if what is wrong is of first order.
 const CHEAPER: [f64; 2] = [0.5, 0.25];
 
-/// How far the observed order may be from one.
+/// How far the observed order in 1/δ² may be from one.
 const ORDER_MARGIN: f64 = 0.5;
 
 /// What deviations over the members are multiplied by, since a cell's weight deviates by so much less over them than the number of its
@@ -523,7 +523,7 @@ impl Values {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::fields::{GrowthPrice, Role};
+    use crate::fields::Role;
     use crate::model::ModelInfo;
     use crate::nn::{Activation, Architecture, Mlp};
     use crate::snapshots::MatrixView;
@@ -674,21 +674,7 @@ mod tests {
         let all = snapshots(&[0.0, 1.0, 2.0, 3.0, 4.0]);
         // Members that grow at 0 and 0.2, fits to every second snapshot by 1 faster, and one to every fourth by `more` than these.
         let error = |more: f64| {
-            let info = ModelInfo {
-                method: "custom".into(),
-                sigma: 0.0,
-                final_sigma: None,
-                delta: None,
-                growth_price: GrowthPrice::Quadratic,
-                times: all.times().to_vec(),
-                seed: 0,
-                epochs: 0,
-                coordinates: None,
-                masses: None,
-                stretch: 1.0,
-                uncertainty: None,
-                attributes: Default::default(),
-            };
+            let info = ModelInfo::custom(all.times().to_vec());
             let members = vec![growing(0.0), growing(0.2)];
             let dynamics = Dynamics::new(info, Scaling::of(&all), members, None, None).unwrap();
             let displaced = Thinned::all(5).map(|thinned| {

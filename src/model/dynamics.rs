@@ -216,21 +216,7 @@ mod tests {
     }
 
     fn info() -> ModelInfo {
-        ModelInfo {
-            method: "custom".into(),
-            sigma: 0.8,
-            final_sigma: Some(0.2),
-            delta: None,
-            growth_price: GrowthPrice::Quadratic,
-            times: vec![1.0, 2.0, 6.0],
-            seed: 0,
-            epochs: 0,
-            coordinates: None,
-            masses: None,
-            stretch: 1.0,
-            uncertainty: None,
-            attributes: Default::default(),
-        }
+        ModelInfo { sigma: 0.8, final_sigma: Some(0.2), ..ModelInfo::custom(vec![1.0, 2.0, 6.0]) }
     }
 
     fn model((networks, law): Parts) -> Dynamics {

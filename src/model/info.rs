@@ -41,6 +41,26 @@ pub struct ModelInfo {
 }
 
 impl ModelInfo {
+    /// That of fields that were not learned, without noise, for tests.
+    #[cfg(test)]
+    pub(crate) fn custom(times: Vec<f64>) -> Self {
+        Self {
+            method: "custom".into(),
+            sigma: 0.0,
+            final_sigma: None,
+            delta: None,
+            growth_price: GrowthPrice::Quadratic,
+            times,
+            seed: 0,
+            epochs: 0,
+            coordinates: None,
+            masses: None,
+            stretch: 1.0,
+            uncertainty: None,
+            attributes: BTreeMap::new(),
+        }
+    }
+
     /// The diffusion: geometric from `sigma` to `final_sigma` between the first and the last snapshot, where there are both.
     pub fn diffusion(&self) -> Diffusion {
         match (self.final_sigma, &self.times[..]) {
